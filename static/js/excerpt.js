@@ -1,0 +1,33 @@
+// What the live strip shows of a network: chosen from the score by shape and kind alone.
+
+/** @typedef {{layer: string, tensor: string, part: string, shape: number[], view: boolean,
+ *   reads: {tensor: string, kind: string}[]}} Phase */
+/** @typedef {{phases: Phase[], tensors: Record<string, {shape: number[], kind: string}>}} Score */
+/** @typedef {{input: string, weights: string | null, maps: string[], answers: string}} Excerpt  tensors by place prefix */
+
+const nameOf = (phase) => `${phase.layer}/${phase.tensor}`;
+const sizeOf = (phase) => phase.shape.slice(1).join("x");
+
+/**
+ * The image, the first kernels, the first and the last stack of maps, the answers. Layers that follow one another and
+ * keep their shape are one stack, shown as its last layer leaves it; kernels (weights of two axes or more) begin a stack,
+ * and only such stacks count.
+ * @param {Score} score @returns {Excerpt}
+ */
+export function excerptOf(score) {
+  const kernels = (phase) => phase.reads
+    .find((read) => read.kind === "weight" && score.tensors[read.tensor].shape.length > 1)?.tensor;
+  const forward = score.phases.filter((phase) => phase.part === "forward" && !phase.view);
+  /** @type {{size: string, learnt: boolean, last: Phase}[]} */
+  const stacks = [];
+  for (const phase of forward) {
+    const open = stacks.at(-1);
+    if (open && open.size === sizeOf(phase) && !kernels(phase)) open.last = phase;
+    else stacks.push({ size: sizeOf(phase), learnt: Boolean(kernels(phase)), last: phase });
+  }
+  const maps = stacks.filter((stack) => stack.learnt && stack.last.shape.length === 4).map((stack) => nameOf(stack.last));
+  const weights = forward.map(kernels).find((tensor) => tensor !== undefined) ?? null;
+  const answers = score.phases.find((phase) => phase.part === "loss" && phase.shape.length === 2)
+    ?? score.phases.filter((phase) => phase.part === "forward").at(-1);
+  return { input: "input/y", weights, maps: [...new Set([maps.at(0), maps.at(-1)])].filter(Boolean), answers: nameOf(answers) };
+}
