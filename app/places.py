@@ -1,0 +1,20 @@
+"""Where the pages and what they load lie: beside `app` in a checkout, inside it once installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def static_dir() -> Path:
+    return _folder("static")
+
+
+def templates_dir() -> Path:
+    return _folder("templates")
+
+
+def _folder(name: str) -> Path:
+    installed, checkout = PACKAGE / name, PACKAGE.parent / name
+    return installed if installed.is_dir() else checkout
