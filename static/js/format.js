@@ -1,0 +1,67 @@
+/** Numbers as they are printed: three decimals, a true minus, "0" only for exactly zero. */
+
+const MINUS = "\u2212";
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** @param {string} text */
+const typographic = (text) => text.replace("-", MINUS);
+
+/**
+ * A value with three decimals. Exactly zero prints "0"; what merely rounds to zero prints "0.000".
+ * @param {number} value @param {number} [exponent] the caption's factor: prints value / 10**exponent
+ */
+export function number(value, exponent = 0) {
+  if (value === 0) return "0";
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : typographic(value > 0 ? "∞" : "-∞");
+  const scaled = value / 10 ** exponent;
+  if (Math.abs(scaled) >= 1e6) return scientific(scaled);
+  const text = scaled.toFixed(3);
+  return Number(text) === 0 ? "0.000" : typographic(text);
+}
+
+/** @param {number} value */
+function scientific(value) {
+  const [mantissa, exponent] = value.toExponential(3).split("e");
+  return `${typographic(mantissa)}${factor(Number(exponent))}`;
+}
+
+/** The hidden tail that keeps the decimals of a column aligned after "0". @param {string} text */
+export const tail = (text) => (text === "0" ? ".000" : "");
+
+/**
+ * The power of ten a grid is printed in: 0, or -3, -6, ... when every value would round to zero.
+ * @param {ArrayLike<number>} values
+ */
+export function exponentOf(values) {
+  let largest = 0;
+  for (let k = 0; k < values.length; k++) largest = Math.max(largest, Math.abs(values[k]));
+  if (largest === 0 || largest >= 0.0005) return 0;
+  return Math.max(-30, 3 * Math.floor(Math.log10(largest) / 3));
+}
+
+/** "×10⁻³", or "" for no factor. @param {number} exponent */
+export function factor(exponent) {
+  if (exponent === 0) return "";
+  const digits = String(Math.abs(exponent)).replace(/\d/g, (digit) => SUPERSCRIPTS[Number(digit)]);
+  return `×10${exponent < 0 ? "⁻" : ""}${digits}`;
+}
+
+/** A legend's range, two digits: "±4.0", "±0.66". @param {number} range */
+export function range(range) {
+  if (!(range > 0) || !Number.isFinite(range)) return "±0";
+  if (range >= 0.001 && range < 1e5) return `±${range >= 100 ? range.toFixed(0) : decimal(range)}`;
+  const exponent = Math.floor(Math.log10(range));
+  return `±${(range / 10 ** exponent).toFixed(1)}${factor(exponent)}`;
+}
+
+/** Two significant digits without an exponent. @param {number} value */
+const decimal = (value) => value.toFixed(Math.max(0, 1 - Math.floor(Math.log10(value) + 1e-9)));
+
+/** A shape as it is written on the stage: "8×26×26". @param {number[]} shape */
+export const shape = (shape) => shape.join("×");
+
+/** "95.2 %". @param {number} share 0..1 @param {number} [decimals] */
+export const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)} %`;
+
+/** Counts with thousands separated: "60,000". @param {number} value */
+export const count = (value) => Math.round(value).toLocaleString("en-US");

@@ -1,0 +1,134 @@
+/** The permalink: one table from which the address is both written and read. */
+
+import { batch } from "@preact/signals-core";
+
+import { at, parse } from "./place.js";
+import { indexAt, start } from "./score.js";
+import * as store from "./store.js";
+
+/** The digit of a first visit: a 3 that the welcome run's network is not yet sure of. */
+const DIGIT = /** @type {const} */ ({ kind: "pass", dataset: "mnist", split: "test", index: 464 });
+
+/** @param {store.Source|null} source */
+function nameSource(source) {
+  if (!source) return null;
+  if (source.kind === "step") return `step/${source.sample}`;
+  if (source.drawn) return source.x ? `drawn/${pack(source.x)}` : null;
+  const { dataset, split, index } = source;
+  return index === DIGIT.index && split === DIGIT.split && dataset === DIGIT.dataset ? null : `${dataset}/${split}/${index}`;
+}
+
+/** @param {string|null} text @param {number|null} step @returns {store.Source} */
+export function readSource(text, step) {
+  const parts = (text ?? "").split("/");
+  if (parts[0] === "step" && step !== null && /^\d+$/.test(parts[1] ?? "")) {
+    return { kind: "step", step, sample: Number(parts[1]) };
+  }
+  const x = parts[0] === "drawn" ? unpack(parts[1] ?? "") : null;
+  if (x) return { kind: "pass", drawn: true, x };
+  if (parts.length === 3 && /^\d+$/.test(parts[2])) {
+    return { kind: "pass", dataset: parts[0], split: parts[1], index: Number(parts[2]) };
+  }
+  return { ...DIGIT };
+}
+
+/** A drawing as text, a byte a pixel. @param {number[][]} x */
+export function pack(x) {
+  const bytes = x.flat().map((value) => String.fromCharCode(Math.round(255 * value))).join("");
+  return btoa(bytes).replace(/A{4,}/g, (run) => `.${run.length}.`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** @param {string} text @returns {number[][]|null} */
+export function unpack(text) {
+  try {
+    const packed = text.replace(/\.(\d{1,4})\./g, (_, run) => "A".repeat(Number(run)));
+    const bytes = Array.from(atob(packed.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0) / 255);
+    const side = Math.sqrt(bytes.length);
+    return side === 28 ? Array.from({ length: side }, (_, row) => bytes.slice(side * row, side * (row + 1))) : null;
+  } catch {
+    return null;
+  }
+}
+
+function namePosition() {
+  const score = store.score.value;
+  const position = store.position.value;
+  if (!score || !position) return null;
+  const phase = score.phases[position.phase];
+  return position.cell < 0 ? phase.place : at(phase.place, indexAt(phase, position.cell));
+}
+
+/** Name in the address, how it is written (null: left out), how it is read. */
+const TABLE = /** @type {const} */ ([
+  ["view", () => (store.view.value === "train" ? "train" : null)],
+  ["run", () => (store.run.value && store.run.value.id !== store.status.value.welcome ? store.run.value.id : null)],
+  ["source", () => nameSource(store.source.value)],
+  ["step", () => (store.run.value && store.step.value !== null && (store.source.value?.kind === "step"
+    || store.step.value !== store.run.value.step) && store.run.value.state !== "running" ? String(store.step.value) : null)],
+  ["at", () => (store.playing.value ? null : namePosition())],
+  ["place", () => store.place.value],
+  ["pin", () => store.pinned.value],
+  ["speed", () => (store.speed.value === 1 ? null : String(store.speed.value))],
+  ["theme", () => (store.theme.value === "auto" ? null : store.theme.value)],
+  ["size", () => (store.size.value === "auto" ? null : store.size.value)],
+]);
+
+/** The state as a hash. */
+export function write() {
+  const query = TABLE.flatMap(([name, value]) => {
+    const text = value();
+    return text === null ? [] : [`${name}=${encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%2C", ",")}`];
+  });
+  return query.length ? `#${query.join("&")}` : "#";
+}
+
+/** @param {string} hash */
+export function read(hash) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const text = (/** @type {typeof TABLE[number][0]} */ name) => given.get(name);
+  const number = Number(text("step"));
+  const step = text("step") !== null && Number.isInteger(number) && number >= 0 ? number : null;
+  return {
+    view: text("view"), run: text("run"), step, source: readSource(text("source"), step), at: placed(text("at")),
+    place: placed(text("place")), pin: placed(text("pin")), speed: Number(text("speed")), theme: text("theme"), size: text("size"),
+  };
+}
+
+/** @param {string|null} text a place, or null for what is none */
+function placed(text) {
+  try {
+    return text === null ? null : (parse(text), text);
+  } catch {
+    return null;
+  }
+}
+
+/** @template {string} T @param {readonly T[]} choices @param {string|null} text @returns {T} the first choice for anything else */
+const oneOf = (choices, text) => choices.find((choice) => choice === text) ?? choices[0];
+
+/** Put what was read into the store; positions wait for the score. @param {ReturnType<typeof read>} given */
+export function apply(given) {
+  batch(() => {
+    store.show(oneOf(["explore", "train"], given.view));
+    store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
+    store.setSize(oneOf(["auto", "laptop", "projector"], given.size));
+    if (given.speed > 0) store.setSpeed(given.speed);
+    store.pin(given.pin);
+    if (given.place) store.open(given.place);
+  });
+  whenScored(() => {
+    const score = /** @type {import("./score.js").Score} */ (store.score.value);
+    if (given.at) store.goToPlace(given.at);
+    else if (given.place) store.goTo(start(score));
+  });
+}
+
+/** @param {() => void} act once, as soon as the score is there */
+function whenScored(act) {
+  if (store.score.peek()) return act();
+  const stop = store.score.subscribe((score) => {
+    if (!score) return;
+    queueMicrotask(() => stop());
+    queueMicrotask(act);
+  });
+}

@@ -1,0 +1,379 @@
+/** The conversation with the server: the only module that fetches or opens a socket. Facts go into the store. */
+
+import { batch, effect } from "@preact/signals-core";
+
+import { decode } from "./codec.js";
+import * as store from "./store.js";
+
+const BASE = new URL(".", document.baseURI);
+
+/** A refusal of the server, in its own words. */
+export class Refused extends Error {
+  /** @param {number} status @param {{title?: string, detail?: string, errors?: any[]}} body */
+  constructor(status, body) {
+    super(body.detail || body.title || `the server answered ${status}`);
+    this.status = status;
+    this.title = body.title ?? "The server refused";
+    this.errors = body.errors ?? [];
+  }
+}
+
+/** @param {string} path @param {RequestInit & {body?: any}} [options] */
+async function ask(path, options = {}) {
+  const { body, ...rest } = options;
+  const request = body === undefined ? rest
+    : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...rest.headers } };
+  for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
+    const response = await fetch(new URL(path, BASE), request);
+    if (response.ok) return response;
+    const problem = await response.json().catch(() => ({}));
+    if (response.status !== 503 || !response.headers.has("Retry-After")) throw new Refused(response.status, problem);
+    await sleep(wait, options.signal ?? undefined);
+  }
+}
+
+/** @param {number} milliseconds @param {AbortSignal} [signal] */
+const sleep = (milliseconds, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, milliseconds);
+  signal?.addEventListener("abort", () => {
+    clearTimeout(timer);
+    reject(signal.reason);
+  });
+});
+
+/** @param {string} path @param {RequestInit} [options] */
+export const get = async (path, options) => (await ask(path, options)).json();
+/** @param {string} path @param {any} body @param {RequestInit} [options] */
+export const post = async (path, body, options) => (await ask(path, { ...options, method: "POST", body })).json();
+
+/** The address of something the server has, for an <img> or a link. @param {string} path */
+export const address = (path) => new URL(path, BASE).href;
+
+// Questions.
+
+/** @type {Map<string, Promise<any>>} */
+const kept = new Map();
+const KEPT = 400;
+
+/** A question whose answer never changes is asked once. @param {string} path @returns {Promise<any>} */
+function once(path) {
+  let answer = kept.get(path);
+  if (!answer) {
+    answer = get(path);
+    answer.catch(() => kept.delete(path));
+    kept.set(path, answer);
+    if (kept.size > KEPT) kept.delete(/** @type {string} */ (kept.keys().next().value));
+  }
+  return answer;
+}
+
+export const models = () => once("api/models");
+export const datasets = () => once("api/datasets");
+
+/** @param {string} dataset @param {string} split @param {{label?: number, offset?: number, limit?: number}} [query] */
+export const digits = (dataset, split, query = {}) => once(`api/datasets/${dataset}/${split}${search(query)}`);
+
+/** @param {string} dataset @param {string} split @param {number} index */
+export const image = (dataset, split, index) => once(`api/datasets/${dataset}/${split}/${index}`);
+
+/** @param {string} id @param {any} body */
+export const predict = (id, body) => post(`api/runs/${id}/predict`, body);
+
+/** @param {string} id @param {number} since @param {number} [points] */
+export const metrics = (id, since = 0, points) => get(`api/runs/${id}/metrics${search({ since, points })}`);
+
+/** @param {Record<string, any>} query */
+function search(query) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+  return given.length ? `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}` : "";
+}
+
+/** Where the numbers that are being looked at lie on the server, null before a pass is there. */
+function room() {
+  const run = store.run.value;
+  const source = store.source.value;
+  if (!run || !source) return null;
+  if (source.kind === "step") return { path: `api/runs/${run.id}/steps/${source.step}`, sample: source.sample };
+  return source.pass ? { path: `api/runs/${run.id}/passes/${source.pass}`, sample: undefined } : null;
+}
+
+/**
+ * The explanation of a place in what is being looked at. Fetched once, kept.
+ * @param {string} place
+ * @param {{page?: number, per_page?: number, order?: "index"|"largest", group?: number, outside?: "listed"|"hidden"}} [options]
+ * @returns {Promise<any>}
+ */
+export function explanationOf(place, options = {}) {
+  const where = room();
+  if (!where) return Promise.reject(new Error("nothing is computed yet"));
+  const cell = place.replace(/@\d+$/, "");
+  return once(`${where.path}/explain/${cell}${search({ sample: where.sample, ...options })}`);
+}
+
+// Commands.
+
+/** @param {any} body @returns {Promise<any>} the new run, which is then the one looked at */
+export async function createRun(body) {
+  const made = await post("api/runs", body);
+  await adopt(made.id);
+  return made;
+}
+
+/** @param {string} id @param {any} change */
+export async function patchRun(id, change) {
+  const run = await (await ask(`api/runs/${id}`, { method: "PATCH", body: change })).json();
+  if (store.run.value?.id === id) await refresh();
+  return run;
+}
+
+/** Exactly `count` steps of a paused run. @param {string} id @param {number} [count] */
+export async function stepRun(id, count = 1) {
+  const before = store.run.value?.step ?? 0;
+  await ask(`api/runs/${id}/step`, { method: "POST", body: { count } });
+  for (let tries = 0; tries < 100; tries++) {
+    await refresh();
+    if (store.run.value?.id !== id || store.run.value.step >= before + count) break;
+    await sleep(60);
+  }
+  lookAgain();
+}
+
+/** @param {string} id */
+export const deleteRun = (id) => ask(`api/runs/${id}`, { method: "DELETE" });
+
+/** Look at another run: its score, its newest step, the same image. @param {string} id @param {number|null} [step] */
+export async function adopt(id, step = null) {
+  const [run, score] = await Promise.all([get(`api/runs/${id}`), once(`api/runs/${id}/score`)]);
+  const source = store.source.value;
+  batch(() => {
+    store.run.value = run;
+    if (store.score.value !== score) {
+      store.tensors.value = new Map();
+      store.position.value = null;
+      store.closeCard();
+    }
+    store.score.value = score;
+    store.step.value = step ?? run.step;
+    if (source) {
+      const what = source.kind === "step" ? source : { ...source, pass: undefined };
+      store.source.value = what;
+      store.wanted.value = { run: id, source: what, step };
+    }
+  });
+  return run;
+}
+
+/** The run's own facts, read again. */
+export async function refresh() {
+  const id = store.run.value?.id;
+  if (!id) return;
+  const run = await get(`api/runs/${id}`);
+  if (store.run.value?.id === id) store.run.value = run;
+}
+
+/** The same image through the newest parameters. */
+function lookAgain() {
+  const run = store.run.value;
+  const source = store.source.value;
+  if (!run || !source) return;
+  const what = source.kind === "step" ? source : { ...source, pass: undefined };
+  batch(() => {
+    store.step.value = what.kind === "step" ? what.step : run.step;
+    store.wanted.value = { run: run.id, source: what, step: what.kind === "step" ? what.step : run.step };
+  });
+}
+
+// What is wanted is fetched: a pass of one image, or a step's minibatch.
+
+/** @type {AbortController|null} */
+let fetching = null;
+
+async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */ wanted) {
+  fetching?.abort();
+  const controller = fetching = new AbortController();
+  const { signal } = controller;
+  store.loading.value = true;
+  try {
+    const { run, source } = wanted;
+    const step = wanted.step ?? undefined;
+    let made = source;
+    let path;
+    let facts = { label: /** @type {number|null} */ (null), step: step ?? null };
+    if (source.kind === "step") {
+      path = `api/runs/${run}/steps/${source.step}/frame${search({ sample: source.sample })}`;
+      facts.step = source.step;
+    } else {
+      const asked = source.drawn ? { x: source.x, target: source.target, step }
+        : { dataset: source.dataset, split: source.split, index: source.index, step };
+      const pass = await post(`api/runs/${run}/passes`, asked, { signal });
+      made = { ...source, pass: pass.id };
+      facts = { label: pass.label ?? null, step: pass.step };
+      path = `api/runs/${run}/passes/${pass.id}/frame`;
+    }
+    const { header, blocks } = decode(await (await ask(path, { signal })).arrayBuffer());
+    if (signal.aborted || store.live.value) return;
+    batch(() => {
+      take(header, blocks, true);
+      store.source.value = made;
+      store.step.value = facts.step ?? header.step;
+      store.label.value = facts.label ?? header.label ?? null;
+      store.problem.value = null;
+    });
+  } catch (error) {
+    if (!signal.aborted) complain(error);
+  } finally {
+    if (fetching === controller) store.loading.value = false;
+  }
+}
+
+/** Put a frame's tensors into the store. @param {any} header @param {import("./codec.js").Block[]} blocks @param {boolean} whole */
+function take(header, blocks, whole) {
+  const info = store.score.value?.tensors ?? {};
+  const tensors = whole ? new Map() : new Map(store.tensors.value);
+  for (const { layer, tensor, shape, data } of blocks) {
+    const prefix = `${layer}/${tensor}`;
+    tensors.set(prefix, { shape, data, kind: info[prefix]?.kind ?? "value" });
+  }
+  store.tensors.value = tensors;
+  store.frame.value = header;
+}
+
+/** @param {unknown} error */
+export function complain(error) {
+  const title = error instanceof Refused ? error.title : "The server cannot be reached";
+  store.complain({ title, detail: error instanceof Error ? error.message : String(error) });
+}
+
+// The stream of a run that is training.
+
+/** @type {WebSocket|null} */
+let socket = null;
+let streamed = "";
+
+/** @param {string} id */
+function openStream(id) {
+  closeStream();
+  streamed = id;
+  const url = new URL(`api/runs/${id}/stream`, BASE);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const opened = socket = new WebSocket(url);
+  opened.binaryType = "arraybuffer";
+  opened.onopen = subscribe;
+  opened.onmessage = ({ data }) => {
+    if (opened !== socket || typeof data === "string") return;
+    const { header, blocks } = decode(data);
+    batch(() => {
+      store.streaming.value = true;
+      const run = store.run.value;
+      if (run?.id === id) {
+        const { step, loss, accuracy, epoch, images_seen, images_per_second } = header;
+        const facts = { step, loss, accuracy, epoch, images_seen, images_per_second, state: header.state ?? run.state };
+        store.run.value = { ...run, ...Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined)) };
+        store.step.value = step;
+      }
+      if (header.label !== undefined) store.label.value = header.label;
+      take(header, blocks, false);
+    });
+    requestAnimationFrame(() => {
+      if (opened.readyState === WebSocket.OPEN) opened.send(JSON.stringify({ seen: header.step }));
+    });
+  };
+  opened.onclose = () => {
+    if (opened !== socket) return;
+    socket = null;
+    store.streaming.value = false;
+    if (store.run.value?.state === "running") setTimeout(() => store.run.value?.id === id && watch(), 1000);
+  };
+}
+
+function closeStream() {
+  const old = socket;
+  socket = null;
+  streamed = "";
+  old?.close();
+  store.streaming.value = false;
+}
+
+/** Ask for what is on the stage, for the image that is looked at. */
+function subscribe() {
+  const score = store.score.value;
+  const source = store.source.value;
+  if (!score || socket?.readyState !== WebSocket.OPEN) return;
+  const image = source?.kind === "pass" && (source.drawn ? { x: source.x, target: source.target }
+    : { dataset: source.dataset, split: source.split, index: source.index });
+  socket.send(JSON.stringify({
+    subscribe: Object.keys(score.tensors),
+    sample: source?.kind === "step" ? source.sample : 0,
+    ...(image ? { image } : {}),
+  }));
+}
+
+/** The stream follows the run: open while it trains, closed when it stands. */
+function watch() {
+  const run = store.run.value;
+  if (run?.state === "running") {
+    if (!socket || streamed !== run.id) openStream(run.id);
+  } else if (socket) {
+    closeStream();
+  }
+}
+
+// Start.
+
+/** Wait until the kernels are compiled, counting honestly. */
+async function untilReady() {
+  for (;;) {
+    store.status.value = await get("api/status");
+    if (store.status.value.ready) return;
+    await sleep(400);
+  }
+}
+
+/**
+ * Connect: status, run, score, the first pass; then follow the store.
+ * @param {{run: string|null, step: number|null, source: store.Source}} first
+ */
+export async function connect(first) {
+  effect(() => {
+    const wanted = store.wanted.value;
+    if (wanted) void fetchWanted(wanted);
+  });
+  let before = "";
+  effect(() => {
+    const run = store.run.value;
+    const state = run ? `${run.id} ${run.state}` : "";
+    if (state === before) return;
+    const stopped = before.endsWith(" running") && before.startsWith(`${run?.id} `);
+    before = state;
+    watch();
+    if (stopped) void refresh().then(lookAgain);
+  });
+  effect(() => {
+    store.source.value;
+    store.score.value;
+    subscribe();
+  });
+  setInterval(() => {
+    if (store.run.value?.state === "running" && !document.hidden) refresh().catch(() => {});
+  }, 1000);
+  store.source.value = first.source;
+  try {
+    store.status.value = await get("api/status");
+    const welcome = store.status.value.welcome ?? "welcome";
+    const ready = store.status.value.ready ? null : untilReady();
+    try {
+      await adopt(first.run ?? welcome, first.step);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 404 || !first.run) throw error;
+      store.complain({ title: "That run is gone", detail: `There is no run "${first.run}" any more; this is the first one.` });
+      await adopt(welcome);
+    }
+    if (ready) {
+      await ready;
+      await refresh();
+      lookAgain();
+    }
+  } catch (error) {
+    complain(error);
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * The score of a pass: phases in the order of time, each a tensor whose cells are written in scan order.
+ * A position is {phase, cell}; cell -1 stands before the first cell. Playing, stepping and scrubbing only move it.
+ */
+
+import { ravel, sizeOf, unravel } from "./place.js";
+
+/** @typedef {import("./windows.js").Read} Read */
+/** @typedef {{text: string, mathml: string}} Equation */
+/**
+ * @typedef {{place: string, layer: string, tensor: string, part: "forward"|"loss"|"backward"|"update", label: string,
+ *   head: string, note: string, kind: "value"|"weight"|"gradient", shape: number[], view: boolean,
+ *   form: "sum"|"max"|"each", sentence: string, equation: Equation, general: Equation,
+ *   free: Record<string, number>, bound: Record<string, number>, reads: Read[],
+ *   steps: {name: string, equation: Equation}[]}} Phase
+ */
+/**
+ * @typedef {{name: string, op: string, title: string, inputs: string[], shape: number[],
+ *   parameters: Record<string, number[]>, view: boolean}} LayerInfo
+ */
+/** @typedef {{shape: number[], kind: "value"|"weight"|"gradient"|"index", title: string}} TensorInfo */
+/**
+ * @typedef {{layers: LayerInfo[], tensors: Record<string, TensorInfo>, aliases: Record<string, string>,
+ *   phases: Phase[]}} Score
+ */
+/** @typedef {{phase: number, cell: number}} Position */
+
+/** Cells a phase writes. @param {Phase} phase */
+export const cellsIn = (phase) => sizeOf(phase.shape);
+
+/** Index of the cell at a position. @param {Phase} phase @param {number} cell */
+export const indexAt = (phase, cell) => unravel(Math.max(0, cell), phase.shape);
+
+/** Values of the free letters for the cell at a position. @param {Phase} phase @param {number} cell */
+export function lettersAt(phase, cell) {
+  const letters = Object.keys(phase.free);
+  const index = unravel(Math.max(0, cell), Object.values(phase.free));
+  return Object.fromEntries(letters.map((letter, axis) => [letter, index[axis]]));
+}
+
+/** @param {Score} score @param {string} prefix @returns {number} the phase that writes a tensor, or -1 */
+export const phaseOf = (score, prefix) => score.phases.findIndex((phase) => phase.place === prefix);
+
+/** The tensor's own name: aliases resolved. @param {Score} score @param {string} prefix */
+export function ownName(score, prefix) {
+  const seen = new Set();
+  while (score.aliases[prefix] && !seen.has(prefix)) {
+    seen.add(prefix);
+    prefix = score.aliases[prefix];
+  }
+  return prefix;
+}
+
+/**
+ * Where the numbers of a tensor are first written: aliases and mere re-indexing resolved. The flat order is the same.
+ * @param {Score} score @param {string} prefix
+ */
+export function source(score, prefix) {
+  let name = ownName(score, prefix);
+  for (;;) {
+    const phase = score.phases[phaseOf(score, name)];
+    if (!phase?.view || !phase.reads.length) return name;
+    name = ownName(score, phase.reads[0].tensor);
+  }
+}
+
+/** The phases one walks through: mere re-indexing takes no time. @param {Score} score */
+export const walked = (score) => score.phases.flatMap((phase, k) => (phase.view ? [] : [k]));
+
+/** @param {Score} score @returns {Position} the end of the pass */
+export function end(score) {
+  const phase = walked(score).at(-1) ?? 0;
+  return { phase, cell: cellsIn(score.phases[phase]) - 1 };
+}
+
+/** @param {Score} score @returns {Position} the start of the pass */
+export const start = (score) => ({ phase: walked(score)[0] ?? 0, cell: -1 });
+
+/** Whether a position exists. @param {Score} score @param {Position|null} position */
+export const valid = (score, position) => position !== null && score.phases[position.phase] !== undefined
+  && position.cell >= -1 && position.cell < cellsIn(score.phases[position.phase]);
+
+/**
+ * One cell on or back. Beyond the last cell of a phase the next one begins; null past either end.
+ * @param {Score} score @param {Position} position @param {1|-1} by @returns {Position|null}
+ */
+export function nextCell(score, { phase, cell }, by) {
+  const order = walked(score);
+  if (by > 0) {
+    if (cell + 1 < cellsIn(score.phases[phase])) return { phase, cell: cell + 1 };
+    const following = order.find((k) => k > phase);
+    return following === undefined ? null : { phase: following, cell: 0 };
+  }
+  if (cell > 0) return { phase, cell: cell - 1 };
+  const previous = order.filter((k) => k < phase).at(-1);
+  if (previous === undefined) return cell === 0 ? { phase, cell: -1 } : null;
+  return { phase: previous, cell: cellsIn(score.phases[previous]) - 1 };
+}
+
+/**
+ * One phase on, or back to the start of this one and then of the one before. Null past either end.
+ * @param {Score} score @param {Position} position @param {1|-1} by @returns {Position|null}
+ */
+export function nextPhase(score, { phase, cell }, by) {
+  const order = walked(score);
+  if (by > 0) {
+    const following = order.find((k) => k > phase);
+    if (following !== undefined) return { phase: following, cell: 0 };
+    const last = cellsIn(score.phases[phase]) - 1;
+    return cell < last ? { phase, cell: last } : null;
+  }
+  if (cell > 0) return { phase, cell: 0 };
+  const previous = order.filter((k) => k < phase).at(-1);
+  return previous === undefined ? null : { phase: previous, cell: 0 };
+}
+
+/** @param {Position} a @param {Position} b negative when a comes first */
+export const compare = (a, b) => a.phase - b.phase || a.cell - b.cell;
+
+/**
+ * How many cells of a tensor are written at a position: all, some (the phase being walked) or none.
+ * What no phase writes is given (the image, the label, the parameters), or an intermediate that is there as soon as
+ * its layer's own phase has begun.
+ * @param {Score} score @param {Position|null} position @param {string} prefix
+ */
+export function known(score, position, prefix) {
+  const own = ownName(score, prefix);
+  const info = score.tensors[own];
+  const size = info ? sizeOf(info.shape) : Infinity;
+  const name = source(score, own);
+  const writer = phaseOf(score, name);
+  if (writer >= 0) {
+    if (position === null || position.phase < writer) return 0;
+    return position.phase > writer ? size : position.cell + 1;
+  }
+  const layer = name.slice(0, name.indexOf("/"));
+  const first = score.phases.findIndex((phase) => phase.layer === layer);
+  if (info?.kind === "weight" || first < 0) return size;
+  if (position === null || position.phase < first) return 0;
+  return position.phase > first || position.cell >= 0 ? size : 0;
+}
+
+/**
+ * The position just after a cell of a tensor is written, null where nothing is written.
+ * @param {Score} score @param {string} prefix @param {ArrayLike<number>} index @returns {Position|null}
+ */
+export function positionOf(score, prefix, index) {
+  const own = ownName(score, prefix);
+  const phase = phaseOf(score, source(score, own));
+  if (phase < 0) return null;
+  if (!index.length) return { phase, cell: score.phases[phase].shape.length ? -1 : 0 };
+  const shape = (score.tensors[own] ?? score.phases[phase]).shape;
+  return { phase, cell: ravel(index, shape) };
+}
+
+/**
+ * The score bar's marks: one for each phase that is walked; all updates share the last one.
+ * @param {Score} score
+ * @returns {{label: string, part: string, phases: number[], cells: number}[]}
+ */
+export function marks(score) {
+  /** @type {{label: string, part: string, phases: number[], cells: number}[]} */
+  const made = [];
+  for (const k of walked(score)) {
+    const { label, part, layer, tensor, kind } = score.phases[k];
+    const cells = cellsIn(score.phases[k]);
+    const last = made.at(-1);
+    const before = last && score.phases[last.phases[0]];
+    const small = before?.layer === layer && kind === "gradient" && rank(tensor, score) === 1 && part === "backward";
+    if (last && before && (part === "update" ? last.part === "update" : small)) {
+      last.phases.push(k);
+      last.cells += cells;
+    } else {
+      made.push({ label: part === "update" ? "update" : label, part, phases: [k], cells });
+    }
+  }
+  return made;
+
+  /** The rank of the parameter a gradient belongs to. @param {string} tensor @param {Score} whole */
+  function rank(tensor, whole) {
+    const owner = tensor.replace(/^d/, "");
+    const layer = whole.layers.find(({ parameters }) => owner in parameters);
+    return layer ? layer.parameters[owner].length : 0;
+  }
+}
+
+/** Where a position lies within its mark, 0..1. @param {Score} score @param {{phases: number[], cells: number}} mark @param {Position} position */
+export function shareOf(score, mark, position) {
+  let done = 0;
+  for (const k of mark.phases) {
+    if (position.phase > k) done += cellsIn(score.phases[k]);
+    else if (position.phase === k) done += position.cell + 1;
+  }
+  return mark.cells ? Math.min(1, done / mark.cells) : 0;
+}
+
+/** The position at a share 0..1 of a mark. @param {Score} score @param {{phases: number[], cells: number}} mark @param {number} share @returns {Position} */
+export function positionAt(score, mark, share) {
+  let cell = Math.min(mark.cells - 1, Math.max(0, Math.floor(share * mark.cells)));
+  for (const phase of mark.phases) {
+    const cells = cellsIn(score.phases[phase]);
+    if (cell < cells) return { phase, cell };
+    cell -= cells;
+  }
+  const phase = mark.phases[mark.phases.length - 1];
+  return { phase, cell: cellsIn(score.phases[phase]) - 1 };
+}
+
+/* Pace. The first cells of a phase are slow enough to be read; then the pace rises smoothly, so that a phase of any
+   size is over in a bounded time. The same for every phase, forward and backward, so that the two can be compared. */
+
+export const CELL = 600;
+const SLOW_CELLS = 4;
+const TAIL = 5000;
+
+/** The longest a phase lasts at speed 1, in milliseconds. */
+export const LONGEST = SLOW_CELLS * CELL + TAIL;
+
+/** Milliseconds a phase of `cells` lasts at speed 1. @param {number} cells */
+export function duration(cells) {
+  const rest = cells - SLOW_CELLS;
+  return rest <= 0 ? cells * CELL : SLOW_CELLS * CELL + Math.min(rest * CELL, TAIL);
+}
+
+/** Cells (a fraction) written after `time` milliseconds of a phase. @param {number} cells @param {number} time */
+export function cellsAfter(cells, time) {
+  const slow = Math.min(cells, SLOW_CELLS);
+  if (time <= slow * CELL) return Math.max(0, time / CELL);
+  const rest = cells - slow;
+  const tail = duration(cells) - slow * CELL;
+  if (rest <= 0 || time >= slow * CELL + tail) return cells;
+  return slow + rest * rise((time - slow * CELL) / tail, tail / (rest * CELL));
+}
+
+/** Milliseconds until `count` cells are written. @param {number} cells @param {number} count */
+export function timeOf(cells, count) {
+  const slow = Math.min(cells, SLOW_CELLS);
+  if (count <= slow) return Math.max(0, count) * CELL;
+  const rest = cells - slow;
+  const tail = duration(cells) - slow * CELL;
+  const share = Math.min(1, (count - slow) / rest);
+  const first = tail / (rest * CELL);
+  let low = 0;
+  let high = 1;
+  for (let k = 0; k < 40; k++) {
+    const middle = (low + high) / 2;
+    if (rise(middle, first) < share) low = middle;
+    else high = middle;
+  }
+  return slow * CELL + tail * high;
+}
+
+/** From 0 to 1 with slope `first` at 0 (the slow pace), then ever faster. @param {number} t @param {number} first */
+const rise = (t, first) => first * t + (1 - first) * t ** 3;
+
+/**
+ * Milliseconds the cell at a position takes: what a view asks to decide between terms in order and a mere jump.
+ * @param {Score} score @param {Position} position @param {number} speed
+ */
+export function cellTime(score, { phase, cell }, speed) {
+  const cells = cellsIn(score.phases[phase]);
+  const at = Math.max(0, cell);
+  return (timeOf(cells, at + 1) - timeOf(cells, at)) / speed;
+}
+
+/**
+ * Where play stands after some milliseconds. `time` runs within the phase, at speed 1.
+ * @param {Score} score @param {{phase: number, time: number}} from @param {number} elapsed already times the speed
+ * @returns {{phase: number, time: number, cell: number, over: boolean}}
+ */
+export function advance(score, { phase, time }, elapsed) {
+  const order = walked(score);
+  let now = time + elapsed;
+  let at = Math.max(0, order.indexOf(phase));
+  for (;;) {
+    const cells = cellsIn(score.phases[order[at]]);
+    const lasts = duration(cells);
+    if (now < lasts) {
+      const cell = Math.min(cells - 1, Math.floor(cellsAfter(cells, now) + 1e-6));
+      return { phase: order[at], time: now, cell, over: false };
+    }
+    if (at === order.length - 1) return { phase: order[at], time: lasts, cell: cells - 1, over: true };
+    now -= lasts;
+    at++;
+  }
+}
+
+/** The clock of a position: play goes on from here. @param {Score} score @param {Position} position */
+export function clockAt(score, { phase, cell }) {
+  return { phase, time: cell < 0 ? 0 : timeOf(cellsIn(score.phases[phase]), cell + 1) };
+}

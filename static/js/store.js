@@ -1,0 +1,370 @@
+/**
+ * The whole state of the page: signals, what follows from them, and the actions that change them.
+ * Views read signals and call actions; net.js writes what the server says and carries out what `wanted` asks for.
+ */
+
+import { batch, computed, signal } from "@preact/signals-core";
+
+import { largest, roundUp, follow } from "./colour.js";
+import { parse, prefixOf, ravel } from "./place.js";
+import * as walk from "./score.js";
+
+/** @typedef {import("./score.js").Position} Position */
+/** @typedef {{shape: number[], data: Float32Array|Int32Array, kind: "value"|"weight"|"gradient"|"index"}} Tensor */
+/**
+ * What is being looked at: one image through the parameters of a step, an image of a step's own minibatch,
+ * or the running training itself.
+ * @typedef {{kind: "pass", pass?: string, dataset?: string, split?: string, index?: number, drawn?: boolean, x?: number[][], target?: number}
+ *   | {kind: "step", step: number, sample: number}} Source
+ */
+/** @typedef {{place: string, index?: number[]}|{symbol: string}|null} Hover */
+
+/** @template T @typedef {import("@preact/signals-core").Signal<T>} Signal */
+
+// What the server says.
+
+/** @type {Signal<{ready: boolean, compiling: {done: number, total: number, name: string}|null, version: string, welcome?: string}>} */
+export const status = signal({ ready: false, compiling: null, version: "" });
+/** @type {Signal<any>} */
+export const run = signal(null);
+/** @type {Signal<walk.Score|null>} */
+export const score = signal(null);
+/** @type {Signal<Map<string, Tensor>>} */
+export const tensors = signal(new Map());
+/** @type {Signal<number|null>} */
+export const label = signal(null);
+/** The step whose parameters are used. @type {Signal<number|null>} */
+export const step = signal(null);
+/** @type {Signal<{place: string, data: any}|null>} the explanation of the opened place */
+export const explanation = signal(null);
+/** What could not be had, said once at the top. @type {Signal<{title: string, detail: string}|null>} */
+export const problem = signal(null);
+/** Whether a frame of the stream has arrived lately. */
+export const streaming = signal(false);
+/** @type {Signal<{loss: number, accuracy?: number, images_per_second?: number, epoch?: number, images_seen?: number, step: number}|null>} */
+export const frame = signal(null);
+/** True while a pass is on its way. */
+export const loading = signal(false);
+
+// What the learner chose.
+
+/** @type {Signal<Source|null>} */
+export const source = signal(null);
+/** What net.js is asked to fetch: the source and the step; a new object asks again. @type {Signal<{run: string, source: Source, step: number|null}|null>} */
+export const wanted = signal(null);
+/** @type {Signal<Position|null>} null on a first visit: nothing is computed yet */
+export const position = signal(null);
+export const playing = signal(false);
+export const speed = signal(1);
+/** @type {Signal<"explore"|"train">} */
+export const view = signal("explore");
+/** @type {Signal<string|null>} the opened card's place */
+export const place = signal(null);
+/** The way to the opened card, first place first. @type {Signal<string[]>} */
+export const trail = signal([]);
+/** @type {Signal<string|null>} */
+export const pinned = signal(null);
+/** @type {Signal<Hover>} */
+export const hover = signal(null);
+/** Which input map or slice of the kernel the step view shows. */
+export const focusChannel = signal(0);
+/** @type {Signal<"auto"|"light"|"dark"|"contrast">} */
+export const theme = signal("auto");
+/** @type {Signal<"auto"|"laptop"|"projector">} */
+export const size = signal("auto");
+/** What is open above the page. @type {Signal<"picker"|"help"|"model"|"step"|null>} */
+export const panel = signal(null);
+/** First map of each tensor's page on the stage, by tensor. @type {Signal<Record<string, number>>} */
+export const pages = signal({});
+
+// What the browser says (written by main.js).
+
+/** The theme after "auto" is resolved. @type {Signal<"light"|"dark"|"contrast">} */
+export const scheme = signal("light");
+/** Width and height in design pixels (1/16 rem), pixels in a design pixel. */
+export const room = signal({ width: 1280, height: 720, scale: 1 });
+/** @type {Signal<"wide"|"medium"|"narrow">} */
+export const shape = computed(() =>
+  room.value.width >= 1152 ? "wide" : room.value.width >= 640 ? "medium" : "narrow");
+/** True where motion is to be reduced. */
+export const still = signal(false);
+/** The last sentence for the live region. */
+export const said = signal("");
+
+// What follows.
+
+/** True while training is running and its frames are what Explore shows. */
+export const live = computed(() => run.value?.state === "running" && streaming.value);
+
+/** @type {Signal<walk.Phase|null>} the phase at the position; before the first play the first one */
+export const phase = computed(() => {
+  const whole = score.value;
+  if (!whole) return null;
+  return whole.phases[position.value?.phase ?? walk.start(whole).phase] ?? null;
+});
+
+/** Phases that count as finished: all of them when live. @type {Signal<Position|null>} */
+export const reached = computed(() => (live.value && score.value ? walk.end(score.value) : position.value));
+
+/** @type {Map<string, {range: number, time: number}>} */
+const ranges = new Map();
+let rangesOf = "";
+
+/** The tensor at a place or prefix, aliases resolved. @param {string} text @returns {Tensor|undefined} */
+export function tensorOf(text) {
+  const prefix = prefixOf(text);
+  const known = tensors.value;
+  return known.get(prefix) ?? (score.value ? known.get(walk.ownName(score.value, prefix)) : undefined);
+}
+
+/** The name under which a tensor is stored and shown: "conv2/x" is "pool1/y". @param {string} text */
+export const nameOf = (text) => (score.value ? walk.ownName(score.value, prefixOf(text)) : prefixOf(text));
+
+/** @param {string} text @returns {walk.TensorInfo|undefined} */
+export const infoOf = (text) => score.value?.tensors[nameOf(text)];
+
+/** The number at a place, undefined when it is not here. @param {string} text */
+export function valueOf(text) {
+  const tensor = tensorOf(text);
+  if (!tensor) return undefined;
+  const { index } = parse(text);
+  return index.length === tensor.shape.length ? tensor.data[ravel(index, tensor.shape)] : undefined;
+}
+
+/** Cells of a tensor that are written at the position, in scan order. @param {string} prefix */
+export const known = (prefix) => (score.value ? walk.known(score.value, reached.value, prefix) : 0);
+
+/** Whether one cell is written at the position. @param {string} text */
+export function isKnown(text) {
+  const info = infoOf(text);
+  const { index } = parse(text);
+  return info ? ravel(index, info.shape) < known(prefixOf(text)) : false;
+}
+
+/**
+ * The symmetric range of a tensor's colours, one per layer and tensor. What is a share of one (the image, the
+ * loss's vectors) keeps 1. While training it grows at once and shrinks slowly.
+ * @param {string} prefix @param {number} [now] milliseconds
+ */
+export function rangeOf(prefix, now = performance.now()) {
+  const name = score.value ? walk.source(score.value, prefixOf(prefix)) : prefix;
+  const tensor = tensors.value.get(name) ?? tensorOf(prefix);
+  if (!tensor) return 1;
+  const most = largest(tensor.data);
+  const layer = name.slice(0, name.indexOf("/"));
+  if (most <= 1 && (layer === "input" || layer === "loss") && tensor.shape.length > 0) return 1;
+  const key = `${run.value?.id} ${live.value}`;
+  if (key !== rangesOf) {
+    ranges.clear();
+    rangesOf = key;
+  }
+  const before = ranges.get(name);
+  const fresh = live.value && before ? follow(before.range, most, (now - before.time) / 1000) : most;
+  ranges.set(name, { range: fresh, time: now });
+  return roundUp(fresh);
+}
+
+// Actions.
+
+/** Set when play last moved, so that a position set by hand starts the clock anew. */
+export const clock = { phase: 0, time: 0 };
+
+/** @param {Position|null} to */
+function settle(to) {
+  if (to && score.value) Object.assign(clock, walk.clockAt(score.value, to));
+  position.value = to;
+}
+
+/** Go to a position on the score; what is not on it is ignored. @param {Position|null} to */
+export function goTo(to) {
+  if (to === null || (score.value && walk.valid(score.value, to))) settle(to);
+}
+
+/** Go to where a place is written. @param {string} text */
+export function goToPlace(text) {
+  if (!score.value) return;
+  const { index } = parse(text);
+  const to = walk.positionOf(score.value, prefixOf(text), index);
+  if (to) goTo(to);
+}
+
+/** One cell on or back; stops the play. @param {1|-1} by */
+export function stepCell(by) {
+  if (!score.value) return;
+  batch(() => {
+    playing.value = false;
+    const from = position.value ?? walk.start(/** @type {walk.Score} */ (score.value));
+    const to = walk.nextCell(/** @type {walk.Score} */ (score.value), from, by);
+    if (to) settle(to);
+  });
+}
+
+/** One phase on or back. @param {1|-1} by */
+export function stepPhase(by) {
+  if (!score.value) return;
+  const from = position.value ?? walk.start(score.value);
+  const to = walk.nextPhase(score.value, from, by);
+  if (to) settle(to);
+}
+
+/** Play from the position; from the end it starts again. */
+export function play() {
+  const whole = score.value;
+  if (!whole || !tensors.value.size) return;
+  batch(() => {
+    const from = position.value;
+    if (!from || walk.compare(from, walk.end(whole)) >= 0) settle(walk.start(whole));
+    playing.value = true;
+  });
+}
+
+export function pause() {
+  playing.value = false;
+}
+
+export const togglePlay = () => (playing.value ? pause() : play());
+
+/** Time passes (main.js calls this on each animation frame while playing). @param {number} milliseconds */
+export function tick(milliseconds) {
+  const whole = score.value;
+  if (!whole || !playing.value) return;
+  const now = walk.advance(whole, clock, milliseconds * speed.value);
+  Object.assign(clock, { phase: now.phase, time: now.time });
+  batch(() => {
+    const before = position.value;
+    if (!before || before.phase !== now.phase || before.cell !== now.cell) {
+      position.value = { phase: now.phase, cell: now.cell };
+    }
+    if (now.over) playing.value = false;
+  });
+}
+
+export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
+
+/** @param {number} to */
+export function setSpeed(to) {
+  speed.value = Math.min(8, Math.max(0.25, to));
+}
+
+/** Speed of the next notch up or down. @param {1|-1} by */
+export function changeSpeed(by) {
+  const at = SPEEDS.findIndex((notch) => notch >= speed.value);
+  setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + by))]);
+}
+
+/** Milliseconds the current cell takes at this speed: above 300 there is time for its terms. */
+export const cellTime = computed(() => (score.value && position.value
+  ? walk.cellTime(score.value, position.value, speed.value) : walk.CELL));
+
+/**
+ * Open a place's card. From within a card the trail grows; opening a place of the trail goes back to it.
+ * @param {string} text @param {{from?: "card"}} [options]
+ */
+export function open(text, { from } = {}) {
+  batch(() => {
+    const bare = text.replace(/@\d+$/, "");
+    const way = from === "card" ? trail.value : [];
+    const at = way.indexOf(bare);
+    trail.value = at >= 0 ? way.slice(0, at + 1) : [...way, bare];
+    place.value = bare;
+  });
+}
+
+export function closeCard() {
+  batch(() => {
+    place.value = null;
+    trail.value = [];
+  });
+}
+
+/** One place back on the trail. */
+export function back() {
+  const way = trail.value.slice(0, -1);
+  if (!way.length) return closeCard();
+  batch(() => {
+    trail.value = way;
+    place.value = way[way.length - 1];
+  });
+}
+
+/** @param {string|null} text */
+export function pin(text) {
+  pinned.value = text;
+}
+
+/** @param {Hover} to */
+export function setHover(to) {
+  hover.value = to;
+}
+
+/** @param {number} channel */
+export function focusOn(channel) {
+  focusChannel.value = channel;
+}
+
+/** Look at another image, through the same step's parameters. @param {Source} what */
+export function look(what) {
+  const id = run.value?.id;
+  if (!id) return;
+  batch(() => {
+    source.value = what;
+    wanted.value = { run: id, source: what, step: what.kind === "step" ? what.step : step.value };
+    panel.value = null;
+  });
+}
+
+/** Look at the same image through the parameters of another step. @param {number} to */
+export function atStep(to) {
+  const id = run.value?.id;
+  const what = source.value;
+  if (!id || !what) return;
+  const then = what.kind === "step" ? { ...what, step: to } : { ...what, pass: undefined };
+  batch(() => {
+    step.value = to;
+    source.value = then;
+    wanted.value = { run: id, source: then, step: to };
+  });
+}
+
+/** @param {"explore"|"train"} to */
+export function show(to) {
+  view.value = to;
+}
+
+/** @param {typeof panel.value} what */
+export function openPanel(what) {
+  panel.value = what;
+}
+
+/** @param {typeof theme.value} to */
+export function setTheme(to) {
+  theme.value = to;
+}
+
+/** @param {typeof size.value} to */
+export function setSize(to) {
+  size.value = to;
+}
+
+/** Turn the page of a tensor's maps. @param {string} prefix @param {number} first */
+export function turnPage(prefix, first) {
+  pages.value = { ...pages.value, [prefix]: Math.max(0, first) };
+}
+
+/** One polite sentence for who listens. @param {string} sentence */
+export function say(sentence) {
+  said.value = sentence;
+}
+
+/** @param {{title: string, detail: string}|null} what */
+export function complain(what) {
+  problem.value = what;
+}
+
+/** One level out: the panel, then the card. Returns whether there was anything to leave. */
+export function leave() {
+  if (panel.value) panel.value = null;
+  else if (place.value) closeCard();
+  else return false;
+  return true;
+}

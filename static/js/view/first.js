@@ -1,0 +1,5 @@
+import { html } from "./html.js";
+
+export function First() {
+  return html`<section class="first"></section>`;
+}

@@ -1,0 +1,5 @@
+import { html } from "./html.js";
+
+export function Header() {
+  return html`<header class="header"></header>`;
+}
