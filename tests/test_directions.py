@@ -1,0 +1,96 @@
+"""static --HTTP / WebSocket--> app --imports--> engine, and never the other way."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.ops import OPS
+from tests.tools import ROOT
+
+WEB = {"asyncio", "http", "json", "selectors", "socket", "socketserver", "ssl", "urllib", "wsgiref", "xmlrpc"}
+ALLOWED = {
+    "engine": {"engine", "numpy", "numba", "llvmlite"} | set(sys.stdlib_module_names) - WEB,
+    "app": {"app", "engine", "numpy", "fastapi", "starlette", "pydantic", "uvicorn", "jinja2", "markupsafe"}
+    | set(sys.stdlib_module_names),
+}
+DOM = re.compile(r"(?<![\w$.'\"`-])(?:document|window)\s*[.\[]")
+BOOT = {"main.js", "net.js"}  # one starts the page, the other talks to the server
+WORDS = {"add", "linear"}  # which a browser also means otherwise
+
+
+def wrong_imports(package: str, source: str) -> set[str]:
+    """Modules that `source`, a file of `package`, imports and must not know."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found - ALLOWED[package]
+
+
+def code_of(source: str) -> str:
+    """JavaScript without its comments."""
+    return re.sub(r"/\*.*?\*/|^\s*//.*$", "", source, flags=re.S | re.M)
+
+
+def op_names(source: str) -> set[str]:
+    """Operators that a piece of the page names in quotes: drawing knows tensors and reads, never op names."""
+    return {name for name in OPS.keys() - WORDS if re.search(rf"[\"'`]{name}[\"'`]", code_of(source))}
+
+
+def modules(pattern: str) -> list[Path]:
+    return sorted((ROOT / "static/js").glob(pattern))
+
+
+@pytest.mark.parametrize("package", ["engine", "app"])
+def test_no_import_runs_the_wrong_way(package: str) -> None:
+    files = sorted((ROOT / package).rglob("*.py"))
+    wrong = {str(file.relative_to(ROOT)): wrong_imports(package, file.read_text("utf-8")) for file in files}
+    assert not {file: names for file, names in wrong.items() if names}
+
+
+def test_only_the_views_know_the_document() -> None:
+    files = [file for file in modules("*.js") if file.name not in BOOT]
+    assert not [file.name for file in files if DOM.search(code_of(file.read_text("utf-8")))]
+
+
+def test_only_the_boot_module_imports_views() -> None:
+    files = [file for file in modules("*.js") if file.name != "main.js"]
+    assert not [file.name for file in files if re.search(r"from\s+\"[^\"]*view/", file.read_text("utf-8"))]
+
+
+def test_drawing_never_names_an_operator() -> None:
+    named = {file.name: op_names(file.read_text("utf-8")) for file in modules("**/*.js")}
+    assert not {file: names for file, names in named.items() if names}
+
+
+@pytest.mark.parametrize(
+    ("package", "source"),
+    [
+        ("engine", "import app.main"),
+        ("engine", "from app import places"),
+        ("engine", "import json"),
+        ("engine", "def f():\n    from asyncio import sleep"),
+        ("engine", "import fastapi"),
+        ("app", "from tests.server import serve"),
+        ("app", "import torch.nn as nn"),
+    ],
+)
+def test_a_wrong_import_would_be_found(package: str, source: str) -> None:
+    assert wrong_imports(package, source)
+
+
+@pytest.mark.parametrize("source", ["document.title = 'x'", "const w = window['x']", "f(document.body)"])
+def test_a_pure_module_that_touches_the_document_would_be_found(source: str) -> None:
+    assert DOM.search(source)
+
+
+def test_a_view_that_names_an_operator_would_be_found() -> None:
+    assert op_names('if (layer.op === "conv2d") drawKernel();') == {"conv2d"}
+    assert not op_names('// "conv2d" in a comment\nclasses.add("linear");')
