@@ -106,23 +106,21 @@ def _install(extra: str) -> None:
 
 
 def _pip() -> list[str]:
-    """The command that installs into `.venv`, which is made, or mended, where it does not work."""
+    """The command that installs into `.venv`, which is made anew where none works."""
+    base = getattr(sys, "_base_executable", sys.executable)
     inside = [str(_python()), "-m", "pip"]
-    if _works(inside):
-        return inside
-    if importlib.util.find_spec("ensurepip"):
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True)
-        if made.returncode == 0 and _works(inside):
-            return inside
-    # Debian and Ubuntu split ensurepip off into python3-venv: a pip outside can install into the environment too.
-    outside = [sys.executable, "-m", "pip", "--python", str(_python())]
-    bare = subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)], capture_output=True)
-    if bare.returncode == 0 and _works(outside):
-        return outside
-    shutil.rmtree(VENV, ignore_errors=True)
+    outside = [base, "-m", "pip", "--python", str(_python())]  # for environments made without a pip, by uv say
+    for pip in (inside, outside):
+        if _works(pip):
+            return pip
+    # Debian and Ubuntu may lack ensurepip, which is in python3-venv, and yet have a pip.
+    for options, pip in (([], inside), (["--without-pip"], outside)):
+        make = [base, "-m", "venv", "--clear", *options, str(VENV)]
+        if subprocess.run(make, capture_output=True).returncode == 0 and _works(pip):
+            return pip
     sys.exit(
-        f"Convscope could not make a virtual environment in {VENV}: this Python has neither ensurepip nor pip, or the "
-        "folder cannot be written. On Debian and Ubuntu: apt install python3-venv"
+        f"Convscope could not make a virtual environment in {VENV}: either the folder cannot be written, or this "
+        "Python has neither ensurepip nor pip (on Debian and Ubuntu: apt install python3-venv)."
     )
 
 
