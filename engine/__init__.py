@@ -1,0 +1,1 @@
+"""Arithmetic of convolutional networks: sentences, kernels, training, explanations. Knows nothing of the web."""

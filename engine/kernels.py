@@ -1,0 +1,97 @@
+"""The one door to Numba: compiled loops that release the GIL, are cached on disk and are the same at every call.
+
+A kernel calls only parts of its own file: Numba's cache looks for changes in that file alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+
+#: Sums may be reordered and fused so that they vectorise; NaN and infinity keep their meaning.
+SUMS = {"reassoc", "contract", "nsz"}
+
+
+def _cache_directory() -> Path:
+    """Where compiled kernels live: NUMBA_CACHE_DIR when set, else the user's cache, else a temporary folder."""
+    wanted = os.environ.get("NUMBA_CACHE_DIR") or numba.config.CACHE_DIR
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    for candidate in filter(None, (wanted, os.path.join(home, "convscope", "numba"))):
+        try:
+            os.makedirs(candidate, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(candidate, os.W_OK) or candidate == wanted:
+            return Path(candidate)
+    return Path(tempfile.gettempdir()) / f"convscope-numba-{os.getuid()}"
+
+
+CACHE_DIRECTORY = _cache_directory()
+numba.config.CACHE_DIR = str(CACHE_DIRECTORY)
+
+
+class Kernel:
+    """A compiled function for Python to call.
+
+    Arrays arrive C-contiguous and writable in the compiled loop, whatever they were outside, so that there is one
+    compiled version for each dtype.
+    """
+
+    def __init__(self, function: Callable[..., Any], fastmath: Any):
+        self.name = function.__name__
+        self.__doc__ = function.__doc__
+        self.compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=fastmath)(function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.compiled(*[
+            a.copy() if isinstance(a, np.ndarray) and not (a.flags.c_contiguous and a.flags.writeable) else a
+            for a in arguments
+        ])
+
+
+def kernel(function: Callable[..., Any]) -> Kernel:
+    """A kernel whose arithmetic is done in the written order."""
+    return Kernel(function, fastmath=False)
+
+
+def sum_kernel(function: Callable[..., Any]) -> Kernel:
+    """A kernel whose sums may be reordered."""
+    return Kernel(function, fastmath=SUMS)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """A loop that kernels of the same file share; it is compiled into them."""
+    return numba.njit(nogil=True, error_model="numpy", fastmath=SUMS)(function)
+
+
+def _stamp() -> Path:
+    """The file that says that this source is compiled for this CPU."""
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for source in [*sorted(here.glob("*.py")), *sorted(here.glob("ops/*.py"))]:
+        digest.update(source.read_bytes())
+    cpu = (numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name(), str(numba.config.CPU_FEATURES),
+           llvmlite.binding.get_host_cpu_features().flatten(), numba.__version__, np.__version__, str(here))
+    digest.update("\0".join(cpu).encode())
+    return CACHE_DIRECTORY / f"warm-{digest.hexdigest()[:24]}"
+
+
+def is_warm() -> bool:
+    """Whether every kernel has been compiled for this source and this CPU."""
+    return _stamp().exists()
+
+
+def mark_warm() -> None:
+    """Say that every kernel is compiled; silent when the cache cannot be written."""
+    try:
+        _stamp().touch()
+    except OSError:
+        pass

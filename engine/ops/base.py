@@ -1,0 +1,193 @@
+"""The one contract of an op: a sentence, settings, shapes, kernels, words.
+
+A new op is one new file in this folder. The same class answers a stand-alone call (tensors given) and is a network's
+layer (parameters drawn from `layer_settings`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from engine.formula import Program
+from engine.settings import Setting, read_settings
+
+Array = np.ndarray
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]
+
+
+class ShapeError(ValueError):
+    """Shapes that do not fit together; the message says what was expected and what was got."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor that an op is given: what it is, and whether it may be left out."""
+
+    description: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a tensor is, in one short sentence for the step view's head and one or two for the card.
+
+    ``{c}`` stands for how many the letter c counts, ``{window}`` for the cells of a window, ``{terms}`` for the
+    terms of one element; a capital first letter starts a sentence. Small counts are spelled out.
+    """
+
+    head: str
+    note: str = ""
+
+
+class Op:
+    name: ClassVar[str]
+    title: ClassVar[str]
+    settings: ClassVar[dict[str, Setting]] = {}
+    tensors: ClassVar[dict[str, TensorSpec]] = {"x": TensorSpec("the input, any shape")}
+    inputs: ClassVar[tuple[str, ...]] = ("x",)
+    results: ClassVar[tuple[str, ...]] = ("y",)
+    gradients: ClassVar[tuple[str, ...]] = ("dx",)
+    saved: ClassVar[tuple[str, ...]] = ()  # results that backward reads
+    drawn: ClassVar[tuple[str, ...]] = ()  # random tensors that a network draws for its layer
+    layer_settings: ClassVar[dict[str, Setting]] = {}
+    torch_names: ClassVar[dict[str, str]] = {"weight": "w", "bias": "b"}
+    words: ClassVar[dict[str, Words]] = {}
+    labels: ClassVar[dict[str, str]] = {}  # names of phases on the score bar, where the layer's own name would mislead
+    is_loss: ClassVar[bool] = False
+    is_view: ClassVar[bool] = False  # y has x's numbers under other indices
+    example_settings: ClassVar[dict[str, Any]] = {}
+    example_shapes: ClassVar[dict[str, Shape]] = {"x": (1, 2, 4, 4)}
+
+    def __init__(self, **settings: Any):
+        self.options = read_settings(self.settings, settings)
+
+    @classmethod
+    def as_layer(cls, **settings: Any) -> Op:
+        """The op as a network's layer: settings such as `out` and `kernel_size` stand in for the weights."""
+        values = read_settings({**cls.layer_settings, **cls.settings}, settings)
+        op = cls(**{name: settings[name] for name in settings if name in cls.settings})
+        op.options.update(values)
+        return op
+
+    # sentence -------------------------------------------------------------------------------------------------------
+
+    def program(self, shapes: Shapes) -> Program:
+        """The sentences for tensors of these shapes; a loss leaves ``dy`` out (1) unless it is among them."""
+        raise NotImplementedError
+
+    def numbers(self, shapes: Shapes) -> dict[str, float]:
+        """The numbers that the sentences name, and the capitals that no shape gives."""
+        return {}
+
+    def extents(self, shapes: Shapes) -> dict[str, Shape]:
+        """The shapes of the results, or ShapeError."""
+        return {"y": shapes["x"]}
+
+    # kernels --------------------------------------------------------------------------------------------------------
+
+    def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Every result, in the dtype of x."""
+        raise NotImplementedError
+
+    def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
+        """The gradients named in `wrt` (all that the given tensors allow, by default).
+
+        `tensors` holds the inputs, the results of forward and ``dy``.
+        """
+        raise NotImplementedError
+
+    def wanted(self, tensors: Mapping[str, Any], wrt: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """The gradients to compute: those asked for whose tensor is given."""
+        return tuple(name for name in self.gradients
+                     if name[1:] in tensors and (wrt is None or name in wrt))
+
+    # as a layer -----------------------------------------------------------------------------------------------------
+
+    def parameters(self, shapes: Shapes) -> dict[str, Shape]:
+        """The shapes of the layer's parameters for these inputs."""
+        return {}
+
+    def initial(self, name: str, shapes: Shapes, rng: np.random.Generator) -> Array:
+        """A parameter's first value, float64; `shapes` holds those of all the layer's parameters."""
+        raise NotImplementedError
+
+    def origin(self, name: str, shapes: Shapes) -> str:
+        """Where a parameter's first value came from, in words."""
+        raise NotImplementedError
+
+    def draw(self, shapes: Shapes, rng: np.random.Generator | None) -> dict[str, Array]:
+        """The layer's random tensors for one training pass; without a generator, what takes their place at rest."""
+        return {}
+
+    def at_rest(self) -> Op:
+        """The op as it works when nothing is learned."""
+        return self
+
+    def check_fit(self, shapes: Shapes) -> None:
+        """Refuse, in a network, what a stand-alone call would round down."""
+
+    def multiply_adds(self, shapes: Shapes) -> int:
+        """Multiplications with an addition in one forward pass."""
+        return 0
+
+    def answer(self, x: Array) -> Array:
+        """A loss's reading of the network's last layer: its prediction."""
+        return x
+
+    # words ----------------------------------------------------------------------------------------------------------
+
+    def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
+        """The key of `words` for this tensor when letters count so many."""
+        return tensor
+
+    @classmethod
+    def example(cls, rng: np.random.Generator) -> dict[str, Array]:
+        """Small tensors with which a call succeeds, float64."""
+        return {name: np.round(rng.uniform(-1, 1, shape), 2) for name, shape in cls.example_shapes.items()}
+
+
+SPELLED = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+           "seventeen eighteen nineteen twenty").split()
+
+
+def spell(count: int) -> str:
+    return SPELLED[count] if count < len(SPELLED) else str(count)
+
+
+def describe(op: Op, tensor: str, free: Mapping[str, int], bound: Mapping[str, int]) -> Words:
+    """The op's words for one tensor, with the counts put in."""
+    counts = {**free, **bound}
+    words = op.words.get(op.wording(tensor, counts), Words(""))
+    names = {**counts, "terms": math.prod(bound.values()), "window": counts.get("u", 1) * counts.get("v", 1)}
+    spelled = {name: spell(count) for name, count in names.items()}
+    spelled.update({name.capitalize(): spell(names[name]).capitalize() for name in ("terms", "window")})
+    return Words(words.head.format_map(spelled), words.note.format_map(spelled))
+
+
+LETTERS = "ncijklabdfghoqrsuv"
+
+
+def letters(rank: int) -> str:
+    """The index of a tensor of any rank: "" or "[n,c,i,j]"."""
+    if rank > len(LETTERS):
+        raise ShapeError(f"x has {rank} axes; at most {len(LETTERS)} are taken")
+    return f"[{','.join(LETTERS[:rank])}]" if rank else ""
+
+
+def shapes_of(tensors: Mapping[str, Array]) -> dict[str, Shape]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def need_rank(shapes: Shapes, name: str, rank: int, axes: str) -> Shape:
+    shape = shapes[name]
+    if len(shape) != rank:
+        raise ShapeError(f"{name} has {len(shape)} axes {list(shape)}, expected {rank}: {axes}")
+    if 0 in shape:
+        raise ShapeError(f"{name} is empty: {list(shape)}")
+    return shape

@@ -1,0 +1,299 @@
+"""Convolution in two dimensions: a window of x times a kernel, summed over channels.
+
+Sources: Rossi, "output size" and "gradients"; Jefkine, equations for dE/dw and dE/dx. As in every library the kernel is
+not turned (cross-correlation) unless `flip_kernel` asks for the convolution of mathematics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+
+from engine.formula import Program
+from engine.kernels import part, sum_kernel
+from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
+from engine.ops.window import Span, spans
+from engine.settings import REQUIRED, Bool, Int, Padding, Pair
+
+Geometry = tuple[int, int, int, int, int, int]  # stride s t, pad before p q, dilation d e
+
+
+@cache
+def _program(flip: bool, bias: bool) -> Program:
+    kernel = "w[g|o,c,U-1-u,V-1-v]" if flip else "w[g|o,c,u,v]"
+    return Program(
+        "x[n,g|c,h,k] w[g|o,c,u,v]" + (" b[g|o]" if bias else ""),
+        f"y[n,g|o,i,j] = sum[c,u,v](x[n,g|c,s*i+d*u-p,t*j+e*v-q] * {kernel})" + (" + b[g|o]" if bias else ""),
+    )
+
+
+@part
+def _windows(x, geometry, kernel, plane, seen):  # type: ignore[no-untyped-def]
+    """seen[(c,u,v), (i,j)] = x[c, s*i+d*u-p, t*j+e*v-q], and 0 outside: what each weight sees at each place."""
+    s, t, p, q, d, e = geometry
+    channels, height, width = x.shape
+    rows, columns = plane
+    row = 0
+    for c in range(channels):
+        for u in range(kernel[0]):
+            for v in range(kernel[1]):
+                shift = e * v - q
+                first = min(max(0, -(shift // t)), columns)
+                last = max(first, min(columns, (width - 1 - shift) // t + 1))
+                for i in range(rows):
+                    h = s * i + d * u - p
+                    start = i * columns
+                    if h < 0 or h >= height:
+                        seen[row, start:start + columns] = 0
+                        continue
+                    seen[row, start:start + first] = 0
+                    seen[row, start + last:start + columns] = 0
+                    if t == 1:
+                        for j in range(first, last):
+                            seen[row, start + j] = x[c, h, j + shift]
+                    else:
+                        for j in range(first, last):
+                            seen[row, start + j] = x[c, h, t * j + shift]
+                row += 1
+
+
+@part
+def _add_rows(total, weights, rows):  # type: ignore[no-untyped-def]
+    """total += sum over k of weights[k] * rows[k], four rows at a time."""
+    count = rows.shape[0]
+    whole = count - count % 4
+    for k in range(0, whole, 4):
+        a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        for m in range(total.size):
+            total[m] += a * rows[k, m] + b * rows[k + 1, m] + c * rows[k + 2, m] + d * rows[k + 3, m]
+    for k in range(whole, count):
+        for m in range(total.size):
+            total[m] += weights[k] * rows[k, m]
+
+
+@part
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = a[0] * b[0]
+    for m in range(1, a.size):
+        total += a[m] * b[m]
+    return total
+
+
+@sum_kernel
+def conv2d_forward(x, w, b, y, geometry):  # type: ignore[no-untyped-def]
+    """y (N,O,I,J) from x (N,C,H,K), w (O,C/groups,U,V), b (O)."""
+    outputs, depth, U, V = w.shape
+    groups = x.shape[1] // depth
+    share = outputs // groups
+    rows, columns = y.shape[2], y.shape[3]
+    seen = np.empty((depth * U * V, rows * columns), x.dtype)
+    weights = w.reshape(outputs, depth * U * V)
+    for n in range(x.shape[0]):
+        for g in range(groups):
+            _windows(x[n, g * depth:(g + 1) * depth], geometry, (U, V), (rows, columns), seen)
+            for o in range(g * share, (g + 1) * share):
+                total = y[n, o].reshape(rows * columns)
+                total[:] = b[o]
+                _add_rows(total, weights[o], seen)
+
+
+@sum_kernel
+def conv2d_backward_w(x, dy, dw, geometry):  # type: ignore[no-untyped-def]
+    """dw (O,C/groups,U,V): every weight times what it saw, summed over places and images."""
+    outputs, depth, U, V = dw.shape
+    groups = x.shape[1] // depth
+    share = outputs // groups
+    rows, columns = dy.shape[2], dy.shape[3]
+    seen = np.empty((depth * U * V, rows * columns), x.dtype)
+    weights = dw.reshape(outputs, depth * U * V)
+    weights[:] = 0
+    for n in range(x.shape[0]):
+        for g in range(groups):
+            _windows(x[n, g * depth:(g + 1) * depth], geometry, (U, V), (rows, columns), seen)
+            for o in range(g * share, (g + 1) * share):
+                delta = dy[n, o].reshape(rows * columns)
+                for k in range(depth * U * V):
+                    weights[o, k] += _dot(delta, seen[k])
+
+
+@sum_kernel
+def conv2d_backward_b(dy, db):  # type: ignore[no-untyped-def]
+    """db (O): the delta summed over places and images."""
+    for o in range(dy.shape[1]):
+        db[o] = 0
+        for n in range(dy.shape[0]):
+            plane = dy[n, o].reshape(dy.shape[2] * dy.shape[3])
+            total = plane[0]
+            for m in range(1, plane.size):
+                total += plane[m]
+            db[o] += total
+
+
+@sum_kernel
+def conv2d_backward_x(dy, turned, dx, kernel, geometry):  # type: ignore[no-untyped-def]
+    """dx (N,C,H,K): each delta goes back through the weights to the cells that its window saw.
+
+    `turned` holds w as (groups, C/groups * U * V, O/groups), so that the deltas of one place are added up before they
+    are laid into dx.
+    """
+    s, t, p, q, d, e = geometry
+    groups, taps, share = turned.shape
+    U, V = kernel
+    rows, columns = dy.shape[2], dy.shape[3]
+    height, width = dx.shape[2], dx.shape[3]
+    depth = taps // (U * V)
+    heard = np.empty(rows * columns, dy.dtype)
+    dx[:] = 0
+    for n in range(dx.shape[0]):
+        for g in range(groups):
+            deltas = dy[n, g * share:(g + 1) * share].reshape(share, rows * columns)
+            for tap in range(taps):
+                heard[:] = 0
+                _add_rows(heard, turned[g, tap], deltas)
+                plane = dx[n, g * depth + tap // (U * V)]
+                u = tap // V % U
+                shift = e * (tap % V) - q
+                first = min(max(0, -(shift // t)), columns)
+                last = max(first, min(columns, (width - 1 - shift) // t + 1))
+                for i in range(rows):
+                    h = s * i + d * u - p
+                    if h < 0 or h >= height:
+                        continue
+                    if t == 1:
+                        for j in range(first, last):
+                            plane[h, j + shift] += heard[i * columns + j]
+                    else:
+                        for j in range(first, last):
+                            plane[h, t * j + shift] += heard[i * columns + j]
+
+
+class Conv2d(Op):
+    name = "conv2d"
+    title = "Convolution"
+    tensors = {
+        "x": TensorSpec("the input (N, C, H, W)"),
+        "w": TensorSpec("the kernels (out, C / groups, kernel height, kernel width)"),
+        "b": TensorSpec("a bias for each output channel (out)", optional=True),
+    }
+    gradients = ("dx", "dw", "db")
+    settings = {
+        "stride": Pair(1, "cells the window moves at a time"),
+        "padding": Padding(0, "zeros around the input", words=("valid", "same", "full")),
+        "dilation": Pair(1, "distance between neighbouring weights"),
+        "groups": Int(1, "channels are split into so many groups that do not see one another"),
+        "flip_kernel": Bool(False, "turn the kernel by 180 degrees first: the convolution of mathematics"),
+    }
+    layer_settings = {
+        "out": Int(REQUIRED, "output channels"),
+        "kernel_size": Pair(REQUIRED, "cells of the kernel"),
+        "bias": Bool(True, "add a bias to each output channel"),
+    }
+    words = {
+        "y": Words("the kernel looks at {window} pixels and writes one number",
+                   "{Window} pixels, each times its weight, plus the bias."),
+        "y of maps": Words("{c} maps, {c} kernels, one sum",
+                           "{Terms} products, grouped by the map they come from. Open a map to see its {window}."),
+        "dx": Words("the gradient of its input. The kernel is turned by 180°.",
+                    "At most {window} outputs in each of {o} maps read this cell. The minus signs in δ’s index turn "
+                    "the kernel."),
+        "dw": Words("the gradient of one weight. The delta lies over the input.",
+                    "One weight was used {terms} times, so it hears from {terms} deltas."),
+        "db": Words("the gradient of the bias. It adds up every delta of its map.",
+                    "The bias was added {terms} times, so it hears from {terms} deltas."),
+    }
+    example_shapes = {"x": (1, 1, 4, 4), "w": (1, 1, 3, 3), "b": (1,)}
+
+    def program(self, shapes: Shapes) -> Program:
+        return _program(self.options["flip_kernel"], "b" in shapes)
+
+    def spans(self, shapes: Shapes) -> tuple[Span, Span]:
+        return spans(shapes["x"][2:], shapes["w"][2:], self.options["stride"], self.options["dilation"],
+                     self.options["padding"])
+
+    def numbers(self, shapes: Shapes) -> dict[str, float]:
+        rows, columns = self.spans(shapes)
+        return {"s": rows.stride, "t": columns.stride, "p": rows.before, "q": columns.before,
+                "d": rows.dilation, "e": columns.dilation, "G": self.options["groups"]}
+
+    def extents(self, shapes: Shapes) -> dict[str, Shape]:
+        x = need_rank(shapes, "x", 4, "(N, C, H, W)")
+        w = need_rank(shapes, "w", 4, "(out, C / groups, kernel height, kernel width)")
+        groups = self.options["groups"]
+        if x[1] != w[1] * groups:
+            kernel = f"{w[1]}" if groups == 1 else f"{w[1]} in each of {groups} groups"
+            raise ShapeError(f"input has {x[1]} channels, the kernel expects {kernel}")
+        if w[0] % groups:
+            raise ShapeError(f"{w[0]} output channels cannot be split into {groups} groups")
+        if "b" in shapes and shapes["b"] != (w[0],):
+            raise ShapeError(f"b has shape {list(shapes['b'])}, expected [{w[0]}], one for each output channel")
+        rows, columns = self.spans(shapes)
+        return {"y": (x[0], w[0], rows.count(), columns.count())}
+
+    def check_fit(self, shapes: Shapes) -> None:
+        if self.options["padding"] != "same":
+            for span in self.spans(shapes):
+                span.check_fit()
+
+    def _geometry(self, shapes: Shapes) -> Geometry:
+        rows, columns = self.spans(shapes)
+        return (rows.stride, columns.stride, rows.before, columns.before, rows.dilation, columns.dilation)
+
+    def _kernel(self, w: Array) -> Array:
+        """w as the loops read it: turned by 180 degrees when asked for."""
+        return np.ascontiguousarray(w[:, :, ::-1, ::-1]) if self.options["flip_kernel"] else w
+
+    def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        x, w = tensors["x"], tensors["w"]
+        shapes = shapes_of(tensors)
+        y = np.empty(self.extents(shapes)["y"], x.dtype)
+        b = tensors.get("b")
+        conv2d_forward(x, self._kernel(w), np.zeros(w.shape[0], x.dtype) if b is None else b, y,
+                       self._geometry(shapes))
+        return {"y": y}
+
+    def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
+        x, w, dy = tensors["x"], tensors["w"], tensors["dy"]
+        geometry = self._geometry(shapes_of(tensors))
+        wanted = self.wanted(tensors, wrt)
+        found: dict[str, Array] = {}
+        if "dx" in wanted:
+            groups = self.options["groups"]
+            turned = self._kernel(w).reshape(groups, w.shape[0] // groups, -1).transpose(0, 2, 1)
+            found["dx"] = np.empty(x.shape, x.dtype)
+            conv2d_backward_x(dy, np.ascontiguousarray(turned), found["dx"], w.shape[2:], geometry)
+        if "dw" in wanted:
+            dw = np.empty(w.shape, x.dtype)
+            conv2d_backward_w(x, dy, dw, geometry)
+            found["dw"] = self._kernel(dw)
+        if "db" in wanted:
+            found["db"] = np.empty(w.shape[0], x.dtype)
+            conv2d_backward_b(dy, found["db"])
+        return found
+
+    def parameters(self, shapes: Shapes) -> dict[str, Shape]:
+        channels, groups, out = shapes["x"][1], self.options["groups"], self.options["out"]
+        if channels % groups:
+            raise ShapeError(f"input has {channels} channels, which cannot be split into {groups} groups")
+        wanted: dict[str, Shape] = {"w": (out, channels // groups, *self.options["kernel_size"])}
+        return {**wanted, "b": (out,)} if self.options["bias"] else wanted
+
+    def _bound(self, shapes: Shapes) -> float:
+        return 1 / math.sqrt(math.prod(shapes["w"][1:]))
+
+    def initial(self, name: str, shapes: Shapes, rng: np.random.Generator) -> Array:
+        """PyTorch's default: uniform within ±1 / sqrt(fan in), for weights and biases."""
+        return rng.uniform(-self._bound(shapes), self._bound(shapes), shapes[name])
+
+    def origin(self, name: str, shapes: Shapes) -> str:
+        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}"
+
+    def multiply_adds(self, shapes: Shapes) -> int:
+        return math.prod(self.extents(shapes)["y"]) * math.prod(shapes["w"][1:])
+
+    def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
+        return "y of maps" if tensor == "y" and counts.get("c", 1) > 1 else tensor
+
+

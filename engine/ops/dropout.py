@@ -1,0 +1,76 @@
+"""Dropout: a random part of the values is put to zero while the network learns; the rest grows to keep the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+
+from engine.formula import Program
+from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, letters
+from engine.settings import Float, Int
+
+
+@cache
+def _program(rank: int) -> Program:
+    at = letters(rank)
+    return Program(f"x{at} mask{at}", f"y{at} = x{at} * mask{at} * scale", held=("mask",))
+
+
+class Dropout(Op):
+    name = "dropout"
+    title = "Dropout"
+    tensors = {
+        "x": TensorSpec("the input, any shape"),
+        "mask": TensorSpec("1 where a value is kept and 0 where it is dropped, as x"),
+    }
+    drawn = ("mask",)
+    settings = {"p": Float(0.5, "share of the values that is dropped", low=0, high=1)}
+    layer_settings = {"seed": Int(0, "the layer's own seed for its masks", low=0, high=2**31)}
+    words = {
+        "y": Words("some values are dropped, the others grow", "What is kept is divided by the share that is kept, so "
+                   "that the mean stays."),
+        "dx": Words("what was dropped hears nothing", "The gradient passes through the same mask."),
+    }
+    example_shapes = {"x": (2, 3), "mask": (2, 3)}
+
+    def program(self, shapes: Shapes) -> Program:
+        return _program(len(shapes["x"]))
+
+    def numbers(self, shapes: Shapes) -> dict[str, float]:
+        return {"scale": self._scale()}
+
+    def _scale(self) -> float:
+        """1 / (1 - p); where everything is dropped, 0 instead of 0 / 0."""
+        p: float = self.options["p"]
+        return 1 / (1 - p) if p < 1 else 0.0
+
+    def extents(self, shapes: Shapes) -> dict[str, Shape]:
+        if shapes["mask"] != shapes["x"]:
+            raise ShapeError(f"mask has shape {list(shapes['mask'])}, expected that of x, {list(shapes['x'])}")
+        return {"y": shapes["x"]}
+
+    def _masked(self, values: Array, mask: Array) -> Array:
+        return values * mask * values.dtype.type(self._scale())
+
+    def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        self.extents({name: tensors[name].shape for name in ("x", "mask")})
+        return {"y": self._masked(tensors["x"], tensors["mask"])}
+
+    def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
+        if "dx" not in self.wanted(tensors, wrt):
+            return {}
+        return {"dx": self._masked(tensors["dy"], tensors["mask"])}
+
+    def draw(self, shapes: Shapes, rng: np.random.Generator | None) -> dict[str, Array]:
+        if rng is None:
+            return {"mask": np.ones(shapes["x"])}
+        return {"mask": (rng.random(shapes["x"]) >= self.options["p"]).astype(np.float64)}
+
+    def at_rest(self) -> Op:
+        return Dropout(p=0.0)
+
+    @classmethod
+    def example(cls, rng: np.random.Generator) -> dict[str, Array]:
+        return {**super().example(rng), "mask": np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])}

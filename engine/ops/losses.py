@@ -1,0 +1,245 @@
+"""Losses: how far the network's last layer is from the target, as one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from engine.formula import Program
+from engine.kernels import kernel
+from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, letters, need_rank, shapes_of
+from engine.settings import Choice, Float, Int
+
+
+def _delta(tensors: Mapping[str, Array], dtype: np.dtype) -> Any:
+    """The gradient of the loss itself: 1 unless it is given."""
+    return dtype.type(tensors["dy"]) if "dy" in tensors else dtype.type(1)
+
+
+@cache
+def _squares(rank: int, reduction: str, delta: bool) -> Program:
+    at = letters(rank)
+    names = at[1:-1]
+    square = f"(x{at} - target{at})**2"
+    total = f"sum[{names}]({square})" if rank else square
+    count = "*".join(name.upper() for name in names.split(",")) if rank else "1"
+    over = {"mean": f" / ({count})" if rank else "", "sum": "", "half_sum": " / 2"}[reduction]
+    dy = "dy * " if delta else ""
+    slope = {"mean": f"2 * {dy}(x{at} - target{at}){over}", "sum": f"2 * {dy}(x{at} - target{at})",
+             "half_sum": f"{dy}(x{at} - target{at})"}[reduction]
+    return Program(f"x{at} target{at}", f"y = {total}{over}", held=("target",), stated=f"dx{at} = {slope}")
+
+
+class MseLoss(Op):
+    """Rossi and Jefkine write one half of the sum: reduction "half_sum"."""
+
+    name = "mse_loss"
+    title = "Squared error"
+    is_loss = True
+    tensors = {"x": TensorSpec("the prediction, any shape"), "target": TensorSpec("what it should be, as x")}
+    settings = {"reduction": Choice("mean", "of the squared differences", options=("mean", "sum", "half_sum"))}
+    words = {
+        "y": Words("how far the output is from the target", "Each difference is squared, so that none can cancel."),
+        "dx": Words("the first delta: output minus target", "Going up makes the loss larger when the output is too high."),
+    }
+    example_shapes = {"x": (1, 2), "target": (1, 2)}
+
+    def program(self, shapes: Shapes) -> Program:
+        return _squares(len(shapes["x"]), self.options["reduction"], "dy" in shapes)
+
+    def extents(self, shapes: Shapes) -> dict[str, Shape]:
+        if shapes["target"] != shapes["x"]:
+            raise ShapeError(f"target has shape {list(shapes['target'])}, expected that of x, {list(shapes['x'])}")
+        if 0 in shapes["x"]:
+            raise ShapeError(f"x is empty: {list(shapes['x'])}")
+        return {"y": ()}
+
+    def _factor(self, x: Array) -> float:
+        return {"mean": 1 / max(1, x.size), "sum": 1.0, "half_sum": 0.5}[self.options["reduction"]]
+
+    def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        x = tensors["x"]
+        self.extents({name: tensors[name].shape for name in ("x", "target")})
+        difference = (x - tensors["target"]).astype(np.float64)
+        return {"y": np.asarray(np.sum(difference * difference) * self._factor(x), x.dtype)}
+
+    def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
+        if "dx" not in self.wanted(tensors, wrt):
+            return {}
+        x = tensors["x"]
+        factor = x.dtype.type(2 * self._factor(x)) * _delta(tensors, x.dtype)
+        return {"dx": np.asarray((x - tensors["target"]) * factor, x.dtype)}
+
+
+@cache
+def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool, ignore: bool, delta: bool) -> Program:
+    """The sentence with only the options that are in use; `p` is what a learner looks at, `t` what it should be."""
+    given = f"x[n,k] target[{'n' if indices else 'n,k'}]" + (" weight[k]" if weight else "")
+    wish = "(k == target[n])" if indices else "target[n,k]"
+    if smoothing:
+        wish = f"(1 - smoothing)*{wish} + smoothing/K"
+    weighed = " * weight[k]" if weight else ""
+    keep = " * (target[n] != ignore)" if ignore else ""
+    sentences = [
+        "top[n] = max[k](x[n,k])",
+        "e[n,k] = exp(x[n,k] - top[n])",
+        "z[n] = sum[k](e[n,k])",
+        "p[n,k] = e[n,k] / z[n]",
+        "logp[n,k] = x[n,k] - top[n] - log(z[n])",
+        f"t[n,k] = {wish}",
+    ]
+    over = ""
+    if reduction == "mean" and indices and (weight or ignore):
+        counted = "weight[target[n]]" + keep if weight else keep.removeprefix(" * ")
+        sentences.append(f"m = sum[n]({counted})")
+        over = " / m"
+    elif reduction == "mean":
+        over = " / N"
+    if weight:
+        sentences.append("mass[n] = sum[k](t[n,k] * weight[k])")
+    sentences.append(f"y = -sum[n,k](t[n,k]{weighed} * logp[n,k]{keep}){over}")
+    dy = "dy * " if delta else ""
+    slope = "(p[n,k] * mass[n] - t[n,k] * weight[k])" if weight else "(p[n,k] - t[n,k])"
+    if not indices and not weight:
+        sentences.insert(-1, "mass[n] = sum[k](t[n,k])")
+        slope = "(p[n,k] * mass[n] - t[n,k])"
+    return Program(given, "\n".join(sentences), held=("top", "t", "m", "mass", "target", "weight"),
+                   stated=f"dx[n,k] = {dy}{slope}{keep}{over}")
+
+
+@kernel
+def cross_entropy_forward(x, wish, share, p):  # type: ignore[no-untyped-def]
+    """Loss (float64) and p (N,K) from logits x, the wished distribution times the class weights, and each row's share."""
+    loss = 0.0
+    for n in range(x.shape[0]):
+        top = x[n, 0]
+        for k in range(1, x.shape[1]):
+            top = max(top, x[n, k])
+        z = x.dtype.type(0)
+        for k in range(x.shape[1]):
+            p[n, k] = math.exp(x[n, k] - top)
+            z += p[n, k]
+        row = 0.0
+        for k in range(x.shape[1]):
+            p[n, k] /= z
+            if wish[n, k] != 0:
+                row -= wish[n, k] * (x[n, k] - top - math.log(z))
+        if share[n] != 0:
+            loss += row * share[n]
+    return loss
+
+
+@kernel
+def cross_entropy_backward(p, wish, mass, share, dx):  # type: ignore[no-untyped-def]
+    """dx (N,K) = (p * mass - wish) * share."""
+    for n in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            dx[n, k] = (p[n, k] * mass[n] - wish[n, k]) * share[n] if share[n] != 0 else 0
+
+
+class CrossEntropy(Op):
+    name = "cross_entropy"
+    title = "Softmax and cross-entropy"
+    is_loss = True
+    results = ("y", "p")
+    saved = ("p",)
+    tensors = {
+        "x": TensorSpec("the logits (N, K)"),
+        "target": TensorSpec("class numbers (N) or probabilities (N, K)"),
+        "weight": TensorSpec("a weight for each class (K)", optional=True),
+    }
+    settings = {
+        "reduction": Choice("mean", "over the images", options=("mean", "sum")),
+        "label_smoothing": Float(0.0, "share of the wish that is spread over all classes", low=0, high=1),
+        "ignore_index": Int(None, "targets of this class do not count", low=-(2**31), high=2**31, optional=True),
+    }
+    words = {
+        "top": Words("the largest value is taken off first", "It changes nothing, but keeps exp within range."),
+        "e": Words("e to the power of each value", "Every share is positive."),
+        "z": Words("the sum of all shares", "Dividing by it makes them add up to one."),
+        "p": Words("the {k} outputs become probabilities", "Each is a share of the whole: e to the power of the output, "
+                   "over the sum of all."),
+        "y": Words("how surprised the network is by the label",
+                   "Minus the logarithm of the probability it gave to the right class."),
+        "dx": Words("the first delta: probability minus target",
+                    "What it said minus what it should have said: one for the label, zero for the others."),
+    }
+    labels = {"p": "softmax", "dx": "softmax"}
+    example_shapes = {"x": (2, 3)}
+
+    @classmethod
+    def example(cls, rng: np.random.Generator) -> dict[str, Array]:
+        return {**super().example(rng), "target": np.array([2, 0])}
+
+    def program(self, shapes: Shapes) -> Program:
+        options = self.options
+        return _cross_entropy(len(shapes["target"]) == 1, options["reduction"], "weight" in shapes,
+                              options["label_smoothing"] > 0, options["ignore_index"] is not None, "dy" in shapes)
+
+    def numbers(self, shapes: Shapes) -> dict[str, float]:
+        ignore = self.options["ignore_index"]
+        return {"smoothing": self.options["label_smoothing"], **({} if ignore is None else {"ignore": ignore})}
+
+    def extents(self, shapes: Shapes) -> dict[str, Shape]:
+        rows, classes = need_rank(shapes, "x", 2, "(N, K)")
+        target = shapes["target"]
+        if target not in ((rows,), (rows, classes)):
+            raise ShapeError(f"target has shape {list(target)}, expected [{rows}] class numbers "
+                             f"or [{rows}, {classes}] probabilities")
+        if len(target) == 2 and self.options["ignore_index"] is not None:
+            raise ShapeError("ignore_index needs class numbers as targets, got probabilities")
+        if "weight" in shapes and shapes["weight"] != (classes,):
+            raise ShapeError(f"weight has shape {list(shapes['weight'])}, expected [{classes}], one for each class")
+        return {"y": (), "p": (rows, classes), "t": (rows, classes)}
+
+    def _wish(self, tensors: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+        """The wished distribution times the class weights (N,K), its sum (N), and each row's share of the loss (N)."""
+        x, target = tensors["x"], tensors["target"]
+        self.extents({name: shape for name, shape in shapes_of(tensors).items() if name != "dy"})
+        rows, classes = x.shape
+        weight = tensors["weight"].astype(np.float64) if "weight" in tensors else np.ones(classes)
+        share = np.ones(rows)
+        total = float(rows)
+        if target.ndim == 2:
+            wish = target.astype(np.float64)
+        else:
+            kept = target != self.options["ignore_index"]
+            wrong = kept & ((target < 0) | (target >= classes) | (target != np.floor(target)))
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                raise ShapeError(f"target {target[row]} at {row} is no class: expected 0 to {classes - 1}")
+            wish = np.zeros((rows, classes))
+            wish[kept, target[kept].astype(np.int64)] = 1
+            share = kept.astype(np.float64)
+            total = float((wish @ weight).sum())
+        smoothing = self.options["label_smoothing"]
+        wish = ((1 - smoothing) * wish + smoothing / classes) * weight
+        if self.options["reduction"] == "mean":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                share = share / total
+        return wish.astype(x.dtype), wish.sum(1).astype(x.dtype), share.astype(x.dtype)
+
+    def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        x = tensors["x"]
+        wish, _, share = self._wish(tensors)
+        p = np.empty(x.shape, x.dtype)
+        loss = cross_entropy_forward(x, wish, share, p)
+        return {"y": np.asarray(loss, x.dtype), "p": p}
+
+    def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
+        if "dx" not in self.wanted(tensors, wrt):
+            return {}
+        x = tensors["x"]
+        wish, mass, share = self._wish(tensors)
+        dx = np.empty(x.shape, x.dtype)
+        cross_entropy_backward(tensors["p"], wish, mass, share * _delta(tensors, x.dtype), dx)
+        return {"dx": dx}
+
+    def answer(self, x: Array) -> Array:
+        p = np.empty(x.shape, x.dtype)
+        cross_entropy_forward(x, np.zeros(x.shape, x.dtype), np.zeros(x.shape[0], x.dtype), p)
+        return p

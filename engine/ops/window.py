@@ -1,0 +1,70 @@
+"""The geometry that convolution and pooling share: padding in words, output sizes, and when a window does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.ops.base import ShapeError
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis of a sliding window: `size` cells, `before` and `after` cells of padding, a window of `kernel` cells
+    `dilation` apart, moved by `stride`."""
+
+    size: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+
+    @property
+    def extent(self) -> int:
+        """From the window's first cell to its last."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def room(self) -> int:
+        return self.size + self.before + self.after - self.extent
+
+    def arithmetic(self) -> str:
+        """(N + P - F) / S + 1, with its numbers (Rossi, "output size")."""
+        pads = "".join(f" + {pad}" for pad in (self.before, self.after) if pad)
+        return f"({self.size}{pads} - {self.extent}) / {self.stride} + 1 = {self.room / self.stride + 1:.4g}"
+
+    def count(self, ceil: bool = False) -> int:
+        """How many places the window has; `ceil` also keeps a cut last one, unless it starts in the far padding."""
+        if self.room < 0:
+            raise ShapeError(f"the window is larger than the padded input: {self.arithmetic()}")
+        places = self.room // self.stride + 1
+        if ceil and self.room % self.stride and places * self.stride < self.size + self.before:
+            places += 1
+        return places
+
+    def check_fit(self) -> None:
+        if self.room >= 0 and self.room % self.stride:
+            raise ShapeError(f"the window does not fit: {self.arithmetic()}")
+
+
+def padded(size: int, kernel: int, stride: int, dilation: int, padding: str | tuple[int, int]) -> Span:
+    """The axis with its padding in cells. "same" gives ceil(size / stride) places, the odd cell at the far side."""
+    extent = dilation * (kernel - 1) + 1
+    if padding == "same":
+        total = max(0, (-(-size // stride) - 1) * stride + extent - size)
+        padding = (total // 2, total - total // 2)
+    elif padding == "full":
+        padding = (extent - 1, extent - 1)
+    elif padding == "valid":
+        padding = (0, 0)
+    assert not isinstance(padding, str)
+    return Span(size, kernel, stride, dilation, padding[0], padding[1])
+
+
+def spans(plane: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, int], dilation: tuple[int, int],
+          padding: str | tuple[int, int, int, int]) -> tuple[Span, Span]:
+    """Rows and columns."""
+    rows: str | tuple[int, int] = padding if isinstance(padding, str) else padding[:2]
+    columns: str | tuple[int, int] = padding if isinstance(padding, str) else padding[2:]
+    return (padded(plane[0], kernel[0], stride[0], dilation[0], rows),
+            padded(plane[1], kernel[1], stride[1], dilation[1], columns))
