@@ -1,0 +1,171 @@
+"""Program: declared tensors, an ordered list of sentences, and everything that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from engine.formula.adjoint import Adjoint
+from engine.formula.nodes import FormulaError, Letter, Name, Read, Reduce, Sentence, reads, walk
+from engine.formula.sentence import Axes, parse_given, parse_sentence
+from engine.formula.text import sentence_text
+
+_CACHE = 512
+
+
+class Program:
+    """Declared tensors and an ordered list of sentences.
+
+    given: the tensors that come from outside, with the letters of their axes, ``"x[n,g|c,h,k] w[g|o,c,u,v]"``.
+    sentences: one per line; each may read what is given or said before it.
+    held: names through which no gradient flows.
+    joins: plain letters may read axes of another length (concatenation).
+    stated: sentences for gradients that take the place of derived ones, with lets of their own if need be.
+    optional: given tensors that may be left out; what reads them is then *nothing*.
+    alike: letters that count like another letter, ``{"a": "k"}``.
+
+    Raises FormulaError for any sentence the language does not have. The text must come from this repository,
+    never from a client. A Program never changes; what it derives is kept.
+    """
+
+    def __init__(self, given: str, sentences: str, *, held: Iterable[str] = (), joins: bool = False,
+                 stated: str = "", optional: Iterable[str] = (), alike: Mapping[str, str] | None = None) -> None:
+        declared = parse_given(given)
+        self.given = tuple(declared)
+        self.held, self.joins, self.stated = frozenset(held), joins, stated
+        self.optional = frozenset(optional)
+        self.alike: dict[str, str] = dict(alike or {})
+        self.sentences: dict[str, Sentence] = {}
+        self.declared: dict[str, Axes] = declared
+        self._add(sentences)
+        self._check_names()
+        for name in self.optional - set(self.given):
+            raise FormulaError(f"optional {name!r} is not given; given: {', '.join(self.given)}")
+        self._gradients: dict[tuple, Program] = {}
+        self.kept: dict[tuple, Any] = {}
+
+    def _add(self, sentences: str) -> None:
+        for line in sentences.splitlines():
+            if line.strip():
+                sentence = parse_sentence(line, self.declared)
+                self.sentences[sentence.name] = sentence
+                self.declared[sentence.name] = sentence.axes
+
+    def _continued(self, given: Mapping[str, Axes], sentences: Iterable[Sentence], alike: Mapping[str, str]) -> Program:
+        program = object.__new__(Program)
+        program.given = (*self.given, *given)
+        program.held, program.joins, program.stated = self.held, self.joins, ""
+        program.optional = self.optional
+        program.alike = {**self.alike, **alike}
+        program.sentences = {**self.sentences, **{s.name: s for s in sentences}}
+        program.declared = {**self.declared, **given, **{n: s.axes for n, s in program.sentences.items()}}
+        program._gradients, program.kept = {}, {}
+        return program
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tensors said, in order."""
+        return tuple(self.sentences)
+
+    @cached_property
+    def all_letters(self) -> frozenset[str]:
+        """Every letter of the program."""
+        bound = (letter for s in self.sentences.values() for letter in s.bound)
+        return frozenset(x for axes in self.declared.values() for axis in axes for x in axis) | frozenset(bound)
+
+    @cached_property
+    def capitals(self) -> dict[str, str]:
+        """The name of each count, and the letter it counts: ``{"U": "u", ...}``."""
+        return {letter.upper(): letter for letter in self.all_letters}
+
+    @cached_property
+    def plain_reads(self) -> list[tuple[Sentence, Read, str, str]]:
+        """Where a plain letter reads an axis of another letter: (sentence, read, axis letter, letter)."""
+        found = []
+        for s in self.sentences.values():
+            for read in reads(s.expr):
+                for axis, subs in zip(self.declared[read.tensor], read.subs, strict=True):
+                    found += [(s, read, own, sub.id) for own, sub in zip(axis, subs, strict=True)
+                              if isinstance(sub, Letter) and sub.id != own]
+        return found
+
+    def _check_names(self) -> None:
+        for s in self.sentences.values():
+            for e in walk(s.expr):
+                if isinstance(e, Name) and e.id in self.all_letters:
+                    raise FormulaError(f"{sentence_text(s)!r}: {e.id!r} is a letter of this program, but stands neither on "
+                                       f"the left nor in a reducer here; a number needs another name")
+
+    def expr(self, name: str) -> Sentence:
+        """The sentence that says `name`, as a tree; FormulaError when it is given or unknown."""
+        try:
+            return self.sentences[name]
+        except KeyError:
+            if name in self.declared:
+                raise FormulaError(f"{name} is given, no sentence says it; said: {', '.join(self.names)}") from None
+            raise FormulaError(f"nothing named {name!r} is said; said: {', '.join(self.names)}") from None
+
+    def sentence(self, name: str) -> str:
+        """The sentence that says `name`, written out."""
+        return sentence_text(self.expr(name))
+
+    def letters(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(letters of the left side in axis order, letters of the reducers in their order)."""
+        s = self.expr(name)
+        return s.free, s.bound
+
+    def form(self, name: str) -> str:
+        """``"sum"``, ``"max"`` (an argmax too) or, without a reducer, ``"each"``."""
+        kinds = [e.kind for e in walk(self.expr(name).expr) if isinstance(e, Reduce)]
+        return "each" if not kinds else "sum" if "sum" in kinds else "max"
+
+    def gradients(self, wrt: Iterable[str], of: str = "y", *, stated: bool = True) -> Program:
+        """This program continued: `d<of>` is given, then one sentence d... for every tensor between, and for `wrt`.
+
+        stated=False ignores the stated sentences, so that both ways can be compared. Raises FormulaError for
+        an unknown tensor, a max without its argmax, or an exponent that is differentiated.
+        """
+        wanted = tuple(wrt)
+        key = (wanted, of, stated)
+        if key not in self._gradients:
+            self._gradients[key] = self._derive(wanted, of, self.stated if stated else "")
+        return self._gradients[key]
+
+    def _derive(self, wrt: tuple[str, ...], of: str, stated: str) -> Program:
+        self.expr(of)
+        for name in wrt:
+            if name not in self.declared:
+                raise FormulaError(f"no tensor {name!r} to differentiate for; there are {', '.join(self.declared)}")
+        given = {f"d{of}": self.declared[of]}
+        adjoint = Adjoint(self.sentences, self.declared, self.held, self.joins)
+        derived = {s.name: s for s in adjoint.derive(wrt, of)}
+        declared = {**self.declared, **given, **{s.name: s.axes for s in derived.values()}}
+        before = {name: axes for name, axes in declared.items() if name not in derived}
+        own: dict[str, Sentence] = {}
+        for line in filter(str.strip, stated.splitlines()):
+            name = line.split("[")[0].split("=")[0].strip()
+            known = {**before, **{n: s.axes for n, s in own.items()}}
+            known |= {n: a for n, a in declared.items() if n in derived and n != name}
+            own[name] = parse_sentence(line, known)
+        program = self._continued(given, _needed(derived, own, wrt), adjoint.alike)
+        program._check_names()
+        return program
+
+
+def _needed(derived: Mapping[str, Sentence], stated: Mapping[str, Sentence], wrt: tuple[str, ...]) -> list[Sentence]:
+    """The gradient sentences `wrt` needs, stated ones first choice, each after what it reads."""
+    known = {**derived, **stated}
+    order: dict[str, Sentence] = {}
+
+    def visit(name: str) -> None:
+        if name in known and name not in order:
+            for read in reads(known[name].expr):
+                visit(read.tensor)
+            order[name] = known[name]
+
+    for name in wrt:
+        visit("d" + name)
+    return list(order.values())
+
+
