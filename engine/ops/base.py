@@ -54,6 +54,7 @@ class Op:
     results: ClassVar[tuple[str, ...]] = ("y",)
     gradients: ClassVar[tuple[str, ...]] = ("dx",)
     saved: ClassVar[tuple[str, ...]] = ()  # results that backward reads
+    indexes: ClassVar[tuple[str, ...]] = ()  # results that hold positions, not values
     drawn: ClassVar[tuple[str, ...]] = ()  # random tensors that a network draws for its layer
     layer_settings: ClassVar[dict[str, Setting]] = {}
     torch_names: ClassVar[dict[str, str]] = {"weight": "w", "bias": "b"}
@@ -138,6 +139,10 @@ class Op:
 
     def answer(self, x: Array) -> Array:
         """A loss's reading of the network's last layer: its prediction."""
+        return x
+
+    def target_shape(self, x: Shape) -> Shape:
+        """A loss's usual target for a last layer of this shape."""
         return x
 
     # words ----------------------------------------------------------------------------------------------------------

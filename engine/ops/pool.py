@@ -117,6 +117,7 @@ class MaxPool2d(Pool):
     title = "Max pooling"
     results = ("y", "indices")
     saved = ("indices",)
+    indexes = ("indices",)
     settings = {**SETTINGS, "dilation": Pair(1, "distance between neighbouring cells of the window"), "ceil_mode": CEIL}
     words = {
         "y": Words("the largest of {window} wins",

@@ -1,0 +1,65 @@
+"""Compiles every kernel into Numba's cache, those of training first: `python -m engine.warm`.
+
+Prints "done/total name" when a line's kernels are ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from engine.kernels import is_warm, mark_warm
+from engine.models import MODELS
+from engine.ops import OPS
+from engine.ops.base import Op
+from engine.optimizers import OPTIMIZERS, Optimizer
+
+Job = tuple[str, Callable[[], None]]
+
+
+def _op_job(kind: type[Op], dtype: type) -> Job:
+    def run() -> None:
+        op = kind(**kind.example_settings)
+        tensors = {name: array.astype(dtype) if array.dtype.kind == "f" else array
+                   for name, array in kind.example(np.random.default_rng(0)).items()}
+        tensors |= op.forward(tensors)
+        op.backward({**tensors, "dy": np.ones_like(tensors["y"])})
+        if kind.is_loss:
+            op.answer(tensors["x"])
+
+    return f"{kind.name} {np.dtype(dtype).name}", run
+
+
+def _optimizer_job(kind: type[Optimizer], dtype: type) -> Job:
+    def run() -> None:
+        optimizer, w = kind(), np.ones(4, dtype)
+        optimizer.update(w, w, optimizer.start(w), step=1)
+
+    return f"{kind.name} {np.dtype(dtype).name}", run
+
+
+def jobs() -> list[Job]:
+    """What to compile, in the order in which it is needed."""
+    first = [layer["op"] for layer in MODELS["classroom"].document["layers"]]
+    names = list(dict.fromkeys([*first, MODELS["classroom"].document["loss"]["op"], *OPS]))
+    training = [_op_job(OPS[name], np.float32) for name in names]
+    updates = [_optimizer_job(kind, np.float32) for kind in OPTIMIZERS.values()]
+    used = len(set(first)) + 1
+    exact = [_op_job(OPS[name], np.float64) for name in names]
+    exact += [_optimizer_job(kind, np.float64) for kind in OPTIMIZERS.values()]
+    return [*training[:used], *updates, *training[used:], *exact]
+
+
+def warm() -> Iterator[tuple[int, int, str]]:
+    """Compile everything; yields (done, total, name) after each job. Nothing to do when the cache is warm."""
+    todo = [] if is_warm() else jobs()
+    for done, (name, run) in enumerate(todo, start=1):
+        run()
+        yield done, len(todo), name
+    mark_warm()
+
+
+if __name__ == "__main__":
+    for done, total, name in warm():
+        print(f"{done}/{total} {name}", flush=True)
