@@ -1,5 +1,177 @@
+/** The training room: controls, curves, answers and the live strip. */
+
+import { useEffect, useState } from "preact/hooks";
+
+import { count } from "../format.js";
+import * as net from "../net.js";
+import { run, show, status } from "../store.js";
+import * as training from "../training.js";
+import { Answers } from "./answers.js";
+import { Curves } from "./chart.js";
 import { html } from "./html.js";
+import { Strip } from "./strip.js";
+
+const { busy, draft, isWelcome, pending, settings } = training;
+
+const BATCHES = [8, 16, 32, 64, 128, 256];
+const EPOCHS = [1, 2, 3, 5, 10, 20];
+const PACES = [1, 2, 5, 10, 30, 60];
+
+/** What the run does now, in words. */
+function stateWords() {
+  const { state, epochs, error, images_per_second: speed } = run.value;
+  const { ready, compiling } = status.value;
+  if (!ready) {
+    return compiling ? `Compiling the arithmetic, ${compiling.done} of ${compiling.total}: ${compiling.name}. Once only.`
+      : "The server is getting ready.";
+  }
+  if (isWelcome.value) return "The first visit's network, kept as it is. Start makes one of your own, from step 0.";
+  if (state === "running") return speed ? `${count(speed)} images per second` : "starting";
+  if (state === "finished") return epochs ? `Finished after ${epochs} ${epochs === 1 ? "epoch" : "epochs"}.` : "Finished.";
+  if (state === "failed") return `Failed: ${typeof error === "string" ? error : error?.detail ?? "the run stopped"}.`;
+  return state === "created" ? "Not started yet." : "Paused.";
+}
+
+function Progress() {
+  const { step, epoch, steps_per_epoch: perEpoch, images_seen: seen, images_per_epoch: images } = run.value;
+  const share = images ? seen / images : perEpoch ? (step % perEpoch) / perEpoch : 0;
+  return html`<div class="progress">
+    <h2>Epoch ${count(epoch)}, step ${count(step)}</h2>
+    <div class="bar" role="progressbar" aria-label="Progress through the epoch" aria-valuemin="0" aria-valuemax="100"
+      aria-valuenow=${Math.round(100 * share)}><i style=${{ width: `${100 * share}%` }} /></div>
+    ${images > 0 && html`<p class="soft">${count(seen)} of ${count(images)} images</p>`}
+    <p class=${run.value.state === "failed" ? "" : "soft"}>${stateWords()}</p>
+  </div>`;
+}
+
+const Pause = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 2h3.2v12H3zM9.8 2H13v12H9.8z" /></svg>`;
+const Play = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 1.5 14 8 3 14.5z" /></svg>`;
+
+function Commands() {
+  const running = run.value.state === "running";
+  const idle = status.value.ready && !busy.value;
+  const over = run.value.state === "finished" || run.value.state === "failed";
+  const why = status.value.ready ? "" : "Training waits until the arithmetic is compiled";
+  const [words, act] = running ? ["Pause", training.pause] : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
+  return html`<div class="commands">
+    <button class="button primary" aria-disabled=${!idle} title=${why} onClick=${() => idle && act()}>${running ? Pause : Play} ${words}</button>
+    <button class="button" aria-disabled=${!idle} title=${why || "exactly one minibatch"} onClick=${() => idle && training.oneStep()}>${Play} One step</button>
+  </div>`;
+}
+
+/** @param {{name: string, value: any, options: [any, string][], onChange: (value: any) => void}} props */
+function Choice({ name, value, options, onChange }) {
+  const all = options.some(([option]) => option === value) ? options : /** @type {[any, string][]} */ ([...options, [value, String(value)]]);
+  const at = all.findIndex(([option]) => option === value);
+  return html`<label class="row"><span>${name}</span>
+    <select value=${at} onChange=${(/** @type {any} */ event) => onChange(all[event.currentTarget.value][0])}>
+      ${all.map(([option, words], k) => html`<option key=${String(option)} value=${k} selected=${k === at}>${words}</option>`)}
+    </select></label>`;
+}
+
+/**
+ * A number that is taken over when it is left or Enter is pressed, and put back when it cannot be one.
+ * @param {{name: string, value: number, least: number, below?: number, whole?: boolean, onChange: (value: number) => void}} props
+ */
+function Entry({ name, value, least, below = Infinity, whole = false, onChange }) {
+  const take = (/** @type {any} */ event) => {
+    const asked = Number(event.currentTarget.value);
+    const fits = event.currentTarget.value.trim() !== "" && asked >= least && asked < below && (!whole || Number.isInteger(asked));
+    if (fits && asked !== value) onChange(asked);
+    else event.currentTarget.value = String(value);
+  };
+  return html`<label class="row"><span>${name}</span>
+    <input type="text" inputmode=${whole ? "numeric" : "decimal"} value=${String(value)} autocomplete="off" onChange=${take} /></label>`;
+}
+
+/** The optimizer's own numbers, whatever they are called. */
+function OptimizerEntries() {
+  const { optimizer } = /** @type {training.Settings} */ (settings.value);
+  const known = training.OPTIMIZERS.find(({ name }) => name === optimizer.name) ?? optimizer;
+  const set = (/** @type {any} */ change) => training.plan({ optimizer: { ...optimizer, ...change } });
+  return Object.keys(known).filter((key) => key !== "name" && key !== "learning_rate").map((key) => {
+    const value = optimizer[key] ?? known[key];
+    return Array.isArray(value)
+      ? value.map((one, k) => html`<${Entry} key=${`${key}${k}`} name="${key.replace(/s$/, "")} ${k + 1}" value=${one} least=${0} below=${1}
+          onChange=${(/** @type {number} */ to) => set({ [key]: value.map((old, j) => (j === k ? to : old)) })} />`)
+      : html`<${Entry} key=${key} name=${key} value=${value} least=${0} below=${1} onChange=${(/** @type {number} */ to) => set({ [key]: to })} />`;
+  });
+}
+
+function useAnswer(/** @type {() => Promise<any>} */ ask) {
+  const [answer, setAnswer] = useState(/** @type {any} */ (null));
+  useEffect(() => void ask().then(setAnswer, net.complain), []);
+  return answer;
+}
+
+/** @param {any} answer a list, or an object that holds one under any name @returns {any[]} */
+const listOf = (answer) => (Array.isArray(answer) ? answer : Object.values(answer ?? {}).find(Array.isArray) ?? []);
+
+function Settings() {
+  const models = listOf(useAnswer(net.models));
+  const datasets = listOf(useAnswer(net.datasets));
+  const now = /** @type {training.Settings} */ (settings.value);
+  const { plan, adjust } = training;
+  const chooseModel = (/** @type {string|null} */ model) => {
+    const defaults = models.find(({ name }) => name === model)?.defaults ?? {};
+    const { optimizer = now.optimizer, batch_size = now.batch_size, seed = now.seed, epochs = now.epochs } = defaults;
+    plan({ model, optimizer, batch_size, seed, epochs });
+  };
+  const data = datasets.map(({ name, title, splits }) => [name, `${title}, ${count(splits.train)}`]);
+  const own = typeof now.dataset !== "string";
+  const changed = pending.value;
+  return html`<div class="settings">
+    <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])} onChange=${chooseModel} />
+    ${own ? html`<div class="row"><span>data</span><b>the model's own</b></div>` : html`
+      <${Choice} name="data" value=${now.dataset} options=${data} onChange=${(/** @type {string} */ dataset) => plan({ dataset })} />`}
+    <${Choice} name="optimizer" value=${now.optimizer.name} options=${training.OPTIMIZERS.map(({ name }) => [name, name])}
+      onChange=${(/** @type {string} */ name) => plan({ optimizer: training.OPTIMIZERS.find((one) => one.name === name) })} />
+    <${OptimizerEntries} />
+    <${Entry} name="learning rate" value=${now.optimizer.learning_rate} least=${0} onChange=${(/** @type {number} */ to) => adjust({ learning_rate: to })} />
+    <${Choice} name="batch" value=${now.batch_size} options=${BATCHES.map((size) => [size, String(size)])}
+      onChange=${(/** @type {number} */ batch_size) => plan({ batch_size })} />
+    <${Entry} name="seed" value=${now.seed} least=${0} whole onChange=${(/** @type {number} */ seed) => plan({ seed })} />
+    <${Choice} name="epochs" value=${now.epochs} options=${EPOCHS.map((epochs) => [epochs, String(epochs)])}
+      onChange=${(/** @type {number} */ epochs) => plan({ epochs })} />
+    <${Choice} name="speed" value=${now.pace} options=${[[null, "as fast as it goes"], ...PACES.map((pace) => [pace, `${pace} ${pace === 1 ? "step" : "steps"} a second`])]}
+      onChange=${(/** @type {number|null} */ pace) => adjust({ pace })} />
+    <div class="again">
+      <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready} onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
+      ${changed.length > 0 && html`<p class="soft" role="status">A new ${changed.join(", ")} takes a new run: it starts again from step 0.
+        <button class="link" onClick=${() => { draft.value = {}; }}>Keep this one</button></p>`}
+    </div>
+  </div>`;
+}
+
+/** In the training room the keys for playing a pass train instead. @param {KeyboardEvent} event */
+function keys(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const target = /** @type {HTMLElement} */ (event.target);
+  if (target.closest?.("input, select, textarea, dialog") || (event.key === " " && target.closest?.("button, a"))) return;
+  const acts = { " ": () => (run.peek()?.state === "running" ? training.pause() : training.start()), ".": training.oneStep };
+  const ignored = [",", "[", "]", "<", ">", "+", "=", "-"];
+  const act = acts[/** @type {keyof typeof acts} */ (event.key)];
+  if (!act && !ignored.includes(event.key)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (status.peek().ready && !event.repeat) void act?.();
+}
 
 export function Train() {
-  return html`<main class="train" aria-label="Train"></main>`;
+  useEffect(() => {
+    const end = training.follow();
+    addEventListener("keydown", keys, { capture: true });
+    return () => {
+      end();
+      removeEventListener("keydown", keys, { capture: true });
+    };
+  }, []);
+  if (!run.value) return html`<main class="train waiting" aria-label="Train"><p class="serif">Waiting for the server.</p></main>`;
+  return html`<main class="train" aria-label="Train">
+    <div class="controls">
+      <${Commands} /><${Progress} /><${Settings} />
+      <p class="serif then">Pause, then open any recent step in <button class="link" onClick=${() => show("explore")}>Explore</button>: every number of it is still there.</p>
+    </div>
+    <${Curves} /><${Answers} /><${Strip} />
+  </main>`;
 }

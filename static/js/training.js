@@ -1,0 +1,234 @@
+/** What the Train view asks of the server at its own pace, and the commands it gives. */
+
+import { batch, computed, signal } from "@preact/signals-core";
+
+import { extend, noMetrics } from "./metrics.js";
+import * as net from "./net.js";
+import * as store from "./store.js";
+
+/** @typedef {{index: number, label: number, image: number[]|null}} Digit */
+/** @typedef {{name: string, learning_rate: number} & Record<string, any>} Optimizer */
+/** @typedef {{model: string|null, dataset: any, optimizer: Optimizer, batch_size: number, seed: number, epochs: number,
+ *   pace: number|null}} Settings */
+
+// Curves.
+
+/** The run's metrics so far; the object is new whenever there is something new. */
+export const metrics = signal({ run: "", ...noMetrics() });
+
+async function readMetrics() {
+  const run = store.run.peek();
+  if (!run) return;
+  const known = metrics.peek();
+  const last = known.step.at(-1) ?? 0;
+  const same = known.run === run.id && last <= run.step;
+  if (same && last === run.step && known.seen === run.state) return;
+  const news = await net.metrics(run.id, same ? last : 0, same ? undefined : POINTS);
+  metrics.value = { ...extend(same ? known : { ...noMetrics() }, news), run: run.id, seen: run.state };
+}
+const POINTS = 2000;
+
+// Answers: two digits of each class, the first of the test set and a later one.
+
+const LATER = 33;
+/** @type {import("@preact/signals-core").Signal<{dataset: string, digits: Digit[]}|null>} */
+export const digits = signal(null);
+/** @type {import("@preact/signals-core").Signal<{run: string, step: number, probabilities: number[][]}|null>} */
+export const answers = signal(null);
+
+/** @param {string} dataset */
+async function chooseDigits(dataset) {
+  const { classes } = (await net.datasets()).find((/** @type {any} */ one) => one.name === dataset);
+  const names = Array.isArray(classes) ? classes.length : classes;
+  const pairs = await Promise.all(Array.from({ length: 2 * names }, async (_, k) => {
+    const query = { label: k >> 1, offset: k % 2 ? LATER : 0, limit: 1 };
+    const { indices } = await net.digits(dataset, "test", query);
+    return { index: indices[0], label: query.label };
+  }));
+  const known = pairs.filter(({ index }) => index !== undefined);
+  const images = await Promise.all(known.map(({ index }) => net.image(dataset, "test", index)));
+  digits.value = { dataset, digits: known.map((digit, k) => ({ ...digit, image: images[k].image.flat(Infinity) })) };
+}
+
+async function readAnswers() {
+  const run = store.run.peek();
+  if (!run || !store.status.peek().ready || typeof run.dataset !== "string") return;
+  if (digits.peek()?.dataset !== run.dataset) await chooseDigits(run.dataset);
+  const before = answers.peek();
+  if (before?.run === run.id && before.step === run.step) return;
+  const indices = digits.peek()?.digits.map(({ index }) => index);
+  const { step, probabilities } = await net.predict(run.id, { dataset: run.dataset, split: "test", indices, layers: false });
+  answers.value = { run: run.id, step, probabilities };
+}
+
+// The first kernels, to be held beside the present ones.
+
+/** @type {import("@preact/signals-core").Signal<{run: string, place: string, step: number, shape: number[], data: Float32Array}|null>} */
+export const firstWeights = signal(null);
+
+/** @param {string} place */
+export async function readFirstWeights(place) {
+  const run = store.run.peek();
+  const known = firstWeights.peek();
+  if (!run || !run.history || (known?.run === run.id && known.place === place)) return;
+  const step = run.history.first;
+  const { shape, values } = await net.get(`api/runs/${run.id}/steps/${step}/tensors/${place}`);
+  firstWeights.value = { run: run.id, place, step, shape, data: Float32Array.from(values.flat(Infinity)) };
+}
+
+/**
+ * Ask again and again, each time after the last answer, until told to stop.
+ * @param {() => Promise<void>} work @param {number} pause milliseconds
+ */
+function repeat(work, pause) {
+  let timer = 0;
+  let going = true;
+  const turn = async () => {
+    await work().catch(net.complain);
+    if (going) timer = setTimeout(turn, pause);
+  };
+  void turn();
+  return () => {
+    going = false;
+    clearTimeout(timer);
+  };
+}
+
+/** Keep curves and answers up to date. @returns {() => void} ends it */
+export function follow() {
+  const ends = [repeat(readMetrics, 250), repeat(readAnswers, 450)];
+  return () => ends.forEach((end) => end());
+}
+
+// Settings: what the run has, and what the visitor has changed for the next one.
+
+/** The optimizers on offer, each with settings that suit it. @type {Optimizer[]} */
+export const OPTIMIZERS = [
+  { name: "sgd", learning_rate: 0.1 },
+  { name: "momentum", learning_rate: 0.03, momentum: 0.9 },
+  { name: "adam", learning_rate: 0.001, betas: [0.9, 0.999] },
+];
+
+/** @type {import("@preact/signals-core").Signal<Partial<Settings>>} */
+export const draft = signal({});
+
+/** The welcome run is everybody's: it is looked at, never changed. */
+export const isWelcome = computed(() =>
+  store.run.value !== null && store.run.value.id === (store.status.value.welcome ?? "welcome"));
+
+/** What is set now: the run's settings under the visitor's changes. */
+export const settings = computed(() => {
+  const run = store.run.value;
+  if (!run) return null;
+  const { model, dataset, optimizer, batch_size, seed, epochs = 1, pace = null } = run;
+  return /** @type {Settings} */ ({ model, dataset, optimizer, batch_size, seed, epochs, pace, ...draft.value });
+});
+
+/** Names of changed settings that only a new run can take. */
+export const pending = computed(() => {
+  const run = store.run.value;
+  if (!run) return [];
+  const names = { model: "model", dataset: "data", batch_size: "batch", seed: "seed", epochs: "epochs" };
+  const changed = Object.entries(names)
+    .filter(([key]) => key in draft.value && JSON.stringify(draft.value[key]) !== JSON.stringify(run[key]))
+    .map(([, name]) => name);
+  const { learning_rate: _, ...asked } = draft.value.optimizer ?? run.optimizer;
+  const { learning_rate: __, ...has } = run.optimizer;
+  return JSON.stringify(asked) === JSON.stringify(has) ? changed : ["optimizer", ...changed];
+});
+
+/** The command that is under way, "" when none. */
+export const busy = signal("");
+
+/** @param {string} name @param {() => Promise<any>} work */
+async function command(name, work) {
+  if (busy.peek()) return;
+  busy.value = name;
+  try {
+    await work();
+  } catch (error) {
+    net.complain(error);
+  } finally {
+    busy.value = "";
+  }
+}
+
+/** Runs that this page made: they make room for the next one. */
+const own = new Set();
+
+/** @param {boolean} start */
+async function create(start) {
+  const old = store.run.peek();
+  const { model, dataset, optimizer, batch_size, seed, epochs, pace } = /** @type {Settings} */ (settings.peek());
+  const named = model === old.model;
+  if (!isWelcome.peek() && old.state === "running") await net.patchRun(old.id, { state: "paused" });
+  const made = await net.createRun({
+    ...(model === null ? { network: old.network } : { model }),
+    ...(named && "dataset" in draft.peek() ? { dataset } : {}),
+    optimizer, batch_size, seed, epochs, start,
+  });
+  if (pace !== null) await net.patchRun(made.id, { pace });
+  if (own.delete(old.id)) await net.deleteRun(old.id);
+  own.add(made.id);
+  draft.value = {};
+  store.say(start ? "A new run has started from step 0." : "A new run stands at step 0.");
+}
+
+/** Train on, or, where the run cannot, start one of the visitor's own. */
+export const start = () => command("start", async () => {
+  const run = store.run.peek();
+  if (isWelcome.peek() || run.state === "finished" || run.state === "failed") return create(true);
+  await net.patchRun(run.id, { state: "running" });
+  store.say("Training goes on.");
+});
+
+export const pause = () => command("pause", async () => {
+  await net.patchRun(store.run.peek().id, { state: "paused" });
+  await net.refresh();
+  store.say(`Training stands at step ${store.run.peek().step}.`);
+});
+
+/** One minibatch; a running run is paused first. */
+export const oneStep = () => command("step", async () => {
+  const run = store.run.peek();
+  if (isWelcome.peek() || run.state === "finished" || run.state === "failed") await create(false);
+  else if (run.state === "running") await net.patchRun(run.id, { state: "paused" });
+  await net.stepRun(store.run.peek().id, 1);
+  const { step, loss } = store.run.peek();
+  store.say(`Step ${step}, loss ${loss.toFixed(3)}.`);
+});
+
+export const restart = () => command("restart", () => create(true));
+
+/** @param {Partial<Settings>} change for the next run */
+export function plan(change) {
+  draft.value = { ...draft.peek(), ...change };
+}
+
+/** A change the run takes while it runs; on the welcome run it waits for the visitor's own. @param {{learning_rate: number}|{pace: number|null}} change */
+export function adjust(change) {
+  const { optimizer } = /** @type {Settings} */ (settings.peek());
+  batch(() => plan("pace" in change ? change : { optimizer: { ...optimizer, ...change } }));
+  if (isWelcome.peek() || pending.peek().includes("optimizer") && "learning_rate" in change) return;
+  void command("adjust", () => net.patchRun(store.run.peek().id, change));
+}
+
+/** Look at one of the answered digits in Explore. @param {number} index */
+export function openDigit(index) {
+  const dataset = digits.peek()?.dataset;
+  batch(() => {
+    store.look({ kind: "pass", dataset, split: "test", index });
+    store.show("explore");
+  });
+}
+
+/** Look at a recorded step's own minibatch in Explore. @param {number} step @returns {boolean} whether the step is still kept */
+export function openStep(step) {
+  const history = store.run.peek()?.history;
+  if (!history || step < history.first || step > history.last) return false;
+  batch(() => {
+    store.look({ kind: "step", step, sample: 0 });
+    store.show("explore");
+  });
+  return true;
+}
