@@ -1,0 +1,298 @@
+"""Training, one minibatch at a time, such that any earlier step can be had again bit for bit.
+
+A step is a pure function of the state before it and the step's number: the order of the images and the dropout masks
+come from generators seeded by (seed, purpose, counter), never from a stream that moves on. So a snapshot is only the
+parameters and the optimizer's state, replay is calling the same function again, and looking changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from engine.data import Dataset, Split
+from engine.network import Key, Layer, Network, Values
+from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.trace import Trace
+
+Array = np.ndarray
+
+#: Purposes of the seeded generators; 0 draws the first parameters (Network.initial).
+SHUFFLING, DROPOUT = 1, 2
+
+#: A replay never runs more steps than this.
+REPLAY_STEPS = 64
+
+
+class HistoryError(LookupError):
+    """A step outside the history that is kept."""
+
+
+@dataclass(frozen=True)
+class State:
+    """After `step` updates: parameters "conv1/w" and optimizer state "conv1/w.v". Its arrays never change."""
+
+    step: int
+    parameters: Mapping[str, Array]
+    optimizer: Mapping[str, Array]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for arrays in (self.parameters, self.optimizer) for array in arrays.values())
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Of a step's minibatch, in the forward pass before its update; accuracy is None where there are no classes."""
+
+    step: int
+    loss: float
+    accuracy: float | None
+
+
+def optimizer_from(document: Mapping[str, Any]) -> Optimizer:
+    """{"name": "momentum", "learning_rate": 0.03, ...} as an optimizer; SettingError or KeyError when it is none."""
+    settings = {name: value for name, value in document.items() if name != "name"}
+    return OPTIMIZERS[document["name"]](**settings)
+
+
+def update(network: Network, optimizer: Optimizer, state: State, values: Mapping[Key, Array]) -> State:
+    """The state after the gradients in `values` have moved every parameter."""
+    parameters, moved = {}, {}
+    for name, w in state.parameters.items():
+        layer, tensor = name.split("/")
+        own = {part: state.optimizer[f"{name}.{part}"] for part in optimizer.state}
+        parameters[name], left = optimizer.update(w, values[layer, f"d{tensor}"], own, state.step + 1)
+        moved.update({f"{name}.{part}": array for part, array in left.items()})
+    return State(state.step + 1, parameters, moved)
+
+
+def right_answers(answers: Array, target: Array) -> int | None:
+    """How many rows have their largest value at the target's class; None where targets are no classes."""
+    if target.ndim != 1 or target.dtype.kind not in "iu" or answers.ndim != 2:
+        return None
+    return int(np.count_nonzero(answers.argmax(1) == target))
+
+
+@lru_cache(maxsize=8)
+def _order(seed: int, epoch: int, count: int) -> Array:
+    return np.random.default_rng([seed, SHUFFLING, epoch]).permutation(count)
+
+
+class Trainer:
+    """Trains one network. One thread calls `step_once`; any thread may look at any time."""
+
+    def __init__(self, network: Network, dataset: Dataset, optimizer: Optimizer, batch_size: int = 32, seed: int = 7,
+                 parameters: Mapping[str, Array] | None = None, history_bytes: int = 64 * 2**20,
+                 trace_bytes: int = 64 * 2**20):
+        if not 1 <= batch_size <= len(dataset.splits["train"]):
+            raise ValueError(f"batch_size {batch_size}: expected 1 to {len(dataset.splits['train'])}")
+        self.network = network
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.seed = seed
+        self.given = parameters is not None
+        first = network.initial(seed) if parameters is None else network.parameters_from(parameters)
+        state = {f"{name}.{part}": array for name, w in first.items() for part, array in optimizer.start(w).items()}
+        self._optimizers = [(1, optimizer)]  # from which update on
+        self._state = State(0, first, state)
+        self._snapshots: OrderedDict[int, State] = OrderedDict({0: self._state})
+        self._interval = 1
+        self._capacity = max(4, history_bytes // max(1, self._state.nbytes))
+        self._traces: OrderedDict[int, Trace] = OrderedDict()
+        self._trace_bytes = trace_bytes
+        self._lock = threading.Lock()
+        train = dataset.splits["train"]
+        network.check_batch(*train.batch(slice(0, 1)))
+
+    # time -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        """Finished updates."""
+        return self._state.step
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.dataset.splits["train"]) // self.batch_size)
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def position(self) -> int:
+        """Images seen in this epoch."""
+        return min(self.step % self.steps_per_epoch * self.batch_size, len(self.dataset.splits["train"]))
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Read-only, of the last finished step."""
+        return _frozen(self._state.parameters)
+
+    @property
+    def optimizer_state(self) -> dict[str, Array]:
+        return _frozen(self._state.optimizer)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        return self._optimizers[-1][1]
+
+    @property
+    def learning_rate(self) -> float:
+        return float(self.optimizer.options["learning_rate"])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        """Takes effect with the next step; replays keep to what was in force then."""
+        with self._lock:
+            self._optimizers = [*self._optimizers, (self._state.step + 1, self.optimizer.with_rate(value))]
+
+    def _optimizer_at(self, step: int) -> Optimizer:
+        """The optimizer that made, or would make, the `step`-th update."""
+        return next(optimizer for first, optimizer in reversed(self._optimizers) if first <= max(1, step))
+
+    # steps ----------------------------------------------------------------------------------------------------------
+
+    def indices(self, step: int) -> Array:
+        """Which training images the `step`-th update learns from, counted from 1."""
+        epoch, place = divmod(step - 1, self.steps_per_epoch)
+        order = _order(self.seed, epoch, len(self.dataset.splits["train"]))
+        return order[place * self.batch_size:(place + 1) * self.batch_size]
+
+    def _pass(self, state: State, input_gradient: bool) -> tuple[Values, State]:
+        """Forward, backward and the update that follows `state`."""
+        step = state.step + 1
+        x, target = self.dataset.splits["train"].batch(self.indices(step))
+
+        def draws(layer: Layer) -> np.random.Generator:
+            return np.random.default_rng([self.seed, DROPOUT, list(self.network.layers).index(layer.name),
+                                          layer.op.options.get("seed", 0), step])
+
+        values = self.network.forward(state.parameters, x, target, draws)
+        self.network.backward(state.parameters, values, learning=True, input_gradient=input_gradient)
+        return values, update(self.network, self._optimizer_at(step), state, values)
+
+    def step_once(self) -> Metrics:
+        """Learn from the next minibatch."""
+        values, state = self._pass(self._state, input_gradient=False)
+        target = values["target", "y"]
+        right = right_answers(values[self.network.output, "y"], target)
+        with self._lock:
+            self._state = state
+            self._keep(state)
+        return Metrics(state.step, float(values["loss", "y"]), None if right is None else right / len(target))
+
+    def _keep(self, state: State) -> None:
+        """Remember every `interval`-th state. When there is no more room, every second one goes, until a replay would
+        become too long; then the oldest go."""
+        if state.step % self._interval:
+            return
+        self._snapshots[state.step] = state
+        if len(self._snapshots) > self._capacity:
+            if self._interval < REPLAY_STEPS:
+                self._interval *= 2
+                for step in [step for step in self._snapshots if step % self._interval]:
+                    del self._snapshots[step]
+            else:
+                self._snapshots.popitem(last=False)
+
+    # looking --------------------------------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> tuple[int, int]:
+        """The first and the last step whose trace can be had."""
+        with self._lock:
+            first = next(iter(self._snapshots))
+            return (first + 1 if first else 0, self._state.step)
+
+    def _state_at(self, step: int) -> State:
+        """The state after `step` updates, replayed from the nearest snapshot before it."""
+        with self._lock:
+            last = self._state
+            nearest = max((kept for kept in self._snapshots if kept <= step), default=None)
+            if nearest is None or step > last.step:
+                raise HistoryError(f"step {step} is outside the history, {next(iter(self._snapshots))} to {last.step}")
+            state = last if step == last.step else self._snapshots[nearest]
+        while state.step < step:
+            state = self._pass(state, input_gradient=False)[1]
+        return state
+
+    def trace(self, step: int) -> Trace:
+        """The pass whose update was the `step`-th; step 0 is the first minibatch's pass without its update."""
+        first, last = self.history
+        if not first <= step <= last:
+            raise HistoryError(f"step {step} is outside the history, {first} to {last}")
+        with self._lock:
+            if step in self._traces:
+                self._traces.move_to_end(step)
+                return self._traces[step]
+        before = self._state_at(max(0, step - 1))
+        values, after = self._pass(before, input_gradient=True)
+        optimizer = self._optimizer_at(step)
+        trace = Trace(self.network, values, before.parameters, step=step, learning=True,
+                      optimizer=optimizer if step else None, state=before.optimizer, update=step,
+                      moved=after.parameters if step else {}, left=after.optimizer if step else {},
+                      previous=(lambda: self.trace(step - 1)) if step > 1 else None,
+                      origin=None if self.given else self.seed)
+        with self._lock:
+            self._traces[step] = trace
+            while len(self._traces) > 1 and sum(kept.nbytes for kept in self._traces.values()) > self._trace_bytes:
+                self._traces.popitem(last=False)
+        return trace
+
+    def trace_of(self, x: Array, target: Array, step: int | None = None) -> Trace:
+        """Images (N, C, H, W) and their targets through the parameters left by update `step` (default: the last):
+        forward, backward and the update that they would make. Nothing is learned, nothing dropped out."""
+        state = self._state if step is None else self._state_at(step)
+        optimizer = self._optimizer_at(state.step + 1)
+        x = np.ascontiguousarray(x, np.float32)
+        values = self.network.forward(state.parameters, x, target)
+        self.network.backward(state.parameters, values, learning=False)
+        after = update(self.network, optimizer, state, values)
+        made = state.step
+        return Trace(self.network, values, state.parameters, step=made, learning=False, optimizer=optimizer,
+                     state=state.optimizer, update=made + 1, moved=after.parameters, left=after.optimizer,
+                     previous=(lambda: self.trace(made)) if made else None, origin=None if self.given else self.seed)
+
+    def predict(self, x: Array) -> tuple[Array, Values]:
+        """The loss's reading of the last layer (probabilities, for cross-entropy), and every layer's y."""
+        values = self.network.forward(self._state.parameters, np.ascontiguousarray(x, np.float32))
+        answers = self.network.loss.op.answer(values[self.network.output, "y"])
+        return answers, {key: value for key, value in values.items() if key[1] == "y"}
+
+    def evaluate(self, split: str = "test", limit: int | None = None) -> tuple[float, float | None]:
+        """Mean loss and accuracy over a split (or its first `limit` images) with the parameters of this moment."""
+        parameters, data = self._state.parameters, self.dataset.splits[split]
+        count = len(data) if limit is None else min(limit, len(data))
+        return evaluate(self.network, parameters, data, count)
+
+
+def evaluate(network: Network, parameters: Mapping[str, Array], data: Split, count: int,
+             chunk: int = 200) -> tuple[float, float | None]:
+    """Loss (weighted by each chunk's images) and accuracy over the first `count` images."""
+    loss, right = 0.0, 0
+    classes = True
+    for start in range(0, count, chunk):
+        x, target = data.batch(slice(start, min(start + chunk, count)))
+        values = network.forward(parameters, x, target)
+        loss += float(values["loss", "y"]) * len(x)
+        hits = right_answers(values[network.output, "y"], target)
+        classes = classes and hits is not None
+        right += hits or 0
+    return loss / count, right / count if classes else None
+
+
+def _frozen(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Read-only views."""
+    views = {name: array.view() for name, array in arrays.items()}
+    for view in views.values():
+        view.flags.writeable = False
+    return views
