@@ -78,9 +78,10 @@ def _stamp() -> Path:
     here = Path(__file__).parent
     for source in [*sorted(here.glob("*.py")), *sorted(here.glob("ops/*.py"))]:
         digest.update(source.read_bytes())
-    cpu = (numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name(), str(numba.config.CPU_FEATURES),
-           llvmlite.binding.get_host_cpu_features().flatten(), numba.__version__, np.__version__, str(here))
-    digest.update("\0".join(cpu).encode())
+    binding, config = llvmlite.binding, numba.config
+    name = config.CPU_NAME or binding.get_host_cpu_name()
+    features = binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    digest.update("\0".join((name, features, numba.__version__, np.__version__, str(here))).encode())
     return CACHE_DIRECTORY / f"warm-{digest.hexdigest()[:24]}"
 
 
