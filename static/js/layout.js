@@ -1,0 +1,458 @@
+/**
+ * The geometry of the stage, from the score alone: columns of tiles between the two lines of the racetrack.
+ * Everything is in design pixels (1/16 rem). A tile shows `rows` × `cols` cells that lie next to each other in the
+ * tensor from `start` on; nothing here knows what a layer does, only the shapes of what it reads and writes.
+ */
+
+import { sizeOf } from "./place.js";
+import { ownName, source } from "./score.js";
+
+/** @typedef {import("./score.js").Score} Score */
+/** @typedef {{x: number, y: number, width: number, height: number}} Box */
+/** @typedef {Box & {rows: number, cols: number, start: number, name: string}} Tile */
+/**
+ * @typedef {Box & {prefix: string, row: "values"|"gradients", kind: string, look: "tiles"|"bars"|"strip"|"number",
+ *   tiles: Tile[], size: number, next: string|null, pages: {first: number, step: number, of: number}|null}} Block
+ *   prefix: where the numbers are stored; next: the tensor that will take its place in the update
+ */
+/**
+ * @typedef {Box & {layer: string, name: string, symbol: string|null, kind: "maps"|"weights"|"bars"|"loss",
+ *   caption: string, system: number, blocks: Block[]}} Column
+ */
+/** @typedef {{width: number, height: number, columns: Column[], blocks: Block[], systems: number[]}} Layout */
+
+/** Heights of the rows of one system, top to bottom. */
+export const ROWS = { top: 4, name: 24, values: 113, legend: 26, shape: 28 };
+export const VALUES = ROWS.top + ROWS.name;
+export const TRACK = VALUES + ROWS.values + ROWS.legend;
+export const GRADIENTS = TRACK + ROWS.shape;
+export const HEIGHT = GRADIENTS + ROWS.values + ROWS.legend;
+
+const SIDE = 28;
+const GAP = 3;
+const INPUT = 84;
+const PAGE = 16;
+const KERNEL = 15;
+const MOSAIC = 6;
+const WEIGHTS = 62;
+const BAR = { row: 13.2, digit: 14, strip: 8, width: 46, most: 12 };
+const LOSS = 48;
+const TIGHT = 7;
+
+/** @param {Tile[]} tiles */
+const boxOf = (tiles) => ({
+  width: Math.max(...tiles.map(({ x, width }) => x + width)),
+  height: Math.max(...tiles.map(({ y, height }) => y + height)),
+});
+
+/** The tensor without its batch axis of one image. @param {Score} score @param {string} prefix */
+function shapeOf(score, prefix) {
+  const info = score.tensors[prefix];
+  if (!info) return null;
+  return info.kind === "weight" || prefix.includes("/d") && isParameter(score, prefix) ? info.shape : info.shape.slice(1);
+}
+
+/** @param {Score} score @param {string} prefix "conv/dw" */
+function isParameter(score, prefix) {
+  const [layer, tensor] = prefix.split("/");
+  const owner = score.layers.find(({ name }) => name === layer);
+  return owner !== undefined && tensor.slice(1) in owner.parameters;
+}
+
+/**
+ * A stack of maps: two across up to eight, four up to sixteen, then pages of sixteen.
+ * @param {number[]} shape [maps, rows, cols] @param {number} first @param {boolean} image
+ */
+export function maps([count, rows, cols], first = 0, image = false) {
+  const shown = Math.min(PAGE, count - first);
+  const most = count === 1 ? (image ? INPUT : 2 * SIDE) : SIDE;
+  const room = most / Math.max(rows, cols);
+  const scale = room < 1 ? room : count === 1 ? Math.floor(room) : 2 ** Math.floor(Math.log2(room));
+  let across = count === 1 ? 1 : count <= 8 ? 2 : 4;
+  let cell = scale;
+  const high = () => Math.ceil(Math.min(PAGE, count) / across) * (rows * cell + GAP) - GAP;
+  while (high() > ROWS.values && across < 4) across++;
+  if (high() > ROWS.values) cell *= ROWS.values / high();
+  const tiles = Array.from({ length: shown }, (_, k) => ({
+    x: (k % across) * (cols * cell + GAP), y: Math.floor(k / across) * (rows * cell + GAP),
+    width: cols * cell, height: rows * cell, rows, cols, start: (first + k) * rows * cols,
+    name: count > 1 ? `map ${first + k}` : "",
+  }));
+  return { tiles, pages: count > PAGE ? { first, step: PAGE, of: count } : null };
+}
+
+/** How a vector is folded into a picture that fits: rows, cols, side of a cell. @param {number} count */
+export function fold(count) {
+  for (const side of [28, 20, 14, 11, 9, 7, 5, 4, 3, 2, 1]) {
+    const most = Math.floor(ROWS.values / side);
+    for (let rows = Math.min(most, count); rows >= 1; rows--) {
+      const cols = count / rows;
+      if (Number.isInteger(cols) && cols * side <= 2 * SIDE && cols <= rows) return { rows, cols, side };
+    }
+  }
+  const cols = Math.ceil(Math.sqrt(count / 2));
+  const rows = Math.ceil(count / cols);
+  return { rows, cols, side: Math.min(ROWS.values / rows, 2 * SIDE / cols) };
+}
+
+/** @param {number} count */
+function vector(count) {
+  const { rows, cols, side } = fold(count);
+  return { tiles: [{ x: 0, y: 0, width: cols * side, height: rows * side, rows, cols, start: 0, name: "" }], pages: null };
+}
+
+/**
+ * The weights of a layer as [outputs, maps, rows, cols]: a matrix takes the shape of what it reads.
+ * @param {number[]} weight @param {number[]|null} read the read tensor's shape without its batch axis
+ */
+export function kernelShape(weight, read) {
+  if (weight.length === 4) return weight;
+  const [outputs, inputs] = weight;
+  if (read?.length === 3 && sizeOf(read) === inputs) return [outputs, ...read];
+  const { rows, cols } = fold(inputs);
+  return rows * cols === inputs ? [outputs, 1, rows, cols] : [outputs, 1, 1, inputs];
+}
+
+/**
+ * Kernels: few of one map stand level with the maps they make; many form a mosaic, rows o and columns c, or the
+ * other way round where that is narrower.
+ * @param {number[]} shape [outputs, maps, rows, cols] @param {number} first @param {Tile[]} made the maps they make
+ */
+export function kernels([outputs, depth, rows, cols], first = 0, made = []) {
+  const side = Math.max(rows, cols);
+  const size = rows * cols;
+  if (depth === 1 && outputs <= PAGE && made.length === outputs && side <= KERNEL) {
+    const scale = Math.floor(KERNEL / side);
+    const across = new Set(made.map(({ x }) => x)).size;
+    const tiles = made.map(({ y }, o) => ({
+      x: (o % across) * (cols * scale + GAP), y, width: cols * scale, height: rows * scale, rows, cols,
+      start: o * size, name: outputs > 1 ? `kernel ${o}` : "",
+    }));
+    return { tiles, pages: null, across: 0 };
+  }
+  const most = outputs * depth > PAGE ? MOSAIC : KERNEL;
+  const fits = (/** @type {number} */ down) => {
+    const scale = Math.min(Math.floor(most / side), Math.floor(((ROWS.values + 1) / down - 1) / rows));
+    return Math.max(1, scale);
+  };
+  const wide = (/** @type {number} */ across, /** @type {number} */ scale) => across * (cols * scale + 1) - 1;
+  const high = (/** @type {number} */ down, /** @type {number} */ scale) => down * (rows * scale + 1) - 1;
+  const straight = fits(outputs);
+  const turned = fits(depth);
+  const straightFits = high(outputs, straight) <= ROWS.values;
+  const turn = depth === 1 || !straightFits
+    || (high(depth, turned) <= ROWS.values && wide(outputs, turned) < wide(depth, straight));
+  const scale = turn ? (depth === 1 ? 1 : turned) : straight;
+  const lines = depth === 1 ? Math.max(1, Math.floor((ROWS.values + 1) / (rows * scale + 1))) : 1;
+  const column = Math.max(1, Math.floor((WEIGHTS + 1) / (cols * scale + 1)));
+  const step = turn ? Math.min(outputs, column * lines) : outputs;
+  const across = turn ? Math.min(column, outputs) : depth;
+  const tiles = [];
+  for (let o = first; o < Math.min(outputs, first + step); o++) {
+    for (let c = 0; c < depth; c++) {
+      const k = o - first;
+      const at = turn ? [k % across, Math.floor(k / across) * depth + c] : [c, k];
+      tiles.push({
+        x: at[0] * (cols * scale + 1), y: at[1] * (rows * scale + 1), width: cols * scale, height: rows * scale,
+        rows, cols, start: (o * depth + c) * size, name: depth > 1 ? `kernel ${o}, map ${c}` : `kernel ${o}`,
+      });
+    }
+  }
+  return { tiles, pages: step < outputs ? { first, step, of: outputs } : null, across };
+}
+
+/** One number per output, beside its kernel: at the right of a row, beneath a column. @param {Tile[]} made @param {number} outputs @param {number} depth */
+function biases(made, outputs, depth) {
+  const { width, height } = boxOf(made);
+  const perRow = made.length > 1 && depth > 1 && made[1].x > made[0].x;
+  const few = depth === 1;
+  /** @type {Tile[]} */
+  const tiles = [];
+  for (let k = 0; k < made.length; k += few ? 1 : depth) {
+    const { x, y, width: w, height: h, start, rows, cols } = made[k];
+    const o = start / (rows * cols * depth);
+    if (o >= outputs) break;
+    const box = perRow ? { x: width + 2, y, width: 5, height: h }
+      : few ? { x, y: y + h + 1, width: w, height: 4 } : { x, y: height + 2, width: w, height: 5 };
+    tiles.push({ ...box, rows: 1, cols: 1, start: o, name: outputs > 1 ? `of output ${o}` : "" });
+  }
+  return tiles;
+}
+
+/** Moves tiles made at the origin and wraps them as a block. */
+function block(/** @type {Omit<Block, keyof Box>} */ what, /** @type {number} */ x, /** @type {number} */ y, scale = 1) {
+  const tiles = what.tiles.map((tile) => ({
+    ...tile, x: x + tile.x * scale, y: y + tile.y * scale, width: tile.width * scale, height: tile.height * scale,
+  }));
+  const left = Math.min(...tiles.map((tile) => tile.x));
+  const top = Math.min(...tiles.map((tile) => tile.y));
+  const right = Math.max(...tiles.map((tile) => tile.x + tile.width));
+  const bottom = Math.max(...tiles.map((tile) => tile.y + tile.height));
+  return { ...what, tiles, x: left, y: top, width: right - left, height: bottom - top };
+}
+
+/** @typedef {Omit<Block, keyof Box>} Loose */
+
+/** The columns before they stand anywhere. @param {Score} score @param {Record<string, number>} pages */
+function columnsOf(score, pages) {
+  /** @type {{layer: string, name: string, symbol: string|null, kind: Column["kind"], caption: string, width: number, blocks: Loose[]}[]} */
+  const columns = [];
+  const last = score.layers.filter(({ name, view }) => name !== "loss" && !view).at(-1);
+  const shares = score.phases.find(({ part, shape }) => part === "loss" && sizeOf(shape) > 1);
+  const barred = shares && last && sizeOf(shares.shape) === sizeOf(last.shape) && sizeOf(last.shape) <= BAR.most;
+
+  /** @param {string} prefix @param {Block["row"]} row @param {{tiles: Tile[], pages: Block["pages"]}} made @param {Block["look"]} [look] @returns {Loose} */
+  const loose = (prefix, row, made, look = "tiles") => {
+    const stored = source(score, prefix);
+    const info = score.tensors[stored];
+    return { prefix: stored, row, kind: info?.kind ?? "value", look, tiles: made.tiles, pages: made.pages,
+      size: info ? sizeOf(info.shape) : 0, next: score.tensors[`${stored}_next`] ? `${stored}_next` : null };
+  };
+
+  /** @param {string} layer @param {number[]} shape @param {string} caption */
+  const picture = (layer, shape, caption) => {
+    const first = pages[`${layer}/y`] ?? 0;
+    const make = () => (shape.length === 3 ? maps(shape, first, layer === "input") : vector(sizeOf(shape)));
+    const blocks = [loose(`${layer}/y`, "values", make())];
+    const back = ownName(score, `${layer}/dy`);
+    if (score.tensors[back]) blocks.push(loose(back, "gradients", make()));
+    columns.push({ layer, name: layer, symbol: null, kind: "maps", caption, width: boxOf(blocks[0].tiles).width, blocks });
+    return blocks[0];
+  };
+
+  const input = shapeOf(score, "input/y");
+  if (input) picture("input", input, (input.length === 3 && input[0] === 1 ? input.slice(1) : input).join("×"));
+  let before = input?.join("×") ?? "";
+
+  for (const { name, shape, parameters, view } of score.layers) {
+    if (view || name === "input" || name === "target" || name === "loss") continue;
+    const own = name === last?.name && barred;
+    const entries = Object.entries(parameters);
+    const made = shape.length === 3 ? maps(shape, pages[`${name}/y`] ?? 0).tiles : [];
+    for (const [parameter, size] of entries.filter(([, size]) => size.length >= 2)) {
+      const read = source(score, `${name}/x`);
+      const kernel = kernelShape(size, shapeOf(score, read));
+      const first = pages[`${name}/${parameter}`] ?? 0;
+      const mosaic = kernels(kernel, first, made);
+      const blocks = [loose(`${name}/${parameter}`, "values", mosaic)];
+      const gradient = `${name}/d${parameter}`;
+      if (score.tensors[gradient]) blocks.push(loose(gradient, "gradients", mosaic));
+      for (const [added, extent] of entries) {
+        if (extent.length !== 1 || extent[0] !== kernel[0]) continue;
+        const beside = { tiles: biases(mosaic.tiles, kernel[0], kernel[1]), pages: null };
+        blocks.push(loose(`${name}/${added}`, "values", beside, "strip"));
+        if (score.tensors[`${name}/d${added}`]) blocks.push(loose(`${name}/d${added}`, "gradients", beside, "strip"));
+      }
+      const wide = Math.max(...blocks.map(({ tiles }) => boxOf(tiles).width));
+      const caption = size.length === 4 && size[1] === 1 ? `${size[0]}` : size.slice(0, 2).join("×");
+      columns.push({ layer: name, name: parameter, symbol: parameter, kind: "weights", caption, width: wide, blocks });
+    }
+    if (own) continue;
+    const caption = shape.join("×");
+    picture(name, shape, caption === before ? "" : caption);
+    before = caption;
+  }
+
+  if (barred && shares && last) {
+    const count = sizeOf(shares.shape);
+    const pitch = Math.min(2 * BAR.row, 10 * BAR.row / count);
+    const lines = (/** @type {number} */ x, /** @type {number} */ width, /** @type {number} */ height) => ({ pages: null,
+      tiles: Array.from({ length: count }, (_, k) => ({ x, y: k * pitch + (pitch - height) / 2, width, height,
+        rows: 1, cols: 1, start: k, name: `number ${k}` })) });
+    const from = BAR.digit + BAR.strip + 3;
+    const blocks = [
+      loose(`${last.name}/y`, "values", lines(BAR.digit, BAR.strip, BAR.strip), "strip"),
+      loose(shares.place, "values", lines(from, BAR.width, 8), "bars"),
+    ];
+    const back = ownName(score, `${last.name}/dy`);
+    if (score.tensors[back]) blocks.push(loose(back, "gradients", lines(from, BAR.width, 8), "bars"));
+    columns.push({ layer: "loss", name: shares.label, symbol: shares.tensor, kind: "bars", caption: "",
+      width: from + BAR.width, blocks });
+  }
+  const total = score.phases.find(({ part, shape }) => part === "loss" && sizeOf(shape) === 1);
+  if (total) {
+    const tile = { x: 0, y: 97, width: LOSS, height: 17, rows: 1, cols: 1, start: 0, name: "" };
+    columns.push({ layer: "loss", name: total.label, symbol: null, kind: "loss", caption: "", width: LOSS,
+      blocks: [loose(total.place, "values", { tiles: [tile], pages: null }, "number")] });
+  }
+  return columns;
+}
+
+/**
+ * Columns spread over one or more systems, one under the other like lines of music.
+ * @param {Score} score @param {number} width of the stage without margins @param {number} [margin]
+ * @param {Record<string, number>} [pages] first map shown, by tensor @param {number} [systems]
+ * @returns {Layout}
+ */
+export function layout(score, width, margin = 24, pages = {}, systems = 1) {
+  const loose = columnsOf(score, pages);
+  const lines = breakInto(loose, systems);
+  /** @type {Column[]} */
+  const columns = [];
+  lines.forEach((line, system) => {
+    const natural = line.reduce((sum, column) => sum + column.width, 0);
+    const turn = system === lines.length - 1 ? 0 : 16;
+    const rigid = line.filter(({ kind }) => kind === "bars" || kind === "loss").reduce((sum, { width }) => sum + width, 0);
+    const free = width - turn - TIGHT * (line.length - 1) - rigid;
+    const scale = Math.min(1, free / (natural - rigid || 1));
+    const widths = line.map(({ kind, width }) => (kind === "bars" || kind === "loss" ? width : width * scale));
+    const used = widths.reduce((sum, each) => sum + each, 0);
+    const most = line.length > 1 ? (width - turn - used) / (line.length - 1) : 0;
+    let x = margin;
+    line.forEach((column, k) => {
+      const down = system * (HEIGHT + 12);
+      const shrink = column.kind === "bars" || column.kind === "loss" ? 1 : scale;
+      const blocks = column.blocks.map((each) =>
+        block(each, x, down + (each.row === "values" ? VALUES : GRADIENTS), shrink));
+      columns.push({ ...column, x, y: down, width: widths[k], height: HEIGHT, system, blocks });
+      x += widths[k] + most;
+    });
+  });
+  return {
+    width: width + 2 * margin, height: lines.length * (HEIGHT + 12) - 12, columns,
+    blocks: columns.flatMap(({ blocks }) => blocks), systems: lines.map((_, k) => k * (HEIGHT + 12)),
+  };
+}
+
+/** Cuts the columns where the widest line is narrowest, before a column of weights. @template {{kind: string, width: number}} T @param {T[]} columns @param {number} systems @returns {T[][]} */
+function breakInto(columns, systems) {
+  if (systems < 2 || columns.length < 4) return [columns];
+  const widthOf = (/** @type {T[]} */ line) => line.reduce((sum, { width }) => sum + width + TIGHT, 0);
+  const cuts = columns.flatMap(({ kind }, k) => (k > 1 && (kind === "weights" || k > columns.length - 3) ? [k] : []));
+  const cost = (/** @type {number} */ k) => Math.max(widthOf(columns.slice(0, k)), widthOf(columns.slice(k)));
+  const cut = cuts.sort((a, b) => cost(a) - cost(b))[0] ?? Math.ceil(columns.length / 2);
+  return [columns.slice(0, cut), columns.slice(cut)];
+}
+
+/**
+ * On a small screen: only what a phase reads and what it writes, side by side.
+ * @param {Score} score @param {number} phase @param {number} width @param {number} [margin] @param {Record<string, number>} [pages]
+ * @returns {Layout}
+ */
+export function pair(score, phase, width, margin = 16, pages = {}) {
+  const whole = layout(score, 920, 0, pages);
+  const { place, reads } = score.phases[phase];
+  const find = (/** @type {string} */ prefix) => whole.columns.find(({ blocks }) =>
+    blocks.some((each) => each.prefix === source(score, prefix) || each.next === prefix));
+  const output = find(place);
+  const first = reads.map(({ tensor }) => find(tensor)).find((column) => column && column !== output) ?? null;
+  const chosen = [first, output].filter((column) => column !== null && column !== undefined);
+  const backward = score.phases[phase].part === "backward";
+  if (backward) chosen.reverse();
+  const gap = 22;
+  const height = 113;
+  const wants = chosen.map((column) => Math.min(column.width * 2.2, Math.max(112, column.width)));
+  const scale = Math.min(2, (width - gap * (chosen.length - 1)) / wants.reduce((sum, each) => sum + each, 0));
+  let x = margin;
+  const columns = chosen.map((column, k) => {
+    const share = wants[k] * scale;
+    const written = column === output;
+    const shown = column.blocks.filter((each) => (written
+      ? each.prefix === source(score, place) || each.next === place
+      : reads.some(({ tensor }) => source(score, tensor) === each.prefix)));
+    const only = (shown.length ? shown : column.blocks.slice(0, 1)).slice(0, 1);
+    const box = only[0];
+    const zoom = Math.min(share / box.width, height / box.height);
+    const blocks = only.map((each) => block({ ...each, tiles: each.tiles.map((tile) => (
+      { ...tile, x: tile.x - box.x, y: tile.y - box.y })) }, x, 24, zoom));
+    const made = { ...column, x, y: 0, width: box.width * zoom, height: 24 + height + 26, system: 0, blocks };
+    x += made.width + gap;
+    return made;
+  });
+  return { width: width + 2 * margin, height: 24 + height + 26, columns, blocks: columns.flatMap(({ blocks }) => blocks), systems: [0] };
+}
+
+/**
+ * What lies under a point: the block, its tile and the cell's flat position in the stored tensor.
+ * @param {Layout} stage @param {number} x @param {number} y @param {number} [reach] how far beside a tile still counts
+ * @returns {{block: Block, tile: Tile, flat: number}|null}
+ */
+export function hit(stage, x, y, reach = GAP / 2) {
+  for (const block of stage.blocks) {
+    if (x < block.x - reach || x > block.x + block.width + reach || y < block.y - reach || y > block.y + block.height + reach) continue;
+    for (const tile of block.tiles) {
+      if (x < tile.x - reach || x > tile.x + tile.width + reach || y < tile.y - reach || y > tile.y + tile.height + reach) continue;
+      return { block, tile, flat: flatAt(tile, x, y) };
+    }
+  }
+  return null;
+}
+
+/** The cell of a tile under a point. @param {Tile} tile @param {number} x @param {number} y */
+export function flatAt(tile, x, y) {
+  const within = (/** @type {number} */ part, /** @type {number} */ count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
+  return tile.start + within((y - tile.y) / tile.height, tile.rows) * tile.cols + within((x - tile.x) / tile.width, tile.cols);
+}
+
+/** The tile that shows a cell; null when its page is turned away. @param {Block} block @param {number} flat */
+export const tileOf = (block, flat) =>
+  block.tiles.find(({ start, rows, cols }) => flat >= start && flat < start + rows * cols) ?? null;
+
+/** Where a cell is drawn. @param {Tile} tile @param {number} flat @returns {Box} */
+export function cellBox(tile, flat) {
+  const at = flat - tile.start;
+  const width = tile.width / tile.cols;
+  const height = tile.height / tile.rows;
+  return { x: tile.x + (at % tile.cols) * width, y: tile.y + Math.floor(at / tile.cols) * height, width, height };
+}
+
+/** @param {Box[]} boxes @returns {Box} */
+export function around(boxes) {
+  const x = Math.min(...boxes.map((box) => box.x));
+  const y = Math.min(...boxes.map((box) => box.y));
+  return {
+    x, y, width: Math.max(...boxes.map((box) => box.x + box.width)) - x,
+    height: Math.max(...boxes.map((box) => box.y + box.height)) - y,
+  };
+}
+
+/**
+ * The nearest tile in a direction, for the arrow keys: first within the block, then over its edge.
+ * @param {Layout} stage @param {{block: Block, tile: Tile}} from @param {number} dx @param {number} dy
+ */
+export function neighbour(stage, from, dx, dy) {
+  const centre = (/** @type {Box} */ box) => [box.x + box.width / 2, box.y + box.height / 2];
+  const [fx, fy] = centre(from.tile);
+  let best = null;
+  let least = Infinity;
+  for (const block of stage.blocks) {
+    for (const tile of block.tiles) {
+      const [x, y] = centre(tile);
+      const along = (x - fx) * dx + (y - fy) * dy;
+      const beside = Math.abs((x - fx) * dy) + Math.abs((y - fy) * dx);
+      if (along < 1 || tile === from.tile) continue;
+      const distance = along + 3 * beside + (block === from.block ? 0 : 40);
+      if (distance < least) {
+        least = distance;
+        best = { block, tile };
+      }
+    }
+  }
+  return best;
+}
+
+/**
+ * Where the head of the racetrack stands for a phase: the system and the x of the far edge of its column.
+ * @param {Layout} stage @param {Score} score @param {number} phase
+ * @returns {{system: number, x: number, way: "forward"|"backward", turn: boolean}}
+ */
+export function headOf(stage, score, phase) {
+  const { place, part } = score.phases[phase];
+  const way = part === "backward" || part === "update" ? "backward" : "forward";
+  const stored = source(score, place);
+  const row = way === "forward" ? "values" : "gradients";
+  const column = stage.columns.find(({ blocks }) => blocks.some((each) => each.prefix === stored && each.row === row));
+  const first = stage.columns[0];
+  if (part === "update" || !column) {
+    return way === "forward" ? nearest() : { system: 0, x: first.x, way, turn: false };
+  }
+  if (column.kind === "loss") return { system: column.system, x: column.x + column.width, way, turn: true };
+  const edge = way === "forward" ? column.x + column.width + 4 : column.x - 4;
+  return { system: column.system, x: Math.max(edge, first.x), way, turn: false };
+
+  /** A tensor without a column: the head stays where the phase before left it. @returns {ReturnType<typeof headOf>} */
+  function nearest() {
+    return phase > 0 ? headOf(stage, score, phase - 1) : { system: 0, x: first.x, way: "forward", turn: false };
+  }
+}
+
