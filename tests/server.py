@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -66,12 +67,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(folder: Path, *arguments: str) -> Iterator[Server]:
-    """`python -m app` on a free port with its data in `folder`, serving pages; ended by its own process id."""
+def serve(folder: Path, *arguments: str, cwd: Path = ROOT, path: Path | None = None) -> Iterator[Server]:
+    """`python -m app` on a free port with its data in `folder`, serving pages; ended by its own process id.
+
+    It is the checkout's, or the one installed in `path`.
+    """
     port, log = free_port(), folder / "server.log"
     command = [sys.executable, "-m", "app", "--no-open", "--port", str(port), "--data", str(folder), *arguments]
+    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         server = Server(f"http://127.0.0.1:{port}", process, log)
         server.wait_until(lambda: server.read("/healthz"), 60, "the first page")
