@@ -15,16 +15,16 @@ RUN case "$(uname -m)" in x86_64) levels="x86-64-v3 x86-64-v4" ;; *) levels=gene
     done
 
 FROM python:3.13-slim
-RUN useradd --uid 10001 --no-create-home --home-dir /data convscope \
- && install -d -o 10001 /data
+RUN install -d -o 10001 -g 10001 /data
 COPY --from=build /opt/convscope /opt/convscope
-COPY --from=build --chown=10001 /cache /cache
+COPY --from=build --chown=10001:10001 /cache /cache
 ENV PATH=/opt/convscope/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    HOME=/data \
     CONVSCOPE_DATA=/data \
     NUMBA_CACHE_DIR=/cache/numba
 WORKDIR /data
-USER 10001
+USER 10001:10001
 VOLUME ["/data", "/cache"]
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
