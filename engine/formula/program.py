@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
 from engine.formula.adjoint import Adjoint
+from engine.formula.mathml import Equation, equation
 from engine.formula.nodes import FormulaError, Letter, Name, Read, Reduce, Sentence, reads, walk
+from engine.formula.plug import IDLE, needed, plugged, without_idle
 from engine.formula.sentence import Axes, parse_given, parse_sentence
 from engine.formula.text import sentence_text
+from engine.formula.windows import Window, windows
 
 _CACHE = 512
 
@@ -43,7 +46,7 @@ class Program:
         for name in self.optional - set(self.given):
             raise FormulaError(f"optional {name!r} is not given; given: {', '.join(self.given)}")
         self._gradients: dict[tuple, Program] = {}
-        self.kept: dict[tuple, Any] = {}
+        self._kept: dict[tuple, Any] = {}
 
     def _add(self, sentences: str) -> None:
         for line in sentences.splitlines():
@@ -60,7 +63,7 @@ class Program:
         program.alike = {**self.alike, **alike}
         program.sentences = {**self.sentences, **{s.name: s for s in sentences}}
         program.declared = {**self.declared, **given, **{n: s.axes for n, s in program.sentences.items()}}
-        program._gradients, program.kept = {}, {}
+        program._gradients, program._kept = {}, {}
         return program
 
     @property
@@ -115,10 +118,53 @@ class Program:
         s = self.expr(name)
         return s.free, s.bound
 
+    def reads(self, name: str) -> tuple[str, ...]:
+        """The tensors that the sentence reads, each once, in reading order."""
+        return tuple(dict.fromkeys(r.tensor for r in reads(self.expr(name).expr)))
+
     def form(self, name: str) -> str:
         """``"sum"``, ``"max"`` (an argmax too) or, without a reducer, ``"each"``."""
         kinds = [e.kind for e in walk(self.expr(name).expr) if isinstance(e, Reduce)]
         return "each" if not kinds else "sum" if "sum" in kinds else "max"
+
+    def plugged(self, name: str, numbers: Mapping[str, float]) -> Sentence:
+        """The sentence with these numbers (settings, counts, scalar tensors) put in, as a tree."""
+        sentence = self.expr(name)
+        known = self.kept(("names", name), lambda: tuple(sorted(needed(sentence.expr))))
+        values = tuple((n, numbers[n]) for n in known if n in numbers)
+        return self.kept(("plugged", name, values), lambda: Sentence(
+            sentence.name, sentence.axes, plugged(sentence.expr, dict(values))))
+
+    def equation(self, name: str, numbers: Mapping[str, float] | None = None,
+                 sizes: Mapping[str, int] | None = None) -> Equation:
+        """The sentence as text and MathML.
+
+        numbers: puts the settings in and tidies (the plugged form). sizes: the letters' counts by capital; they
+        are put in too, the group letter goes when there is one group, the batch letter when it counts 1.
+        """
+        if numbers is None:
+            return self.kept(("equation", name), lambda: equation(self.expr(name), self))
+        counts = sizes or {}
+        groups = {k: v for k, v in (*numbers.items(), *counts.items()) if k in IDLE}
+        sentence = self.plugged(name, {**counts, **numbers})
+        key = ("equation", id(sentence), tuple(sorted(groups.items())))
+        return self.kept(key, lambda: (sentence, equation(without_idle(sentence, groups), self)))[1]
+
+    def windows(self, name: str, numbers: Mapping[str, float]) -> list[Window]:
+        """How every read of the sentence moves with its letters.
+
+        numbers: the settings, and the counts by capital that subscripts name or that stand in a ``g|c``.
+        FormulaError names the number that is missing.
+        """
+        return windows(self, name, numbers)
+
+    def kept(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """What was made for this key before, else made now; forgotten when there is too much of it."""
+        if key not in self._kept:
+            if len(self._kept) > _CACHE:
+                self._kept.clear()
+            self._kept[key] = make()
+        return self._kept[key]
 
     def gradients(self, wrt: Iterable[str], of: str = "y", *, stated: bool = True) -> Program:
         """This program continued: `d<of>` is given, then one sentence d... for every tensor between, and for `wrt`.

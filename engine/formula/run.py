@@ -286,16 +286,18 @@ class Grid:
         array = self.tensors[e.tensor]
         if not e.subs:
             return float(array), None
-        where, present = self.position(e)
+        at, present = self.position(e)
         if array.size == 0:
             return 0.0, False
-        values = array[where]
+        if present is not None:
+            at = tuple(np.clip(a, 0, n - 1) for a, n in zip(at, array.shape, strict=True))
+        values = array[at]
         if present is not None:
             values = np.where(present, values, 0)
         return np.asarray(values, np.float64)[()], present
 
     def position(self, e: Read) -> tuple[tuple[Any, ...], Present]:
-        """(index per axis, where it lies inside); an index that lies outside is clipped to the tensor."""
+        """(index per axis, where it lies inside the tensor, between no two cells)."""
         present: Present = None
         where = []
         for letters, subs in zip(self.tensors.program.declared[e.tensor], e.subs, strict=True):
@@ -306,10 +308,8 @@ class Grid:
                     here = self.at[own]
                 else:
                     here, there = self.subscript(sub)
-                    inside = np.logical_and(here >= 0, here < count)
-                    if not np.all(inside):
-                        here, present = np.clip(here, 0, max(count - 1, 0)), both(present, inside)
-                    present = both(present, there)
+                    inside = (here >= 0) & (here < count)
+                    present = both(both(present, there), None if np.all(inside) else inside)
                 at = here if len(subs) == 1 else at * count + here
             where.append(at)
         return tuple(where), present

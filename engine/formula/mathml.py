@@ -1,0 +1,242 @@
+"""A sentence as an equation for the screen: presentation MathML, every symbol tied to its tensor or letter.
+
+`<mi data-tensor="x">` stands for a tensor, `<mi data-letter="u">` for a letter of an index. The gradient of x
+is written ∂L/∂x, that of y is δ, a 0-d y is the loss L.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from engine.formula.nodes import (
+    ONE, Call, Choice, Compare, Expr, Letter, Name, Neg, Num, Power, Product, Quotient, Read, Reduce, Sentence, Sum,
+    walk,
+)
+from engine.formula.text import ATOM, COMPARE, NEG, POWER, PRODUCT, SUM, level, number, sentence_text
+
+if TYPE_CHECKING:
+    from engine.formula.program import Program
+
+SYMBOLS = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "eps": "ε", "decay": "λ", "mu": "μ", "lr": "η", "pi": "π",
+    "Phi": "Φ", "phi": "φ", "sigmoid": "σ", "logp": "log p", "indices": "winner",
+}
+"""Names that the screen shows otherwise."""
+
+_SIGNS = {"<": "&lt;", "<=": "≤", ">": "&gt;", ">=": "≥", "==": "=", "!=": "≠"}
+_PRIME = '<mo lspace="0" rspace="0">′</mo>'
+_MARKS = {"padded_": "<mtext>pad</mtext>", "rot180_": "<mtext>180°</mtext>"}
+_TIMES = "<mo>\u2062</mo>"
+_APPLY = "<mo>\u2061</mo>"
+_DOT = '<mo lspace="0.15em" rspace="0.15em">·</mo>'
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A sentence as plain text and as MathML."""
+
+    text: str
+    mathml: str
+
+
+def equation(sentence: Sentence, program: Program) -> Equation:
+    """The sentence, in the notation of the screen."""
+    writer = _Writer(program)
+    left = writer.tensor(sentence.name, tuple(tuple(map(Letter, axis)) for axis in sentence.axes))
+    body = writer.expr(sentence.expr)
+    return Equation(sentence_text(sentence), f'<math display="block"><mrow>{left}<mo>=</mo>{body}</mrow></math>')
+
+
+class _Writer:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def expr(self, expr: Expr) -> str:
+        match expr:
+            case Num(value):
+                return _number(value)
+            case Name(name):
+                return _name(name)
+            case Letter(name):
+                return f'<mi data-letter="{name}">{escape(name)}</mi>'
+            case Read(tensor, subs):
+                return self.tensor(tensor, subs)
+            case Sum(parts):
+                return self.sum(parts, lambda e: self.at_least(e, PRODUCT), "")
+            case Neg(of):
+                return f"<mo>−</mo>{self.at_least(of, PRODUCT)}"
+            case Product(factors):
+                return self.product(factors)
+            case Quotient(over, under):
+                return self.quotient(over, under)
+            case Power(base, exponent):
+                return f"<msup>{_row(self.at_least(base, ATOM))}{_row(self.inline(exponent))}</msup>"
+            case Compare():
+                return f"<mrow><mo>[</mo>{self.comparison(expr)}<mo>]</mo></mrow>"
+            case Choice():
+                return self.cases(expr)
+            case Call("sqrt", of):
+                return f"<msqrt>{self.expr(of)}</msqrt>"
+            case Call("abs", of):
+                return f"<mrow><mo>|</mo>{self.expr(of)}<mo>|</mo></mrow>"
+            case Call(function, of):
+                return f"<mrow>{_name(function)}{_APPLY}<mo>(</mo>{self.expr(of)}<mo>)</mo></mrow>"
+            case Reduce(kind, letters, body, answer):
+                return self.reduce(kind, letters, body, answer)
+        raise TypeError(expr)
+
+    def at_least(self, expr: Expr, least: int) -> str:
+        """The expression, in parentheses where it binds less tightly; a fraction needs none in a product."""
+        binds = ATOM if isinstance(expr, Compare) else level(expr)
+        if isinstance(expr, Quotient) and least == POWER:
+            binds = POWER
+        inner = self.expr(expr)
+        return inner if binds >= least else f"<mrow><mo>(</mo>{inner}<mo>)</mo></mrow>"
+
+    def sum(self, parts: tuple[Expr, ...], write: Callable[[Expr], str], space: str) -> str:
+        words = []
+        for k, part in enumerate(parts):
+            minus = isinstance(part, Neg)
+            if minus or k:
+                words.append(f"<mo{space}>{'−' if minus else '+'}</mo>")
+            words.append(write(part.of if isinstance(part, Neg) else part))
+        return "".join(words)
+
+    def product(self, factors: tuple[Expr, ...]) -> str:
+        words = [self.at_least(factors[0], PRODUCT)]
+        for before, factor in zip(factors, factors[1:], strict=False):
+            words += [_DOT if _needs_dot(before, factor) else _TIMES, self.at_least(factor, POWER)]
+        return "".join(words)
+
+    def quotient(self, over: Expr, under: Expr) -> str:
+        """A fraction; a sum over something is written as 1/something times the sum."""
+        factors = over.factors if isinstance(over, Product) else (over,)
+        summed = [f for f in factors if any(isinstance(e, Reduce) for e in walk(f))]
+        if summed:
+            rest = tuple(f for f in factors if f not in summed)
+            top = ONE if not rest else rest[0] if len(rest) == 1 else Product(rest)
+            return self.fraction(top, under) + _TIMES + self.at_least(summed[0], PRODUCT)
+        return self.fraction(over, under)
+
+    def fraction(self, over: Expr, under: Expr) -> str:
+        return f"<mfrac>{_row(self.expr(over))}{_row(self.expr(under))}</mfrac>"
+
+    def comparison(self, expr: Expr) -> str:
+        if not isinstance(expr, Compare):
+            return self.expr(expr)
+        words = [self.at_least(expr.parts[0], SUM)]
+        for sign, part in zip(expr.signs, expr.parts[1:], strict=True):
+            words += [f"<mo>{_SIGNS[sign]}</mo>", self.at_least(part, SUM)]
+        return "".join(words)
+
+    def cases(self, expr: Choice) -> str:
+        rows = []
+        rest: Expr = expr
+        while isinstance(rest, Choice):
+            rows.append((self.expr(rest.then), f"<mtext>if\u00a0</mtext>{self.comparison(rest.test)}"))
+            rest = rest.other
+        rows.append((self.expr(rest), "<mtext>otherwise</mtext>"))
+        table = "".join(f"<mtr><mtd>{_row(a)}</mtd><mtd>{_row(b)}</mtd></mtr>" for a, b in rows)
+        brace = '<mo fence="true" form="prefix" stretchy="true">{</mo>'
+        return f'<mrow>{brace}<mtable class="cases" columnalign="left left">{table}</mtable></mrow>'
+
+    def reduce(self, kind: str, letters: tuple[str, ...], body: Expr, answer: Expr | None) -> str:
+        under = '<mo lspace="0" rspace="0">,</mo>'.join(self.expr(Letter(x)) for x in letters)
+        sign = '<mo movablelimits="false">∑</mo>' if kind == "sum" else f"<mi>{kind}</mi>"
+        over = f"<munder>{sign}<mrow>{under}</mrow></munder>" if letters else sign
+        inner = self.at_least(body, COMPARE if isinstance(body, Choice) else PRODUCT)
+        result = f"<mrow>{over}{inner}</mrow>"
+        return result if answer is None else f"{result}<mo>↦</mo>{self.expr(answer)}"
+
+    def tensor(self, name: str, subs: tuple[tuple[Expr, ...], ...]) -> str:
+        """A tensor's symbol with its index."""
+        index = '<mo lspace="0" rspace="0.1em">,</mo>'.join(
+            '<mo lspace="0" rspace="0">|</mo>'.join(self.inline(part) for part in axis) for axis in subs)
+        if name != "dy" and name[:1] == "d" and name[1:] in self.program.declared:
+            below = self.scripts(name[1:], name, index)
+            return f"<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>{below}</mrow></mfrac>"
+        return self.scripts(name, name, index)
+
+    def scripts(self, shown: str, tensor: str, index: str) -> str:
+        base, mark = self.symbol(shown, tensor)
+        index = index and f"<mrow>{index}</mrow>"
+        if index and mark:
+            return f"<msubsup>{base}{index}{mark}</msubsup>"
+        return f"<msub>{base}{index}</msub>" if index else f"<msup>{base}{mark}</msup>" if mark else base
+
+    def symbol(self, shown: str, tensor: str) -> tuple[str, str]:
+        """(the symbol, a mark to set above its index)."""
+        tie = f'data-tensor="{escape(tensor)}"'
+        if re.fullmatch(r"d\d+", shown):
+            return f"<mi {tie}>δ</mi>", f"<mrow><mo>(</mo><mn>{shown[1:]}</mn><mo>)</mo></mrow>"
+        if shown == "dy":
+            return f"<mi {tie}>δ</mi>", ""
+        if shown == "y" and self.program.declared.get("y") == ():
+            return f"<mi {tie}>L</mi>", ""
+        if shown.startswith("next_") or shown.endswith("_next"):
+            return self.symbol(shown.removeprefix("next_").removesuffix("_next"), tensor)[0], _PRIME
+        for prefix, mark in _MARKS.items():
+            if shown.startswith(prefix):
+                return self.symbol(shown.removeprefix(prefix), tensor)[0], mark
+        if shown.endswith("hat") and len(shown) > 3:
+            return f'<mover accent="true"><mi {tie}>{_word(shown[:-3])}</mi><mo stretchy="false">^</mo></mover>', ""
+        return f"<mi {tie}>{_word(shown)}</mi>", ""
+
+    def inline(self, expr: Expr) -> str:
+        """An expression on one line, as an index has it: fractions with a slash, operators close."""
+        match expr:
+            case Sum(parts):
+                return self.sum(parts, lambda e: self.inline_in(e, PRODUCT), ' lspace="0.1em" rspace="0.1em"')
+            case Neg(of):
+                return f'<mo lspace="0" rspace="0">−</mo>{self.inline_in(of, PRODUCT)}'
+            case Product(factors):
+                words = [self.inline_in(factors[0], PRODUCT)]
+                for before, factor in zip(factors, factors[1:], strict=False):
+                    words += [_DOT if _needs_dot(before, factor) else _TIMES, self.inline_in(factor, POWER)]
+                return "".join(words)
+            case Quotient(over, under):
+                slash = '<mo lspace="0" rspace="0">/</mo>'
+                return f"{self.inline_in(over, PRODUCT)}{slash}{self.inline_in(under, POWER)}"
+        return self.expr(expr)
+
+    def inline_in(self, expr: Expr, least: int) -> str:
+        inner = self.inline(expr)
+        return inner if level(expr) >= least else f"<mo>(</mo>{inner}<mo>)</mo>"
+
+
+def _needs_dot(before: Expr, after: Expr) -> bool:
+    """Whether two factors side by side would be misread: before a number, or two words."""
+    def word(e: Expr) -> bool:
+        return isinstance(e, Name) and len(_word(e.id)) > 1 or isinstance(e, Read) and not e.subs and len(_word(e.tensor)) > 1
+
+    starts = after.base if isinstance(after, Power) else after
+    return isinstance(starts, Num) or level(after) == NEG or word(before) or word(starts) or (
+        isinstance(before, Num) and isinstance(after, Quotient))
+
+
+def _row(words: str) -> str:
+    return f"<mrow>{words}</mrow>"
+
+
+def _number(value: float) -> str:
+    digits = number(value).replace("-", "−")
+    mantissa, e, exponent = digits.partition("e")
+    if not e:
+        return f"<mn>{digits}</mn>"
+    power = f"<msup><mn>10</mn><mn>{exponent[:1].replace('+', '')}{exponent[1:].lstrip('0')}</mn></msup>"
+    return power if mantissa == "1" else f"<mrow><mn>{mantissa}</mn>{_DOT}{power}</mrow>"
+
+
+def _name(name: str) -> str:
+    numbered = re.fullmatch(r"([A-Za-z]+)(\d+)", name)
+    if numbered:
+        return f"<msub><mi>{_word(numbered[1])}</mi><mn>{numbered[2]}</mn></msub>"
+    return f"<mi>{_word(name)}</mi>"
+
+
+def _word(name: str) -> str:
+    return escape(SYMBOLS.get(name, name.replace("_", " ")))

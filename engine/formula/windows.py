@@ -1,0 +1,105 @@
+"""How every read of a sentence moves with the sentence's letters, in whole numbers: all a drawing needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.formula.linear import Linear, linear
+from engine.formula.nodes import (
+    Call, Choice, Compare, Expr, FormulaError, Letter, Name, Power, Quotient, Read, Reduce, children, walk,
+)
+from engine.formula.plug import GROUP
+
+if TYPE_CHECKING:
+    from engine.formula.program import Program
+
+ROLES = ("factor", "divisor", "inside", "test")
+"""How a read takes part, most telling first: multiplied; divided by; inside a function or a power;
+in a comparison, in a choice's test or as a subscript."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """position = (offset + sum of coefficient * letter) / pitch; a cell is read only where that is whole."""
+
+    pitch: int
+    offset: int
+    letters: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """One read: the tensor, its axes (None where the subscript is itself a read) and its role."""
+
+    tensor: str
+    axes: tuple[Axis | None, ...]
+    role: str
+
+
+def windows(program: Program, name: str, numbers: Mapping[str, float]) -> list[Window]:
+    """The windows of a sentence in reading order, each read once under its most telling role."""
+    found: dict[Read, str] = {}
+    for read, role in _roles(program.expr(name).expr, "factor"):
+        if read not in found or ROLES.index(role) < ROLES.index(found[read]):
+            found[read] = role
+    return [Window(read.tensor, tuple(
+        _axis(program, name, read, letters, subs, numbers)
+        for letters, subs in zip(program.declared[read.tensor], read.subs, strict=True)), role) for read, role in found.items()]
+
+
+def _roles(expr: Expr, role: str) -> Iterator[tuple[Read, str]]:
+    match expr:
+        case Read(_, subs):
+            yield expr, role
+            for axis in subs:
+                for sub in axis:
+                    yield from _roles(sub, "test")
+        case Quotient(over, under):
+            yield from _roles(over, role)
+            yield from _roles(under, "divisor" if role == "factor" else role)
+        case Compare(parts):
+            for part in parts:
+                yield from _roles(part, "test")
+        case Choice(then, test, other):
+            yield from _roles(then, role)
+            yield from _roles(test, "test")
+            yield from _roles(other, role)
+        case Call(_, of):
+            yield from _roles(of, "inside" if role == "factor" else role)
+        case Power(base, exponent):
+            yield from _roles(base, "inside" if role == "factor" else role)
+            yield from _roles(exponent, "inside" if role == "factor" else role)
+        case Reduce("argmax", _, body, answer):
+            yield from _roles(body, role)
+            if answer is not None:
+                yield from _roles(answer, "test")
+        case _:
+            for part in children(expr):
+                yield from _roles(part, role)
+
+
+def _axis(program: Program, name: str, read: Read, letters: tuple[str, ...], subs: tuple[Expr, ...],
+          numbers: Mapping[str, float]) -> Axis | None:
+    if any(isinstance(sub, Read) for sub in subs):
+        return None
+    whole = Linear()
+    for k, (letter, sub) in enumerate(zip(letters, subs, strict=True)):
+        if k == 0 and len(subs) > 1 and sub == Letter(GROUP) and numbers.get(GROUP.upper()) == 1:
+            continue
+        if whole != Linear():
+            whole = whole.scaled(_count(program, name, letter, numbers))
+        form = linear(sub, numbers)
+        if form is None:
+            missing = next(e.id for e in walk(sub) if isinstance(e, Name) and e.id not in numbers)
+            raise FormulaError(f"the window of {read.tensor} in {program.sentence(name)!r} needs the number {missing!r}")
+        whole = whole.plus(form)
+    return Axis(whole.pitch, whole.offset, whole.letters)
+
+
+def _count(program: Program, name: str, letter: str, numbers: Mapping[str, float]) -> int:
+    try:
+        return int(numbers[letter.upper()])
+    except KeyError:
+        raise FormulaError(f"the windows of {program.sentence(name)!r} need {letter.upper()}, how far {letter!r} counts") from None
