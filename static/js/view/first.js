@@ -1,5 +1,32 @@
+/** A first visit: one sentence, one button, two other ways in. While kernels compile, it says so and counts. */
+
+import { useEffect, useRef } from "preact/hooks";
+
 import { html } from "./html.js";
+import { Icon } from "./icons.js";
+import * as store from "../store.js";
 
 export function First() {
-  return html`<section class="first"></section>`;
+  const button = useRef(/** @type {HTMLButtonElement|null} */ (null));
+  const { ready, compiling } = store.status.value;
+  const able = store.tensors.value.size > 1 && store.score.value !== null;
+  const label = store.label.value;
+  const source = store.source.value;
+  const what = source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this digit" : html`this <i>${label}</i>`;
+  useEffect(() => {
+    if (able && (document.activeElement === document.body || document.activeElement === null)) button.current?.focus({ focusVisible: true });
+  }, [able]);
+  return html`<section class="first" aria-label="Welcome">
+    <p class="sentence">Press play, and ${what} goes through the network, one number at a time, to the loss and back.</p>
+    <div class="ways">
+      <button type="button" class="button primary" ref=${button} aria-disabled=${able ? undefined : "true"} onClick=${store.play}>
+        <${Icon} name="play" /> Play the pass</button>
+      <button type="button" class="button" onClick=${() => store.openPanel("picker")}>Draw your own digit</button>
+      <button type="button" class="button" onClick=${() => store.show("train")}>Train the network first</button>
+    </div>
+    <p class="soft" role="status">${compiling && !ready
+      ? html`Compiling the kernels once, ${compiling.done} of ${compiling.total}: ${compiling.name}`
+      : able ? html`or press <b>space</b>` : "The network is being trained for a moment …"}</p>
+    ${compiling && !ready && html`<progress max=${compiling.total} value=${compiling.done} aria-label="Kernels compiled"></progress>`}
+  </section>`;
 }

@@ -1,5 +1,172 @@
+/** The line at the top: what is looked at, by which network, after which step; where to go; how it looks. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+
 import { html } from "./html.js";
+import { Chevron } from "./icons.js";
+import { Choice, Popover } from "./popover.js";
+import { paint, table } from "../colour.js";
+import * as format from "../format.js";
+import * as net from "../net.js";
+import * as store from "../store.js";
 
 export function Header() {
-  return html`<header class="header"></header>`;
+  const narrow = store.shape.value === "narrow";
+  return html`<header class="header">
+    <a class="brand" href="#" onClick=${(/** @type {Event} */ event) => { event.preventDefault(); store.show("explore"); }}>Convscope</a>
+    <div class="looking">
+      <${SourceChip} />
+      <${ModelMenu} />
+      <${StepMenu} />
+    </div>
+    ${narrow ? html`<${ViewMenu} />` : html`<nav aria-label="Views">${VIEWS.map((each) => html`<${Tab} ...${each} />`)}</nav>`}
+    <div class="tools">
+      <${LookMenu} />
+      <button type="button" class="tool help-button" aria-label="Keys and help" title="Keys and help (?)" onClick=${() => store.openPanel("help")}>?</button>
+    </div>
+    <${Problem} />
+  </header>`;
+}
+
+/** @type {{to: "explore"|"train", words: string}[]} */
+const VIEWS = [{ to: "explore", words: "Explore" }, { to: "train", words: "Train" }];
+
+/** @param {{to: "explore"|"train", words: string}} props */
+function Tab({ to, words }) {
+  const current = store.view.value === to;
+  return html`<a href=${to === "train" ? "#view=train" : "#"} aria-current=${current ? "page" : undefined}
+    onClick=${(/** @type {MouseEvent} */ event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      store.show(to);
+    }}>${words}</a>`;
+}
+
+function ViewMenu() {
+  const now = VIEWS.find(({ to }) => to === store.view.value) ?? VIEWS[0];
+  return html`<${Popover} name="view" className="views" align="right" spoken=${`View: ${now.words}`} label=${html`${now.words} <${Chevron} />`}>
+    <${Choice} legend="View" choices=${VIEWS.map(({ to, words }) => ({ value: to, words }))} value=${now.to}
+      choose=${(/** @type {"explore"|"train"} */ to) => { store.show(to); store.openPanel(null); }} />
+  <//>`;
+}
+
+/** The image that is looked at, and its name. */
+function SourceChip() {
+  const source = store.source.value;
+  const label = store.label.value;
+  if (!source) return null;
+  const from = source.kind === "step" ? `image ${source.sample} of step ${source.step}`
+    : source.drawn ? "drawn" : `${source.split} ${source.index}`;
+  const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : `a ${label}`;
+  return html`<button type="button" class="trigger source" aria-haspopup="dialog" aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}
+      onClick=${() => store.openPanel("picker")}>
+    <${Thumbnail} />
+    <span>${source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : html`a <b>${label}</b>`}
+      ${source.kind === "pass" && source.drawn ? "" : html` <span class="soft from">${from}</span>`}</span><${Chevron} />
+  </button>`;
+}
+
+function Thumbnail() {
+  const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
+  const image = store.tensors.value.get("input/y");
+  const scheme = store.scheme.value;
+  useEffect(() => {
+    const context = canvas.current?.getContext("2d");
+    if (!context || !image || image.shape.length !== 4) return;
+    const [, , rows, cols] = image.shape;
+    const element = /** @type {HTMLCanvasElement} */ (canvas.current);
+    if (element.width !== cols || element.height !== rows) Object.assign(element, { width: cols, height: rows });
+    const picture = new ImageData(cols, rows);
+    paint(new Uint32Array(picture.data.buffer), image.data, 0, rows * cols, store.rangeOf("input/y"), table("value", scheme));
+    context.putImageData(picture, 0, 0);
+  }, [image, scheme]);
+  return html`<canvas ref=${canvas} class="thumbnail" width="28" height="28" aria-hidden="true"></canvas>`;
+}
+
+/** The networks: the welcome run, the runs there are, and the presets to start from. */
+function ModelMenu() {
+  const run = store.run.value;
+  const open = store.panel.value === "model";
+  const [runs, setRuns] = useState(/** @type {any[]} */ ([]));
+  const [models, setModels] = useState(/** @type {any[]} */ ([]));
+  useEffect(() => {
+    if (!open) return;
+    net.get("api/runs").then((answer) => setRuns(answer.runs ?? answer)).catch(net.complain);
+    net.models().then((answer) => setModels(answer.models ?? answer)).catch(net.complain);
+  }, [open]);
+  if (!run) return null;
+  const choose = (/** @type {() => Promise<any>} */ act) => {
+    store.openPanel(null);
+    act().catch(net.complain);
+  };
+  const name = run.model ?? run.title ?? "network";
+  return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`} label=${html`<span>${name}</span><${Chevron} />`}>
+    <p class="soft">Networks there are</p>
+    <ul>${runs.map((each) => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined}
+      onClick=${() => choose(() => net.adopt(each.id))}><b>${each.model ?? each.title ?? each.id}</b>
+        <span class="soft">${each.step ? `step ${format.count(each.step)}` : "untrained"}${each.state === "running" ? ", training" : ""}</span></button></li>`)}</ul>
+    <p class="soft">Start from</p>
+    <ul>${models.map((each) => html`<li><button type="button" onClick=${() => choose(() => net.createRun({ model: each.name, start: false }))}>
+      <b>${each.title && each.title !== each.name ? each.name : each.name}</b> <span class="soft">${each.summary ?? ""}</span></button></li>`)}</ul>
+  <//>`;
+}
+
+/** The step whose parameters are used, over the run's history. */
+function StepMenu() {
+  const run = store.run.value;
+  const step = store.step.value;
+  if (!run || step === null) return null;
+  const running = run.state === "running";
+  const source = store.source.value;
+  const words = source?.kind === "step" ? "in step" : "after step";
+  if (running && store.streaming.value) return html`<span class="soft step-now">after step <b>${format.count(step)}</b></span>`;
+  const first = Math.max(run.history?.first ?? step, source?.kind === "step" ? 1 : 0);
+  const last = run.history?.last ?? run.step ?? step;
+  return html`<${Popover} name="step" className="steps" spoken=${`${words} ${step}. Choose another step`}
+      label=${html`<span class="soft">${words}</span> <b>${format.count(step)}</b>`}>
+    <${StepScrubber} first=${first} last=${last} step=${step} />
+  <//>`;
+}
+
+/** @param {{first: number, last: number, step: number}} props */
+function StepScrubber({ first, last, step }) {
+  const [asked, ask] = useState(step);
+  useEffect(() => ask(step), [step]);
+  useEffect(() => {
+    if (asked === step) return;
+    const timer = setTimeout(() => store.atStep(asked), 120);
+    return () => clearTimeout(timer);
+  }, [asked]);
+  const within = (/** @type {number} */ to) => Math.min(last, Math.max(first, to));
+  return html`
+    <label>Parameters after step <output><b>${format.count(asked)}</b></output>
+      <input type="range" min=${first} max=${last} value=${asked} disabled=${first === last}
+        onInput=${(/** @type {any} */ event) => ask(Number(event.currentTarget.value))} />
+    </label>
+    <p class="ends soft"><span>${format.count(first)}</span><span>${format.count(last)}</span></p>
+    <p class="around"><button type="button" class="button" disabled=${asked <= first} onClick=${() => ask(within(asked - 1))}>one back</button>
+      <button type="button" class="button" disabled=${asked >= last} onClick=${() => ask(within(asked + 1))}>one on</button>
+      <button type="button" class="button" disabled=${asked >= last} onClick=${() => ask(last)}>newest</button></p>
+    <p class="soft">The same image through the network as it was then. Every step in this range can be had again, exactly.</p>`;
+}
+
+const THEMES = /** @type {const} */ ([{ value: "auto", words: "auto" }, { value: "light", words: "light" },
+  { value: "dark", words: "dark" }, { value: "contrast", words: "contrast" }]);
+const SIZES = /** @type {const} */ ([{ value: "auto", words: "auto" }, { value: "laptop", words: "laptop" }, { value: "projector", words: "projector" }]);
+
+function LookMenu() {
+  const disc = html`<svg viewBox="0 0 16 16" class="disc" aria-hidden="true" focusable="false">
+    <circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.5" /><path d="M8 1.8a6.2 6.2 0 0 0 0 12.4z" fill="currentColor" /></svg>`;
+  return html`<${Popover} name="look" className="tool" align="right" spoken="Theme and size" title="Theme and size" label=${disc}>
+    <${Choice} legend="Theme" choices=${THEMES} value=${store.theme.value} choose=${store.setTheme} />
+    <${Choice} legend="Size" choices=${SIZES} value=${store.size.value} choose=${store.setSize} />
+  <//>`;
+}
+
+/** What could not be had, until it is dismissed. */
+function Problem() {
+  const problem = store.problem.value;
+  if (!problem) return null;
+  return html`<div class="problem" role="alert"><p><b>${problem.title}.</b> ${problem.detail}</p>
+    <button type="button" class="button" onClick=${() => store.complain(null)}>Close</button></div>`;
 }

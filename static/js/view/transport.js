@@ -1,5 +1,157 @@
+/** Play, steps, speed, and the score: a bar for each phase of the pass, to be dragged like time. */
+
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+
 import { html } from "./html.js";
+import { Chevron, Icon } from "./icons.js";
+import { Choice, Popover } from "./popover.js";
+import * as format from "../format.js";
+import { spoken } from "../place.js";
+import { cellsIn, compare, end, indexAt, marks, positionAt, shareOf, start, valid } from "../score.js";
+import * as store from "../store.js";
+
+/** @typedef {ReturnType<typeof marks>[number]} Mark */
 
 export function Transport() {
-  return html`<footer class="transport"></footer>`;
+  const score = store.score.value;
+  const narrow = store.shape.value === "narrow";
+  return html`<footer class="transport" aria-label="The pass in time">
+    <${Buttons} />
+    <${Speed} />
+    ${score && (narrow ? html`<div class="lines">
+      <${Score} name="forward" only=${["forward", "loss"]} /><${Score} name="backward" only=${["backward", "update"]} /></div>`
+    : html`<${Score} name="" only=${null} />`)}
+  </footer>`;
+}
+
+function Buttons() {
+  const score = store.score.value;
+  const position = store.position.value;
+  const none = !score || !store.tensors.value.size;
+  const reason = !score ? "the network is not here yet" : none ? "nothing is computed yet" : undefined;
+  const first = none || !position || compare(position, start(score)) <= 0;
+  const last = none || (position !== null && compare(position, end(score)) >= 0);
+  const playing = store.playing.value;
+  const button = (/** @type {string} */ name, /** @type {any} */ icon, /** @type {string} */ key, /** @type {boolean} */ off, /** @type {() => void} */ act, kind = "") =>
+    html`<button type="button" class=${kind} aria-label=${name} title=${off && reason ? reason : `${name} (${key})`} aria-disabled=${off ? "true" : undefined}
+      onClick=${() => !off && act()}><${Icon} name=${icon} /></button>`;
+  return html`<div class="buttons" role="group" aria-label="Play">
+    ${button("One phase back", "first", "[", first, () => store.stepPhase(-1))}
+    ${button("One cell back", "back", ",", first, () => store.stepCell(-1))}
+    ${button(playing ? "Pause" : "Play", playing ? "pause" : "play", "space", none, store.togglePlay, "disc")}
+    ${button("One cell on", "forward", ".", last, () => store.stepCell(1))}
+    ${button("One phase on", "last", "]", last, () => store.stepPhase(1))}
+  </div>`;
+}
+
+function Speed() {
+  const words = (/** @type {number} */ speed) => `${speed}×`;
+  const now = store.speed.value;
+  return html`<${Popover} name="speed" className="speed" align="up" spoken=${`Speed ${words(now)}`} title="Speed (+ and −)" label=${html`${words(now)} <${Chevron} />`}>
+    <${Choice} legend="Speed" choices=${store.SPEEDS.map((speed) => ({ value: String(speed), words: words(speed) }))} value=${String(now)}
+      choose=${(/** @type {string} */ speed) => store.setSpeed(Number(speed))} />
+  <//>`;
+}
+
+/** Cells of the whole score before a phase. @param {import("../score.js").Score} score @param {number} phase */
+const before = (score, phase) => score.phases.slice(0, phase).reduce((sum, each) => sum + (each.view ? 0 : cellsIn(each)), 0);
+
+/** The position in words. @param {import("../score.js").Score} score @param {import("../score.js").Position|null} position */
+function words(score, position) {
+  if (!position) return "not begun";
+  const phase = score.phases[position.phase];
+  if (position.cell < 0) return `${phase.place.replace("/", " ")}, not begun`;
+  return [phase.place.replace("/", " "), spoken(indexAt(phase, position.cell), phase.shape, phase.kind),
+    `${format.count(position.cell + 1)} of ${format.count(cellsIn(phase))}`].filter(Boolean).join(", ");
+}
+
+/** @param {{name: string, only: string[]|null}} props */
+function Score({ name, only }) {
+  const score = /** @type {import("../score.js").Score} */ (store.score.value);
+  const position = store.live.value ? end(score) : store.position.value;
+  const shown = useMemo(() => marks(score).filter(({ part }) => !only || only.includes(part)), [score]);
+  const root = useRef(/** @type {HTMLElement|null} */ (null));
+  const dragging = useRef(false);
+  const at = shown.findIndex(({ phases }) => position && phases.includes(position.phase));
+  const label = (/** @type {Mark} */ mark) => (position && mark.phases.includes(position.phase) && mark.part !== "update"
+    ? score.phases[position.phase].label : mark.label);
+  const { tight, seen } = useFit(root, shown, at);
+
+  const to = (/** @type {PointerEvent} */ event) => {
+    const bars = /** @type {HTMLElement} */ (root.current).querySelectorAll(".mark");
+    const x = event.clientX;
+    let k = 0;
+    while (k < bars.length - 1 && bars[k + 1].getBoundingClientRect().left <= x) k++;
+    const box = bars[k].getBoundingClientRect();
+    store.goTo(positionAt(score, shown[k], (x - box.left) / box.width));
+  };
+  const key = (/** @type {KeyboardEvent} */ event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const acts = /** @type {Record<string, () => void>} */ ({
+      ArrowRight: () => store.stepCell(1), ArrowUp: () => store.stepCell(1),
+      ArrowLeft: () => store.stepCell(-1), ArrowDown: () => store.stepCell(-1),
+      PageUp: () => store.stepPhase(1), PageDown: () => store.stepPhase(-1),
+      Home: () => store.goTo(start(score)), End: () => store.goTo(end(score)),
+    });
+    if (!acts[event.key]) return;
+    event.preventDefault();
+    store.pause();
+    acts[event.key]();
+  };
+  const now = position && valid(score, position) ? before(score, position.phase) + position.cell + 1 : 0;
+  const inside = at >= 0 || (position === null && (!only || only.includes("forward")));
+  const mark = Math.max(0, at);
+  const share = position && at >= 0 ? shareOf(score, shown[mark], position) : 0;
+  return html`<div class=${`score ${tight ? "tight" : ""}`} ref=${root} role="slider" tabindex=${inside ? 0 : -1}
+      aria-label=${name ? `Score of the pass, ${name}` : "Score of the pass"}
+      aria-valuemin="0" aria-valuemax=${before(score, score.phases.length)} aria-valuenow=${now} aria-valuetext=${words(score, position)}
+      onKeyDown=${key}
+      onPointerDown=${(/** @type {PointerEvent} */ event) => {
+        if (event.button !== 0) return;
+        dragging.current = true;
+        /** @type {HTMLElement} */ (event.currentTarget).setPointerCapture(event.pointerId);
+        store.pause();
+        to(event);
+      }}
+      onPointerMove=${(/** @type {PointerEvent} */ event) => dragging.current && to(event)}
+      onPointerUp=${() => { dragging.current = false; }}
+      onPointerCancel=${() => { dragging.current = false; }}>
+    ${name && html`<span class=${`way ${name}`}>${name === "forward" ? "→" : "←"} <b>${name}</b></span>`}
+    <div class="marks">
+      ${shown.map((each, k) => {
+        const done = position === null ? 0 : shareOf(score, each, position);
+        return html`<div class=${`mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]} title=${tight ? each.label : undefined}>
+          <span class="label" style=${seen && !seen.has(k) ? { visibility: "hidden" } : undefined}>${label(each)}</span>
+          <i class="bar"><i style=${{ width: `${100 * done}%` }}></i></i>
+          ${(k === mark && inside) && html`<i class="thumb" style=${{ left: `${100 * share}%` }}></i>`}
+        </div>`;
+      })}
+    </div>
+  </div>`;
+}
+
+/**
+ * Whether the labels fit; where they do not, which are seen: the current one, and then as many as have room.
+ * @param {{current: HTMLElement|null}} root @param {Mark[]} shown @param {number} at
+ */
+function useFit(root, shown, at) {
+  const { width } = store.room.value;
+  const [state, set] = useState(/** @type {{tight: boolean, widths: number[], lefts: number[]}} */ ({ tight: false, widths: [], lefts: [] }));
+  useLayoutEffect(() => {
+    const element = /** @type {HTMLElement} */ (root.current);
+    const labels = [...element.querySelectorAll(".label")];
+    const widths = labels.map((each) => each.scrollWidth);
+    const tight = widths.reduce((sum, each) => sum + each + 2, 0) > /** @type {HTMLElement} */ (element.querySelector(".marks")).clientWidth;
+    element.classList.toggle("tight", tight);
+    const lefts = labels.map((each) => /** @type {HTMLElement} */ (each.parentElement).offsetLeft);
+    set({ tight, widths, lefts });
+  }, [shown, width]);
+  if (!state.tight) return { tight: false, seen: null };
+  /** @type {Set<number>} */
+  const seen = new Set();
+  const free = (/** @type {number} */ k) => [...seen].every((other) =>
+    state.lefts[k] >= state.lefts[other] + state.widths[other] + 8 || state.lefts[other] >= state.lefts[k] + state.widths[k] + 8);
+  if (at >= 0) seen.add(at);
+  for (let k = 0; k < shown.length; k++) if (!seen.has(k) && free(k)) seen.add(k);
+  return { tight: true, seen };
 }

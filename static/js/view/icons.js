@@ -1,0 +1,19 @@
+/** The few pictures of the controls, drawn in the colour of the text. */
+
+import { html } from "./html.js";
+
+const PATHS = {
+  play: "M5 3.2v9.6l8-4.8z",
+  pause: "M4.5 3h2.4v10H4.5zM9.1 3h2.4v10H9.1z",
+  back: "M10.5 3.4v9.2L4 8z",
+  forward: "M5.5 3.4v9.2L12 8z",
+  first: "M2.6 3.2h1.9v9.6H2.6zM13 3.2v9.6L5.6 8z",
+  last: "M11.5 3.2h1.9v9.6h-1.9zM3 3.2v9.6L10.4 8z",
+};
+
+/** @param {{name: keyof typeof PATHS}} props */
+export const Icon = ({ name }) =>
+  html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false"><path d=${PATHS[name]} fill="currentColor" /></svg>`;
+
+export const Chevron = () => html`<svg class="chevron" viewBox="0 0 12 12" aria-hidden="true" focusable="false">
+  <path d="M1.5 4l4.5 4.5L10.5 4" fill="none" stroke="currentColor" stroke-width="1.2" /></svg>`;
