@@ -6,7 +6,7 @@ import { extend, noMetrics } from "./metrics.js";
 import * as net from "./net.js";
 import * as store from "./store.js";
 
-/** @typedef {{index: number, label: number, image: number[]|null}} Digit */
+/** @typedef {{index: number, label: number}} Digit */
 /** @typedef {{name: string, learning_rate: number} & Record<string, any>} Optimizer */
 /** @typedef {{model: string|null, dataset: any, optimizer: Optimizer, batch_size: number, seed: number, epochs: number,
  *   pace: number|null}} Settings */
@@ -14,7 +14,7 @@ import * as store from "./store.js";
 // Curves.
 
 /** The run's metrics so far; the object is new whenever there is something new. */
-export const metrics = signal({ run: "", ...noMetrics() });
+export const metrics = signal({ run: "", seen: "", ...noMetrics() });
 
 async function readMetrics() {
   const run = store.run.peek();
@@ -22,11 +22,15 @@ async function readMetrics() {
   const known = metrics.peek();
   const last = known.step.at(-1) ?? 0;
   const same = known.run === run.id && last <= run.step;
-  if (same && last === run.step && known.seen === run.state) return;
-  const news = await net.metrics(run.id, same ? last : 0, same ? undefined : POINTS);
-  metrics.value = { ...extend(same ? known : { ...noMetrics() }, news), run: run.id, seen: run.state };
+  const seen = `${run.step} ${run.state} ${run.test_accuracy}`;
+  if (same && known.seen === seen) return;
+  const since = same ? Math.max(known.probe.step.at(-1) ?? 0, last - LATE) : 0;
+  const news = await net.metrics(run.id, since, same ? undefined : POINTS);
+  metrics.value = { ...extend(same ? known : noMetrics(), news), run: run.id, seen };
 }
 const POINTS = 2000;
+/** A test on the side is told some steps after its own: so many are asked for again. */
+const LATE = 300;
 
 // Answers: two digits of each class, the first of the test set and a later one.
 
@@ -38,25 +42,23 @@ export const answers = signal(null);
 
 /** @param {string} dataset */
 async function chooseDigits(dataset) {
-  const { classes } = (await net.datasets()).find((/** @type {any} */ one) => one.name === dataset);
-  const names = Array.isArray(classes) ? classes.length : classes;
-  const pairs = await Promise.all(Array.from({ length: 2 * names }, async (_, k) => {
+  const found = (await datasets()).find(({ name }) => name === dataset);
+  const pairs = await Promise.all(Array.from({ length: 2 * (found?.classes ?? 0) }, async (_, k) => {
     const query = { label: k >> 1, offset: k % 2 ? LATER : 0, limit: 1 };
     const { indices } = await net.digits(dataset, "test", query);
     return { index: indices[0], label: query.label };
   }));
-  const known = pairs.filter(({ index }) => index !== undefined);
-  const images = await Promise.all(known.map(({ index }) => net.image(dataset, "test", index)));
-  digits.value = { dataset, digits: known.map((digit, k) => ({ ...digit, image: images[k].image.flat(Infinity) })) };
+  digits.value = { dataset, digits: pairs.filter(({ index }) => index !== undefined) };
 }
 
 async function readAnswers() {
   const run = store.run.peek();
-  if (!run || !store.status.peek().ready || typeof run.dataset !== "string") return;
+  if (!run || !store.status.peek().ready) return;
   if (digits.peek()?.dataset !== run.dataset) await chooseDigits(run.dataset);
   const before = answers.peek();
   if (before?.run === run.id && before.step === run.step) return;
-  const indices = digits.peek()?.digits.map(({ index }) => index);
+  const indices = digits.peek()?.digits.map(({ index }) => index) ?? [];
+  if (!indices.length) return;
   const { step, probabilities } = await net.predict(run.id, { dataset: run.dataset, split: "test", indices, layers: false });
   answers.value = { run: run.id, step, probabilities };
 }
@@ -94,6 +96,11 @@ function repeat(work, pause) {
   };
 }
 
+/** The lists of what can be chosen, whether bare or under a name. @param {any} answer @returns {any[]} */
+const listOf = (answer) => (Array.isArray(answer) ? answer : Object.values(answer).find(Array.isArray) ?? []);
+export const models = async () => listOf(await net.models());
+export const datasets = async () => listOf(await net.datasets());
+
 /** Keep curves and answers up to date. @returns {() => void} ends it */
 export function follow() {
   const ends = [repeat(readMetrics, 250), repeat(readAnswers, 450)];
@@ -116,25 +123,31 @@ export const draft = signal({});
 export const isWelcome = computed(() =>
   store.run.value !== null && store.run.value.id === (store.status.value.welcome ?? "welcome"));
 
+/** Epochs a run is asked for; not whole where it was asked for steps. @param {any} run */
+function epochsOf({ steps, steps_per_epoch: perEpoch }) {
+  const epochs = steps && perEpoch ? steps / perEpoch : 1;
+  return isWelcome.value && !Number.isInteger(epochs) ? 1 : epochs;
+}
+
 /** What is set now: the run's settings under the visitor's changes. */
 export const settings = computed(() => {
   const run = store.run.value;
   if (!run) return null;
-  const { model, dataset, optimizer, batch_size, seed, epochs = 1, pace = null } = run;
-  return /** @type {Settings} */ ({ model, dataset, optimizer, batch_size, seed, epochs, pace, ...draft.value });
+  const { model, dataset, optimizer, batch_size, seed, pace = null } = run;
+  return /** @type {Settings} */ ({ model, dataset, optimizer, batch_size, seed, epochs: epochsOf(run), pace, ...draft.value });
 });
 
 /** Names of changed settings that only a new run can take. */
 export const pending = computed(() => {
   const run = store.run.value;
   if (!run) return [];
-  const names = { model: "model", dataset: "data", batch_size: "batch", seed: "seed", epochs: "epochs" };
-  const changed = Object.entries(names)
-    .filter(([key]) => key in draft.value && JSON.stringify(draft.value[key]) !== JSON.stringify(run[key]))
-    .map(([, name]) => name);
-  const { learning_rate: _, ...asked } = draft.value.optimizer ?? run.optimizer;
-  const { learning_rate: __, ...has } = run.optimizer;
-  return JSON.stringify(asked) === JSON.stringify(has) ? changed : ["optimizer", ...changed];
+  const asked = draft.value;
+  const names = { model: "network", dataset: "data", batch_size: "batch", seed: "seed", epochs: "number of epochs" };
+  const has = { ...run, epochs: epochsOf(run) };
+  const changed = Object.entries(names).filter(([key]) => key in asked && asked[key] !== has[key]).map(([, name]) => name);
+  const other = Object.entries(asked.optimizer ?? {})
+    .some(([key, value]) => key !== "learning_rate" && JSON.stringify(value) !== JSON.stringify(run.optimizer[key]));
+  return other ? ["optimizer", ...changed] : changed;
 });
 
 /** The command that is under way, "" when none. */
@@ -165,7 +178,8 @@ async function create(start) {
   const made = await net.createRun({
     ...(model === null ? { network: old.network } : { model }),
     ...(named && "dataset" in draft.peek() ? { dataset } : {}),
-    optimizer, batch_size, seed, epochs, start,
+    ...(Number.isInteger(epochs) ? { epochs } : { steps: old.steps }),
+    optimizer, batch_size, seed, start,
   });
   if (pace !== null) await net.patchRun(made.id, { pace });
   if (own.delete(old.id)) await net.deleteRun(old.id);

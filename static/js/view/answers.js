@@ -3,7 +3,7 @@
 import { answers, digits, openDigit } from "../training.js";
 import { run } from "../store.js";
 import { html } from "./html.js";
-import { Digit } from "./tiles.js";
+import { Thumb } from "./thumb.js";
 
 const CERTAIN = 0.995;
 
@@ -12,7 +12,7 @@ const answerOf = (probabilities) => probabilities.indexOf(Math.max(...probabilit
 
 /** @param {{digit: import("../training.js").Digit, probabilities: number[]|undefined}} props */
 function Answer({ digit, probabilities }) {
-  const { index, label, image } = digit;
+  const { index, label } = digit;
   const answer = probabilities && answerOf(probabilities);
   const share = probabilities?.[/** @type {number} */ (answer)] ?? 1;
   const wrong = answer !== undefined && answer !== label;
@@ -21,7 +21,7 @@ function Answer({ digit, probabilities }) {
     : `the network says ${answer}${wrong ? ", wrong" : ""}, ${certainty} certain`);
   return html`<li><button class="answer ${wrong ? "wrong" : ""}" aria-label=${words} title="${words}. Open in Explore"
       onClick=${() => openDigit(index)}>
-    <${Digit} image=${image} width=${56} />
+    <${Thumb} dataset=${digits.value?.dataset} split="test" index=${index} width=${56} />
     <span><b>${answer ?? "–"}</b>${wrong ? html`<b class="not">✗ is ${label}</b>`
       : share < CERTAIN ? html`<i>${certainty}</i>` : null}</span>
   </button></li>`;
@@ -36,6 +36,6 @@ export function Answers() {
       ${right !== null && html`<p class="soft">${right} right, ${shown.length - right} wrong</p>`}</header>
     ${shown.length ? html`<ul>${shown.map((digit, k) => html`
       <${Answer} key=${digit.index} digit=${digit} probabilities=${known?.probabilities[k]} />`)}</ul>`
-      : html`<p class="soft">${typeof run.value?.dataset === "string" ? "Fetching twenty test digits." : "This data has no test digits."}</p>`}
+      : html`<p class="soft">${digits.value ? "This data has no test digits." : "Fetching twenty test digits."}</p>`}
   </section>`;
 }

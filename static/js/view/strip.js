@@ -9,6 +9,7 @@ import { count, number, range as legendOf } from "../format.js";
 import * as net from "../net.js";
 import { frame, infoOf, label, live, rangeOf, run, scheme, score, source, status, tensorOf, valueOf } from "../store.js";
 import { firstWeights, readFirstWeights } from "../training.js";
+import { Bars } from "./bars.js";
 import { html } from "./html.js";
 import { Tiles } from "./tiles.js";
 
@@ -34,7 +35,7 @@ function countFrames() {
 }
 
 /** @param {{kind: "value"|"weight", range: number}} props */
-const Legend = ({ kind, range }) => html`<div class="legend">
+const Legend = ({ kind, range }) => html`<div class="ramp">
   <i style=${{ background: gradient(kind, scheme.value) }} /><span>${legendOf(range)}</span></div>`;
 
 /** @param {{place: string, kind: "value"|"weight"}} props */
@@ -43,8 +44,8 @@ const RangeOf = ({ place, kind }) => html`<${Legend} kind=${kind} range=${rangeO
 /** Sides of a stack's tiles: maps, rows and columns of one image. @param {number[]} shape */
 const sides = (shape) => (shape.length === 4 ? shape.slice(1) : [1, 1, shape[shape.length - 1]]);
 
-/** @param {{place: string, most: number, across: number, width: number, name: string}} props */
-function Maps({ place, most, across, width, name }) {
+/** @param {{place: string, most: number, across: number, width: number, symbol?: string}} props */
+function Maps({ place, most, across, width, symbol }) {
   const [maps, rows, columns] = sides(infoOf(place)?.shape ?? [1, 1, 1]);
   const shown = Math.min(maps, most);
   const picture = useMemo(() => () => {
@@ -53,8 +54,8 @@ function Maps({ place, most, across, width, name }) {
   }, [place, shown, rows, columns]);
   const layer = layerOf(place);
   const words = shown < maps ? `${layer}, ${shown} of ${maps} maps` : maps > 1 ? `${layer}, ${maps} maps` : layer;
-  return html`<figure class="strip-maps ${name}">
-    <figcaption>${name === "image" && html`<i class="symbol act">x</i>`} ${words}</figcaption>
+  return html`<figure class="strip-maps">
+    <figcaption>${symbol && html`<i class="symbol act">${symbol}</i>`} ${words}</figcaption>
     <${Tiles} picture=${picture} across=${Math.min(across, shown)} width=${width} height=${(width * rows) / columns} gap=${4} framed label=${words} />
     <${RangeOf} place=${place} kind="value" />
   </figure>`;
@@ -114,13 +115,12 @@ function Kernels({ place }) {
 /** @param {{place: string}} props */
 function Probabilities({ place }) {
   const values = Array.from(tensorOf(place)?.data ?? []).slice(0, 10);
-  const isShare = values.every((value) => value >= 0 && value <= 1);
-  const scale = isShare ? 1 : largest(values) || 1;
   const loss = valueOf("loss/y");
+  const [layer, name] = place.split("/");
+  const title = score.value?.phases.find((phase) => phase.place === place)?.label ?? layer;
   return html`<figure class="strip-answers">
-    <figcaption><i class="symbol act">${place.slice(place.indexOf("/") + 1)}</i> ${isShare ? "softmax" : layerOf(place)}</figcaption>
-    <ol start="0">${values.map((value, k) => html`<li key=${k} class=${k === label.value ? "label" : ""} aria-label="${k}: ${number(value)}">
-      <span>${k}</span><i><b style=${{ width: `${(100 * Math.abs(value)) / scale}%` }} /></i></li>`)}</ol>
+    <figcaption><i class="symbol act">${name}</i> ${title}</figcaption>
+    <${Bars} values=${values} label=${label.value} />
     <div class="soft">${loss === undefined ? "" : `loss ${number(loss)}`}</div>
   </figure>`;
 }
@@ -149,10 +149,10 @@ export function Strip() {
       <p class="soft">${status.value.ready ? pace() : ""}</p>
     </header>
     <div class="strip-row">
-      <${Maps} key=${parts.input} place=${parts.input} most=${1} across=${1} width=${142} name="image" />
+      <${Maps} key=${parts.input} place=${parts.input} most=${1} across=${1} width=${142} symbol="x" />
       ${parts.weights && html`<${Kernels} key=${parts.weights} place=${parts.weights} />`}
-      ${first && html`<${Maps} key=${first} place=${first} most=${8} across=${4} width=${67} name="first" />`}
-      ${second && html`<${Maps} key=${second} place=${second} most=${16} across=${4} width=${33} name="second" />`}
+      ${first && html`<${Maps} key=${first} place=${first} most=${8} across=${4} width=${67} />`}
+      ${second && html`<${Maps} key=${second} place=${second} most=${16} across=${4} width=${33} />`}
       <${Probabilities} place=${parts.answers} />
     </div>
   </section>`;

@@ -19,7 +19,7 @@ const PACES = [1, 2, 5, 10, 30, 60];
 
 /** What the run does now, in words. */
 function stateWords() {
-  const { state, epochs, error, images_per_second: speed } = run.value;
+  const { state, step, error, images_per_second: speed } = run.value;
   const { ready, compiling } = status.value;
   if (!ready) {
     return compiling ? `Compiling the arithmetic, ${compiling.done} of ${compiling.total}: ${compiling.name}. Once only.`
@@ -27,8 +27,8 @@ function stateWords() {
   }
   if (isWelcome.value) return "The first visit's network, kept as it is. Start makes one of your own, from step 0.";
   if (state === "running") return speed ? `${count(speed)} images per second` : "starting";
-  if (state === "finished") return epochs ? `Finished after ${epochs} ${epochs === 1 ? "epoch" : "epochs"}.` : "Finished.";
-  if (state === "failed") return `Failed: ${typeof error === "string" ? error : error?.detail ?? "the run stopped"}.`;
+  if (state === "finished") return `Finished after ${count(step)} steps.`;
+  if (state === "failed") return `Failed: ${error}.`;
   return state === "created" ? "Not started yet." : "Paused.";
 }
 
@@ -98,18 +98,15 @@ function OptimizerEntries() {
   });
 }
 
-function useAnswer(/** @type {() => Promise<any>} */ ask) {
-  const [answer, setAnswer] = useState(/** @type {any} */ (null));
+function useList(/** @type {() => Promise<any[]>} */ ask) {
+  const [answer, setAnswer] = useState(/** @type {any[]} */ ([]));
   useEffect(() => void ask().then(setAnswer, net.complain), []);
   return answer;
 }
 
-/** @param {any} answer a list, or an object that holds one under any name @returns {any[]} */
-const listOf = (answer) => (Array.isArray(answer) ? answer : Object.values(answer ?? {}).find(Array.isArray) ?? []);
-
 function Settings() {
-  const models = listOf(useAnswer(net.models));
-  const datasets = listOf(useAnswer(net.datasets));
+  const models = useList(training.models);
+  const datasets = useList(training.datasets);
   const now = /** @type {training.Settings} */ (settings.value);
   const { plan, adjust } = training;
   const chooseModel = (/** @type {string|null} */ model) => {
@@ -118,7 +115,7 @@ function Settings() {
     plan({ model, optimizer, batch_size, seed, epochs });
   };
   const data = datasets.map(({ name, title, splits }) => [name, `${title}, ${count(splits.train)}`]);
-  const own = typeof now.dataset !== "string";
+  const own = datasets.length > 0 && !datasets.some(({ name }) => name === now.dataset);
   const changed = pending.value;
   return html`<div class="settings">
     <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])} onChange=${chooseModel} />
