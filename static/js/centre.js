@@ -82,6 +82,12 @@ function coverage(start, length, scale) {
   });
 }
 
+/** @param {number[]} values */
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+
+/** The centre of mass of a row of weights, rounded to a position. @param {number[]} weights */
+const middle = (weights) => Math.floor(sum(weights.map((weight, k) => weight * k)) / sum(weights) + 0.5);
+
 /**
  * The image MNIST would have made of this ink: 28 x 28 values 0..1 in steps of 1/255, as the files have them, or null
  * when there is no ink. Placing moves by whole pixels, so that the centre of mass rounds to row 14, column 14, which
@@ -95,14 +101,12 @@ export function centred(ink) {
   const columns = coverage(box.left, box.width, scale);
   const rows = coverage(box.top, box.height, scale);
   const small = rows.map((row) => columns.map((column) => {
-    let sum = 0;
-    for (const y of row) for (const x of column) sum += y.share * x.share * ink.data[y.pixel * ink.width + x.pixel];
-    return sum;
+    let mean = 0;
+    for (const y of row) for (const x of column) mean += y.share * x.share * ink.data[y.pixel * ink.width + x.pixel];
+    return mean;
   }));
-  const total = small.flat().reduce((sum, value) => sum + value, 0);
-  const middle = (weights) => Math.floor(weights.reduce((sum, value, k) => sum + value * k, 0) / total + 0.5);
-  const down = SIDE / 2 - middle(small.map((row) => row.reduce((sum, value) => sum + value, 0)));
-  const across = SIDE / 2 - middle(columns.map((_, k) => small.reduce((sum, row) => sum + row[k], 0)));
+  const down = SIDE / 2 - middle(small.map(sum));
+  const across = SIDE / 2 - middle(columns.map((_, k) => sum(small.map((row) => row[k]))));
   const image = new Float32Array(SIDE * SIDE);
   small.forEach((row, i) => row.forEach((value, j) => {
     const y = i + down;

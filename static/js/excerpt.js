@@ -5,8 +5,8 @@
 /** @typedef {{phases: Phase[], tensors: Record<string, {shape: number[], kind: string}>}} Score */
 /** @typedef {{input: string, weights: string | null, maps: string[], answers: string}} Excerpt  tensors by place prefix */
 
-const nameOf = (phase) => `${phase.layer}/${phase.tensor}`;
-const sizeOf = (phase) => phase.shape.slice(1).join("x");
+const nameOf = (/** @type {Phase} */ phase) => `${phase.layer}/${phase.tensor}`;
+const sizeOf = (/** @type {Phase} */ phase) => phase.shape.slice(1).join("x");
 
 /**
  * The image, the first kernels, the first and the last stack of maps, the answers. Layers that follow one another and
@@ -15,7 +15,7 @@ const sizeOf = (phase) => phase.shape.slice(1).join("x");
  * @param {Score} score @returns {Excerpt}
  */
 export function excerptOf(score) {
-  const kernels = (phase) => phase.reads
+  const kernels = (/** @type {Phase} */ phase) => phase.reads
     .find((read) => read.kind === "weight" && score.tensors[read.tensor].shape.length > 1)?.tensor;
   const forward = score.phases.filter((phase) => phase.part === "forward" && !phase.view);
   /** @type {{size: string, learnt: boolean, last: Phase}[]} */
@@ -27,7 +27,6 @@ export function excerptOf(score) {
   }
   const maps = stacks.filter((stack) => stack.learnt && stack.last.shape.length === 4).map((stack) => nameOf(stack.last));
   const weights = forward.map(kernels).find((tensor) => tensor !== undefined) ?? null;
-  const answers = score.phases.find((phase) => phase.part === "loss" && phase.shape.length === 2)
-    ?? score.phases.filter((phase) => phase.part === "forward").at(-1);
-  return { input: "input/y", weights, maps: [...new Set([maps.at(0), maps.at(-1)])].filter(Boolean), answers: nameOf(answers) };
+  const answers = score.phases.find((phase) => phase.part === "loss" && phase.shape.length === 2) ?? forward[forward.length - 1];
+  return { input: "input/y", weights, maps: [...new Set([...maps.slice(0, 1), ...maps.slice(-1)])], answers: nameOf(answers) };
 }

@@ -13,12 +13,11 @@ export const noMetrics = () => ({ ...columns(), probe: columns(), test: { epoch:
 
 /**
  * Adds to `known` the entries of `news` after its last step; what is known already is passed over.
- * @template {Columns} T
- * @param {T} known @param {Partial<T>} news
+ * @param {Record<string, any>} known its columns grow @param {Record<string, any>} news
  */
 function append(known, news) {
   const last = known.step.at(-1) ?? -1;
-  (news.step ?? []).forEach((step, k) => {
+  (news.step ?? []).forEach((/** @type {number} */ step, /** @type {number} */ k) => {
     if (step <= last) return;
     for (const name of Object.keys(known)) {
       if (Array.isArray(known[name])) known[name].push(news[name]?.[k] ?? NaN);

@@ -72,7 +72,7 @@ export const focusChannel = signal(0);
 export const theme = signal("auto");
 /** @type {Signal<"auto"|"laptop"|"projector">} */
 export const size = signal("auto");
-/** What is open above the page. @type {Signal<"picker"|"help"|"model"|"step"|"look"|"view"|"speed"|null>} */
+/** What is open above the page. @type {Signal<"picker"|"draw"|"help"|"model"|"step"|"look"|"view"|"speed"|null>} */
 export const panel = signal(null);
 /** First map of each tensor's page on the stage, by tensor. @type {Signal<Record<string, number>>} */
 export const pages = signal({});

@@ -56,7 +56,7 @@ async function readAnswers() {
   if (!run || !store.status.peek().ready) return;
   if (digits.peek()?.dataset !== run.dataset) await chooseDigits(run.dataset);
   const before = answers.peek();
-  if (before?.run === run.id && before.step === run.step) return;
+  if (before && before.run === run.id && before.step === run.step) return;
   const indices = digits.peek()?.digits.map(({ index }) => index) ?? [];
   if (!indices.length) return;
   const { step, probabilities } = await net.predict(run.id, { dataset: run.dataset, split: "test", indices, layers: false });
@@ -72,7 +72,7 @@ export const firstWeights = signal(null);
 export async function readFirstWeights(place) {
   const run = store.run.peek();
   const known = firstWeights.peek();
-  if (!run || !run.history || (known?.run === run.id && known.place === place)) return;
+  if (!run?.history || (known && known.run === run.id && known.place === place)) return;
   const step = run.history.first;
   const { shape, values } = await net.get(`api/runs/${run.id}/steps/${step}/tensors/${place}`);
   firstWeights.value = { run: run.id, place, step, shape, data: Float32Array.from(values.flat(Infinity)) };
@@ -141,7 +141,7 @@ export const settings = computed(() => {
 export const pending = computed(() => {
   const run = store.run.value;
   if (!run) return [];
-  const asked = draft.value;
+  const asked = /** @type {Record<string, any>} */ (draft.value);
   const names = { model: "network", dataset: "data", batch_size: "batch", seed: "seed", epochs: "number of epochs" };
   const has = { ...run, epochs: epochsOf(run) };
   const changed = Object.entries(names).filter(([key]) => key in asked && asked[key] !== has[key]).map(([, name]) => name);

@@ -3,15 +3,17 @@
 import { batch, signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { count } from "../format.js";
+import * as format from "../format.js";
 import * as net from "../net.js";
-import { look, openPanel, panel, run, say, source } from "../store.js";
+import { infoOf, look, openPanel, panel, run, say, source } from "../store.js";
 import { datasets } from "../training.js";
 import { Draw } from "./draw.js";
 import { html } from "./html.js";
 import { Minibatch } from "./minibatch.js";
 import { Thumb } from "./thumb.js";
 
+/** The input that a drawing fits. */
+const DRAWN = "1,1,28,28";
 /** Digits of a class shown at a time. */
 const ROW = 12;
 
@@ -73,11 +75,11 @@ function ByNumber({ dataset }) {
         <input type="radio" name="split" checked=${part === name} onChange=${() => batch(() => {
           split.value = /** @type {"train"|"test"} */ (name);
           offsets.value = {};
-        })} /><span>${name} ${count(dataset.splits[name])}</span></label>`)}
+        })} /><span>${name} ${format.count(dataset.splits[name])}</span></label>`)}
     </fieldset>
     <label>number <input type="text" inputmode="numeric" autocomplete="off" value=${text} aria-invalid=${!fits}
       onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label>
-    <button class="button" aria-disabled=${!fits} title=${fits ? "" : `a number from 0 to ${count(total - 1)}`}>Show</button>
+    <button class="button" aria-disabled=${!fits} title=${fits ? "" : `a number from 0 to ${format.count(total - 1)}`}>Show</button>
     <button class="button" type="button" onClick=${() => choose(dataset.name, Math.floor(total * Math.random()))}>Random</button>
   </form>`;
 }
@@ -85,8 +87,13 @@ function ByNumber({ dataset }) {
 function ByClass() {
   const [all, setAll] = useState(/** @type {any[]} */ ([]));
   useEffect(() => void datasets().then(setAll, net.complain), []);
-  const dataset = all.find(({ name }) => name === run.value?.dataset) ?? all[0];
-  if (!dataset) return html`<section class="by-class" />`;
+  const [, ...input] = infoOf("input/y")?.shape ?? [];
+  const fitting = all.filter(({ shape }) => shape.join() === input.join());
+  const dataset = fitting.find(({ name }) => name === run.value?.dataset) ?? fitting[0];
+  if (!dataset) {
+    return html`<section class="by-class"><p class="soft">${all.length
+      ? `This network takes images of ${format.shape(input)}. Its own are below.` : "Fetching the lists of digits."}</p></section>`;
+  }
   return html`<section class="by-class" aria-label="${dataset.title} by class and by number">
     <${ByNumber} dataset=${dataset} />
     <ol start="0">${Array.from({ length: dataset.classes }, (_, label) => html`
@@ -108,7 +115,7 @@ function Content() {
     <div class="picker-page">
       <header><h2 id="picker-title">What shall the network look at?</h2>
         <button class="button" onClick=${close} aria-label="close" title="Esc">✕</button></header>
-      <${ByClass} /><${Draw} /><${Minibatch} />
+      <${ByClass} />${infoOf("input/y")?.shape.join() === DRAWN && html`<${Draw} />`}<${Minibatch} />
     </div>
   </dialog>`;
 }

@@ -33,13 +33,15 @@ function stateWords() {
 }
 
 function Progress() {
-  const { step, epoch, steps_per_epoch: perEpoch, images_seen: seen, images_per_epoch: images } = run.value;
-  const share = images ? seen / images : perEpoch ? (step % perEpoch) / perEpoch : 0;
+  const { step, epoch: finished, images_seen: position, images_per_epoch: images } = run.value;
+  const whole = position === 0 && step > 0;
+  const [epoch, seen] = whole ? [finished, images] : [finished + 1, position];
+  const share = images ? seen / images : 0;
   return html`<div class="progress">
     <h2>Epoch ${count(epoch)}, step ${count(step)}</h2>
     <div class="bar" role="progressbar" aria-label="Progress through the epoch" aria-valuemin="0" aria-valuemax="100"
       aria-valuenow=${Math.round(100 * share)}><i style=${{ width: `${100 * share}%` }} /></div>
-    ${images > 0 && html`<p class="soft">${count(seen)} of ${count(images)} images</p>`}
+    <p class="soft">${count(seen)} of ${count(images)} ${images === 1 ? "image" : "images"}</p>
     <p class=${run.value.state === "failed" ? "" : "soft"}>${stateWords()}</p>
   </div>`;
 }
