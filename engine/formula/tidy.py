@@ -52,8 +52,9 @@ def total(parts: Iterable[Expr]) -> Expr:
         if isinstance(bare, Num):
             constant, place = constant + sign * bare.value, len(count) if place is None else place
         else:
-            count[bare] = count.get(bare, 0) + sign
-    gathered = [p if k == 1 else Neg(p) if k == -1 else product([Num(k), p]) for p, k in count.items()]
+            times, unit = _counted(bare)
+            count[unit] = count.get(unit, 0) + sign * times
+    gathered = [product([Num(k), p]) for p, k in count.items()]
     written = [p for p, k in zip(gathered, count.values(), strict=True) if k]
     if constant:
         number = Neg(Num(-constant)) if constant < 0 else Num(constant)
@@ -76,6 +77,14 @@ def _opened(parts: Iterable[Expr], sign: int) -> Iterable[Expr]:
                 yield from _opened(inner, -sign)
             case _:
                 yield part if sign > 0 else negative(part)
+
+
+def _counted(part: Expr) -> tuple[int, Expr]:
+    """2*a*b as 2 and a*b."""
+    match part:
+        case Product((Num(value), *rest)) if float(value).is_integer():
+            return int(value), rest[0] if len(rest) == 1 else Product(tuple(rest))
+    return 1, part
 
 
 def product(over: Iterable[Expr], under: Iterable[Expr] = ()) -> Expr:
