@@ -23,7 +23,7 @@ MNIST_HASHES = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-IDX_TYPES = {8: np.dtype(np.uint8), 9: np.dtype(np.int8), 11: np.dtype(">i2"), 12: np.dtype(">i4"),
+IDX_TYPES: dict[int, np.dtype] = {8: np.dtype(np.uint8), 9: np.dtype(np.int8), 11: np.dtype(">i2"), 12: np.dtype(">i4"),
              13: np.dtype(">f4"), 14: np.dtype(">f8")}
 
 
@@ -98,7 +98,7 @@ def idx_folder(folder: Path, name: str, title: str = "", hashes: Mapping[str, st
     for split, stem in (("train", "train"), ("test", "t10k")):
         images, labels = arrays[f"{stem}-images-idx3-ubyte"], arrays[f"{stem}-labels-idx1-ubyte"]
         if images.ndim != 3 or len(images) != len(labels):
-            raise DataError(f"{name}: {list(images.shape)} images and {list(labels.shape)} labels do not belong together")
+            raise DataError(f"{name}: {list(images.shape)} images do not go with {list(labels.shape)} labels")
         splits[split] = Split(images[:, None], labels)
     return Dataset(name, title or name, splits)
 

@@ -23,14 +23,16 @@ SUMS = {"reassoc", "contract", "nsz"}
 def _cache_directory() -> Path:
     """Where compiled kernels live: NUMBA_CACHE_DIR when set, else the user's cache, else a temporary folder."""
     wanted = os.environ.get("NUMBA_CACHE_DIR") or numba.config.CACHE_DIR
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    for candidate in filter(None, (wanted, os.path.join(home, "convscope", "numba"))):
-        try:
-            os.makedirs(candidate, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(candidate, os.W_OK) or candidate == wanted:
-            return Path(candidate)
+    if wanted:
+        return Path(wanted)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    try:
+        folder = home.expanduser() / "convscope" / "numba"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except (OSError, RuntimeError):
+        pass
     return Path(tempfile.gettempdir()) / f"convscope-numba-{os.getuid()}"
 
 

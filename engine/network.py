@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.ops import OPS
-from engine.ops.base import Op, Shape, ShapeError
+from engine.ops.base import Op, Shape, ShapeError, outline
 from engine.settings import SettingError
 
 Array = np.ndarray
@@ -53,7 +53,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Rows and columns of the input that one value sees: how many, how far apart for neighbours, where the first starts."""
+    """Rows and columns of the input that one value sees: how many, how far apart neighbours' are, where the first
+    starts."""
 
     size: tuple[int, int]
     stride: tuple[int, int]
@@ -144,8 +145,8 @@ class Network:
     def receptive_fields(self) -> dict[str, ReceptiveField]:
         """What of the input each layer's value sees, composed from the windows of the sentences."""
         fields = {"input": ReceptiveField((1, 1), (1, 1), (0, 0))}
-        whole = ReceptiveField((self.input_shape[-2:] + (1, 1))[:2] if len(self.input_shape) > 1
-                               else (1, self.input_shape[0]), (0, 0), (0, 0))
+        height, width = self.input_shape[1:] if len(self.input_shape) == 3 else (1, self.input_shape[0])
+        whole = ReceptiveField((height, width), (0, 0), (0, 0))
         for layer in self.layers.values():
             seen = [_through(layer.op, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
                     for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)]
@@ -167,7 +168,7 @@ class Network:
 
     def parameters_from(self, given: Mapping[str, Any], dtype: type = np.float32) -> dict[str, Array]:
         """Parameters from "conv1/w" or PyTorch's "conv1.weight"; each must be there, with its shape."""
-        named = {}
+        named: dict[str, Array] = {}
         for key, value in given.items():
             layer_name, _, tensor = key.replace(".", "/").rpartition("/")
             if "." in key and layer_name in self.layers:
@@ -220,7 +221,8 @@ class Network:
                 values["loss", name] = result
         return values
 
-    def backward(self, parameters: Mapping[str, Array], values: Values, learning: bool, input_gradient: bool = True) -> None:
+    def backward(self, parameters: Mapping[str, Array], values: Values, learning: bool,
+                 input_gradient: bool = True) -> None:
         """Add every gradient to the values of a forward pass, from the loss back; `learning` as forward had draws."""
         for layer in [self.loss, *reversed(self.layers.values())]:
             op = layer.op if learning else layer.resting
@@ -228,15 +230,28 @@ class Network:
             if layer is not self.loss:
                 source = self.resolve(layer.name, "dy")
                 if source == (layer.name, "dy"):
-                    values[source] = sum_in_order([values[name, f"d{tensor}"]
-                                                   for name, tensor in self.consumers[layer.name]])
+                    values[source] = _sum([values[name, f"d{tensor}"] for name, tensor in self.consumers[layer.name]])
                 tensors["dy"] = values[source]
             wrt = tuple(name for name in op.gradients if input_gradient or not self._is_image_gradient(layer, name))
             for name, gradient in op.backward(tensors, wrt).items():
-                if name != "dtarget":
-                    values[layer.name, name] = gradient
-        if input_gradient and self.resolve("input", "dy") == ("input", "dy"):
-            values["input", "dy"] = sum_in_order([values[name, f"d{tensor}"] for name, tensor in self.consumers["input"]])
+                values[layer.name, name] = gradient
+        if input_gradient:
+            self._sum_image_gradients(values)
+
+    def image_gradient(self, parameters: Mapping[str, Array], values: Values, learning: bool) -> None:
+        """Add the gradient of the images to a pass whose backward left it out."""
+        for name, tensor in self.consumers["input"]:
+            layer = self.layer(name)
+            op = layer.op if learning else layer.resting
+            tensors = self.local(layer, values, parameters)
+            if layer is not self.loss:
+                tensors["dy"] = values[self.resolve(name, "dy")]
+            values.update({(name, found): array for found, array in op.backward(tensors, (f"d{tensor}",)).items()})
+        self._sum_image_gradients(values)
+
+    def _sum_image_gradients(self, values: Values) -> None:
+        if len(self.consumers["input"]) > 1:
+            values["input", "dy"] = _sum([values[name, f"d{tensor}"] for name, tensor in self.consumers["input"]])
 
     def _is_image_gradient(self, layer: Layer, gradient: str) -> bool:
         return (layer.name, gradient[1:]) in self.consumers["input"]
@@ -254,7 +269,7 @@ class Network:
         return tensors
 
     def resolve(self, layer: str, tensor: str) -> Key:
-        """Whose tensor this really is: conv2/x is pool1/y, and the dy of a layer with one reader is that reader's dx."""
+        """Whose tensor this really is: conv2/x is pool1/y; the dy of a layer with one reader is that reader's dx."""
         if tensor == "dy" and layer != "loss" and layer in self.consumers and len(self.consumers[layer]) == 1:
             reader, name = self.consumers[layer][0]
             return (reader, f"d{name}")
@@ -267,7 +282,8 @@ class Network:
         return (layer, tensor)
 
 
-def sum_in_order(arrays: list[Array]) -> Array:
+def _sum(arrays: list[Array]) -> Array:
+    """Added in the order of the readers."""
     total = arrays[0]
     for array in arrays[1:]:
         total = total + array
@@ -306,7 +322,7 @@ def _make_op(item: Mapping[str, Any], loc: list[str | int], losses: bool, name: 
     try:
         return kind.as_layer(**settings)
     except SettingError as error:
-        raise NetworkError([*loc, "settings", *error.loc], f"{name}: {error.detail}") from None
+        raise NetworkError([*loc, "settings", *error.loc], f"{name}: {error}") from None
 
 
 def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], before: str) -> Layer:
@@ -328,7 +344,7 @@ def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], be
     try:
         parameters = op.parameters(given)
         given.update(parameters)
-        given.update({tensor: given[op.inputs[0]] for tensor in op.drawn})
+        given.update(dict.fromkeys(op.drawn, given[op.inputs[0]]))
         shape = op.extents(given)["y"]
         op.check_fit(given)
     except ShapeError as error:
@@ -358,25 +374,19 @@ def _through(op: Op, shapes: Mapping[str, Shape], tensor: str, rank: int, field:
         return whole
     program = op.program(shapes)
     free, bound = program.letters("y")
-    sizes = {"u": 1, "v": 1, **op_counts(op, shapes)}
-    for window in program.windows("y", op.numbers(shapes)):
+    sizes = outline(program, shapes, op.numbers(shapes), op.extents(shapes)).sizes
+    for window in program.windows("y", {**sizes, **op.numbers(shapes)}):
         if window.tensor != tensor or None in window.axes[2:]:
             continue
         size, stride, start = [], [], []
         for axis, (seen, step, first) in zip(window.axes[2:], zip(field.size, field.stride, field.start, strict=True),
                                              strict=True):
             assert axis is not None
-            reach = sum(abs(factor) * (sizes[letter] - 1) for letter, factor in axis.letters.items() if letter in bound)
+            reach = sum(abs(factor) * (sizes[letter.upper()] - 1)
+                        for letter, factor in axis.letters.items() if letter in bound)
             size.append(seen + reach * step)
             stride.append(step * sum(factor for letter, factor in axis.letters.items() if letter in free))
             start.append(first + axis.offset * step)
         return ReceptiveField((size[0], size[1]), (stride[0], stride[1]), (start[0], start[1]))
     return field
 
-
-def op_counts(op: Op, shapes: Mapping[str, Shape]) -> dict[str, int]:
-    """How many each window letter counts: rows and columns of the kernel or of the whole plane."""
-    counts = {capital.lower(): int(value) for capital, value in op.numbers(shapes).items() if capital in ("U", "V")}
-    if "w" in shapes and len(shapes["w"]) == 4:
-        counts.update({"u": shapes["w"][2], "v": shapes["w"][3]})
-    return counts

@@ -110,7 +110,7 @@ class Momentum(Optimizer):
                 "dampening": Float(0.0, "share of the gradient that is left out", low=0, high=1), "weight_decay": DECAY}
     state = ("v",)
     words = {"next": Words("every weight rolls on, and its gradient steers it",
-                           "The velocity keeps most of its last value and takes in the gradient; the weight follows it.")}
+                           "The velocity keeps most of its last value and takes in the gradient; the weight follows.")}
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()

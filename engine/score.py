@@ -7,14 +7,12 @@ by layer (delta of the input, gradients of the parameters), then the update.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
-
-import numpy as np
 
 from engine.formula import Axis, Equation, Program, Tensors
 from engine.network import Layer, Network
-from engine.ops.base import Shape, Words, describe, letters
+from engine.ops.base import Shape, Words, describe, letters, outline
 from engine.optimizers import Optimizer
 
 #: The delta, as the score bar writes it.
@@ -37,9 +35,8 @@ class Local:
 
     @cached_property
     def outline(self) -> Tensors:
-        """The program's tensors without values: shapes and counts only."""
-        empty = {name: np.broadcast_to(np.float64(0), shape) for name, shape in self.shapes.items()}
-        return Tensors(self.program, empty, self.numbers, self.extents)
+        """Shapes and counts."""
+        return outline(self.program, self.shapes, self.numbers, self.extents)
 
     def counts(self, letters: tuple[str, ...]) -> dict[str, int]:
         """How many each of these letters counts."""
@@ -65,8 +62,8 @@ def update_program(layer: Layer, parameter: str, optimizer: Optimizer, update: i
     program = optimizer.program(parameter, len(shape))
     own = (parameter, f"d{parameter}", f"{parameter}_next")
     public = {name: f"{parameter}.{name}" for name in (*program.given, *program.names) if name not in own}
-    return Local(layer.name, program, optimizer.numbers(max(1, update)), {name: shape for name in program.names},
-                 {name: shape for name in program.given}, public)
+    return Local(layer.name, program, optimizer.numbers(max(1, update)), dict.fromkeys(program.names, shape),
+                 dict.fromkeys(program.given, shape), public)
 
 
 @cache
@@ -231,7 +228,7 @@ class _Composer:
         shape = (self.batch, *(self.network.input_shape if name == "input" else self.network.layers[name].shape))
         program, summands = sum_program(len(shape), len(self.network.consumers[name]))
         sources = dict(zip(summands, self.network.consumers[name], strict=True))
-        local = Local(name, program, {}, {"dy": shape}, {summand: shape for summand in summands}, {})
+        local = Local(name, program, {}, {"dy": shape}, dict.fromkeys(summands, shape), {})
         words = Words("what every reader sends back is added up", "Each layer that read these values adds its delta.")
         return self._phase(local, "dy", "backward", f"{name} {DELTA}", words, (), False,
                            lambda read: (sources[read][0], f"d{sources[read][1]}"))
@@ -252,8 +249,10 @@ class _Composer:
             return self._kind(local, name)
 
         free, bound = program.letters(tensor)
-        reads = tuple(PhaseRead(window.tensor, place_of(window.tensor), kind(window.tensor), window.role, window.axes)
-                      for window in program.windows(tensor, local.numbers))
+        ungrouped = {letter for letter in free if local.numbers.get(letter.upper()) == 1}
+        reads = tuple(PhaseRead(window.tensor, place_of(window.tensor), kind(window.tensor), window.role,
+                                tuple(axis and _without(axis, ungrouped) for axis in window.axes))
+                      for window in program.windows(tensor, {**local.outline.sizes, **local.numbers}))
         leaned = _leads_to(local, tensor, stop=own)
         others = {place_of(name): TensorInfo(local.outline.shape(name), kind(name),
                                              self._title(local.layer, local.public.get(name, name)))
@@ -262,7 +261,8 @@ class _Composer:
             place=f"{local.layer}/{tensor}", layer=local.layer, tensor=tensor, part=part, label=label,
             head=words.head, note=words.note, kind=kind(tensor), shape=local.outline.shape(tensor), view=view,
             form=program.form(tensor), sentence=program.sentence(tensor), equation=equation(tensor),
-            general=program.equation(tensor), free=local.counts(free), bound=local.counts(bound), reads=reads,
+            general=program.equation(tensor), bound=local.counts(bound), reads=reads,
+            free=local.counts(tuple(letter for letter in free if letter not in ungrouped)),
             steps=tuple((name, equation(name)) for name in leaned))
         return phase, others
 
@@ -315,13 +315,17 @@ TITLES = {("input", "y"): "input", ("target", "y"): "target", ("loss", "y"): "lo
           ("loss", "t"): "wish"}
 
 
+def _without(axis: Axis, letters: set[str]) -> Axis:
+    return replace(axis, letters={letter: factor for letter, factor in axis.letters.items() if letter not in letters})
+
+
 def _leads_to(local: Local, tensor: str, stop: tuple[str, ...]) -> list[str]:
-    """The said names that a sentence leans on, through others, in their order; names in `stop` are phases themselves."""
+    """The said names that a sentence leans on, in their order; those in `stop` are phases of their own."""
     program = local.program
     found: set[str] = set()
     waiting = [tensor]
     while waiting:
-        reads = {window.tensor for window in program.windows(waiting.pop(), local.numbers)}
+        reads = program.reads(waiting.pop())
         fresh = {name for name in reads if name in program.names and name not in found and name not in stop}
         found |= fresh
         waiting += fresh

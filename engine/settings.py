@@ -24,7 +24,7 @@ class SettingError(ValueError):
 
 def _integer(value: Any, low: int, high: int, expected: str) -> int:
     """`value` as an int; booleans and fractions are refused."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or value in (math.inf, -math.inf):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise SettingError([], f"expected {expected}, got {value!r}")
     if int(value) != value or not low <= value <= high:
         raise SettingError([], f"expected {expected}, got {value!r}")
@@ -131,7 +131,8 @@ class Pair(Setting):
         if isinstance(value, (list, tuple)):
             if len(value) != 2:
                 raise SettingError([], f"expected {expected}, got {len(value)} values")
-            return (_integer(value[0], self.low, self.high, expected), _integer(value[1], self.low, self.high, expected))
+            height, width = (_integer(each, self.low, self.high, expected) for each in value)
+            return (height, width)
         number = _integer(value, self.low, self.high, expected)
         return (number, number)
 

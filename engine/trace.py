@@ -134,11 +134,11 @@ class Trace(Mapping[Key, Array]):
                       if (layer, name) in self or self.network.resolve(layer, name) != (layer, name)]
             for parameter in found.parameters if self.optimizer else ():
                 update, _ = self._update(found, parameter)
-                names += [update.public[name] for name in update.program.names]
+                names += [update.public.get(name, name) for name in update.program.names]
         return tuple(dict.fromkeys(names))
 
     def sample(self, layer: str, tensor: str, k: int) -> Array:
-        """A tensor of one image, its batch axis kept with length 1; weights and numbers of the whole batch are whole."""
+        """A tensor of one image, its batch axis kept with length 1; what belongs to the whole batch stays whole."""
         array = self[layer, tensor]
         key = self.network.resolve(layer, tensor)
         if not self._has_batch(key):
@@ -229,11 +229,13 @@ def explain(trace: Trace, place: Place, **paging: Any) -> Explanation:
 
     if key in (("input", "y"), ("target", "y")):
         return _given(array, index, "the image" if layer == "input" else "the target", tensor)
-    if layer == "input" or (tensor == "dy" and layer != "loss"):
+    if key == ("loss", "dy"):
+        return _given(array, index, "the loss, seen from itself", tensor)
+    if layer == "input" or tensor == "dy":
         return _summed(trace, key, index, paging)
     found = trace.network.layer(layer)
     if tensor in found.op.drawn:
-        return _given(array, index, "drawn at random for this step" if trace.learning else "1: nothing is dropped", tensor)
+        return _given(array, index, "drawn for this step" if trace.learning else "at rest nothing is drawn", tensor)
     if tensor in found.parameters:
         return _came_from(trace, key, index, f"{tensor}_next", paging) or _given(
             array, index, _origin(trace, found, tensor), tensor)
@@ -267,7 +269,8 @@ def _copy_program(name: str, rank: int) -> Program:
     return Program(f"{name}_next{at}", f"{name}{at} = {name}_next{at}")
 
 
-def _came_from(trace: Trace, key: Key, index: tuple[int, ...], left: str, paging: Mapping[str, Any]) -> Explanation | None:
+def _came_from(trace: Trace, key: Key, index: tuple[int, ...], left: str,
+               paging: Mapping[str, Any]) -> Explanation | None:
     """A weight or state is what the pass before left; None when there was none."""
     if trace.previous is None:
         return None
@@ -290,7 +293,8 @@ def _given(array: Array, index: tuple[int, ...], words: str, name: str) -> Expla
     """A number that nothing made: one term, itself."""
     value = float(array[index])
     text = f"{name}: {words}"
-    mathml = f'<math display="block"><mi data-tensor="{escape(name)}">{escape(name)}</mi><mo>:</mo><mtext>{escape(words)}</mtext></math>'
+    mathml = (f'<math display="block"><mi data-tensor="{escape(name)}">{escape(name)}</mi><mo>:</mo>'
+              f"<mtext>{escape(words)}</mtext></math>")
     term = Term(reads=[], factors=[value], value=value, at={}, family=0, label=words)
     return Explanation(value=value, equation=Equation(text, mathml), sentence=text, reads=[], terms=[term],
                        terms_total=1, page=0, pages=1, page_sum=value, remainder=0.0, groups=[])

@@ -102,6 +102,8 @@ class Trainer:
         state = {f"{name}.{part}": array for name, w in first.items() for part, array in optimizer.start(w).items()}
         self._optimizers = [(1, optimizer)]  # from which update on
         self._state = State(0, first, state)
+        self._before = self._state
+        self._pass_of: tuple[int, Values] = (0, {})  # the last step's, without the images' gradient
         self._snapshots: OrderedDict[int, State] = OrderedDict({0: self._state})
         self._interval = 1
         self._capacity = max(4, history_bytes // max(1, self._state.nbytes))
@@ -186,7 +188,8 @@ class Trainer:
         target = values["target", "y"]
         right = right_answers(values[self.network.output, "y"], target)
         with self._lock:
-            self._state = state
+            self._before, self._state = self._state, state
+            self._pass_of = (state.step, values)
             self._keep(state)
         return Metrics(state.step, float(values["loss", "y"]), None if right is None else right / len(target))
 
@@ -216,11 +219,11 @@ class Trainer:
     def _state_at(self, step: int) -> State:
         """The state after `step` updates, replayed from the nearest snapshot before it."""
         with self._lock:
-            last = self._state
-            nearest = max((kept for kept in self._snapshots if kept <= step), default=None)
-            if nearest is None or step > last.step:
-                raise HistoryError(f"step {step} is outside the history, {next(iter(self._snapshots))} to {last.step}")
-            state = last if step == last.step else self._snapshots[nearest]
+            kept = {**self._snapshots, self._before.step: self._before, self._state.step: self._state}
+            nearest = max((each for each in kept if each <= step), default=None)
+            if nearest is None or step > self._state.step:
+                raise HistoryError(f"step {step} is outside the history, {min(kept)} to {self._state.step}")
+            state = kept[nearest]
         while state.step < step:
             state = self._pass(state, input_gradient=False)[1]
         return state
@@ -234,11 +237,16 @@ class Trainer:
             if step in self._traces:
                 self._traces.move_to_end(step)
                 return self._traces[step]
-        before = self._state_at(max(0, step - 1))
-        values, after = self._pass(before, input_gradient=True)
+            (known, values), before, after = self._pass_of, self._before, self._state
+        if step and step == known:
+            values = dict(values)
+            self.network.image_gradient(before.parameters, values, learning=True)
+        else:
+            before = self._state_at(max(0, step - 1))
+            values, after = self._pass(before, input_gradient=True)
         optimizer = self._optimizer_at(step)
         trace = Trace(self.network, values, before.parameters, step=step, learning=True,
-                      optimizer=optimizer if step else None, state=before.optimizer, update=step,
+                      optimizer=optimizer if step else None, state=before.optimizer if step else {}, update=step,
                       moved=after.parameters if step else {}, left=after.optimizer if step else {},
                       previous=(lambda: self.trace(step - 1)) if step > 1 else None,
                       origin=None if self.given else self.seed)

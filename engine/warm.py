@@ -33,7 +33,8 @@ def _op_job(kind: type[Op], dtype: type) -> Job:
 
 def _optimizer_job(kind: type[Optimizer], dtype: type) -> Job:
     def run() -> None:
-        optimizer, w = kind(), np.ones(4, dtype)
+        optimizer = kind()
+        w: np.ndarray = np.ones(4, dtype)
         optimizer.update(w, w, optimizer.start(w), step=1)
 
     return f"{kind.name} {np.dtype(dtype).name}", run

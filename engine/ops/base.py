@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.formula import Program
+from engine.formula import Program, Tensors
 from engine.settings import Setting, read_settings
 
 Array = np.ndarray
@@ -168,11 +168,11 @@ def spell(count: int) -> str:
 def describe(op: Op, tensor: str, free: Mapping[str, int], bound: Mapping[str, int]) -> Words:
     """The op's words for one tensor, with the counts put in."""
     counts = {**free, **bound}
-    words = op.words.get(op.wording(tensor, counts), Words(""))
+    chosen = op.words.get(op.wording(tensor, counts), Words(""))
     names = {**counts, "terms": math.prod(bound.values()), "window": counts.get("u", 1) * counts.get("v", 1)}
     spelled = {name: spell(count) for name, count in names.items()}
-    spelled.update({name.capitalize(): spell(names[name]).capitalize() for name in ("terms", "window")})
-    return Words(words.head.format_map(spelled), words.note.format_map(spelled))
+    spelled.update({name.capitalize(): words.capitalize() for name, words in spelled.items()})
+    return Words(chosen.head.format_map(spelled), chosen.note.format_map(spelled))
 
 
 LETTERS = "ncijklabdfghoqrsuv"
@@ -187,6 +187,12 @@ def letters(rank: int) -> str:
 
 def shapes_of(tensors: Mapping[str, Array]) -> dict[str, Shape]:
     return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def outline(program: Program, shapes: Shapes, numbers: Mapping[str, float], extents: Shapes) -> Tensors:
+    """A program's tensors without values: shapes and counts only."""
+    empty = {name: np.broadcast_to(np.float64(0), shape) for name, shape in shapes.items()}
+    return Tensors(program, empty, numbers, extents)
 
 
 def need_rank(shapes: Shapes, name: str, rank: int, axes: str) -> Shape:

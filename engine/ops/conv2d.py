@@ -194,6 +194,8 @@ class Conv2d(Op):
     words = {
         "y": Words("the kernel looks at {window} pixels and writes one number",
                    "{Window} pixels, each times its weight, plus the bias."),
+        "y without bias": Words("the kernel looks at {window} pixels and writes one number",
+                                "{Window} pixels, each times its weight."),
         "y of maps": Words("{c} maps, {c} kernels, one sum",
                            "{Terms} products, grouped by the map they come from. Open a map to see its {window}."),
         "dx": Words("the gradient of its input. The kernel is turned by 180°.",
@@ -294,6 +296,10 @@ class Conv2d(Op):
         return math.prod(self.extents(shapes)["y"]) * math.prod(shapes["w"][1:])
 
     def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
-        return "y of maps" if tensor == "y" and counts.get("c", 1) > 1 else tensor
+        if tensor != "y":
+            return tensor
+        if counts.get("c", 1) > 1:
+            return "y of maps"
+        return "y" if self.options.get("bias", True) else "y without bias"
 
 

@@ -67,10 +67,13 @@ class Linear(Op):
     layer_settings = {"out": Int(REQUIRED, "outputs", high=2**20), "bias": Bool(True, "add a bias to each output")}
     words = {
         "y": Words("every input has a weight for every output", "{C} products, plus the bias."),
-        "dx": Words("each input hears from every output it reached", "{O} deltas, each times the weight it came through."),
+        "y without bias": Words("every input has a weight for every output", "One product for each input, added up."),
+        "dx": Words("each input hears from every output it reached",
+                    "{O} deltas, each times the weight it came through."),
         "dw": Words("the delta of its output times the value of its input",
-                    "Each image of the batch adds one product: the value that went in, times the delta that came back."),
-        "db": Words("the gradient of the bias is the delta of its output", "Each image of the batch adds its delta."),
+                    "Each image adds one product: the value that went in times the delta that came back."),
+        "db": Words("the gradient of the bias is the delta of its output",
+                    "Each image of the batch adds its delta."),
     }
     example_shapes = {"x": (1, 3), "w": (2, 3), "b": (2,)}
 
@@ -120,6 +123,9 @@ class Linear(Op):
 
     def origin(self, name: str, shapes: Shapes) -> str:
         return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}"
+
+    def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
+        return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor
 
     def multiply_adds(self, shapes: Shapes) -> int:
         return shapes["x"][0] * math.prod(shapes["w"])

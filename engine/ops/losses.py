@@ -11,7 +11,18 @@ import numpy as np
 
 from engine.formula import Program
 from engine.kernels import kernel
-from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, letters, need_rank, shapes_of
+from engine.ops.base import (
+    Array,
+    Op,
+    Shape,
+    ShapeError,
+    Shapes,
+    TensorSpec,
+    Words,
+    letters,
+    need_rank,
+    shapes_of,
+)
 from engine.settings import Choice, Float, Int
 
 
@@ -44,7 +55,8 @@ class MseLoss(Op):
     settings = {"reduction": Choice("mean", "of the squared differences", options=("mean", "sum", "half_sum"))}
     words = {
         "y": Words("how far the output is from the target", "Each difference is squared, so that none can cancel."),
-        "dx": Words("the first delta: output minus target", "Going up makes the loss larger when the output is too high."),
+        "dx": Words("the first delta: output minus target",
+                    "It is positive where the output is too high, negative where it is too low."),
     }
     example_shapes = {"x": (1, 2), "target": (1, 2)}
 
@@ -76,7 +88,8 @@ class MseLoss(Op):
 
 
 @cache
-def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool, ignore: bool, delta: bool) -> Program:
+def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool, ignore: bool,
+                   delta: bool) -> Program:
     """The sentence with only the options that are in use; `p` is what a learner looks at, `t` what it should be."""
     given = f"x[n,k] target[{'n' if indices else 'n,k'}]" + (" weight[k]" if weight else "")
     wish = "(k == target[n])" if indices else "target[n,k]"
@@ -113,7 +126,7 @@ def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool,
 
 @kernel
 def cross_entropy_forward(x, wish, share, p):  # type: ignore[no-untyped-def]
-    """Loss (float64) and p (N,K) from logits x, the wished distribution times the class weights, and each row's share."""
+    """Loss (float64) and p (N,K) from logits x, the weighted wish (N,K) and each row's share of the loss (N)."""
     loss = 0.0
     for n in range(x.shape[0]):
         top = x[n, 0]
@@ -161,8 +174,8 @@ class CrossEntropy(Op):
         "top": Words("the largest value is taken off first", "It changes nothing, but keeps exp within range."),
         "e": Words("e to the power of each value", "Every share is positive."),
         "z": Words("the sum of all shares", "Dividing by it makes them add up to one."),
-        "p": Words("the {k} outputs become probabilities", "Each is a share of the whole: e to the power of the output, "
-                   "over the sum of all."),
+        "p": Words("the {k} outputs become probabilities",
+                   "Each is a share of the whole: e to the power of the output, over the sum of all."),
         "y": Words("how surprised the network is by the label",
                    "Minus the logarithm of the probability it gave to the right class."),
         "dx": Words("the first delta: probability minus target",

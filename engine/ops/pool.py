@@ -176,7 +176,7 @@ def _mean_program(divisor: str) -> Program:
 @kernel
 def avg_pool2d_forward(x, counts, y, geometry):  # type: ignore[no-untyped-def]
     """y (N,C,I,J): each window's sum over counts (I,J)."""
-    U, V, s, t, p, q, d, e = geometry
+    U, V, s, t, p, q = geometry[:6]
     height, width = x.shape[2], x.shape[3]
     for n in range(x.shape[0]):
         for c in range(x.shape[1]):
@@ -192,7 +192,7 @@ def avg_pool2d_forward(x, counts, y, geometry):  # type: ignore[no-untyped-def]
 @kernel
 def avg_pool2d_backward(dy, counts, dx, geometry):  # type: ignore[no-untyped-def]
     """dx (N,C,H,K): each delta is shared out evenly."""
-    U, V, s, t, p, q, d, e = geometry
+    U, V, s, t, p, q = geometry[:6]
     height, width = dx.shape[2], dx.shape[3]
     dx[:] = 0
     for n in range(dx.shape[0]):

@@ -1,0 +1,49 @@
+"""The kernels and updates give what PyTorch 2.13 gave (tests/fixtures/torch_reference.py)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.ops import OPS
+from engine.optimizers import OPTIMIZERS
+
+REFERENCE = dict(np.load(Path(__file__).parents[1] / "fixtures" / "torch_reference.npz"))
+CASES = list(enumerate(map(str, REFERENCE["cases"])))
+STEPS = list(enumerate(map(str, REFERENCE["steps"])))
+
+
+def read(text: str) -> tuple[str, dict[str, Any]]:
+    name, _, settings = text.partition(" ")
+    return name, ast.literal_eval(settings)
+
+
+@pytest.mark.parametrize(("number", "text"), CASES, ids=[text for _, text in CASES])
+def test_results_and_gradients_are_those_of_pytorch(number: int, text: str) -> None:
+    name, settings = read(text)
+    prefix = f"{number}/"
+    known = {key.removeprefix(prefix): value for key, value in REFERENCE.items() if key.startswith(prefix)}
+    op = OPS[name](**settings)
+    tensors = {key: known[key] for key in op.tensors if key in known}
+    tensors |= op.forward(tensors)
+    np.testing.assert_allclose(tensors["y"], known["y"], rtol=1e-12, atol=1e-13)
+    gradients = op.backward({**tensors, "dy": known["dy"]})
+    expected = {key: known[key] for key in op.gradients if key in known}
+    assert expected and expected.keys() <= gradients.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(gradients[key], value, rtol=1e-11, atol=1e-12, err_msg=key)
+
+
+@pytest.mark.parametrize(("number", "text"), STEPS, ids=[text for _, text in STEPS])
+def test_five_updates_are_those_of_pytorch(number: int, text: str) -> None:
+    name, settings = read(text)
+    optimizer = OPTIMIZERS[name](**settings)
+    weights = REFERENCE[f"step{number}/w"]
+    w, state = weights[0], optimizer.start(weights[0])
+    for step, gradient in enumerate(REFERENCE[f"step{number}/dw"], start=1):
+        w, state = optimizer.update(w, gradient, state, step)
+        np.testing.assert_allclose(w, weights[step], rtol=1e-12)
