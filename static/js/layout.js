@@ -12,8 +12,9 @@ import { ownName, source } from "./score.js";
 /** @typedef {Box & {rows: number, cols: number, start: number, name: string}} Tile */
 /**
  * @typedef {Box & {prefix: string, row: "values"|"gradients", kind: string, look: "tiles"|"bars"|"strip"|"number",
- *   tiles: Tile[], size: number, next: string|null, pages: {first: number, step: number, of: number}|null}} Block
- *   prefix: where the numbers are stored; next: the tensor that will take its place in the update
+ *   tiles: Tile[], size: number, next: string|null, shares: string[], pages: {first: number, step: number, of: number}|null}} Block
+ *   prefix: where the numbers are stored; next: the tensor that will take its place in the update;
+ *   shares: the tensors under one legend, so on one range
  */
 /**
  * @typedef {Box & {layer: string, name: string, symbol: string|null, kind: "maps"|"weights"|"bars"|"loss",
@@ -116,49 +117,61 @@ export function kernelShape(weight, read) {
 /**
  * Kernels: few of one map stand level with the maps they make; many form a mosaic, rows o and columns c, or the
  * other way round where that is narrower.
- * @param {number[]} shape [outputs, maps, rows, cols] @param {number} first @param {Tile[]} made the maps they make
+ * @param {number[]} shape [outputs, maps, rows, cols] @param {number} [first] @param {Tile[]} [made] the maps they make
+ * @param {number} [foot] room for a bias under each kernel of one map
  */
-export function kernels([outputs, depth, rows, cols], first = 0, made = []) {
+export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot = 0) {
   const side = Math.max(rows, cols);
   const size = rows * cols;
-  if (depth === 1 && outputs <= PAGE && made.length === outputs && side <= KERNEL) {
+  if (depth === 1 && outputs > 1 && outputs <= PAGE && made.length === outputs && side <= KERNEL) {
     const scale = Math.floor(KERNEL / side);
     const across = new Set(made.map(({ x }) => x)).size;
     const tiles = made.map(({ y }, o) => ({
       x: (o % across) * (cols * scale + GAP), y, width: cols * scale, height: rows * scale, rows, cols,
       start: o * size, name: outputs > 1 ? `kernel ${o}` : "",
     }));
-    return { tiles, pages: null, across: 0 };
+    return { tiles, pages: null };
   }
+  if (depth === 1) return grid([outputs, rows, cols], first, foot);
   const most = outputs * depth > PAGE ? MOSAIC : KERNEL;
-  const fits = (/** @type {number} */ down) => {
-    const scale = Math.min(Math.floor(most / side), Math.floor(((ROWS.values + 1) / down - 1) / rows));
-    return Math.max(1, scale);
-  };
+  const fits = (/** @type {number} */ down) => Math.max(1, Math.min(Math.floor(most / side),
+    Math.floor(((ROWS.values + 1) / down - 1) / rows)));
   const wide = (/** @type {number} */ across, /** @type {number} */ scale) => across * (cols * scale + 1) - 1;
   const high = (/** @type {number} */ down, /** @type {number} */ scale) => down * (rows * scale + 1) - 1;
   const straight = fits(outputs);
   const turned = fits(depth);
-  const straightFits = high(outputs, straight) <= ROWS.values;
-  const turn = depth === 1 || !straightFits
+  const turn = high(outputs, straight) > ROWS.values
     || (high(depth, turned) <= ROWS.values && wide(outputs, turned) < wide(depth, straight));
-  const scale = turn ? (depth === 1 ? 1 : turned) : straight;
-  const lines = depth === 1 ? Math.max(1, Math.floor((ROWS.values + 1) / (rows * scale + 1))) : 1;
-  const column = Math.max(1, Math.floor((WEIGHTS + 1) / (cols * scale + 1)));
-  const step = turn ? Math.min(outputs, column * lines) : outputs;
-  const across = turn ? Math.min(column, outputs) : depth;
+  const scale = turn ? turned : straight;
+  const step = turn ? Math.min(outputs, Math.max(1, Math.floor((WEIGHTS + 1) / (cols * scale + 1)))) : outputs;
   const tiles = [];
   for (let o = first; o < Math.min(outputs, first + step); o++) {
     for (let c = 0; c < depth; c++) {
-      const k = o - first;
-      const at = turn ? [k % across, Math.floor(k / across) * depth + c] : [c, k];
+      const [right, down] = turn ? [o - first, c] : [c, o - first];
       tiles.push({
-        x: at[0] * (cols * scale + 1), y: at[1] * (rows * scale + 1), width: cols * scale, height: rows * scale,
-        rows, cols, start: (o * depth + c) * size, name: depth > 1 ? `kernel ${o}, map ${c}` : `kernel ${o}`,
+        x: right * (cols * scale + 1), y: down * (rows * scale + 1), width: cols * scale, height: rows * scale,
+        rows, cols, start: (o * depth + c) * size, name: `kernel ${o}, map ${c}`,
       });
     }
   }
-  return { tiles, pages: step < outputs ? { first, step, of: outputs } : null, across };
+  return { tiles, pages: step < outputs ? { first, step, of: outputs } : null };
+}
+
+/** Kernels of one map, one after the other, as large as there is room. @param {number[]} shape [outputs, rows, cols] @param {number} first @param {number} foot room under each */
+function grid([outputs, rows, cols], first, foot) {
+  const most = outputs === 1 ? SIDE : MOSAIC;
+  const across = (/** @type {number} */ scale) => Math.floor((WEIGHTS + 1) / (cols * scale + 1));
+  const down = (/** @type {number} */ scale) => Math.floor((ROWS.values + 1) / (rows * scale + 1 + foot));
+  let scale = most;
+  while (scale > 1 && across(scale) * down(scale) < outputs) scale--;
+  const wide = Math.max(1, Math.min(outputs, across(scale)));
+  const step = Math.min(outputs, wide * Math.max(1, down(scale)));
+  const tiles = Array.from({ length: Math.min(step, outputs - first) }, (_, k) => ({
+    x: (k % wide) * (cols * scale + 1), y: Math.floor(k / wide) * (rows * scale + 1 + foot),
+    width: cols * scale, height: rows * scale, rows, cols, start: (first + k) * rows * cols,
+    name: outputs > 1 ? `kernel ${first + k}` : "",
+  }));
+  return { tiles, pages: step < outputs ? { first, step, of: outputs } : null };
 }
 
 /** One number per output, beside its kernel: at the right of a row, beneath a column. @param {Tile[]} made @param {number} outputs @param {number} depth */
@@ -172,8 +185,8 @@ function biases(made, outputs, depth) {
     const { x, y, width: w, height: h, start, rows, cols } = made[k];
     const o = start / (rows * cols * depth);
     if (o >= outputs) break;
-    const box = perRow ? { x: width + 2, y, width: 5, height: h }
-      : few ? { x, y: y + h + 1, width: w, height: 4 } : { x, y: height + 2, width: w, height: 5 };
+    const box = perRow ? { x: width + 3, y, width: 4, height: h }
+      : few ? { x, y: y + h + 2, width: w, height: 4 } : { x, y: height + 3, width: w, height: 4 };
     tiles.push({ ...box, rows: 1, cols: 1, start: o, name: outputs > 1 ? `of output ${o}` : "" });
   }
   return tiles;
@@ -206,7 +219,7 @@ function columnsOf(score, pages) {
     const stored = source(score, prefix);
     const info = score.tensors[stored];
     return { prefix: stored, row, kind: info?.kind ?? "value", look, tiles: made.tiles, pages: made.pages,
-      size: info ? sizeOf(info.shape) : 0, next: score.tensors[`${stored}_next`] ? `${stored}_next` : null };
+      size: info ? sizeOf(info.shape) : 0, next: score.tensors[`${stored}_next`] ? `${stored}_next` : null, shares: [stored] };
   };
 
   /** @param {string} layer @param {number[]} shape @param {string} caption */
@@ -233,7 +246,8 @@ function columnsOf(score, pages) {
       const read = source(score, `${name}/x`);
       const kernel = kernelShape(size, shapeOf(score, read));
       const first = pages[`${name}/${parameter}`] ?? 0;
-      const mosaic = kernels(kernel, first, made);
+      const bias = entries.some(([, extent]) => extent.length === 1 && extent[0] === kernel[0]);
+      const mosaic = kernels(kernel, first, made, bias ? 7 : 0);
       const blocks = [loose(`${name}/${parameter}`, "values", mosaic)];
       const gradient = `${name}/d${parameter}`;
       if (score.tensors[gradient]) blocks.push(loose(gradient, "gradients", mosaic));
@@ -242,6 +256,10 @@ function columnsOf(score, pages) {
         const beside = { tiles: biases(mosaic.tiles, kernel[0], kernel[1]), pages: null };
         blocks.push(loose(`${name}/${added}`, "values", beside, "strip"));
         if (score.tensors[`${name}/d${added}`]) blocks.push(loose(`${name}/d${added}`, "gradients", beside, "strip"));
+      }
+      for (const row of ["values", "gradients"]) {
+        const together = blocks.filter((each) => each.row === row);
+        for (const each of together) each.shares = together.map(({ prefix }) => prefix);
       }
       const wide = Math.max(...blocks.map(({ tiles }) => boxOf(tiles).width));
       const caption = size.length === 4 && size[1] === 1 ? `${size[0]}` : size.slice(0, 2).join("×");
@@ -331,35 +349,46 @@ function breakInto(columns, systems) {
  */
 export function pair(score, phase, width, margin = 16, pages = {}) {
   const whole = layout(score, 920, 0, pages);
-  const { place, reads } = score.phases[phase];
-  const find = (/** @type {string} */ prefix) => whole.columns.find(({ blocks }) =>
-    blocks.some((each) => each.prefix === source(score, prefix) || each.next === prefix));
-  const output = find(place);
-  const first = reads.map(({ tensor }) => find(tensor)).find((column) => column && column !== output) ?? null;
-  const chosen = [first, output].filter((column) => column !== null && column !== undefined);
-  const backward = score.phases[phase].part === "backward";
-  if (backward) chosen.reverse();
+  const { place, reads, part } = score.phases[phase];
+  const find = (/** @type {string} */ prefix) => whole.columns.flatMap((column) => column.blocks
+    .filter((each) => each.prefix === source(score, prefix) || each.next === prefix)
+    .map((each) => ({ column, each })))[0];
+  const written = find(place);
+  const read = reads.map(({ tensor }) => find(tensor)).find((found) => found && found.each !== written?.each);
+  const chosen = (part === "backward" ? [written, read] : [read, written]).filter((found) => found !== undefined);
   const gap = 22;
-  const height = 113;
-  const wants = chosen.map((column) => Math.min(column.width * 2.2, Math.max(112, column.width)));
-  const scale = Math.min(2, (width - gap * (chosen.length - 1)) / wants.reduce((sum, each) => sum + each, 0));
+  const high = ROWS.values;
+  const wish = chosen.map(({ each }) => spread(each, width - gap - high, high));
+  const scale = Math.min(1, (width - gap * (chosen.length - 1)) / wish.reduce((sum, { width }) => sum + width, 0));
   let x = margin;
-  const columns = chosen.map((column, k) => {
-    const share = wants[k] * scale;
-    const written = column === output;
-    const shown = column.blocks.filter((each) => (written
-      ? each.prefix === source(score, place) || each.next === place
-      : reads.some(({ tensor }) => source(score, tensor) === each.prefix)));
-    const only = (shown.length ? shown : column.blocks.slice(0, 1)).slice(0, 1);
-    const box = only[0];
-    const zoom = Math.min(share / box.width, height / box.height);
-    const blocks = only.map((each) => block({ ...each, tiles: each.tiles.map((tile) => (
-      { ...tile, x: tile.x - box.x, y: tile.y - box.y })) }, x, 24, zoom));
-    const made = { ...column, x, y: 0, width: box.width * zoom, height: 24 + height + 26, system: 0, blocks };
+  const columns = chosen.map(({ column, each }, k) => {
+    const made = block({ ...each, tiles: wish[k].tiles }, x, ROWS.name, scale);
     x += made.width + gap;
-    return made;
+    return { ...column, x: made.x, y: 0, width: made.width, height: ROWS.name + high + ROWS.legend, system: 0, blocks: [made] };
   });
-  return { width: width + 2 * margin, height: 24 + height + 26, columns, blocks: columns.flatMap(({ blocks }) => blocks), systems: [0] };
+  return { width: width + 2 * margin, height: ROWS.name + high + ROWS.legend, columns,
+    blocks: columns.flatMap(({ blocks }) => blocks), systems: [0] };
+}
+
+/** A block's tiles set anew, as large as a box allows. @param {Block} what @param {number} width @param {number} height */
+function spread(what, width, height) {
+  const { rows, cols } = what.tiles[0];
+  const count = what.tiles.length;
+  if (what.look !== "tiles") {
+    const box = around(what.tiles);
+    return { tiles: what.tiles.map((tile) => ({ ...tile, x: tile.x - box.x, y: tile.y - box.y })), width: box.width };
+  }
+  let best = { side: 0, across: 1 };
+  for (let across = 1; across <= count; across++) {
+    const down = Math.ceil(count / across);
+    const side = Math.min((width + GAP) / across - GAP, ((height + GAP) / down - GAP) * cols / rows);
+    if (side > best.side) best = { side, across };
+  }
+  const wide = best.side;
+  const tall = wide * rows / cols;
+  const tiles = what.tiles.map((tile, k) => ({ ...tile, x: (k % best.across) * (wide + GAP),
+    y: Math.floor(k / best.across) * (tall + GAP), width: wide, height: tall }));
+  return { tiles, width: Math.min(count, best.across) * (wide + GAP) - GAP };
 }
 
 /**

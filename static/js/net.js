@@ -147,7 +147,7 @@ export async function adopt(id, step = null) {
   const source = store.source.value;
   batch(() => {
     store.run.value = run;
-    if (store.score.value !== score) {
+    if (store.score.value && store.score.value !== score) {
       store.tensors.value = new Map();
       store.position.value = null;
       store.closeCard();

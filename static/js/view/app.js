@@ -2,15 +2,15 @@
 
 import { html } from "./html.js";
 import { position, said, shape, view } from "../store.js";
-import { Header } from "./header.js";
-import { Stage } from "./stage.js";
+import { Drawer } from "./drawer.js";
 import { First } from "./first.js";
-import { Step } from "./step.js";
-import { Card } from "./card.js";
-import { Transport } from "./transport.js";
-import { Train } from "./train.js";
-import { Picker } from "./picker.js";
+import { Header } from "./header.js";
 import { Help } from "./help.js";
+import { Picker } from "./picker.js";
+import { Stage } from "./stage.js";
+import { Step } from "./step.js";
+import { Train } from "./train.js";
+import { Transport } from "./transport.js";
 
 export function App() {
   const training = view.value === "train";
@@ -18,9 +18,12 @@ export function App() {
     <div class="app ${training ? "training" : "exploring"} ${shape.value}">
       <${Header} />
       ${training ? html`<${Train} />` : html`
-        <${Stage} />
-        ${position.value === null ? html`<${First} />` : html`<${Step} />`}
-        <${Card} />
+        <main class="explore">
+          <h1 class="spoken">Explore a pass through the network</h1>
+          <${Stage} />
+          ${position.value === null ? html`<${First} />` : html`<${Step} />`}
+        </main>
+        <${Drawer} />
         <${Transport} />`}
     </div>
     <${Picker} />

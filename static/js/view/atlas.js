@@ -97,8 +97,11 @@ export class Atlas {
     }
     const sheet = this.#sheet(block, content);
     const framed = block.tiles[0].width >= 10 && block.look === "tiles";
-    for (const [k, tile] of block.tiles.entries()) this.#tile(block, tile, content, sheet, k, framed);
-    if (!framed && block.look === "tiles") this.#frame(block);
+    const mosaic = !framed && block.look === "tiles";
+    const whole = content.data !== null && content.known >= block.size;
+    if (mosaic && !whole) this.#hatching(this.#pixels(block));
+    for (const [k, tile] of block.tiles.entries()) this.#tile(block, tile, content, sheet, k, framed, mosaic);
+    if (mosaic) this.#frame(block);
   }
 
   /**
@@ -131,40 +134,46 @@ export class Atlas {
     return made.sheet;
   }
 
-  /** @param {Block} block @param {Tile} tile @param {Content} content @param {OffscreenCanvas} sheet @param {number} k @param {boolean} framed */
-  #tile(block, tile, { data, known }, sheet, k, framed) {
+  /** A box in whole pixels of the canvas. @param {import("../layout.js").Box} box */
+  #pixels(box) {
+    const u = this.unit;
+    const x = Math.round(box.x * u);
+    const y = Math.round(box.y * u);
+    return { x, y, width: Math.round((box.x + box.width) * u) - x, height: Math.round((box.y + box.height) * u) - y };
+  }
+
+  /** @param {Block} block @param {Tile} tile @param {Content} content @param {OffscreenCanvas} sheet @param {number} k @param {boolean} framed @param {boolean} mosaic */
+  #tile(block, tile, { data, known }, sheet, k, framed, mosaic) {
     const u = this.unit;
     const size = tile.rows * tile.cols;
-    const x = Math.round(tile.x * u);
-    const y = Math.round(tile.y * u);
-    const width = Math.round((tile.x + tile.width) * u) - x;
-    const height = Math.round((tile.y + tile.height) * u) - y;
+    const box = this.#pixels(tile);
+    const { x, y, width, height } = box;
     if (block.tiles.length === 1 || block.look === "strip") this.context.clearRect(x - u, y - u, width + 2 * u, height + 2 * u);
     const all = data !== null && known >= tile.start + size;
-    if (!all) this.#hatching(x, y, width, height);
+    if (!all && !mosaic) this.#hatching(box);
     if (data !== null && known > tile.start) {
-      if (!all) this.#paper(tile, known - tile.start);
+      if (!all || mosaic) this.#paper(tile, Math.min(size, known - tile.start), mosaic ? 1 : 0);
       const cell = width / tile.cols;
       this.context.imageSmoothingEnabled = cell < 1 || Math.abs(cell - Math.round(cell)) > EVEN;
       this.context.imageSmoothingQuality = "high";
       this.context.drawImage(sheet, 0, k * tile.rows, tile.cols, tile.rows, x, y, width, height);
     }
-    if (framed || block.look === "strip") this.#frame(tile);
+    if (framed) this.#frame(tile);
   }
 
-  /** Known cells cover the hatch, whatever their colour. @param {Tile} tile @param {number} count */
-  #paper(tile, count) {
+  /** Known cells cover the hatch, whatever their colour. @param {Tile} tile @param {number} count @param {number} out covers the gap of a mosaic too */
+  #paper(tile, count, out) {
     const u = this.unit;
     const row = tile.height / tile.rows;
     const full = Math.floor(count / tile.cols);
     const rest = count % tile.cols;
     this.context.fillStyle = this.inks.paper;
-    this.context.fillRect(tile.x * u, tile.y * u, tile.width * u, full * row * u);
+    if (full) this.context.fillRect(tile.x * u, tile.y * u, (tile.width + out) * u, (full * row + out) * u);
     if (rest) this.context.fillRect(tile.x * u, (tile.y + full * row) * u, rest * tile.width / tile.cols * u, row * u);
   }
 
-  /** @param {number} x @param {number} y @param {number} width @param {number} height */
-  #hatching(x, y, width, height) {
+  /** @param {import("../layout.js").Box} box in pixels of the canvas */
+  #hatching({ x, y, width, height }) {
     if (!this.hatch) return;
     this.context.save();
     this.context.translate(x, y);
@@ -194,11 +203,12 @@ export class Atlas {
     const { context } = this;
     this.#clear({ ...tile, y: tile.y - 3, height: tile.height + 6 });
     if (!data || known <= tile.start) {
-      this.#hatching(Math.round(tile.x * u), Math.round(tile.y * u), Math.round(tile.width * u), Math.round(tile.height * u));
+      this.#hatching(this.#pixels(tile));
       return;
     }
+    const { x, y, width, height } = this.#pixels(tile);
     context.fillStyle = this.inks.wash;
-    context.fillRect(Math.round(tile.x * u), Math.round(tile.y * u), Math.round(tile.width * u), Math.round(tile.height * u));
+    context.fillRect(x, y, width, height);
     const value = data[tile.start];
     const centred = block.kind === "gradient";
     const most = centred ? tile.width / 2 : tile.width;

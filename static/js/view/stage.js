@@ -35,6 +35,9 @@ export function placeAt(prefix, flat) {
   return at(prefix, unravel(flat, shape));
 }
 
+/** One range for all that one legend covers. @param {Block} block */
+const rangeOf = (block) => Math.max(...block.shares.map((prefix) => store.rangeOf(prefix)));
+
 /** @param {Block} block @returns {import("./atlas.js").Content} */
 function contentOf(block) {
   const tensor = store.tensorOf(block.prefix);
@@ -42,7 +45,7 @@ function contentOf(block) {
   const replaced = block.next && next ? store.known(block.next) : 0;
   return {
     data: tensor?.data ?? null, known: tensor ? store.known(block.prefix) : 0,
-    range: tensor ? store.rangeOf(block.prefix) : 1, next: replaced ? next?.data ?? null : null, replaced,
+    range: tensor ? rangeOf(block) : 1, next: replaced ? next?.data ?? null : null, replaced,
   };
 }
 
@@ -162,10 +165,10 @@ function Name({ column, narrow }) {
   const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
     ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
   const inside = kind === "weights" ? html`<span class="symbol wt">${symbol}</span>`
-    : html`${symbol ? html`<span class="symbol act">${symbol}</span> ` : ""}${name}`;
+    : html`${symbol ? html`<span class="symbol act">${symbol}</span>` : ""}${name}`;
   const style = { left: rem(kind === "bars" ? x - 4 : x + width / 2), top: rem(y + (narrow ? 0 : ROWS.top)) };
   const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
-  return html`<span class=${`name ${kind}`} style=${style} title=${title}>
+  return html`<span class=${`name of-${kind}`} style=${style} title=${title}>
     ${writes >= 0 ? html`<button type="button" tabindex="-1" aria-label=${`Go to ${kind === "weights" ? `the gradient of ${layer}’s weights` : name}`}
       onClick=${() => store.goTo({ phase: writes, cell: 0 })}>${inside}</button>` : inside}
   </span>`;
@@ -181,7 +184,7 @@ function Legend({ block, column, top }) {
   const width = pages ? Math.max(block.width, 96) : block.width;
   const owner = pages && (kind === "weight" ? block.prefix : `${column.layer}/y`);
   if (!shown && !(pages && block.row === "values")) return null;
-  const range = store.rangeOf(block.prefix);
+  const range = rangeOf(block);
   const style = { left: rem(block.x + block.width / 2), top: rem(top), width: rem(width) };
   return html`<div class="legend" style=${style}>
     ${shown && html`<i style=${{ background: gradient(/** @type {any} */ (kind), store.scheme.value), width: rem(block.width) }}></i>`}
@@ -197,12 +200,12 @@ function Legend({ block, column, top }) {
 function Digits({ column }) {
   const bars = column.blocks.filter(({ look }) => look === "bars");
   const label = store.label.value;
-  const { x, y, width } = column;
+  const { x, y } = column;
   const first = bars[0].tiles[0];
   return html`
     ${bars.map((block) => block.tiles.map((tile) => html`
       <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }}>${tile.start}</span>`))}
-    <span class="shape grad symbol" style=${{ left: rem(first.x + width / 4), top: rem(y + TRACK) }}>${column.symbol}${" − "}t</span>`;
+    <span class="shape grad symbol" style=${{ left: rem(first.x), top: rem(y + TRACK) }}>${column.symbol}${" − "}t</span>`;
 }
 
 /** @param {{column: Column}} props */

@@ -75,10 +75,10 @@ function Score({ name, only }) {
   const at = shown.findIndex(({ phases }) => position && phases.includes(position.phase));
   const label = (/** @type {Mark} */ mark) => (position && mark.phases.includes(position.phase) && mark.part !== "update"
     ? score.phases[position.phase].label : mark.label);
-  const { tight, seen } = useFit(root, shown, at);
+  const { seen } = useFit(root, shown, at);
 
   const to = (/** @type {PointerEvent} */ event) => {
-    const bars = /** @type {HTMLElement} */ (root.current).querySelectorAll(".mark");
+    const bars = /** @type {HTMLElement} */ (root.current).querySelectorAll(".score-mark");
     const x = event.clientX;
     let k = 0;
     while (k < bars.length - 1 && bars[k + 1].getBoundingClientRect().left <= x) k++;
@@ -102,7 +102,7 @@ function Score({ name, only }) {
   const inside = at >= 0 || (position === null && (!only || only.includes("forward")));
   const mark = Math.max(0, at);
   const share = position && at >= 0 ? shareOf(score, shown[mark], position) : 0;
-  return html`<div class=${`score ${tight ? "tight" : ""}`} ref=${root} role="slider" tabindex=${inside ? 0 : -1}
+  return html`<div class="score" ref=${root} role="slider" tabindex=${inside ? 0 : -1}
       aria-label=${name ? `Score of the pass, ${name}` : "Score of the pass"}
       aria-valuemin="0" aria-valuemax=${before(score, score.phases.length)} aria-valuenow=${now} aria-valuetext=${words(score, position)}
       onKeyDown=${key}
@@ -120,8 +120,8 @@ function Score({ name, only }) {
     <div class="marks">
       ${shown.map((each, k) => {
         const done = position === null ? 0 : shareOf(score, each, position);
-        return html`<div class=${`mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]} title=${tight ? each.label : undefined}>
-          <span class="label" style=${seen && !seen.has(k) ? { visibility: "hidden" } : undefined}>${label(each)}</span>
+        return html`<div class=${`score-mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]} title=${seen ? each.label : undefined}>
+          <span class="label" style=${seen && (seen.has(k) ? { marginLeft: `${-(seen.get(k) ?? 0)}px` } : { visibility: "hidden" })}>${label(each)}</span>
           <i class="bar"><i style=${{ width: `${100 * done}%` }}></i></i>
           ${(k === mark && inside) && html`<i class="thumb" style=${{ left: `${100 * share}%` }}></i>`}
         </div>`;
@@ -136,22 +136,28 @@ function Score({ name, only }) {
  */
 function useFit(root, shown, at) {
   const { width } = store.room.value;
-  const [state, set] = useState(/** @type {{tight: boolean, widths: number[], lefts: number[]}} */ ({ tight: false, widths: [], lefts: [] }));
+  const [state, set] = useState(/** @type {{tight: boolean, widths: number[], lefts: number[], room: number}} */ ({ tight: false, widths: [], lefts: [], room: 0 }));
   useLayoutEffect(() => {
     const element = /** @type {HTMLElement} */ (root.current);
     const labels = [...element.querySelectorAll(".label")];
-    const widths = labels.map((each) => each.scrollWidth);
-    const tight = widths.reduce((sum, each) => sum + each + 2, 0) > /** @type {HTMLElement} */ (element.querySelector(".marks")).clientWidth;
+    const room = /** @type {HTMLElement} */ (element.querySelector(".marks")).clientWidth;
+    element.classList.remove("tight", "close");
+    const measured = () => labels.map((each) => each.scrollWidth);
+    const fits = () => measured().reduce((sum, each) => sum + each + 2, 0) <= room;
+    if (!fits()) element.classList.add("close");
+    const tight = !fits();
+    const widths = measured();
     element.classList.toggle("tight", tight);
     const lefts = labels.map((each) => /** @type {HTMLElement} */ (each.parentElement).offsetLeft);
-    set({ tight, widths, lefts });
+    set({ tight, widths, lefts, room });
   }, [shown, width]);
-  if (!state.tight) return { tight: false, seen: null };
-  /** @type {Set<number>} */
-  const seen = new Set();
-  const free = (/** @type {number} */ k) => [...seen].every((other) =>
-    state.lefts[k] >= state.lefts[other] + state.widths[other] + 8 || state.lefts[other] >= state.lefts[k] + state.widths[k] + 8);
-  if (at >= 0) seen.add(at);
-  for (let k = 0; k < shown.length; k++) if (!seen.has(k) && free(k)) seen.add(k);
-  return { tight: true, seen };
+  if (!state.tight) return { seen: null };
+  /** How far to the left of its bar each seen label begins. @type {Map<number, number>} */
+  const seen = new Map();
+  const left = (/** @type {number} */ k) => Math.max(0, Math.min(state.lefts[k], state.room - state.widths[k]));
+  const free = (/** @type {number} */ k) => [...seen.keys()].every((other) =>
+    left(k) >= left(other) + state.widths[other] + 8 || left(other) >= left(k) + state.widths[k] + 8);
+  const order = [at, ...shown.keys()].filter((k) => k >= 0);
+  for (const k of order) if (!seen.has(k) && free(k)) seen.set(k, state.lefts[k] - left(k));
+  return { seen };
 }
