@@ -1,5 +1,207 @@
+/** The card: one number explains itself. Its equation, its terms as a waterfall, the way here from the loss. */
+
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+
 import { html } from "./html.js";
+import { rowsOf } from "../account.js";
+import { figureOf, planeLetters } from "../figure.js";
+import { css, gradient } from "../colour.js";
+import { exponentOf, factor, number } from "../format.js";
+import { explanationOf } from "../net.js";
+import { at, parse, spoken } from "../place.js";
+import { phaseOf } from "../score.js";
+import { cellPlace, lit, symbol } from "../spotlight.js";
+import {
+  back, closeCard, explanation, infoOf, isKnown, live, nameOf, open, pin, pinned, place as openPlace, position, rangeOf, scheme, score,
+  setHover, source, step, trail, valueOf,
+} from "../store.js";
+import { Waterfall } from "./waterfall.js";
+import { axisWord } from "./words.js";
+import { colourOf } from "./symbol.js";
+
+/** @typedef {import("../account.js").Explanation} Explanation */
+
+/** What the card shows: what was opened, else what is pinned, else the cell that is written. */
+const shown = () => openPlace.value ?? pinned.value ?? cellPlace.value;
 
 export function Card() {
-  return html`<aside class="card" aria-label="Explanation"></aside>`;
+  const place = shown();
+  const own = place && (parse(place).index.length || infoOf(place)) ? at(nameOf(place), parse(place).index) : null;
+  return html`<aside class="card" aria-label="Explanation">${own && (position.value || openPlace.value)
+    ? html`<${Explained} key=${own} place=${own} />` : html`<${Empty} />`}</aside>`;
+}
+
+/** The key of looks and ramps, before anything is chosen. */
+function Empty() {
+  const theme = scheme.value;
+  return html`<div class="empty"><p class="lead">Choose any number,<br />and it explains itself here.</p>
+    <p class="follow">Its equation, every term with its factors, and the way back to the loss.</p>
+    <ul class="key">
+      <li><i class="hatch look"></i>not computed yet</li><li><i class="look"></i>exactly zero</li>
+      <li><i class="look" style="background:${css("value", 0.05, 1, theme)}"></i>small, not zero</li><li><i class="look pad"></i>padding, zero by rule</li></ul>
+    <ul class="key ramps">${[["value", "values"], ["weight", "weights"], ["gradient", "gradients"]].map(([kind, words]) => html`<li>
+      <i class="ramp" style="background:${gradient(/** @type {any} */ (kind), theme)}"></i><span class=${colourOf(kind)}>${words}</span></li>`)}
+      <li class="scale"><span>−</span><span>0</span><span>+</span></li></ul></div>`;
+}
+
+/** The phase that writes a tensor. @param {string} place */
+function phaseOfPlace(place) {
+  const whole = score.value;
+  return whole ? whole.phases[phaseOf(whole, nameOf(place))] ?? null : null;
+}
+
+const MOST = 10;
+
+/** Whether groups are worth more than single terms: not when they are only the rows of a map. @param {Explanation} data @param {string} place */
+function grouped(data, place) {
+  const groups = data.groups ?? [];
+  if (data.terms_total <= MOST + 1 || groups.length < 2) return false;
+  const phase = phaseOfPlace(place);
+  if (!phase) return true;
+  const figure = figureOf(phase);
+  return !("plane" in figure && planeLetters(figure.plane, phase).includes(groups[0].letter));
+}
+
+/** @param {{place: string}} props */
+function Explained({ place }) {
+  const [failed, fail] = useState("");
+  const off = live.value;
+  useEffect(() => {
+    if (off) return;
+    let gone = false;
+    const ask = async () => {
+      try {
+        let data = /** @type {Explanation} */ (await explanationOf(place, { per_page: MOST + 1 }));
+        if (data.terms_total > MOST + 1 && !grouped(data, place)) {
+          data = await explanationOf(place, { per_page: 2 * MOST, order: "largest", outside: "hidden" });
+        }
+        if (!gone) explanation.value = { place, data };
+      } catch (error) {
+        if (!gone) fail(error instanceof Error ? error.message : String(error));
+      }
+    };
+    void ask();
+    return () => {
+      gone = true;
+    };
+  }, [place, off, source.value, step.value]);
+  const said = explanation.value;
+  const data = said && said.place === place && !off ? /** @type {Explanation} */ (said.data) : null;
+  const info = infoOf(place);
+  const { index } = parse(place);
+  const local = valueOf(place);
+  const value = data?.value ?? local;
+  const there = isKnown(place);
+  const phase = phaseOfPlace(place);
+  const kind = info?.kind ?? "value";
+  const where = info ? spoken(index, info.shape, weightLike(place) ? "weight" : kind) : "";
+  const exponent = value === undefined ? 0 : exponentOf([value]);
+  const title = info?.title ? info.title[0].toUpperCase() + info.title.slice(1) : place;
+  const [general, generalise] = useState(false);
+  const equation = general && phase ? phase.general : data?.equation ?? phase?.equation;
+  return html`<div class="explained">
+    <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${`${place}${step.value === null ? "" : `@${step.value}`}`} /></div>
+    <h2 class="card-title">${title}${where && `: ${where}`}</h2>
+    ${there || openPlace.value ? html`<p class="big-value">${value === undefined ? "…" : number(value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
+      ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>` : html`<p class="big-value soft">not yet</p>`}
+    <hr />
+    ${equation?.mathml && html`<${Equation} mathml=${equation.mathml} text=${equation.text} place=${place} />
+      ${phase && phase.general.text !== phase.equation.text && html`<button class="toggle" aria-pressed=${general} onClick=${() => generalise(!general)}>${
+        general ? "with the settings put in" : "in general"}</button>`}`}
+    ${phase?.note && html`<p class="note">${noteOf(phase.note, data, place)}</p>`}
+    ${phase && phase.steps.length > 0 && html`<${Steps} steps=${phase.steps} layer=${phase.layer} />`}
+    ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
+    ${failed && html`<p class="note soft">${failed}</p>`}
+    ${data && data.terms.length > 0 && html`<${Terms} place=${place} data=${data} />`}
+    <${Way} place=${place} />
+  </div>`;
+}
+
+/** Whether a gradient's or an update's indices are a weight's. @param {string} place */
+function weightLike(place) {
+  const { layer, tensor } = parse(place);
+  return infoOf(place)?.kind === "weight" || infoOf(`${layer}/${tensor.replace(/^d/, "")}`)?.kind === "weight";
+}
+
+/** @param {string} note @param {Explanation|null} data @param {string} place */
+function noteOf(note, data, place) {
+  if (!data || !grouped(data, place)) return note;
+  const phase = phaseOfPlace(place);
+  const groups = data.groups ?? [];
+  const word = phase && groups[0] ? axisWord(phase, groups[0].letter) : "group";
+  return `${note} ${data.terms_total} terms, grouped by ${word}. Open a ${word} to see its own.`;
+}
+
+/** @param {{place: string, data: Explanation}} props */
+function Terms({ place, data }) {
+  const phase = phaseOfPlace(place);
+  const isGrouped = grouped(data, place);
+  const rows = rowsOf(isGrouped ? data : { ...data, groups: [] }, (group) => `${phase ? axisWord(phase, group.letter) : group.letter} ${group.at}`, MOST);
+  return html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`;
+}
+
+/** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */
+function Equation({ mathml, text, place }) {
+  const box = useRef(/** @type {HTMLElement|null} */ (null));
+  const phase = phaseOfPlace(place);
+  const on = symbol.value;
+  const lights = lit.value;
+  useLayoutEffect(() => {
+    const host = box.current;
+    if (!host) return;
+    const math = /** @type {HTMLElement|null} */ (host.querySelector("math"));
+    if (!math) return;
+    math.style.fontSize = "";
+    const over = math.getBoundingClientRect().width / (host.clientWidth || 1);
+    if (over > 1) math.style.fontSize = `${Math.max(0.82, 1 / over)}em`;
+  }, [mathml]);
+  useLayoutEffect(() => {
+    const names = new Set(on ? [on] : []);
+    for (const read of phase?.reads ?? []) {
+      for (const lightPlace of lights) if (lightPlace.startsWith(`${nameOf(read.tensor)}/`)) names.add(read.name);
+    }
+    for (const element of box.current?.querySelectorAll("[data-tensor]") ?? []) {
+      const name = element.getAttribute("data-tensor") ?? "";
+      const kind = phase?.reads.find((read) => read.name === name)?.kind ?? (name === phase?.tensor ? phase.kind : "");
+      element.classList.toggle("marked", names.has(name));
+      if (kind) element.classList.add(colourOf(kind));
+    }
+  });
+  const point = (/** @type {Event} */ event) => {
+    const name = /** @type {Element} */ (event.target).closest?.("[data-tensor]")?.getAttribute("data-tensor");
+    setHover(name ? { symbol: name } : null);
+  };
+  return html`<div class="equation" ref=${box} role="math" aria-label=${text} tabIndex=${0} onPointerOver=${point} onPointerLeave=${() => setHover(null)}
+    dangerouslySetInnerHTML=${{ __html: mathml }}></div>`;
+}
+
+/** The named intermediates that a sentence leans on. @param {{steps: {name: string, equation: {mathml: string, text: string}}[], layer: string}} props */
+const Steps = ({ steps }) => html`<ul class="named-steps" aria-label="named steps">${steps.map(({ name, equation }) => html`<li key=${name}
+  onPointerEnter=${() => setHover({ symbol: name })} onPointerLeave=${() => setHover(null)} dangerouslySetInnerHTML=${{ __html: equation.mathml }}></li>`)}</ul>`;
+
+/** @param {{text: string}} props */
+function Copy({ text }) {
+  const [done, finish] = useState(false);
+  useEffect(() => {
+    if (!done) return;
+    const timer = setTimeout(() => finish(false), 1500);
+    return () => clearTimeout(timer);
+  }, [done]);
+  return html`<button class="copy" title=${done ? "copied" : "copy this place"} aria-label="copy this place" onClick=${() => {
+    navigator.clipboard?.writeText(text).then(() => finish(true), () => {});
+  }}>${done ? "✓" : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3" /></svg>`}</button>`;
+}
+
+/** The way from the loss to here, and the pin. @param {{place: string}} props */
+function Way({ place }) {
+  const way = trail.value.filter((step) => step !== place);
+  const near = way.slice(-3);
+  const isPinned = pinned.value === place;
+  return html`<footer class="way">
+    <hr /><span class="soft">${way.length ? "how you came here" : "from the loss"}</span>
+    <nav aria-label="trail"><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
+      ${way.length > near.length || !way.length ? html` › …` : ""}${near.map((step) => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav>
+    <div class="way-buttons"><button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
+      isPinned ? "Unpin" : "Pin"}</button>
+      ${openPlace.value && html`${way.length > 0 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div></footer>`;
 }

@@ -1,5 +1,266 @@
+/** The step view: one phase, cell by cell. Head, the figure its sentence asks for, and the terms written out. */
+
+import { useEffect } from "preact/hooks";
+
 import { html } from "./html.js";
+import { counted, largestEntries, windowEntries } from "../account.js";
+import { planeLetters, strongest, termsOf, windowOf } from "../figure.js";
+import { number } from "../format.js";
+import { at, parse, spoken } from "../place.js";
+import { explanationOf } from "../net.js";
+import { indexAt, lettersAt, nextCell } from "../score.js";
+import { cellPlace, figure as figureNow, lit, tell, told, walkTo } from "../spotlight.js";
+import {
+  cellTime, focusChannel, focusOn, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
+  source, step, tensorOf, valueOf,
+} from "../store.js";
+import { Products, book } from "./products.js";
+import { Cells } from "./figures/cells.js";
+import { Ladder } from "./figures/ladder.js";
+import { Pool, Route, routeOf } from "./figures/pool.js";
+import { Product } from "./figures/product.js";
+import { Slide } from "./figures/slide.js";
+import { Terms } from "./figures/terms.js";
+import { axisWord } from "./words.js";
+
+/** @typedef {import("../score.js").Phase} Phase */
+/** @typedef {import("../figure.js").Figure} Figure */
+/** @typedef {import("../account.js").Entry} Entry */
+
+const FIGURES = { slide: Slide, product: Product, pool: Pool, route: Route, cells: Cells, ladder: Ladder, terms: Terms };
+const PARTS = {
+  forward: { arrow: "→", words: "Forward", colour: "act" },
+  loss: { arrow: "→", words: "Loss", colour: "" },
+  backward: { arrow: "←", words: "Backward", colour: "grad" },
+  update: { arrow: "→", words: "Update", colour: "wt" },
+};
 
 export function Step() {
-  return html`<section class="step" aria-label="Step view"></section>`;
+  const phase = phaseNow.value;
+  const figure = figureNow.value;
+  if (!phase || !figure) return html`<section class="step" aria-label="Step view"></section>`;
+  return html`<${Stepping} phase=${phase} figure=${figure} />`;
+}
+
+/** @param {{phase: Phase, figure: Figure}} props */
+function Stepping({ phase, figure }) {
+  useFocus(phase, figure);
+  useTelling(phase, figure);
+  const Drawn = FIGURES[figure.kind];
+  const there = tensorOf(phase.place) !== undefined;
+  return html`<section class="step ${phase.part}" aria-label="Step view">
+    <${Head} phase=${phase} figure=${figure} />
+    <div class="figures">${there ? html`<${Drawn} key=${phase.place} phase=${phase} figure=${figure} />`
+      : html`<p class="aside">The numbers are on their way.</p>`}</div>
+    <${Foot} phase=${phase} figure=${figure} />
+  </section>`;
+}
+
+/** @param {{phase: Phase, figure: Figure}} props */
+function Head({ phase, figure }) {
+  const part = PARTS[phase.part];
+  const back = part.arrow === "←";
+  const cell = position.value?.cell ?? -1;
+  const kind = phase.kind === "gradient" && /^d/.test(phase.tensor) && infoOf(`${phase.layer}/${phase.tensor.slice(1)}`)?.kind === "weight"
+    || phase.part === "update" ? "weight" : phase.kind;
+  const where = cell >= 0 ? spoken(indexAt(phase, cell), phase.shape, kind) : `${counted(phase.shape.reduce((a, b) => a * b, 1), "number")} to write`;
+  const narrow = shape.value === "narrow";
+  const on = hover.value && "place" in hover.value ? hover.value.place : null;
+  const pointed = on ? valueOf(on) : undefined;
+  return html`<header class="step-head">
+    <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
+    <h2 class="sentence">${phase.layer}${narrow ? html`, ${where || phase.label}` : html`: ${phase.head}`}</h2>
+    <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${number(pointed)}</b></span>`
+      : html`${narrow ? "" : where}<${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
+  </header>`;
+}
+
+/** A place without the batch axis where there is only one image. @param {string} place */
+const shortPlace = (place) => {
+  const { layer, tensor, index } = parse(place);
+  const info = infoOf(place);
+  return `${layer}/${tensor}${index.length ? `/${(info && index.length > 1 && info.shape[0] === 1 && info.kind !== "weight" ? index.slice(1) : index).join(",")}` : ""}`;
+};
+
+/** Which of the summed maps is shown: a small stepper. @param {{phase: Phase, figure: Figure, back: boolean}} props */
+function Channel({ phase, figure, back }) {
+  const focus = "focus" in figure ? figure.focus : null;
+  if (!focus) return null;
+  const count = phase.bound[focus];
+  const channel = Math.min(focusChannel.value, count - 1);
+  const turn = (/** @type {number} */ by) => focusOn((channel + by + count) % count);
+  return html`<span class="channel"> · ${back ? "from" : "input"} ${axisWord(phase, focus)} <button aria-label="the map before" onClick=${() => turn(-1)}>‹</button><b>${channel}</b><button
+    aria-label="the next map" onClick=${() => turn(1)}>›</button></span>`;
+}
+
+/** On entering a phase the map that says most is shown. @param {Phase} phase @param {Figure} figure */
+function useFocus(phase, figure) {
+  const tensor = "focus" in figure ? tensorOf(figure.plane.tensor) : undefined;
+  const ready = tensor !== undefined;
+  useEffect(() => {
+    if ("focus" in figure && figure.focus && tensor) focusOn(strongest(figure.plane, phase, figure.focus, tensor));
+  }, [phase.place, ready, source.value]);
+}
+
+const MANY = 200;
+
+/** What to ask about a written cell: everything where that is little, else the totals and the part that is shown. @param {Phase} phase @param {Figure} figure @param {number} channel */
+function questions(phase, figure, channel) {
+  const terms = termsOf(phase);
+  if (figure.kind === "slide" && terms > MANY && figure.focus) return [{ per_page: 20 }, { group: channel, per_page: 200 }];
+  if (figure.kind === "product" || terms > MANY) return [{ per_page: 20, order: /** @type {"largest"} */ ("largest"), outside: /** @type {"hidden"} */ ("hidden") }];
+  return [{ per_page: terms + 8 }];
+}
+
+/** The server's account of the written cell; the next cell is asked for in advance. @param {Phase} phase @param {Figure} figure */
+function useTelling(phase, figure) {
+  const place = cellPlace.value;
+  const channel = focusChannel.value;
+  const off = live.value;
+  useEffect(() => {
+    if (!place || off) return tell(null);
+    let gone = false;
+    const ask = async () => {
+      try {
+        const [whole, part = null] = await Promise.all(questions(phase, figure, channel).map((query) => explanationOf(place, query)));
+        if (gone) return;
+        tell({ place, whole, part, channel });
+        const next = score.value && position.value && nextCell(score.value, position.value, 1);
+        if (next && next.phase === position.value?.phase) {
+          for (const query of questions(phase, figure, channel)) explanationOf(at(phase.place, indexAt(phase, next.cell)), query).catch(() => {});
+        }
+      } catch {
+        if (!gone) tell(null);
+      }
+    };
+    const timer = setTimeout(ask, playing.peek() && cellTime.peek() < 150 ? 100 : 0);
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
+  }, [place, channel, off, source.value, step.value]);
+}
+
+/** The terms of the written cell in the order of the figure. @param {Phase} phase @param {Figure} figure */
+function accountOf(phase, figure) {
+  const place = cellPlace.value;
+  const now = told.value;
+  if (!place || !now || now.place !== place) return null;
+  const { whole, part, channel } = now;
+  const cell = position.value?.cell ?? 0;
+  if (figure.kind === "slide") {
+    const letters = lettersAt(phase, cell);
+    const [x, w] = [tensorOf(figure.plane.tensor), tensorOf(figure.kernel.tensor)];
+    const [u, v] = planeLetters(figure.plane, phase);
+    /** @type {Map<string, {at: number, letter: string}>} */
+    const seats = new Map();
+    if (x && w) {
+      windowOf(figure.plane, figure.kernel, phase, letters, x.shape, w.shape).flat().forEach(({ at: where, letter }, k) =>
+        seats.set(`${where[u]},${where[v]}`, { at: k, letter }));
+    }
+    const seat = (/** @type {Record<string, number>} */ where) => seats.get(`${where[u] ?? 0},${where[v] ?? 0}`);
+    const shown = figure.focus ? Math.min(channel, phase.bound[figure.focus] - 1) : 0;
+    const entries = windowEntries(whole, part, { focus: figure.focus, channel: shown, most: 9,
+      word: figure.focus ? axisWord(phase, figure.focus) : "", order: (where) => seat(where)?.at ?? 0 });
+    return dressed(phase, whole, entries, figure.back ? [figure.kernel, figure.plane] : [figure.plane, figure.kernel],
+      (entry) => (Object.keys(entry.at).length ? seat(entry.at)?.letter ?? "" : ""));
+  }
+  const most = figure.kind === "product" ? 8 : 9;
+  const first = figure.kind === "product" ? [figure.plane, figure.over] : figure.kind === "terms" && figure.back
+    ? [...phase.reads].sort((a, b) => Number(b.kind === "weight") - Number(a.kind === "weight")) : [];
+  const counting = Object.keys(phase.bound).filter((letter) => phase.bound[letter] > 1);
+  return dressed(phase, whole, largestEntries(whole, most), first, (entry) => counting.map((letter) => entry.at[letter]).filter((k) => k !== undefined).join(","));
+}
+
+/**
+ * Factors in the order in which the figure shows them, and the symbols of their lines.
+ * @param {Phase} phase @param {import("../account.js").Explanation} whole @param {Entry[]} entries
+ * @param {import("../windows.js").Read[]} order @param {(entry: Entry) => string} lettersOf
+ */
+function dressed(phase, whole, entries, order, lettersOf) {
+  const rank = new Map(order.map((read, k) => [nameOf(read.tensor), k]));
+  const sorted = entries.map((entry) => ({ ...entry, factors: [...entry.factors].sort((a, b) =>
+    Number(a.constant) - Number(b.constant) || (rank.get(a.tensor ?? "") ?? 0) - (rank.get(b.tensor ?? "") ?? 0)) }));
+  const longest = sorted.reduce((most, { factors }) => (factors.length > most.length ? factors : most), /** @type {import("../account.js").Factor[]} */ ([]));
+  const lines = longest.map(({ tensor }) => {
+    const read = tensor && phase.reads.find((each) => nameOf(each.tensor) === tensor);
+    return read ? { name: read.name, kind: read.kind } : null;
+  });
+  return { whole, entries: sorted, lines: /** @type {any[]} */ (lines), lettersOf };
+}
+
+/** @param {{phase: Phase, figure: Figure}} props */
+function Foot({ phase, figure }) {
+  const account = accountOf(phase, figure);
+  useWalk(account?.entries ?? []);
+  useSpeech(phase, account);
+  const narrow = shape.value === "narrow";
+  if (live.value) return html`<p class="products aside">While it trains the maps are alive. Pause the training and every term is here.</p>`;
+  if (cellPlace.value === null) return html`<p class="products aside">Nothing of this is computed yet. Play, or step one cell on.</p>`;
+  if (!account) return html`<div class="products" aria-busy="true"></div>`;
+  if (figure.kind === "route" && !narrow) {
+    const blocks = Blocks({ phase, figure });
+    if (blocks) return blocks;
+  }
+  return html`<${Products} place=${cellPlace.value} value=${account.whole.value} entries=${account.entries} lines=${account.lines} lettersOf=${account.lettersOf}
+    result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} narrow=${narrow} />`;
+}
+
+/** The cells of a small window on the way back, each with what it gets. @param {{phase: Phase, figure: Extract<Figure, {kind: "route"}>}} props */
+function Blocks({ phase, figure }) {
+  const route = routeOf(phase, figure, position.value?.cell ?? -1);
+  const cells = route?.window.flat() ?? [];
+  if (!route || route.senders.length !== 1 || cells.length > 4 || cells.some(({ wins }) => wins === null)) return null;
+  const delta = valueOf(at(nameOf(figure.plane.tensor), /** @type {number[]} */ (route.sender))) ?? 0;
+  return html`<div class="products blocks" role="group" aria-label="what each cell of the window gets">${cells.map(({ index, wins }) => {
+    const place = at(nameOf(phase.place), index);
+    const there = isKnown(place);
+    return html`<div class="block ${lit.value.has(place) || place === cellPlace.value ? "marked" : ""}" onPointerEnter=${() => there && setHover({ place })}
+      onPointerLeave=${() => setHover(null)}><span>row ${index[2]}, column ${index[3]}</span>
+      <span><b class=${wins ? "" : "act"}>${wins ? "won" : "lost"}</b>: ${wins ? 1 : 0} × <span class="grad">${number(delta)}</span> = ${
+        there ? html`<b>${number(valueOf(place) ?? 0)}</b>` : html`<span class="soft">not yet</span>`}</span></div>`;
+  })}</div>`;
+}
+
+/** The terms light one after the other while there is time, else the largest is lit. @param {Entry[]} entries */
+function useWalk(entries) {
+  const slow = playing.value && cellTime.value >= 300;
+  const key = `${cellPlace.value} ${entries.map(({ id }) => id).join(";")}`;
+  useEffect(() => {
+    const readable = entries.filter(({ places }) => places.length);
+    const largest = readable.reduce((most, entry) => (Math.abs(entry.exact) > Math.abs(most?.exact ?? 0) ? entry : most), readable[0]);
+    if (!slow || readable.length < 2) return walkTo(largest?.places ?? []);
+    const time = cellTime.peek();
+    const timers = readable.map((entry, k) => setTimeout(() => walkTo(entry.places), time * (1 / 3 + k / (2 * readable.length))));
+    return () => timers.forEach(clearTimeout);
+  }, [key, slow]);
+}
+
+let spokenAt = 0;
+
+/** One sentence a step, at most one a second. @param {Phase} phase @param {ReturnType<typeof accountOf>} account */
+function useSpeech(phase, account) {
+  const place = cellPlace.value;
+  useEffect(() => {
+    if (!place || !account) return;
+    const wait = Math.max(250, spokenAt + 1000 - Date.now());
+    const timer = setTimeout(() => {
+      spokenAt = Date.now();
+      say(sentenceOf(phase, place, account));
+    }, wait);
+    return () => clearTimeout(timer);
+  }, [place, account?.whole]);
+}
+
+/** @param {string} text */
+const aloud = (text) => text.replace(/^\u2212/, "minus ").replace(/^÷ /, "one over ");
+
+/** "conv1, map 5, row 12, column 14 is 1.691: 0.082 times minus 0.502 plus …" @param {Phase} phase @param {string} place @param {NonNullable<ReturnType<typeof accountOf>>} account */
+function sentenceOf(phase, place, { whole, entries }) {
+  const made = book(whole.value, entries, { divide: phase.part !== "update" });
+  const { index } = parse(place);
+  const terms = made.lines.slice(0, 3).map((line) => (line.factors.length > 1 ? line.factors.map(({ text }) => aloud(text)).join(" times ") : aloud(line.text)));
+  const more = made.lines.length - terms.length;
+  const where = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, spoken(index, phase.shape, phase.kind)].filter(Boolean).join(", ");
+  return `${where} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${more > 0 ? ` plus ${counted(more, "more term")}` : ""}.`;
 }

@@ -1,0 +1,151 @@
+/**
+ * What a server's explanation says, put in the order in which it is read: entries with their factors, subtotals of what
+ * is not shown one by one, what is added at the end. Sums of what is left out are exact values, never printed ones.
+ */
+
+import { at as placeAt } from "./place.js";
+
+/** @typedef {{tensor: string, index: number[], value: number, inside: boolean}} ReadCell */
+/** @typedef {{reads: number[], factors: number[], value: number, at?: Record<string, number>, family?: number, label?: string}} Term */
+/** @typedef {{letter: string, at: number, value: number, count: number, first: number}} Group */
+/**
+ * @typedef {{place: string, value: number, equation: {text: string, mathml: string}, sentence?: string, reads: ReadCell[], terms: Term[],
+ *   terms_total: number, page: number, pages: number, page_sum: number, remainder: number, groups?: Group[]}} Explanation
+ */
+/** @typedef {{value: number, place: string|null, constant: boolean, tensor: string|null, inside: boolean}} Factor */
+/**
+ * @typedef {{id: string, label: string, at: Record<string, number>, factors: Factor[], exact: number, places: string[],
+ *   group: number|null, count: number}} Entry
+ */
+
+/** The place of a cell that is read. @param {ReadCell} read */
+export const placeOfRead = (read) => placeAt(read.tensor, read.index);
+
+/**
+ * The factors of a term with the cells they were read from. What stands for no read is a number of the sentence.
+ * @param {Term} term @param {ReadCell[]} reads @returns {Factor[]}
+ */
+export function factorsOf(term, reads) {
+  const free = term.reads.map((k) => reads[k]);
+  return term.factors.map((value) => {
+    const at = free.findIndex((read) => read && (read.inside ? read.value === value : value === 0));
+    if (at < 0) return { value, place: null, constant: true, tensor: null, inside: true };
+    const [read] = free.splice(at, 1);
+    return { value, place: read.inside ? placeOfRead(read) : null, constant: false, tensor: read.tensor, inside: read.inside };
+  });
+}
+
+/** @param {Explanation} explanation @returns {Entry[]} */
+export function entriesOf({ terms, reads }) {
+  return terms.map((term, k) => ({
+    id: `${term.family ?? 0} ${Object.values(term.at ?? { k }).join(",")}`,
+    label: term.label ?? "",
+    at: term.at ?? {},
+    factors: factorsOf(term, reads),
+    exact: term.value,
+    places: term.reads.flatMap((at) => (reads[at].inside ? [placeOfRead(reads[at])] : [])),
+    group: null,
+    count: 1,
+  }));
+}
+
+/** @param {string} id @param {string} label @param {number} exact @param {number} count @param {number|null} [group] @returns {Entry} */
+export const subtotal = (id, label, exact, count, group = null) =>
+  ({ id, label, at: {}, factors: [], exact, places: [], group, count });
+
+/** Neumaier's sum: the order of the terms does not matter. @param {Iterable<number>} values */
+export function exactSum(values) {
+  let sum = 0;
+  let lost = 0;
+  for (const value of values) {
+    const next = sum + value;
+    lost += Math.abs(sum) >= Math.abs(value) ? (sum - next) + value : (value - next) + sum;
+    sum = next;
+  }
+  return sum + lost;
+}
+
+/** @param {Entry[]} entries */
+const sumOf = (entries) => exactSum(entries.map(({ exact }) => exact));
+
+/** @param {Entry[]} entries */
+const bySize = (entries) => [...entries].sort((a, b) => Math.abs(b.exact) - Math.abs(a.exact));
+
+/**
+ * At most `most` entries one by one, the rest as one: "16 smaller". The order of those that stay is kept.
+ * @param {Entry[]} entries @param {number} most
+ */
+export function shorten(entries, most) {
+  if (entries.length <= most) return entries;
+  const kept = new Set(bySize(entries).slice(0, most));
+  const rest = entries.filter((entry) => !kept.has(entry));
+  return [...entries.filter((entry) => kept.has(entry)), subtotal("rest", `${rest.length} smaller`, sumOf(rest), rest.length)];
+}
+
+/** @param {number} count @param {string} word */
+export const counted = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+/**
+ * The entries of one window and what comes from the other maps, then what is added (a bias).
+ * @param {Explanation} whole every term, or the first page with all groups
+ * @param {Explanation|null} part the terms of the shown map, where `whole` has not got them all
+ * @param {{focus: string|null, channel: number, most: number, word: string, order?: (at: Record<string, number>) => number}} options
+ */
+export function windowEntries(whole, part, { focus, channel, most, word, order }) {
+  const all = entriesOf(part ?? whole).filter((entry) => !entry.label);
+  const added = entriesOf(whole).filter((entry) => entry.label);
+  const shown = focus ? all.filter((entry) => entry.at[focus] === channel) : all;
+  if (order) shown.sort((a, b) => /** @type {Function} */ (order)(a.at) - /** @type {Function} */ (order)(b.at));
+  const entries = shorten(shown, most);
+  const groups = focus ? (whole.groups ?? []).filter((group) => group.at !== channel) : [];
+  if (groups.length) {
+    entries.push(subtotal("others", counted(groups.length, `other ${word}`), exactSum(groups.map(({ value }) => value)), groups.length));
+  } else if (focus && !part) {
+    const others = all.filter((entry) => entry.at[focus] !== channel);
+    const count = new Set(others.map((entry) => entry.at[focus])).size;
+    if (count) entries.push(subtotal("others", counted(count, `other ${word}`), sumOf(others), count));
+  }
+  return closed(whole, entries, added);
+}
+
+/**
+ * The largest terms one by one, the rest as one entry, then what is added.
+ * @param {Explanation} whole @param {number} most
+ */
+export function largestEntries(whole, most) {
+  const listed = entriesOf(whole);
+  const added = listed.filter((entry) => entry.label);
+  const plain = listed.filter((entry) => !entry.label);
+  const complete = whole.pages <= 1;
+  const entries = complete ? shorten(plain, most) : bySize(plain).slice(0, most);
+  if (complete) return closed(whole, entries, added);
+  const rest = whole.terms_total - entries.length - added.length;
+  const exact = whole.value - whole.remainder - sumOf(entries) - sumOf(added);
+  return [...entries, subtotal("rest", `${rest} smaller`, exact, rest), ...added];
+}
+
+/** What is added belongs to the value even where the page did not list it. @param {Explanation} whole @param {Entry[]} entries @param {Entry[]} added */
+function closed(whole, entries, added) {
+  if (added.length || whole.pages <= 1) return [...entries, ...added];
+  const exact = whole.value - whole.remainder - sumOf(entries);
+  const size = Math.max(...entries.map((entry) => Math.abs(entry.exact)), Math.abs(whole.value));
+  return Math.abs(exact) <= 1e-9 * size ? entries : [...entries, subtotal("added", "added", exact, 1)];
+}
+
+/**
+ * The rows of a card: terms one by one up to ten, then groups, largest first, with what is left as one row.
+ * @param {Explanation} explanation @param {(group: Group) => string} nameOf @param {number} [most]
+ * @returns {Entry[]}
+ */
+export function rowsOf(explanation, nameOf, most = 10) {
+  const listed = entriesOf(explanation);
+  const groups = explanation.groups ?? [];
+  if (explanation.terms_total <= most + 1 || !groups.length) return largestEntries(explanation, most);
+  const added = listed.filter((entry) => entry.label);
+  const named = groups.map((group) => subtotal(`group ${group.at}`, nameOf(group), group.value, group.count, group.at));
+  const sorted = bySize(named);
+  const rest = sorted.slice(most - 1);
+  const rows = rest.length > 1 ? sorted.slice(0, most - 1) : sorted;
+  if (rest.length > 1) rows.push(subtotal("rest", `${rest.length} others`, sumOf(rest), rest.length));
+  return closed(explanation, rows, added);
+}

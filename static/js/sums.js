@@ -1,0 +1,92 @@
+/**
+ * Arithmetic on printed numbers. A printed product is the product of the printed factors, rounded; totals of groups
+ * come from exact values; what is then missing to the printed value is its own entry, "rounding". Everything is
+ * counted in units of the last printed decimal, so that what stands on the screen adds up exactly.
+ */
+
+import { exponentOf, factor as power, number } from "./format.js";
+
+/** @typedef {{text: string, units: bigint, shift: number, over: bigint}} Printed units × 10^shift / over */
+/**
+ * @typedef {{factors?: {value: number, exponent?: number, constant?: boolean}[], exact: number}} Entry
+ * @typedef {{factors: Printed[], units: number, text: string, zero: boolean}} Line
+ */
+
+const DECIMALS = 3;
+
+/** A value in units of its last printed decimal, rounded as it is printed. @param {number} value @param {number} [exponent] */
+export function units(value, exponent = 0) {
+  const scaled = value / 10 ** exponent;
+  if (!Number.isFinite(scaled) || Math.abs(scaled) >= 1e12) return Math.round(scaled * 10 ** DECIMALS);
+  return Number(scaled.toFixed(DECIMALS).replace(".", ""));
+}
+
+/** Units as they are printed; "0" only for exactly zero. @param {number} count @param {boolean} [zero] */
+export function written(count, zero = false) {
+  if (zero && count === 0) return "0";
+  return count === 0 ? "0.000" : number(count / 10 ** DECIMALS);
+}
+
+/**
+ * A number that is read, as it is printed in its line. @param {number} value @param {number} [exponent] @returns {Printed}
+ */
+export const printed = (value, exponent = 0) =>
+  ({ text: number(value, exponent), units: BigInt(units(value, exponent) || 0), shift: exponent - DECIMALS, over: 1n });
+
+/**
+ * A number that the sentence itself puts in: "÷ 4" for a quarter, otherwise its own decimals.
+ * @param {number} value @param {boolean} [divide] whether a whole part of one is written as a division @returns {Printed}
+ */
+export function constant(value, divide = true) {
+  const whole = Math.round(1 / value);
+  if (divide && Math.abs(value) < 1 && Math.abs(whole) > 1 && Math.abs(value * whole - 1) < 1e-6) {
+    return { text: `÷ ${String(whole).replace("-", "\u2212")}`, units: 1n, shift: 0, over: BigInt(whole) };
+  }
+  const text = String(Number(value.toPrecision(6)));
+  const [mantissa, tens] = text.split("e");
+  const [integer, decimals = ""] = mantissa.split(".");
+  return {
+    text: text.replaceAll("-", "\u2212"), units: BigInt(integer + decimals), shift: Number(tens ?? 0) - decimals.length, over: 1n,
+  };
+}
+
+/** Rounded to the nearest, halves away from zero. @param {bigint} a @param {bigint} b */
+function nearest(a, b) {
+  const sign = (a < 0n) === (b < 0n) ? 1n : -1n;
+  const [size, by] = [a < 0n ? -a : a, b < 0n ? -b : b];
+  return sign * ((2n * size + by) / (2n * by));
+}
+
+/** The product of printed factors in units of the line's last decimal. @param {Printed[]} factors @param {number} exponent */
+export function product(factors, exponent) {
+  const shift = factors.reduce((sum, factor) => sum + factor.shift, DECIMALS - exponent);
+  const top = factors.reduce((all, factor) => all * factor.units, 1n) * 10n ** BigInt(Math.max(0, shift));
+  const under = factors.reduce((all, factor) => all * factor.over, 1n) * 10n ** BigInt(Math.max(0, -shift));
+  return Number(nearest(top, under));
+}
+
+/**
+ * Entries, their total and the rounding between them, all in units of the last decimal.
+ * @param {number} value the exact value @param {Entry[]} entries @param {{exponent?: number, divide?: boolean}} [options]
+ */
+export function ledger(value, entries, { exponent = 0, divide = true } = {}) {
+  /** @type {Line[]} */
+  const lines = entries.map(({ factors = [], exact }) => {
+    const shown = factors.map((factor) =>
+      (factor.constant ? constant(factor.value, divide) : printed(factor.value, factor.exponent)));
+    const count = (shown.length > 1 ? product(shown, exponent) : units(exact, exponent)) || 0;
+    return { factors: shown, units: count, text: written(count, exact === 0), zero: exact === 0 };
+  });
+  const total = units(value, exponent) || 0;
+  const rounding = total - lines.reduce((sum, line) => sum + line.units, 0);
+  return {
+    lines, total, text: written(total, value === 0), rounding,
+    roundingText: written(rounding, true), exponent, caption: power(exponent),
+  };
+}
+
+/**
+ * The power of ten for a row of products: as in a grid, judged by its largest entry and the value.
+ * @param {number} value @param {{exact: number}[]} entries
+ */
+export const scale = (value, entries) => exponentOf([value, ...entries.map(({ exact }) => exact)]);

@@ -1,0 +1,195 @@
+/**
+ * A kernel that lies in a window: the sum that writes a map, and the sum that takes the gradient back through it.
+ * Where kernel and window run against each other, the kernel is turned, and the turn is shown.
+ */
+
+import { useEffect, useState } from "preact/hooks";
+
+import { html } from "../html.js";
+import { boxIn, pictureOf, windowOf, fixed } from "../../figure.js";
+import { exponentOf, factor } from "../../format.js";
+import { at, ravel } from "../../place.js";
+import { indexAt, lettersAt } from "../../score.js";
+import { positionOn } from "../../windows.js";
+import { cellTime, focusChannel, isKnown, nameOf, pause, playing, position, rangeOf, still, tensorOf } from "../../store.js";
+import { NumberGrid } from "../grid.js";
+import { rem } from "../heatmap.js";
+import { Symbol } from "../symbol.js";
+import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
+import { Strip } from "./strip.js";
+
+/** @typedef {import("../../figure.js").Figure} Figure */
+/** @typedef {import("../../score.js").Phase} Phase */
+
+/** Phases whose turn was shown already: it waits for the learner once. @type {Set<string>} */
+const turned = new Set();
+
+/** @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>}} props */
+export function Slide({ phase, figure }) {
+  const cell = position.value?.cell ?? -1;
+  const first = figure.turned && cell <= 0;
+  const [strip, showStrip] = useState(still.value && first);
+  useEffect(() => {
+    if (!first || turned.has(phase.place)) return;
+    turned.add(phase.place);
+    if (!playing.peek()) return;
+    const wait = setTimeout(pause, 750);
+    return () => clearTimeout(wait);
+  }, []);
+  useEffect(() => {
+    if (cell > 0 && still.value) showStrip(false);
+  }, [cell > 0]);
+
+  const scene = sceneOf(phase, figure, cell);
+  if (!scene) return null;
+  if (strip) return html`<${Strip} phase=${phase} scene=${scene} onClose=${() => showStrip(false)} />`;
+  const size = fit();
+  return size.narrow ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} />`
+    : html`<${Wide} phase=${phase} figure=${figure} scene=${scene} size=${size} turning=${first} onWhy=${() => showStrip(true)} />`;
+}
+
+/** @param {{value: number}[][]} cells */
+const exponentIn = (cells) => exponentOf(cells.flat().map(({ value }) => value));
+
+/** Everything the figure shows for one written cell. @param {Phase} phase @param {Extract<Figure, {kind: "slide"}>} figure @param {number} cell */
+function sceneOf(phase, figure, cell) {
+  const { plane, kernel } = figure;
+  const planeName = nameOf(plane.tensor);
+  const kernelName = nameOf(kernel.tensor);
+  const x = tensorOf(planeName);
+  const w = tensorOf(kernelName);
+  const index = indexAt(phase, cell);
+  const result = pictureAt(phase.place, index);
+  if (!x || !w || !result) return null;
+  const letters = { ...lettersAt(phase, cell), ...fixed(phase, figure.focus, focusChannel.value) };
+  const lead = plane.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, letters)) ?? 0);
+  const kernelLead = kernel.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, letters)) ?? 0);
+  const cells = windowOf(plane, kernel, phase, letters, x.shape, w.shape);
+  const windowCells = cells.map((line) => line.map(({ index: k, pad, letter }) => ({
+    value: k ? x.data[ravel(k, x.shape)] : 0, index: k, letter,
+    state: /** @type {"pad"|"known"|"notyet"} */ (pad ? "pad" : isKnown(at(planeName, k ?? [])) ? "known" : "notyet"),
+  })));
+  const kernelCells = cells.map((line) => line.map(({ kernelIndex, letter }) => ({
+    value: kernelIndex ? w.data[ravel(kernelIndex, w.shape)] : 0, index: kernelIndex, letter,
+  })));
+  const sides = pictureOf(plane, phase, x.shape);
+  return {
+    planeName, kernelName, x, w, index, result, letters, lead, kernelLead, windowCells, kernelCells, sides,
+    asItIs: [...kernelCells].reverse().map((line) => [...line].reverse()),
+    box: boxIn(plane, phase, letters, x.shape), picture: pictureAt(plane.tensor, [...lead, 0, 0]),
+    place: cell >= 0 ? at(nameOf(phase.place), index) : null, kind: x.kind, began: cell >= 0,
+  };
+}
+/** @typedef {NonNullable<ReturnType<typeof sceneOf>>} Scene */
+
+/** Number cells of a kernel's size: smaller cells keep letter and colour, the products have the numbers. @param {number} rows @param {number} columns @param {number} width */
+function cellsFor(rows, columns, width) {
+  const n = Math.max(rows, columns);
+  if (n <= 3) return { width, height: n === 3 ? 50 : 56, numbers: true, letters: true };
+  const side = Math.max(6, Math.floor(170 / n));
+  return { width: side, height: side, numbers: false, letters: side >= 16 };
+}
+
+/** @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof fit>, turning: boolean, onWhy: () => void}} props */
+function Wide({ phase, figure, scene, size, turning, onWhy }) {
+  const { plane, kernel, back } = figure;
+  const rows = scene.windowCells.length;
+  const columns = scene.windowCells[0].length;
+  const numbers = cellsFor(rows, columns, figure.turned ? Math.min(size.number, 60) : size.number);
+  const height = rows * numbers.height;
+  const sides = scene.sides;
+  const planeCell = cellFor(Math.max(sides[0].size, sides[1].size), size.map);
+  const resultCell = cellFor(Math.max(scene.result.rows, scene.result.columns), size.map);
+  const { box } = scene;
+  const glide = cellTime.value >= 300;
+  const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
+  const rings = scene.began ? [{ ...box, look: back ? "ring" : "read" }] : [];
+  const grids = {
+    window: html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
+      <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells}
+        ...${numbers} exponent=${wx} name=${plane.name} label="window" /><//>`,
+    kernel: html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? "turned" : title(scene)} ${factor(ww)}`}>
+      <${NumberGrid} key=${phase.place} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells}
+        ...${numbers} exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} turning=${figure.turned && turning} /><//>`,
+    asItIs: figure.turned && html`<${Part} kind="asitis" caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
+      <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
+        width=${rows > 3 ? 90 / rows : 30} height=${rows > 3 ? 90 / rows : 30} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" />
+      <button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
+        <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button><//>`,
+    plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead}
+        more=${wordFor(sides)} />`}>
+      <${Map2D} picture=${scene.picture} target=${size.map} cell=${planeCell} sides=${sides} rings=${rings} name=${plane.name} glide=${glide}
+        fading=${figure.turned && turning} label="map the window lies in" /><//>`,
+    result: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
+      <${Map2D} picture=${scene.result} target=${size.map} cell=${resultCell} rings=${ringAt(scene)} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`,
+  };
+  const tall = Math.max(height, 150);
+  const sign = (/** @type {string} */ text, /** @type {string} */ label) => html`<${Sign} height=${tall} label=${label}>${text}<//>`;
+  const ringTop = box.row * planeCell;
+  const ringBottom = (box.row + box.rows) * planeCell;
+  const lens = html`<${Lens} edge=${[0, height]} ring=${[ringTop, ringBottom]} flip=${back}
+    depth=${back ? box.column * planeCell : (sides[1].size - box.column - box.columns) * planeCell} />`;
+  const factors = figure.turned
+    ? back ? [grids.asItIs, sign("→", "turns into"), grids.kernel, sign("×", "times"), grids.window]
+      : [grids.window, sign("×", "times"), grids.kernel, sign("←", "turned from"), grids.asItIs]
+    : back ? [grids.kernel, sign("×", "times"), grids.window] : [grids.window, sign("×", "times"), grids.kernel];
+  if (back) {
+    return html`<div class="figure">${grids.result}${sign("=", "equals")}${factors.slice(0, -1)}
+      <div class="joined">${factors.at(-1)}${lens}${grids.plane}</div></div>`;
+  }
+  const [row, column] = scene.result.spotOf(scene.index) ?? [0, 0];
+  const single = !figure.turned && !size.tight && scene.place;
+  const middle = height / 2;
+  return html`<div class="figure"><div class="joined">${grids.plane}${lens}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
+    <div class="joined">${single && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
+      <div class="centred" style="height:${rem(height)}"><${Single} place=${scene.place} /></div><//>
+      <${Lens} edge=${[middle - 28, middle + 28]} ring=${[row * resultCell, (row + 1) * resultCell]} depth=${column * resultCell} flip />`}
+    ${grids.result}</div></div>`;
+}
+
+/** @param {Scene} scene */
+const ringAt = (scene) => {
+  const spot = scene.began ? scene.result.spotOf(scene.index) : null;
+  return spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : [];
+};
+
+/** @param {Scene} scene */
+const title = ({ kernelLead, w }) => {
+  const shown = kernelLead.filter((_, axis) => w.shape[axis] > 1);
+  return shown.length ? `kernel ${shown.join(",")}` : "kernel";
+};
+
+/** What was done to the map before the window slides. @param {{pitch: number, before: number, after: number}[]} sides */
+function wordFor(sides) {
+  const spread = sides.some(({ pitch }) => pitch > 1);
+  const padded = sides.some(({ before, after }) => before + after > 0);
+  return spread ? "spread apart" : padded ? "padded" : "";
+}
+
+/** The phone's layout: both maps small, then window and kernel. @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof fit>}} props */
+function Narrow({ phase, figure, scene, size }) {
+  const { plane, kernel, back } = figure;
+  const half = (size.inner - 24) / 2;
+  const rows = scene.windowCells.length;
+  const columns = scene.windowCells[0].length;
+  const small = Math.max(rows, columns) > 3;
+  const width = Math.min(56, (size.inner - 24) / 2 / columns);
+  const readable = !small && width >= 52;
+  const numbers = { width, height: small ? width : 46, numbers: readable, letters: width >= 16 };
+  const target = Math.min(128, half - 8);
+  const rings = scene.began ? [{ ...scene.box, look: back ? "ring" : "read" }] : [];
+  const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
+  const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} />`}>
+    <${Map2D} picture=${scene.picture} target=${target} sides=${scene.sides} rings=${rings} name=${plane.name} label="map the window lies in" /><//>`;
+  const result = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
+    <${Map2D} picture=${scene.result} target=${target} rings=${ringAt(scene)} name=${phase.tensor} label="map that is written" /><//>`;
+  const window = html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
+    <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells} ...${numbers}
+      exponent=${wx} name=${plane.name} label="window" /><//>`;
+  const weights = html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? "turned 180°" : title(scene)} ${factor(ww)}`}>
+    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells} ...${numbers}
+      exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} /><//>`;
+  return html`<div class="figure maps">${back ? [result, source] : [source, result]}</div>
+    <div class="figure pair">${back ? weights : window}<${Sign} height=${rows * numbers.height} label="times">×<//>${back ? window : weights}</div>`;
+}
+

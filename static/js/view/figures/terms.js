@@ -1,0 +1,132 @@
+/** Any sum: what each factor reads, as a map, a row of numbers or one number, and what it adds up to. */
+
+import { html } from "../html.js";
+import { ROW } from "../../figure.js";
+import { exponentOf, factor } from "../../format.js";
+import { at, ravel, sizeOf } from "../../place.js";
+import { indexAt, lettersAt } from "../../score.js";
+import { positionOn } from "../../windows.js";
+import { isKnown, nameOf, position, rangeOf, tensorOf } from "../../store.js";
+import { NumberGrid } from "../grid.js";
+import { rem } from "../heatmap.js";
+import { Symbol, plain } from "../symbol.js";
+import { Map2D, Part, Sign, Single, fit, ownerOf, pictureAt, plural } from "./parts.js";
+
+/** @typedef {import("../../score.js").Phase} Phase */
+/** @typedef {import("../../windows.js").Read} Read */
+
+/** How a read meets one written cell. @param {Read} read @param {Phase} phase @param {Record<string, number>} letters */
+function viewOf(read, phase, letters) {
+  const tensor = tensorOf(read.tensor);
+  const index = read.axes.map((axis) => (axis ? positionOn(axis, letters) ?? 0 : 0))
+    .map((k, axis) => Math.min(Math.max(0, k), (tensor?.shape[axis] ?? 1) - 1));
+  const running = read.axes.flatMap((axis, k) =>
+    (axis && Object.keys(axis.letters).some((letter) => (phase.bound[letter] ?? 1) > 1) ? [k] : []));
+  const count = sizeOf(running.map((axis) => tensor?.shape[axis] ?? 1));
+  return { read, tensor, index, running, count };
+}
+
+/** @param {{phase: Phase, figure: {reads: Read[], back: boolean}}} props */
+export function Terms({ phase, figure }) {
+  const cell = position.value?.cell ?? -1;
+  const size = fit();
+  const index = indexAt(phase, cell);
+  const letters = lettersAt(phase, cell);
+  const began = cell >= 0;
+  const views = figure.reads.map((read) => viewOf(read, phase, letters));
+  const factors = views.filter(({ read, running }) => read.role !== "test" && (running.length > 0 || !hasBound(phase)));
+  const added = views.filter((view) => !factors.includes(view) && view.read.role !== "test");
+  const ordered = figure.back ? factors.sort((a, b) => Number(b.read.kind === "weight") - Number(a.read.kind === "weight")) : factors;
+  const rows = ordered.length > 0 && ordered.every(({ running, count, tensor }) =>
+    running.length === 1 && count <= ROW && (tensor?.shape.length ?? 9) <= 2);
+  const many = ordered.length + added.length + 1;
+  const room = size.narrow ? (size.inner - 24) / 2 : Math.min(150, (size.inner - 40 * many) / many);
+  const sign = (/** @type {string} */ text, /** @type {string} */ words) => html`<${Sign} height=${150} label=${words}>${text}<//>`;
+  const result = html`<${Result} phase=${phase} index=${index} began=${began} room=${room} />`;
+  const terms = sizeOf(Object.values(phase.bound));
+  const sum = terms > 1 ? html`∑` : "";
+  const middle = rows ? html`<${Rows} views=${ordered} phase=${phase} width=${size.inner - room - 90} />`
+    : ordered.map((view, k) => html`${k > 0 && sign("×", "times")}<${View} view=${view} phase=${phase} room=${room} began=${began} />`);
+  const plus = added.filter(({ tensor }) => tensor).map((view) => html`${sign("+", "plus")}<${View} view=${view} phase=${phase} room=${Math.min(room, 80)} began=${began} />`);
+  const head = sum && html`<${Sign} height=${150} label="sum of ${plural(terms, "product")}"><span class="verb big">${sum}<small>${terms} terms</small></span><//>`;
+  return html`<div class="figure ${size.narrow ? "wrapped" : ""}">${figure.back
+    ? html`${result}${sign("=", "equals")}${head}${middle}${plus}` : html`${head}${middle}${plus}${sign("=", "equals")}${result}`}</div>`;
+}
+
+/** @param {Phase} phase */
+const hasBound = ({ bound }) => Object.values(bound).some((count) => count > 1);
+
+/** What is written: its map or row, and the cell. @param {{phase: Phase, index: number[], began: boolean, room: number}} props */
+function Result({ phase, index, began, room }) {
+  const own = nameOf(phase.place);
+  const tensor = tensorOf(own);
+  if (!tensor) return null;
+  const picture = pictureAt(own, index);
+  const spot = picture?.spotOf(index);
+  const words = [ownerOf(phase, phase.tensor, own), tensor.shape.length === 2 && tensor.shape[0] > 1 && `row ${index[0]}`].filter(Boolean).join(", ");
+  const flat = picture && picture.rows === 1 && picture.columns <= ROW;
+  return html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> ${words}`}>
+    ${picture && (flat ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} room=${room} />`
+      : html`<${Map2D} picture=${picture} target=${room} rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : []}
+        name=${phase.tensor} label="${plain(phase.tensor)}" glide />`)}
+    ${began && !flat && html`<div class="under"><${Single} place=${at(own, index)} result width=${72} height=${34} /></div>`}<//>`;
+}
+
+/** A short vector as two columns of numbers. @param {{prefix: string, index: number[], began: boolean, name: string, room: number}} props */
+function Column({ prefix, index, began, name }) {
+  const tensor = tensorOf(prefix);
+  if (!tensor) return null;
+  const length = tensor.shape.at(-1) ?? 1;
+  const half = length > 5 ? Math.ceil(length / 2) : length;
+  const cell = (/** @type {number} */ k) => {
+    const here = [...index.slice(0, -1), k];
+    return { value: tensor.data[ravel(here, tensor.shape)], index: here, letter: String(k),
+      state: /** @type {"known"|"notyet"} */ (isKnown(at(prefix, here)) ? "known" : "notyet"),
+      mark: /** @type {"result"|""} */ (began && k === index.at(-1) ? "result" : "") };
+  };
+  const cells = Array.from({ length: half }, (_, r) => [r, ...(r + half < length ? [r + half] : [])].map(cell));
+  const exponent = exponentOf(cells.flat().filter(({ state }) => state === "known").map(({ value }) => value));
+  return html`${exponent !== 0 && html`<span class="soft">${factor(exponent)}</span>`}<${NumberGrid} prefix=${prefix} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
+    width=${72} height=${32} exponent=${exponent} name=${name} label=${plain(name)} />`;
+}
+
+/** A read beside the result. @param {{view: ReturnType<typeof viewOf>, phase: Phase, room: number, began: boolean}} props */
+function View({ view, phase, room, began }) {
+  const { read, tensor, index, running } = view;
+  if (!tensor) return null;
+  const own = nameOf(read.tensor);
+  const axis = running.length === 1 ? running[0] : undefined;
+  const rank = tensor.shape.length;
+  const folded = rank <= 2 ? pictureAt(own, index, rank ? axis ?? rank - 1 : undefined) : pictureAt(own, index);
+  const alone = running.length === 0;
+  const whole = folded && folded.rows * folded.columns > 1;
+  const words = [read.kind === "weight" ? "" : ownerOf(phase, read.name, own),
+    folded?.title && rank === 2 ? (axis === 0 ? `column ${folded.title}` : `row ${folded.title}`) : "",
+    rank >= 3 && tensor.shape[1] > 1 ? `map ${index[1]}` : "", rank === 1 ? String(index[0]) : ""].filter(Boolean).join(", ");
+  const spot = alone && folded ? folded.spotOf(index) : null;
+  return html`<${Part} caption=${html`<${Symbol} name=${read.name} kind=${read.kind} /> ${words}`}>
+    ${whole && (rank > 1 || folded.columns > ROW) ? html`<${Map2D} picture=${folded} target=${room} name=${read.name} label="${plain(read.name)} ${words}"
+        rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "read" }] : []} />
+      ${alone && began && html`<div class="under"><${Single} place=${at(own, index)} width=${72} height=${34} /></div>`}`
+    : began && html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} width=${72} height=${50} /></div>`}<//>`;
+}
+
+/** Factors of few terms, pair beneath pair. @param {{views: ReturnType<typeof viewOf>[], phase: Phase, width: number}} props */
+function Rows({ views, phase, width }) {
+  const length = views[0].count;
+  const cell = Math.min(64, Math.max(26, (width - 60) / length));
+  return html`<div class="pairs"><div class="caption">${plural(length, "term")}</div>
+    <div class="ladder-row" aria-hidden="true"><span class="ladder-name"></span>${Array.from({ length }, (_, k) => html`<span class="ladder-head" style="width:${rem(cell)}">${k}</span>`)}</div>
+    ${views.map(({ read, tensor, index, running }) => {
+      if (!tensor) return null;
+      const own = nameOf(read.tensor);
+      const cells = Array.from({ length }, (_, k) => {
+        const here = index.map((v, axis) => (axis === running[0] ? k : v));
+        return { value: tensor.data[ravel(here, tensor.shape)], index: here, letter: "", state: /** @type {"known"|"notyet"} */ (isKnown(at(own, here)) ? "known" : "notyet") };
+      });
+      const exponent = exponentOf(cells.map(({ value }) => value));
+      return html`<div class="ladder-row"><span class="ladder-name"><${Symbol} name=${read.name} kind=${read.kind} /> ${factor(exponent)}</span>
+        <${NumberGrid} prefix=${own} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(own)} cells=${[cells]} width=${cell} height=${40} letters=${false}
+          numbers=${cell >= 44} exponent=${exponent} name=${read.name} label="${ownerOf(phase, read.name, own)} ${plain(read.name)}" /></div>`;
+    })}</div>`;
+}

@@ -1,0 +1,68 @@
+/** Number cells: a small grid whose cells are buttons, walked with the arrows, explained with Enter. */
+
+import { useRef, useState } from "preact/hooks";
+
+import { html } from "./html.js";
+import { css, ink } from "../colour.js";
+import { number, tail } from "../format.js";
+import { at, spoken } from "../place.js";
+import { lit, symbol as litSymbol } from "../spotlight.js";
+import { open, scheme, setHover } from "../store.js";
+import { moved, rem } from "./heatmap.js";
+
+/**
+ * @typedef {{value: number, index: number[]|null, state?: "known"|"notyet"|"pad", letter?: string, mark?: "winner"|"result"|"", word?: string}} Cell
+ */
+
+/**
+ * @param {{prefix: string, shape: number[], kind: any, range: number, cells: Cell[][], width?: number, height?: number,
+ *   exponent?: number, letters?: boolean, numbers?: boolean, name?: string, label: string, ear?: "first"|"last"|null, turning?: boolean}} props
+ */
+export function NumberGrid({ prefix, shape, kind, range, cells, width = 60, height = 50, exponent = 0, letters = true,
+  numbers = true, name = "", label, ear = null, turning = false }) {
+  const table = useRef(/** @type {HTMLElement|null} */ (null));
+  const [[row, column], walk] = useState([0, 0]);
+  const rows = cells.length;
+  const columns = cells[0]?.length ?? 0;
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const to = moved(event.key, Math.min(row, rows - 1), Math.min(column, columns - 1), rows, columns);
+    if (!to) return;
+    event.preventDefault();
+    walk(to);
+    const cell = table.current?.children[to[0]]?.children[to[1]];
+    if (cell instanceof HTMLElement) cell.focus();
+  };
+  return html`<div class="numbers ${turning ? "turning" : ""} ${name && litSymbol.value === name ? "linked" : ""} ${ear ? `ear-${ear}` : ""}"
+    role="grid" aria-label=${label} ref=${table} onKeyDown=${onKeyDown} onPointerLeave=${() => setHover(null)}>
+    ${cells.map((line, r) => html`<div role="row" key=${r}>
+      ${line.map((cell, c) => html`<${NumberCell} key=${c} ...${cell} prefix=${prefix} shape=${shape} kind=${kind} range=${range}
+        width=${width} height=${height} exponent=${exponent} letters=${letters} numbers=${numbers}
+        stop=${r === Math.min(row, rows - 1) && c === Math.min(column, columns - 1)} onWalk=${() => walk([r, c])} />`)}
+    </div>`)}
+  </div>`;
+}
+
+/** @param {Cell & {prefix: string, shape: number[], kind: any, range: number, width: number, height: number, exponent: number,
+ *   letters: boolean, numbers: boolean, stop: boolean, onWalk: () => void}} props */
+function NumberCell({ value, index, state = "known", letter = "", mark = "", word = "", prefix, shape, kind, range, width, height,
+  exponent, letters, numbers, stop, onWalk }) {
+  const place = index ? at(prefix, index) : null;
+  const known = state === "known" && place !== null;
+  const text = state === "pad" ? "0" : number(value, exponent);
+  const said = state === "pad" ? `outside the map, zero${letter && `, ${letter}`}`
+    : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, kind) : ""}, ${state === "notyet" ? "not computed yet" : number(value)}`;
+  const theme = scheme.value;
+  const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
+  const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : "";
+  return html`<button role="gridcell" class="number ${state} ${look}" data-place=${place ?? undefined} aria-label=${said}
+    aria-disabled=${!known} tabIndex=${stop ? 0 : -1} title=${state === "notyet" ? "not computed yet" : undefined}
+    style="${colours}width:${rem(width)};height:${rem(height)}" onFocus=${() => {
+      onWalk();
+      if (known) setHover({ place: /** @type {string} */ (place) });
+    }} onBlur=${() => setHover(null)} onPointerEnter=${() => setHover(known ? { place: /** @type {string} */ (place) } : null)}
+    onClick=${() => known && open(/** @type {string} */ (place))}>
+    ${letters && letter && html`<span class="letter ${numbers ? "" : "alone"}">${letter}</span>`}
+    ${word && html`<span class="word">${word}</span>`}
+    ${numbers && state !== "notyet" && html`<span class="digits">${text}${letters && html`<span class="tail">${tail(text)}</span>`}</span>`}
+  </button>`;
+}

@@ -1,0 +1,104 @@
+/** The terms of one cell written out as in school: factor, factor, rule, product; the bottom line adds up. */
+
+import { html } from "./html.js";
+import { ledger, scale } from "../sums.js";
+import { exponentOf, factor } from "../format.js";
+import { lit, symbol } from "../spotlight.js";
+import { infoOf, open, setHover } from "../store.js";
+import { Symbol, colourOf } from "./symbol.js";
+
+/** @typedef {import("../account.js").Entry} Entry */
+/** @typedef {{name: string, kind: string}} Line */
+
+/**
+ * Entries as they are printed: a power of ten for each line of factors, one for the products.
+ * @param {number} value @param {Entry[]} entries
+ * @param {{divide?: boolean}} [options]
+ */
+export function book(value, entries, { divide = true } = {}) {
+  const lines = Math.max(0, ...entries.map(({ factors }) => factors.length));
+  const exponents = Array.from({ length: lines }, (_, k) =>
+    exponentOf(entries.flatMap(({ factors }) => (factors[k] && !factors[k].constant ? [factors[k].value] : []))));
+  const exponent = scale(value, entries);
+  const made = ledger(value, entries.map(({ factors, exact }) => ({
+    exact,
+    factors: factors.map((each, k) => ({ value: each.value, exponent: exponents[k], constant: each.constant })),
+  })), { exponent, divide });
+  return { ...made, exponents };
+}
+
+/**
+ * @param {{place: string, value: number, entries: Entry[], lines: Line[], kind: string, lettersOf: (entry: Entry) => string,
+ *   result: Line, divide: boolean, narrow: boolean, onOpenGroup?: (group: number) => void}} props
+ */
+export function Products({ place, value, entries, lines, lettersOf, result, divide, narrow }) {
+  const made = book(value, entries, { divide });
+  return narrow ? html`<${Table} ...${{ place, entries, made, lettersOf, result }} />`
+    : html`<${Row} ...${{ place, entries, made, lines, lettersOf, result }} />`;
+}
+
+/** @typedef {ReturnType<typeof book>} Book */
+
+/** @param {Entry} entry */
+const lights = (entry) => ({
+  onPointerEnter: () => setHover(entry.places.length ? { place: entry.places[0] } : null),
+  onPointerLeave: () => setHover(null),
+});
+
+/** @param {Entry} entry */
+const isLit = (entry) => entry.places.length > 0 && entry.places.every((place) => lit.value.has(place));
+
+/** @param {{text: string}|undefined} shown @param {number} k */
+const sign = (shown, k) => (k > 0 && shown && !shown.text.startsWith("÷") ? "× " : "");
+
+/** A factor that can be opened in turn. @param {{factor: import("../account.js").Factor, text: string, before: string}} props */
+function Opening({ factor: { place, tensor, inside, constant }, text, before }) {
+  const colour = constant ? "soft" : tensor && infoOf(tensor) ? colourOf(/** @type {any} */ (infoOf(tensor)).kind) : "";
+  const shown = html`${before && html`<span class="times">${before}</span>`}<span class=${colour}>${text}</span>`;
+  return place ? html`<button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${shown}</button>`
+    : html`<span class="factor" title=${inside ? undefined : "outside the map: zero"}>${shown}</span>`;
+}
+
+/** @param {{place: string, entries: Entry[], made: Book, lines: Line[], lettersOf: (entry: Entry) => string, result: Line}} props */
+function Row({ entries, made, lines, lettersOf, result }) {
+  const height = Math.max(1, ...entries.map(({ factors }) => factors.length));
+  const columns = entries.length + (made.rounding ? 1 : 0);
+  return html`<div class="products ${columns > 10 ? "dense" : ""}" role="group" aria-label="terms">
+    <div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
+      k < height && lines[k] ? html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>
+    ${entries.map((entry, k) => {
+      const line = made.lines[k];
+      const alone = line.factors.length < 2;
+      return html`<div class="column ${isLit(entry) ? "marked" : ""}" key=${entry.id} ...${lights(entry)}>
+        ${alone ? html`<span class="line">${height > 1 ? " " : ""}</span><span class="line name">${nameOf(entry, lettersOf)}</span>`
+          : Array.from({ length: Math.max(2, height) }, (_, n) => html`<span class="line">${line.factors[n]
+            ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />` : " "}</span>`)}
+        <span class="line sum">${alone && entry.factors[0]?.place ? html`<button class="factor" tabIndex=${-1} onClick=${() => open(/** @type {string} */ (entry.factors[0].place))}>${line.text}</button>` : line.text}</span>
+      </div><span class="joint" aria-hidden="true">${k < entries.length - 1 || made.rounding ? "+" : "="}</span>`;
+    })}
+    ${made.rounding !== 0 && html`<div class="column"><span class="line"> </span><span class="line name soft">rounding</span><span class="line sum">${made.roundingText}</span></div>
+      <span class="joint" aria-hidden="true">=</span>`}
+    <div class="column total"><span class="line"> </span><span class="line"> </span><span class="line value" aria-label="${result.name} is ${made.text}">${made.text}</span></div>
+  </div>`;
+}
+
+/** @param {Entry} entry @param {(entry: Entry) => string} lettersOf */
+const nameOf = (entry, lettersOf) => entry.label || lettersOf(entry);
+
+/** @param {{entries: Entry[], made: Book, lettersOf: (entry: Entry) => string, result: Line}} props */
+function Table({ entries, made, lettersOf, result }) {
+  return html`<table class="terms"><caption class="spoken">terms</caption><tbody>
+    ${entries.map((entry, k) => {
+      const line = made.lines[k];
+      return html`<tr key=${entry.id} class=${isLit(entry) ? "marked" : ""} ...${lights(entry)}>
+        <th scope="row">${nameOf(entry, lettersOf)}</th>
+        ${line.factors.length > 1 ? html`<td><${Opening} factor=${entry.factors[0]} text=${line.factors[0].text} before="" /></td>
+          <td class="soft">${sign(line.factors[1], 1).trim()}</td>
+          <td>${line.factors.slice(1).map((shown, n) => html`<${Opening} factor=${entry.factors[n + 1]} text=${shown.text} before=${n > 0 ? sign(shown, 1) : ""} />`)}</td>
+          <td class="soft">=</td>` : html`<td colspan="4"></td>`}
+        <td>${line.text}</td></tr>`;
+    })}
+    ${made.rounding !== 0 && html`<tr class="soft"><th scope="row">rounding</th><td colspan="4"></td><td>${made.roundingText}</td></tr>`}
+    <tr class="total"><th scope="row"><${Symbol} ...${result} /></th><td colspan="4" class="soft">${made.caption}</td><td>${made.text}</td></tr></tbody></table>`;
+}
+

@@ -1,0 +1,115 @@
+/** Terms as a waterfall: each bar starts where the last one ended, and the last one ends at the value. */
+
+import { useEffect, useState } from "preact/hooks";
+
+import { html } from "./html.js";
+import { entriesOf } from "../account.js";
+import { css } from "../colour.js";
+import { letterOf, planeLetters, figureOf } from "../figure.js";
+import { number } from "../format.js";
+import { explanationOf } from "../net.js";
+import { lit } from "../spotlight.js";
+import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
+import { book } from "./products.js";
+import { colourOf } from "./symbol.js";
+
+/** @typedef {import("../account.js").Entry} Entry */
+/** @typedef {import("../account.js").Explanation} Explanation */
+
+const WIDTH = 118;
+const PAGE = 20;
+
+/** @param {{place: string, data: Explanation, rows: Entry[], phase: import("../score.js").Phase|null}} props */
+export function Waterfall({ place, data, rows, phase }) {
+  const [opened, choose] = useState(/** @type {string|null} */ (null));
+  const made = book(data.value, rows, { divide: phase?.part !== "update" });
+  const kind = infoOf(place)?.kind ?? "value";
+  const steps = made.lines.reduce((at, line) => [...at, at[at.length - 1] + line.units], [0]);
+  const ends = [...steps, made.total];
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const x = (/** @type {number} */ units) => WIDTH * (units - low) / (high - low || 1);
+  const figure = phase && figureOf(phase);
+  const focus = figure && "focus" in figure && figure.focus && phase === phaseNow.value ? figure.focus : null;
+  const range = Math.max(...made.lines.map(({ units }) => Math.abs(units)), 1);
+  const theme = scheme.value;
+  const mine = (/** @type {Entry} */ entry) => (entry.places.length > 0 && entry.places.every((read) => lit.value.has(read)))
+    || (entry.group !== null && focus !== null && entry.group === focusChannel.value);
+  const bar = (/** @type {number} */ from, /** @type {number} */ by, /** @type {boolean} */ marked) => html`<svg class="bar" viewBox="0 0 ${WIDTH} 22" preserveAspectRatio="none" aria-hidden="true">
+    <line x1=${x(0)} x2=${x(0)} y1="0" y2="22" /><rect x=${Math.min(x(from), x(from + by))} width=${Math.max(1.5, Math.abs(x(from + by) - x(from)))} y="6" height="10"
+      fill=${by === 0 ? "var(--rule2)" : css(/** @type {any} */ (kind), Math.sign(by) * (0.5 + Math.abs(by) / range / 2), 1, marked ? "light" : theme)} /></svg>`;
+  return html`<div class="waterfall"><table><caption class="spoken">terms of ${place}</caption><tbody>
+    ${rows.map((entry, k) => {
+      const line = made.lines[k];
+      const marked = mine(entry);
+      const can = entry.group !== null || entry.factors.length > 0;
+      const toggle = () => {
+        if (entry.group !== null && focus) focusOn(entry.group);
+        choose(opened === entry.id ? null : entry.id);
+      };
+      return html`<tr key=${entry.id} class="${marked ? "marked" : ""} ${can ? "can" : ""}" onClick=${can ? toggle : undefined}
+          onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)} onPointerLeave=${() => setHover(null)}>
+        <th scope="row">${can ? html`<button class="row-name" aria-expanded=${opened === entry.id} onClick=${(/** @type {Event} */ event) => {
+          event.stopPropagation();
+          toggle();
+        }}>${labelOf(entry, phase)}</button>` : labelOf(entry, phase)}</th>
+        <td class="bars">${bar(steps[k], line.units, marked)}</td><td class="term">${line.text}</td></tr>
+      ${opened === entry.id && html`<tr class="detail"><td colspan="3">${entry.group !== null
+        ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count} />` : html`<${Factors} entry=${entry} line=${line} />`}</td></tr>`}`;
+    })}
+    ${made.rounding !== 0 && html`<tr class="rounding"><th scope="row">rounding</th><td class="bars">${bar(steps[steps.length - 1], made.rounding, false)}</td><td class="term">${made.roundingText}</td></tr>`}
+    <tr class="total"><th scope="row">=</th><td class="bars soft">${made.caption}</td><td class="term">${made.text}</td></tr>
+  </tbody></table></div>`;
+}
+
+/** A term by its kernel's letter, its word, or the numbers of its letters. @param {Entry} entry @param {import("../score.js").Phase|null} phase */
+function labelOf(entry, phase) {
+  if (entry.label) return entry.label;
+  if (phase) {
+    const figure = figureOf(phase);
+    if (figure.kind === "slide") {
+      const [u, v] = planeLetters(figure.plane, phase);
+      const w = tensorOf(figure.kernel.tensor);
+      const columns = w?.shape.at(-1) ?? phase.bound[v];
+      const form = (/** @type {number} */ axis, /** @type {string} */ letter) => {
+        const axisForm = figure.kernel.axes[axis];
+        return axisForm ? axisForm.offset + (axisForm.letters[letter] ?? 0) * (entry.at[letter] ?? 0) : 0;
+      };
+      const name = letterOf(form(2, u) * columns + form(3, v));
+      if (name) return name;
+    }
+    const counting = Object.keys(phase.bound).filter((letter) => phase.bound[letter] > 1 && letter in entry.at);
+    if (counting.length) return counting.map((letter) => entry.at[letter]).join(",");
+  }
+  const [only] = entry.factors.filter(({ tensor }) => tensor);
+  return only?.tensor ? only.tensor : Object.values(entry.at).join(",") || "value";
+}
+
+/** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../sums.js").Line}} props */
+function Factors({ entry, line }) {
+  return html`<ul class="factors">${entry.factors.map((each, k) => html`<li key=${k}>${each.place
+    ? html`<button class="link" onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${each.place}</button>`
+    : html`<span class="soft">${each.constant ? "set by the layer" : `${each.tensor ?? ""} outside, zero`}</span>`}
+    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors[k]?.text ?? number(each.value)}</span></li>`)}</ul>`;
+}
+
+/** The terms of one group, page by page. @param {{place: string, group: number, phase: import("../score.js").Phase|null, count: number}} props */
+function Group({ place, group, phase, count }) {
+  const [page, turn] = useState(0);
+  const [part, set] = useState(/** @type {Explanation|null} */ (null));
+  useEffect(() => {
+    let gone = false;
+    explanationOf(place, { group, page, per_page: PAGE, order: "largest", outside: "hidden" }).then((data) => !gone && set(data), () => {});
+    return () => {
+      gone = true;
+    };
+  }, [place, group, page]);
+  if (!part) return html`<p class="soft">…</p>`;
+  const entries = entriesOf(part).filter(({ label }) => !label);
+  return html`<div class="group"><table><tbody>${entries.map((entry) => html`<tr key=${entry.id} class=${entry.places.length && entry.places.every((read) => lit.value.has(read)) ? "marked" : ""}
+      onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)} onPointerLeave=${() => setHover(null)}>
+      <th scope="row">${labelOf(entry, phase)}</th><td>${entry.factors.map((each, k) => html`${k > 0 ? " × " : ""}${each.place
+        ? html`<button class="link ${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : ""}" title=${each.place} onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${number(each.value)}</button>`
+        : number(each.value)}`)}</td><td class="term">${number(entry.exact)}</td></tr>`)}</tbody></table>
+    ${part.pages > 1 && html`<p class="pages"><button aria-label="page before" disabled=${page === 0} onClick=${() => turn(page - 1)}>‹</button>
+      ${PAGE * page}–${Math.min(count, PAGE * (page + 1)) - 1} of ${count}<button aria-label="next page" disabled=${page + 1 >= part.pages} onClick=${() => turn(page + 1)}>›</button></p>`}</div>`;
+}
