@@ -1,0 +1,1 @@
+"""The routes of /api, a file for each part of the interface."""

@@ -1,0 +1,86 @@
+"""Data sets and their images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from app import answers
+from app.context import Here
+from app.wire.picture import png
+
+router = APIRouter(prefix="/api/datasets", tags=["data sets"])
+
+PNG = "image/png"
+Name = Annotated[str, Path(description="a data set", examples=["mnist"])]
+Split = Annotated[str, Path(description="`train` or `test`", examples=["test"])]
+
+
+@router.get("", summary="The data sets that this server has")
+async def datasets(request: Request, here: Here) -> Response:
+    """A list of {"name", "title", "classes", "splits": {split: images}, "shape": [C, H, W]}."""
+    return answers.json_response(await here.ask(request, here.datasets.describe))
+
+
+@router.get("/{name}/{split}", summary="Which images a split has")
+async def images(
+    request: Request,
+    here: Here,
+    name: Name,
+    split: Split,
+    label: Annotated[int | None, Query(description="only images of this class")] = None,
+    offset: Annotated[int, Query(ge=0, le=2**53, description="how many to pass over")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="how many to list")] = 20,
+) -> Response:
+    """{"total", "indices", "labels"}: the positions in the split and the classes of the images asked for."""
+
+    def find() -> dict[str, Any]:
+        labels = here.datasets.split(name, split).targets
+        found = np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
+        page = found[offset : offset + limit]
+        return {"total": len(found), "indices": page, "labels": labels[page]}
+
+    return answers.json_response(await here.ask(request, find))
+
+
+@router.get(
+    "/{name}/{split}/{index}",
+    summary="One image and its label",
+    responses={
+        200: {"content": {PNG: {}}, "description": "the image as numbers 0..1, or by Accept as a picture"}
+    },
+)
+async def image(
+    request: Request,
+    here: Here,
+    name: Name,
+    split: Split,
+    index: Annotated[int, Path(description="which image of the split, from 0", examples=[464])],
+) -> Response:
+    """{"label", "image"}: the class and the pixels [C][H][W], byte / 255. Accept: image/png gives the picture."""
+    kind = answers.prefers(request, "application/json", PNG)
+
+    def make() -> Response:
+        pixels, label = here.datasets.image(name, split, index)
+        tag = answers.etag(kind, name, split, index, label, pixels.tobytes().hex())
+        same = answers.unchanged(request, tag, answers.CHECKED)
+        if same is None and kind == PNG:
+            same = Response(png(as_bytes(pixels)), media_type=PNG)
+        numbers = pixels.astype(np.float64) / 255 if pixels.dtype == np.uint8 else pixels
+        return answers.kept(
+            same or answers.json_response({"label": label, "image": numbers}), tag, answers.CHECKED
+        )
+
+    return await here.ask(request, make)
+
+
+def as_bytes(pixels: np.ndarray) -> np.ndarray:
+    """(C, H, W) as one grey plane (H, W) of bytes, channels one below the other."""
+    flat = pixels.reshape(-1, pixels.shape[-1])
+    if flat.dtype == np.uint8:
+        return flat
+    low, high = float(flat.min()), float(flat.max())
+    return np.rint((flat - low) * (255 / ((high - low) or 1))).astype(np.uint8)

@@ -1,0 +1,140 @@
+"""Operators and optimizers, one call at a time."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from app import answers, calls
+from app.api.paging import Paging
+from app.bodies import read
+from app.calls import OpFields, OpPlaceFields, OptimizerFields, OptimizerPlaceFields
+from app.context import Here
+from app.openapi import body
+from app.wire import npz, text
+from engine.ops import OPS
+from engine.optimizers import OPTIMIZERS
+
+router = APIRouter(prefix="/api", tags=["operators"])
+
+OpName = Annotated[str, Path(description="an operator of GET /api/ops", examples=["conv2d"])]
+OptimizerName = Annotated[str, Path(description="an optimizer of GET /api/optimizers", examples=["momentum"])]
+
+#: Rossi's Sobel example: a true convolution of a 3 x 3 image, padded with zeros.
+SOBEL: dict[str, Any] = {
+    "settings": {"padding": 1, "flip_kernel": True},
+    "tensors": {
+        "x": [[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]],
+        "w": [[[[-1, -2, -1], [0, 0, 0], [1, 2, 1]]]],
+    },
+}
+DELTA = {**SOBEL, "tensors": {**SOBEL["tensors"], "dy": [[[[1, 0, 0], [0, 0, 0], [0, 0, 2]]]]}}
+UPDATE: dict[str, Any] = {
+    "settings": {"learning_rate": 0.1, "momentum": 0.9},
+    "tensors": {"w": [0.5, -1.0], "dw": [0.2, 0.1], "v": [0.0, 0.3], "step": 1},
+}
+
+
+@cache
+def _ops() -> bytes:
+    return text.encode({"ops": [calls.describe_op(kind) for kind in OPS.values()]})
+
+
+@cache
+def _optimizers() -> bytes:
+    return text.encode({"optimizers": [calls.describe_optimizer(kind) for kind in OPTIMIZERS.values()]})
+
+
+@router.get("/ops", summary="Every operator: sentences, tensors, settings, gradients")
+async def ops(request: Request, here: Here) -> Response:
+    """{"ops": [{"name", "title", "sentences", "tensors", "settings" (JSON Schema), "gradients"}]}."""
+    return Response(await here.ask(request, _ops), media_type="application/json")
+
+
+@router.post(
+    "/ops/{op}/forward", summary="Compute an operator", openapi_extra=body(OpFields, SOBEL, npz=True)
+)
+async def forward(request: Request, here: Here, op: OpName) -> Response:
+    """{"tensors": every result, "shapes"}."""
+    asked = await read(request, here, OpFields, npz_into="tensors")
+    call = await here.ask(request, calls.call_of, op, asked, here.limits)
+    return await _answer(request, here, call.forward, call.cost)
+
+
+@router.post(
+    "/ops/{op}/backward",
+    summary="Compute an operator and its gradients",
+    openapi_extra=body(OpFields, DELTA, npz=True),
+)
+async def backward(request: Request, here: Here, op: OpName) -> Response:
+    """{"tensors": every result of forward and every gradient, "shapes"}. `dy` is the gradient of the loss with respect
+    to y; losses may leave it out (1)."""
+    asked = await read(request, here, OpFields, npz_into="tensors")
+    call = await here.ask(request, calls.call_of, op, asked, here.limits)
+    return await _answer(request, here, call.backward, 3 * call.cost)
+
+
+@router.post(
+    "/ops/{op}/explain",
+    summary="Why a number of an operator is what it is",
+    openapi_extra=body(OpPlaceFields, {**DELTA, "place": "dx/0,0,1,1"}, npz=True),
+)
+async def explain(request: Request, here: Here, op: OpName, paging: Paging) -> Response:
+    """The explanation of a number of any result or, with `dy`, of any gradient."""
+    asked = await read(request, here, OpPlaceFields, npz_into="tensors")
+    call = await here.ask(request, calls.call_of, op, asked, here.limits)
+
+    def make() -> Response:
+        return answers.json_response(call.explain(asked.place, paging, here.limits))
+
+    return await here.compute_for(request, make, cost=3 * call.cost)
+
+
+@router.get("/optimizers", tags=["optimizers"], summary="Every optimizer: sentences, settings, state")
+async def optimizers(request: Request, here: Here) -> Response:
+    """{"optimizers": [{"name", "title", "sentences", "settings" (JSON Schema), "state"}]}."""
+    return Response(await here.ask(request, _optimizers), media_type="application/json")
+
+
+@router.post(
+    "/optimizers/{optimizer}/step",
+    tags=["optimizers"],
+    summary="One update of a parameter",
+    openapi_extra=body(OptimizerFields, UPDATE, npz=True),
+)
+async def step(request: Request, here: Here, optimizer: OptimizerName) -> Response:
+    """{"tensors": the new `w`, its state and `step`, "shapes"}: what the next call takes. State that is left out
+    starts at zero."""
+    asked = await read(request, here, OptimizerFields, npz_into="tensors")
+    update = await here.ask(request, calls.update_of, optimizer, asked, here.limits)
+    return await _answer(request, here, update.step, update.w.size)
+
+
+@router.post(
+    "/optimizers/{optimizer}/explain",
+    tags=["optimizers"],
+    summary="Why an updated number is what it is",
+    openapi_extra=body(OptimizerPlaceFields, {**UPDATE, "place": "w_next/0"}, npz=True),
+)
+async def explain_step(request: Request, here: Here, optimizer: OptimizerName, paging: Paging) -> Response:
+    """The explanation of a number of the new parameter (`w_next`), of the new state (`v_next`), or on the way."""
+    asked = await read(request, here, OptimizerPlaceFields, npz_into="tensors")
+    update = await here.ask(request, calls.update_of, optimizer, asked, here.limits)
+
+    def make() -> Response:
+        return answers.json_response(update.explain(asked.place, paging, here.limits))
+
+    return await here.compute_for(request, make, cost=update.w.size)
+
+
+async def _answer(request: Request, here: Here, compute: Any, cost: float) -> Response:
+    kind = answers.prefers(request, "application/json", npz.NPZ)
+
+    def make() -> Response:
+        arrays = compute()
+        return answers.tensors_response(kind, arrays, {"shapes": calls.shapes_of(arrays)})
+
+    return await here.compute_for(request, make, cost=cost)

@@ -1,0 +1,440 @@
+"""Training runs, and everything that can be looked at in them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from app import answers, looking, networks
+from app.api.paging import Paging
+from app.bodies import TENSOR, Fields, read
+from app.context import Context, Here
+from app.faults import refusals
+from app.openapi import body
+from app.plans import RunFields, plan_of
+from app.problems import invalid, over_limit
+from app.runs import WELCOME, Run
+from app.wire import npz
+from app.wire.frames import FRAME
+from engine.trace import Trace
+
+router = APIRouter(prefix="/api/runs", tags=["runs"])
+
+Id = Annotated[str, Path(description="a run, as POST /api/runs names it", examples=[WELCOME])]
+Step = Annotated[int, Path(description="finished updates; 0 is the first minibatch's pass", examples=[120])]
+PassId = Annotated[str, Path(description="a pass, as POST .../passes names it")]
+Layer = Annotated[str, Path(description="a layer, or `input`, `target`, `loss`", examples=["conv1"])]
+TensorName = Annotated[str, Path(description="a tensor of the layer", examples=["y"])]
+PlacePath = Annotated[
+    str, Path(description="layer/tensor/index, the batch's axis first", examples=["conv1/y/0,3,5,5"])
+]
+Sample = Annotated[
+    int | None, Query(ge=0, description="one image of the minibatch; its axis is kept with length 1")
+]
+Names = Annotated[
+    str | None, Query(description="layer/tensor, separated by commas; default: all of the score")
+]
+
+
+class Change(Fields):
+    state: Literal["running", "paused"] | None = Field(default=None, description="start or pause")
+    learning_rate: float | None = Field(default=None, description="from the next step on")
+    pace: float | None = Field(
+        default=None, gt=0, le=1e6, description="at most so many steps a second; null for as fast as it goes"
+    )
+
+
+class Count(Fields):
+    count: int = Field(default=1, ge=1, le=1_000_000, description="how many steps, exactly")
+
+
+class PassFields(looking.ImageFields):
+    step: int | None = Field(
+        default=None, ge=0, description="the parameters of this step; default: the newest"
+    )
+
+
+class PredictFields(Fields):
+    x: Any = Field(
+        default=None,
+        description="one image (C, H, W) or a batch (N, C, H, W), 0..1",
+        json_schema_extra=TENSOR,
+    )
+    dataset: str | None = Field(default=None, description="in place of x: a data set of GET /api/datasets")
+    split: str = Field(default="test", description="`train` or `test`")
+    indices: list[int] | None = Field(default=None, description="in place of x: which images of the split")
+    layers: bool = Field(default=True, description="whether to answer with every layer's y, too")
+
+
+# runs ---------------------------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Train a network",
+    openapi_extra=body(
+        RunFields, {"model": "classroom", "optimizer": {"name": "momentum", "learning_rate": 0.05}}
+    ),
+)
+async def create(request: Request, here: Here) -> Response:
+    """The new run, with its Location. It begins at once unless `start` is false."""
+    asked = await read(request, here, RunFields)
+
+    def make() -> dict[str, Any]:
+        run = here.runs.create(plan_of(asked, here.datasets, here.limits), looking.live_frame)
+        if asked.start:
+            run.start()
+        return run.document()
+
+    document = await here.ask(request, make)
+    where = answers.location(request, f"/api/runs/{document['id']}")
+    return answers.json_response(document, 201, {"Location": where})
+
+
+@router.get("", summary="Every run")
+async def listing(here: Here) -> Response:
+    """A list of runs, oldest first."""
+    return _fresh([run.document() for run in here.runs.all()])
+
+
+@router.get("/{id}", summary="One run")
+async def show(here: Here, id: Id) -> Response:
+    """State (created, running, paused, finished, failed), network, step, epoch, loss, accuracy, history, speed."""
+    return _fresh(here.runs.get(id).document())
+
+
+@router.patch(
+    "/{id}",
+    summary="Start, pause, or change the pace or the learning rate",
+    openapi_extra=body(Change, {"state": "paused"}),
+)
+async def change(request: Request, here: Here, id: Id) -> Response:
+    """The run as it then is. 409 where its state does not allow the change."""
+    run = here.runs.own(id)
+    asked = await read(request, here, Change)
+    if asked.learning_rate is not None:
+        with refusals():
+            run.set_learning_rate(asked.learning_rate)
+    if "pace" in asked.model_fields_set:
+        run.set_pace(asked.pace)
+    if asked.state == "running":
+        run.start()
+    elif asked.state == "paused":
+        run.pause()
+    return _fresh(run.document())
+
+
+@router.post(
+    "/{id}/step",
+    status_code=202,
+    summary="Exactly so many steps of a created or paused run",
+    openapi_extra=body(Count, {"count": 1}),
+)
+async def step(request: Request, here: Here, id: Id) -> Response:
+    """202 at once; then poll the run, which is running until the steps are made and paused after them."""
+    run = here.runs.own(id)
+    asked = await read(request, here, Count)
+    run.advance(asked.count)
+    return answers.json_response(
+        run.document(), 202, {"Location": answers.location(request, f"/api/runs/{id}")}
+    )
+
+
+@router.delete("/{id}", status_code=204, summary="Forget a run")
+async def delete(here: Here, id: Id) -> Response:
+    """Its training ends after the step under way, and its streams are closed."""
+    here.runs.delete(id)
+    return Response(status_code=204)
+
+
+@router.get("/{id}/metrics", summary="Loss and accuracy by step")
+async def metrics(
+    request: Request,
+    here: Here,
+    id: Id,
+    since: Annotated[int, Query(ge=0, le=2**53, description="only later steps")] = 0,
+    points: Annotated[
+        int, Query(ge=0, le=1_000_000, description="at most so many, evenly chosen; 0 for all")
+    ] = 0,
+) -> Response:
+    """Columns: step, loss, accuracy of each minibatch; `probe`: the first 1,000 test images now and then; `test`: the
+    whole test set at each epoch's end."""
+    figures = here.runs.get(id).figures
+    return await here.ask(request, lambda: _fresh(figures.document(since, points)))
+
+
+@router.get("/{id}/score", summary="What happens in a pass, in which order")
+async def score(
+    request: Request,
+    here: Here,
+    id: Id,
+    batch: Annotated[int, Query(ge=1, le=4096, description="images in the pass")] = 1,
+) -> Response:
+    """Layers, tensors with their shapes, aliases, and the phases with their equations and moving windows. No values."""
+    run = here.runs.get(id)
+    tag = answers.etag(run.key, batch, "score")
+    if same := answers.unchanged(request, tag, answers.CHECKED):
+        return same
+
+    def make() -> Response:
+        return answers.kept(answers.json_response(looking.score_document(run, batch)), tag, answers.CHECKED)
+
+    return await here.ask(request, make)
+
+
+@router.get(
+    "/{id}/parameters",
+    summary="The newest parameters",
+    responses={200: {"content": {npz.NPZ: {}}, "description": "an .npz with `conv1/w`, ..."}},
+)
+async def parameters(request: Request, here: Here, id: Id) -> Response:
+    """An .npz file: each parameter under its name, and the step in the 0-d member `response`."""
+    run = here.runs.get(id)
+
+    def make() -> Response:
+        content = npz.write_npz(run.trainer.parameters, {"step": run.trainer.step})
+        name = f"attachment; filename={run.id}-parameters.npz"
+        return Response(
+            content, headers={"Content-Disposition": name, "Cache-Control": "no-store"}, media_type=npz.NPZ
+        )
+
+    return await here.ask(request, make)
+
+
+@router.post(
+    "/{id}/predict",
+    summary="What the network says to images",
+    openapi_extra=body(PredictFields, {"dataset": "mnist", "split": "test", "indices": [0, 1]}, npz=True),
+)
+async def predict(request: Request, here: Here, id: Id) -> Response:
+    """{"step", "probabilities" (N, K), "layers": {name: {"y"}}, "labels"?}: by the newest parameters; nothing is
+    learned. `layers` false leaves the y's out."""
+    run = here.runs.get(id)
+    asked = await read(request, here, PredictFields, npz_into="x")
+    kind = answers.prefers(request, "application/json", npz.NPZ)
+
+    def make() -> Response:
+        x, labels = _images(run, here, asked)
+        if len(x) > here.limits.predicted_images:
+            raise over_limit(
+                "predicted_images",
+                here.limits.predicted_images,
+                f"{len(x)} images; at most {here.limits.predicted_images} are taken",
+                ["x"],
+            )
+        networks.check_cost(run.plan.network, len(x), here.limits, here.limits.multiply_adds, "multiply_adds")
+        now = run.trainer.step
+        with refusals():
+            probabilities, values = run.trainer.predict(x)
+        rest: dict[str, Any] = {"step": now} if labels is None else {"step": now, "labels": labels}
+        layers = {name: {"y": values[name, "y"]} for name in run.plan.network.layers} if asked.layers else {}
+        if kind == npz.NPZ:
+            tensors = {f"{name}/y": tensors["y"] for name, tensors in layers.items()}
+            return Response(
+                npz.write_npz({"probabilities": probabilities, **tensors}, rest), media_type=npz.NPZ
+            )
+        document = {**rest, "probabilities": probabilities, **({"layers": layers} if asked.layers else {})}
+        return answers.json_response(document)
+
+    return await here.compute_for(request, make, cost=1e6)
+
+
+def _images(run: Run, here: Context, asked: PredictFields) -> tuple[np.ndarray, list[int] | None]:
+    """Images (N, C, H, W), and their labels where they come from a data set."""
+    if (asked.x is None) == (asked.dataset is None or asked.indices is None):
+        raise invalid("expected either x or dataset, split and indices", ["x"])
+    if asked.x is not None:
+        return networks.images(run.plan.network, asked.x, ["x"], "float32", here.limits), None
+    assert asked.dataset is not None and asked.indices is not None
+    split = looking.split_of(run, here.datasets, asked.dataset, asked.split)
+    if not asked.indices or not all(0 <= index < len(split) for index in asked.indices):
+        raise invalid(f"expected positions from 0 to {len(split) - 1}, at least one", ["indices"])
+    x, labels = split.batch(np.array(asked.indices))
+    known = labels.tolist() if labels.dtype.kind in "iu" and labels.ndim == 1 else None
+    return networks.images(run.plan.network, x, ["indices"], "float32", here.limits), known
+
+
+# steps --------------------------------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/{id}/steps/{step}/tensors/{layer}/{tensor}",
+    summary="Any tensor of a training step",
+    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
+)
+async def step_tensor(
+    request: Request, here: Here, id: Id, step: Step, layer: Layer, tensor: TensorName, sample: Sample = None
+) -> Response:
+    """{"layer", "tensor", "step", "shape", "dtype", "values"}. Any step of the run's history can be had; others are
+    404."""
+    run = here.runs.get(id)
+    return await _tensor(request, here, run, lambda: looking.trace_at(run, step), layer, tensor, sample)
+
+
+@router.get(
+    "/{id}/steps/{step}/explain/{place:path}", summary="Why a number of a training step is what it is"
+)
+async def step_explanation(
+    request: Request, here: Here, id: Id, step: Step, place: PlacePath, paging: Paging
+) -> Response:
+    """The explanation of any number: forward, backward or update. Places index the whole minibatch."""
+    run = here.runs.get(id)
+    return await _explanation(request, here, run, lambda: looking.trace_at(run, step), place, paging)
+
+
+@router.get(
+    "/{id}/steps/{step}/frame",
+    summary="Many tensors of one image of a training step at once",
+    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
+)
+async def step_frame(
+    request: Request,
+    here: Here,
+    id: Id,
+    step: Step,
+    tensors: Names = None,
+    sample: Annotated[int, Query(ge=0, description="which image of the minibatch")] = 0,
+) -> Response:
+    """Each block is image `sample` alone; weights, and their gradients for the whole batch, are whole."""
+    run = here.runs.get(id)
+
+    def make() -> bytes:
+        return looking.step_frame(run, step, sample, _names(run, here, tensors))
+
+    return await _frame(request, here, run, make)
+
+
+# passes -------------------------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/{id}/passes",
+    status_code=201,
+    summary="One image through the run's parameters",
+    openapi_extra=body(PassFields, {"dataset": "mnist", "split": "test", "index": 464}, npz=True),
+)
+async def create_pass(request: Request, here: Here, id: Id) -> Response:
+    """Forward, backward and the update it would make, as a batch of one; nothing is learned from it. The same image
+    and step give the same pass."""
+    run = here.runs.get(id)
+    asked = await read(request, here, PassFields, npz_into="x")
+
+    def make() -> dict[str, Any]:
+        networks.check_cost(run.plan.network, 3, here.limits, here.limits.multiply_adds, "multiply_adds")
+        image = looking.image_of(run, here.datasets, asked, here.limits)
+        return looking.make_pass(run, image, asked.step).document()
+
+    document = await here.compute_for(request, make)
+    where = answers.location(request, f"/api/runs/{run.id}/passes/{document['id']}")
+    return answers.json_response(document, 201, {"Location": where})
+
+
+@router.get("/{id}/passes/{pass_id}", summary="A pass")
+async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
+    """{"id", "run", "step", "label", "source", "loss", "probabilities"}; 404 once it has expired."""
+    return answers.json_response(here.runs.get(id).passes.get(pass_id).document())
+
+
+@router.get(
+    "/{id}/passes/{pass_id}/tensors/{layer}/{tensor}",
+    summary="Any tensor of a pass",
+    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
+)
+async def pass_tensor(
+    request: Request, here: Here, id: Id, pass_id: PassId, layer: Layer, tensor: TensorName
+) -> Response:
+    """{"layer", "tensor", "step", "shape", "dtype", "values"}."""
+    run = here.runs.get(id)
+    return await _tensor(request, here, run, lambda: run.passes.get(pass_id).trace, layer, tensor, None)
+
+
+@router.get("/{id}/passes/{pass_id}/explain/{place:path}", summary="Why a number of a pass is what it is")
+async def pass_explanation(
+    request: Request, here: Here, id: Id, pass_id: PassId, place: PlacePath, paging: Paging
+) -> Response:
+    """The explanation of any number of the pass, as for a step."""
+    run = here.runs.get(id)
+    return await _explanation(request, here, run, lambda: run.passes.get(pass_id).trace, place, paging)
+
+
+@router.get(
+    "/{id}/passes/{pass_id}/frame",
+    summary="Many tensors of a pass at once",
+    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
+)
+async def pass_frame(
+    request: Request, here: Here, id: Id, pass_id: PassId, tensors: Names = None
+) -> Response:
+    """float32 blocks; whole numbers are int32."""
+    run = here.runs.get(id)
+
+    def make() -> bytes:
+        return looking.pass_frame(run.passes.get(pass_id), _names(run, here, tensors))
+
+    return await _frame(request, here, run, make)
+
+
+# what they share ----------------------------------------------------------------------------------------------------
+
+
+def _fresh(document: Any) -> Response:
+    return answers.json_response(document, headers={"Cache-Control": "no-store"})
+
+
+def _names(run: Run, here: Context, tensors: str | None) -> tuple[tuple[str, str], ...]:
+    asked = list(looking.score_of(run).tensors) if tensors is None else tensors.split(",")
+    return looking.names_of(asked, run, here.limits)
+
+
+def _caching(run: Run) -> str:
+    """The welcome run keeps its id when the server starts again, perhaps as another version."""
+    return answers.CHECKED if run.id == WELCOME else answers.FOREVER
+
+
+async def _kept(request: Request, here: Context, run: Run, kind: str, make: Any) -> Response:
+    """What never changes: answered with 304 to whoever has it, and computed only then."""
+    tag = answers.etag(run.key, request.url.path, request.url.query, kind)
+
+    def answer() -> Response:
+        response: Response = make()
+        return answers.kept(response, tag, _caching(run))
+
+    if tag in request.headers.get("if-none-match", ""):
+        same = answers.unchanged(request, tag, _caching(run))
+        if same:
+            return same
+    return await here.compute_for(request, answer)
+
+
+async def _tensor(
+    request: Request, here: Context, run: Run, find: Any, layer: str, tensor: str, sample: int | None
+) -> Response:
+    kind = answers.prefers(request, "application/json", npz.NPY)
+
+    def make() -> Response:
+        trace: Trace = find()
+        values = looking.tensor_of(trace, layer, tensor, sample)
+        if kind == npz.NPY:
+            return Response(npz.write_npy(values), media_type=npz.NPY)
+        facts = {"layer": layer, "tensor": tensor, "step": trace.step, "shape": list(values.shape)}
+        return answers.json_response({**facts, "dtype": str(values.dtype), "values": values})
+
+    return await _kept(request, here, run, kind, make)
+
+
+async def _explanation(
+    request: Request, here: Context, run: Run, find: Any, place: str, paging: Paging
+) -> Response:
+    def make() -> Response:
+        return answers.json_response(looking.explanation_of(run, find(), place, paging, here.limits))
+
+    return await _kept(request, here, run, "", make)
+
+
+async def _frame(request: Request, here: Context, run: Run, make: Any) -> Response:
+    return await _kept(request, here, run, FRAME, lambda: Response(make(), media_type=FRAME))

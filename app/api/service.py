@@ -1,0 +1,52 @@
+"""The server itself: is it there, is it ready, what are its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app.answers import json_response
+from app.context import Here
+from app.pages import own_version
+from app.problems import unavailable
+from app.runs import WELCOME
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/healthz", summary="Is the server there?")
+async def healthz() -> dict[str, str]:
+    """200 as soon as pages are served."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Can numbers be asked for?")
+async def readyz(here: Here) -> dict[str, str]:
+    """200 once every kernel is compiled, 503 before."""
+    if not here.warming.ready:
+        raise unavailable("the kernels are being compiled", retry_after=2, kind="compiling")
+    return {"status": "ready"}
+
+
+@router.get("/api/status", summary="Version, and how far the first start has come")
+async def status(here: Here) -> Response:
+    """`ready` once every kernel is compiled and the welcome run has had its steps; `compiling` is null or counts the
+    kernels: {"done", "total", "name"}. `welcome` is the id of the run that a first visit looks at."""
+    progress = here.warming.progress
+    welcome = next((run for run in here.runs.all() if run.id == WELCOME), None)
+    document: dict[str, Any] = {
+        "version": own_version(),
+        "ready": here.warming.ready and (welcome is None or welcome.state not in ("created", "running")),
+        "compiling": progress.document() if progress else None,
+        "welcome": WELCOME if welcome else None,
+    }
+    return json_response(document, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/api/limits", summary="Every limit, with its unit and its reason")
+async def limits(here: Here) -> dict[str, dict[str, Any]]:
+    """Name -> {"value", "unit", "description"}. What exceeds a limit is answered with 413 or 429 and the limit's name
+    and value."""
+    return here.limits.document()

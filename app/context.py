@@ -1,0 +1,59 @@
+"""What every route works with: the settings, the limits, the pool, the runs and the data, made once per server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from app.compute import Compute, Pool
+from app.datasets import Datasets
+from app.limits import Limits
+from app.runs import Runs
+from app.settings import Settings
+from app.warming import Warming
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Context:
+    settings: Settings
+    warming: Warming
+    compute: Compute
+    pool: Pool
+    datasets: Datasets
+    runs: Runs
+    viewers: int = 0
+
+    @property
+    def limits(self) -> Limits:
+        return self.settings.limits
+
+    async def ask(
+        self, connection: HTTPConnection, function: Callable[..., Result], *arguments: Any, cost: float = 0
+    ) -> Result:
+        """The function's answer from the pool. For what needs no kernels."""
+        return await self.pool.run(client_of(connection), function, *arguments, cost=cost)
+
+    async def compute_for(
+        self, connection: HTTPConnection, function: Callable[..., Result], *arguments: Any, cost: float = 0
+    ) -> Result:
+        """The same for what needs kernels: it waits until they are compiled."""
+        await self.warming.wait()
+        return await self.ask(connection, function, *arguments, cost=cost)
+
+
+def client_of(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else ""
+
+
+def _context(connection: HTTPConnection) -> Context:
+    found: Context = connection.app.state.context
+    return found
+
+
+Here = Annotated[Context, Depends(_context)]

@@ -1,0 +1,118 @@
+"""Who may ask: the hosts this server answers to, the pages that may change its state, and the security headers."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.problems import MEDIA_TYPE, Problem
+
+READING = {"GET", "HEAD", "OPTIONS"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class Guard:
+    """Refuses foreign Host headers everywhere, and foreign Origins wherever state changes and on every socket."""
+
+    def __init__(self, app: ASGIApp, allow_hosts: Iterable[str] = ()) -> None:
+        self.app = app
+        self.names = {"localhost", *(name.lower().rstrip(".") for name in allow_hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        problem = self.refusal(scope)
+        if scope["type"] == "websocket":
+            await (
+                refuse_socket(problem, scope, receive, send) if problem else self.app(scope, receive, send)
+            )
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await (problem.response() if problem else self.app)(scope, receive, send_guarded)
+
+    def refusal(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self.knows(host):
+            return Problem(
+                400,
+                f"this server does not answer to the host {host[:100]!r}; it answers to localhost, IP addresses and "
+                "the names given with --allow-host",
+                kind="host",
+            )
+        if scope["type"] == "http" and scope["method"] in READING:
+            return None
+        origin = headers.get("origin")
+        if origin is not None and not same_origin(origin, host):
+            return Problem(
+                403, f"a page of {origin[:100]!r} may not do this; only pages of {host!r} may", kind="origin"
+            )
+        if origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            return Problem(403, "a page of another site may not do this", kind="origin")
+        return None
+
+    def knows(self, host: str) -> bool:
+        name = hostname(host)
+        if name is None:
+            return False
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name in self.names
+        return True
+
+
+def hostname(host: str) -> str | None:
+    """The name in a Host header, lower case and without port; None when it is no host at all."""
+    try:
+        parts = urlsplit(f"//{host}")
+        parts.port  # noqa: B018  (raises when it is no number)
+    except ValueError:
+        return None
+    if parts.username is not None or parts.path or parts.query or parts.fragment or not parts.hostname:
+        return None
+    return parts.hostname.rstrip(".")
+
+
+def same_origin(origin: str, host: str) -> bool:
+    """Whether a page of `origin` was served under this Host. The scheme is the proxy's business."""
+    try:
+        page = urlsplit(origin)
+        asked = urlsplit(f"{page.scheme}://{host}")
+        usual = {"http": 80, "https": 443}.get(page.scheme)
+        return usual is not None and (page.hostname, page.port or usual) == (
+            asked.hostname,
+            asked.port or usual,
+        )
+    except ValueError:
+        return False
+
+
+async def refuse_socket(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a socket's handshake with the problem, as far as the server can."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": problem.detail[:100]})
+        return
+    response = problem.response()
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(response.body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": bytes(response.body)})

@@ -1,0 +1,58 @@
+"""Every limit of the server, with its unit and its reason; published at /api/limits."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def _limit(value: float, unit: str, description: str) -> Any:
+    return field(default=value, metadata={"unit": unit, "description": description})
+
+
+@dataclass(frozen=True)
+class Limits:
+    json_bytes: int = _limit(8 << 20, "bytes", "largest JSON body; send larger tensors as application/x-npz")
+    body_bytes: int = _limit(64 << 20, "bytes", "largest body of any kind")
+    npz_bytes: int = _limit(256 << 20, "bytes", "largest .npz body once unpacked")
+    npz_members: int = _limit(512, "tensors", "most members of one .npz body")
+    rank: int = _limit(8, "axes", "highest rank of a tensor")
+    elements: int = _limit(16_000_000, "elements", "most elements of one tensor, given or computed")
+    multiply_adds: int = _limit(
+        2_000_000_000, "multiply-adds", "dearest single computation of an op, a network or a pass"
+    )
+    explained_elements: int = _limit(
+        10_000_000, "elements", "largest grid of letters that one explanation evaluates"
+    )
+    step_multiply_adds: int = _limit(20_000_000_000, "multiply-adds", "dearest training step of a run")
+    activations: int = _limit(60_000_000, "elements", "most elements of all layers' outputs in one pass")
+    layers: int = _limit(200, "layers", "longest network")
+    parameters: int = _limit(10_000_000, "parameters", "most parameters of a network that trains here")
+    images: int = _limit(20_000, "images", "largest data set given in the body of POST /api/runs")
+    batch_size: int = _limit(4096, "images", "largest minibatch")
+    predicted_images: int = _limit(1000, "images", "most images in one predict call")
+    steps: int = _limit(1_000_000, "steps", "longest run")
+    runs: int = _limit(
+        16, "runs", "runs kept at once; beyond it the oldest one that is not training makes way"
+    )
+    history_bytes: int = _limit(48 << 20, "bytes", "recent steps that a run keeps for looking back")
+    trace_bytes: int = _limit(
+        24 << 20, "bytes", "whole minibatch passes that a run keeps at hand for looking back"
+    )
+    passes: int = _limit(48, "passes", "passes kept per run; the oldest go first")
+    pass_bytes: int = _limit(32 << 20, "bytes", "memory of all passes kept per run")
+    queue: int = _limit(256, "calls", "computations waiting or under way, of all clients")
+    queue_per_client: int = _limit(64, "calls", "computations waiting or under way for one client's address")
+    viewers: int = _limit(400, "sockets", "streams open at once")
+    message_bytes: int = _limit(1 << 20, "bytes", "largest message a stream's client may send")
+    subscriptions: int = _limit(256, "tensors", "most tensors of one subscription or frame")
+    frame_bytes: int = _limit(16 << 20, "bytes", "largest frame")
+    terms_per_page: int = _limit(500, "terms", "most terms on one page of an explanation")
+
+    def document(self) -> dict[str, dict[str, Any]]:
+        """Name -> value, unit and description of every limit."""
+        return {
+            each.name: {"value": getattr(self, each.name), **each.metadata}
+            for each in dataclasses.fields(self)
+        }

@@ -1,0 +1,262 @@
+"""What can be looked at in a run: scores, steps, passes, tensors, frames, explanations. All of it is for the pool, or
+for the compute thread; nothing here changes what is learned."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from app import networks
+from app.bodies import TENSOR, Fields
+from app.datasets import Datasets
+from app.faults import refusals
+from app.limits import Limits
+from app.passes import Image, Pass
+from app.problems import Loc, invalid, missing, over_limit
+from app.runs import Run
+from app.stream import Subscription
+from app.wire import documents
+from app.wire.frames import frame
+from engine.data import Split
+from engine.score import Score, score
+from engine.trace import Place, PlaceError, Trace, explain
+
+Order = Literal["index", "largest"]
+
+
+class ImageFields(Fields):
+    """An image: of a data set, or its pixels."""
+
+    dataset: str | None = Field(
+        default=None, description="a data set of GET /api/datasets, or the run's own", examples=["mnist"]
+    )
+    split: str = Field(default="test", description="`train` or `test`")
+    index: int | None = Field(default=None, description="which image of the split, from 0", examples=[464])
+    x: Any = Field(
+        default=None, description="pixels (C, H, W) or (H, W), 0..1, nested lists", json_schema_extra=TENSOR
+    )
+    target: Any = Field(
+        default=None,
+        json_schema_extra=TENSOR,
+        description="class number, or values for each output; default: the data set's, or the network's own answer",
+    )
+
+
+# images and passes --------------------------------------------------------------------------------------------------
+
+
+def split_of(run: Run, datasets: Datasets, dataset: str, split: str) -> Split:
+    """A split of the run's own data set, or of one of the server's."""
+    own = run.plan.dataset
+    if dataset == own.name:
+        if split not in own.splits:
+            raise missing(f"{dataset} has no split {split!r}; it has: {', '.join(own.splits)}")
+        return own.splits[split]
+    return datasets.split(dataset, split)
+
+
+def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, loc: Loc = ()) -> Image:
+    """The image and its target as a batch of one; 422 when the network cannot take it."""
+    network = run.plan.network
+    if (asked.x is None) == (asked.dataset is None):
+        raise invalid("expected either x or dataset, split and index", [*loc, "x"])
+    target = None
+    if asked.dataset is not None:
+        if asked.index is None:
+            raise invalid("expected the index of an image in the split", [*loc, "index"])
+        split = split_of(run, datasets, asked.dataset, asked.split)
+        if not 0 <= asked.index < len(split):
+            raise missing(
+                f"{asked.dataset}/{asked.split} has the images 0 to {len(split) - 1}, not {asked.index}"
+            )
+        given, target = split.batch(slice(asked.index, asked.index + 1))
+        source: dict[str, Any] = {"dataset": asked.dataset, "split": asked.split, "index": asked.index}
+        x = networks.images(network, given, [*loc, "index"], "float32", limits)
+    else:
+        x = networks.images(network, asked.x, [*loc, "x"], "float32", limits)
+        source = {"drawn": True}
+        if len(x) != 1:
+            raise invalid(f"expected one image, got {len(x)}", [*loc, "x"])
+    if asked.target is not None:
+        target = networks.targets(network, asked.target, x, [*loc, "target"], "float32", limits)
+    elif target is not None:
+        with refusals(*loc):
+            network.check_batch(x, target)
+    digest = hashlib.blake2b(x.tobytes(), digest_size=12)
+    digest.update(repr((source, None if target is None else target.tolist())).encode())
+    return Image(digest.hexdigest(), x, target, source)
+
+
+def trace_of(run: Run, image: Image, step: int | None) -> Trace:
+    """The image through the run's parameters at that step."""
+    target = image.target
+    if target is None:
+        if (
+            len(
+                run.plan.network.loss.op.target_shape(
+                    (1, *run.plan.network.layers[run.plan.network.output].shape)
+                )
+            )
+            > 1
+        ):
+            raise invalid("expected a target: this network's outputs are no classes", ["target"])
+        answers, _ = run.trainer.predict(image.x)
+        target = answers.argmax(1).astype(np.int64)
+    with refusals():
+        return run.trainer.trace_of(image.x, target, step)
+
+
+def make_pass(run: Run, image: Image, step: int | None) -> Pass:
+    """The pass of an image; the same image and step give the same pass."""
+    now = run.trainer.step if step is None else step
+    id = hashlib.blake2b(f"{run.key}/{now}/{image.key}".encode(), digest_size=8).hexdigest()
+    found = run.passes.find(id)
+    if found is None:
+        trace = trace_of(run, image, now)
+        network = run.plan.network
+        probabilities = network.loss.op.answer(trace[network.output, "y"])[0]
+        found = Pass(id, run.id, now, image, trace, probabilities)
+        run.passes.keep(found)
+    return found
+
+
+# steps --------------------------------------------------------------------------------------------------------------
+
+
+def trace_at(run: Run, step: int) -> Trace:
+    """The minibatch pass whose update was the `step`-th; 404 outside the history."""
+    with refusals():
+        return run.trainer.trace(step)
+
+
+# tensors and frames -------------------------------------------------------------------------------------------------
+
+
+def tensor_of(trace: Trace, layer: str, tensor: str, sample: int | None = None) -> np.ndarray:
+    """A tensor of the pass; with `sample`, of that image alone. 404 when there is none of that name."""
+    try:
+        return trace[layer, tensor] if sample is None else trace.sample(layer, tensor, sample)
+    except (KeyError, PlaceError) as error:
+        raise missing(str(error.args[0])) from None
+
+
+def names_of(
+    asked: Iterable[str], run: Run, limits: Limits, loc: Loc = ("tensors",)
+) -> tuple[tuple[str, str], ...]:
+    """(layer, tensor) of each "layer/tensor"; 422 for one that passes of this run do not have."""
+    known = score_of(run)
+    names = []
+    for name in asked:
+        if name not in known.tensors and name not in known.aliases:
+            raise invalid(f"there is no tensor {name[:80]!r} in the score of this run", loc)
+        layer, _, tensor = name.partition("/")
+        names.append((layer, tensor))
+    if len(names) > limits.subscriptions:
+        raise over_limit(
+            "subscriptions",
+            limits.subscriptions,
+            f"{len(names)} tensors; at most {limits.subscriptions} are taken",
+            loc,
+        )
+    size = sum(
+        4 * math.prod(known.tensors[known.aliases.get(name, name)].shape)
+        for name in asked
+        if known.aliases.get(name, name) in known.tensors
+    )
+    if size > limits.frame_bytes:
+        raise over_limit(
+            "frame_bytes", limits.frame_bytes, f"{size} bytes; at most {limits.frame_bytes} are taken", loc
+        )
+    return tuple(names)
+
+
+def frame_of(
+    trace: Trace,
+    names: Iterable[tuple[str, str]],
+    header: dict[str, Any],
+    sample: int | None = None,
+    dtype: str = "float32",
+) -> bytes:
+    """A binary frame of tensors of the pass."""
+    return frame(
+        header, [(layer, name, tensor_of(trace, layer, name, sample)) for layer, name in names], dtype
+    )
+
+
+def step_frame(run: Run, step: int, sample: int, names: Iterable[tuple[str, str]]) -> bytes:
+    """Image `sample` of a recorded step's minibatch, and the weights with the whole batch's gradients."""
+    trace = trace_at(run, step)
+    target = tensor_of(trace, "target", "y", sample)
+    label = int(target[0]) if target.ndim == 1 and target.dtype.kind in "iu" else None
+    header = {
+        "step": step,
+        "loss": float(trace["loss", "y"]),
+        "label": label,
+        "batch": trace.batch,
+        "sample": sample,
+    }
+    return frame_of(trace, names, header, sample)
+
+
+def pass_frame(found: Pass, names: Iterable[tuple[str, str]]) -> bytes:
+    header = {"step": found.step, "loss": found.loss, "label": found.label}
+    return frame_of(found.trace, names, header)
+
+
+def live_frame(run: Run, subscription: Subscription) -> bytes:
+    """What a viewer is sent: the newest step's minibatch, or one image through the newest parameters."""
+    header = run.progress()
+    image = subscription.image
+    if isinstance(image, Image):
+        trace = trace_of(run, image, None)
+        header["image_loss"] = float(trace["loss", "y"])
+        sample = 0
+    else:
+        trace = run.trainer.trace(run.trainer.step)
+        sample = min(subscription.sample, trace.batch - 1)
+    target = trace.sample("target", "y", sample)
+    header["label"] = int(target[0]) if target.ndim == 1 and target.dtype.kind in "iu" else None
+    return frame_of(trace, subscription.tensors, header, sample, subscription.dtype)
+
+
+# explanations -------------------------------------------------------------------------------------------------------
+
+
+def explanation_of(
+    run: Run, trace: Trace, place: str, paging: dict[str, Any], limits: Limits
+) -> dict[str, Any]:
+    """Why the number at a place of a pass is what it is. A place may name a training step of its own."""
+    try:
+        where = Place.parse(place)
+        if where.step is not None:
+            trace = trace_at(run, where.step)
+            where = replace(where, step=None)
+        with refusals(status=404):
+            return documents.explanation(place, explain(trace, where, **paging))
+    except PlaceError as error:
+        raise missing(str(error.args[0])) from None
+
+
+def score_of(run: Run) -> Score:
+    """The score of a single image's pass through this run's network."""
+    return _score(run, 1)
+
+
+def score_document(run: Run, batch: int) -> dict[str, Any]:
+    return documents.score(_score(run, batch))
+
+
+def _score(run: Run, batch: int) -> Score:
+    found = run.scores.get(batch)
+    if found is None:
+        with refusals():
+            found = score(run.plan.network, batch, run.plan.optimizer)
+        if batch in (1, run.plan.batch_size):
+            run.scores[batch] = found
+    return found

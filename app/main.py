@@ -1,0 +1,130 @@
+"""The command line: `python -m app [--host H] [--port P] [--no-open] [--data DIR] [--allow-host NAME]`."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in
+
+#: Further ports to try when none was asked for.
+TRIES = 20
+#: Seconds that open connections have when the server ends.
+GRACE = 1
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    parser = argparse.ArgumentParser(
+        prog="convscope",
+        description="Train a convolutional network in the browser and see every number of it.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default: this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=_port, help=f"port to listen at (default: the first free one from {FIRST_PORT})"
+    )
+    parser.add_argument("--no-open", action="store_true", help="do not open the browser")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder for data and compiled kernels")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this host name too; may be given more than once",
+    )
+    parser.add_argument(
+        "--root-path", default="", metavar="PATH", help="path below which a proxy shows this server"
+    )
+    given = parser.parse_args(arguments)
+    return Settings(
+        data_dir=(given.data or default_data_dir()).expanduser().absolute(),
+        host=given.host,
+        port=given.port,
+        open_browser=not given.no_open,
+        allow_hosts=tuple(given.allow_host),
+        root_path=given.root_path.rstrip("/"),
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("expected 0 to 65535")
+    return port
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    settings = parse(arguments)
+    keep_kernels_in(settings.data_dir)
+    listener = listen(settings.host, settings.port)
+
+    from app.server import create_app  # Numba reads its folder when it is imported, so not before this line
+
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws_per_message_deflate=False,
+        ws_max_size=settings.limits.message_bytes,
+        timeout_graceful_shutdown=GRACE,
+    )
+    url = address(settings.host, listener.getsockname()[1])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # uvicorn raises them again once it has ended
+    print(f"Convscope is at {url}  (Ctrl+C ends it)", flush=True)
+    if settings.open_browser and _has_screen():
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+    uvicorn.Server(config).run(sockets=[listener])
+    sys.stdout.flush()
+    if not app.state.context.pool.join(0.2) or app.state.context.compute.is_alive():
+        os._exit(0)  # a thread is still inside a kernel, which holds nothing that matters
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A listening socket; without a port, at the first free one. Exits with a message when there is none."""
+    reason = ""
+    for candidate in [port] if port is not None else range(FIRST_PORT, FIRST_PORT + TRIES):
+        try:
+            family, kind, protocol, _, where = socket.getaddrinfo(host, candidate, type=socket.SOCK_STREAM)[0]
+            listener = socket.socket(family, kind, protocol)
+            if os.name != "nt":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+            listener.listen(2048)
+            listener.setblocking(False)
+            return listener
+        except OSError as error:
+            reason = error.strerror or str(error)
+    asked = f"port {port}" if port is not None else f"any port from {FIRST_PORT} to {FIRST_PORT + TRIES - 1}"
+    sys.exit(f"Convscope cannot listen at {host}, {asked}: {reason}. Choose another one with --port.")
+
+
+def address(host: str, port: int) -> str:
+    """Where a browser on this machine finds the server."""
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return f"http://{host}:{port}/"
+    if ip.is_unspecified:
+        return f"http://localhost:{port}/"
+    return f"http://[{ip}]:{port}/" if ip.version == 6 else f"http://{ip}:{port}/"
+
+
+def _has_screen() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

@@ -1,0 +1,64 @@
+"""A run's figures by step, in columns."""
+
+from __future__ import annotations
+
+import math
+import threading
+from array import array
+from bisect import bisect_left
+from typing import Any
+
+
+class Column:
+    """Steps and what was measured at them, for one purpose."""
+
+    def __init__(self, *names: str) -> None:
+        self._integers = {name: array("q") for name in names}
+        self._loss, self._accuracy = array("d"), array("d")
+        self._lock = threading.Lock()
+
+    def add(self, loss: float, accuracy: float | None, **integers: int) -> None:
+        with self._lock:
+            for name, value in integers.items():
+                self._integers[name].append(value)
+            self._loss.append(loss)
+            self._accuracy.append(math.nan if accuracy is None else accuracy)
+
+    def last(self) -> tuple[float | None, float | None]:
+        """Loss and accuracy, None before there are any."""
+        with self._lock:
+            return (self._loss[-1], _known(self._accuracy[-1])) if self._loss else (None, None)
+
+    def document(self, since: int = 0, points: int = 0) -> dict[str, Any]:
+        """The columns after step `since`; of more than `points` rows, evenly chosen ones with the first and last."""
+        with self._lock:
+            rows: range | list[int] = range(bisect_left(self._integers["step"], since + 1), len(self._loss))
+            if points and len(rows) > points:
+                gaps = max(1, points - 1)
+                rows = [rows[round(k * (len(rows) - 1) / gaps)] for k in range(points)]
+            columns: dict[str, Any] = {
+                name: [values[row] for row in rows] for name, values in self._integers.items()
+            }
+            columns["loss"] = [self._loss[row] for row in rows]
+            columns["accuracy"] = [_known(self._accuracy[row]) for row in rows]
+            return columns
+
+
+def _known(accuracy: float) -> float | None:
+    return None if math.isnan(accuracy) else accuracy
+
+
+class Figures:
+    """Of each minibatch; of some thousand test images now and then; of the whole test set at each epoch's end."""
+
+    def __init__(self) -> None:
+        self.train = Column("step")
+        self.probe = Column("step")
+        self.test = Column("epoch", "step")
+
+    def document(self, since: int = 0, points: int = 0) -> dict[str, Any]:
+        return {
+            **self.train.document(since, points),
+            "probe": self.probe.document(since, points),
+            "test": self.test.document(since, points),
+        }

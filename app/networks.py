@@ -1,0 +1,197 @@
+"""Networks and their tensors as clients write them, checked against the limits before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from app.bodies import TENSOR, Fields
+from app.faults import refusals
+from app.limits import Limits
+from app.problems import Loc, invalid, over_limit
+from app.wire import text
+from engine.models import MODELS, Model
+from engine.network import Network
+from engine.ops.base import ShapeError
+
+DType = Literal["float64", "float32"]
+
+
+class LayerFields(Fields):
+    name: str = Field(
+        description="how places name the layer; `input`, `target` and `loss` are taken", examples=["conv1"]
+    )
+    op: str = Field(description="an operator of GET /api/ops that is no loss", examples=["conv2d"])
+    settings: dict[str, Any] = Field(
+        default={},
+        description="the operator's settings; `out`, `kernel_size`, `bias` stand in for weights",
+        examples=[{"out": 8, "kernel_size": 3}],
+    )
+    inputs: list[str] | None = Field(
+        default=None, description="the layers it reads, or `input`; default: the layer before"
+    )
+
+
+class LossFields(Fields):
+    op: str = Field(description="a loss of GET /api/ops", examples=["cross_entropy"])
+    settings: dict[str, Any] = Field(default={}, description="the loss's settings")
+
+
+class NetworkFields(Fields):
+    """A network document. What GET /api/models answers can be sent back as it is."""
+
+    input: list[int] = Field(description="[channels, height, width] of one image", examples=[[1, 28, 28]])
+    layers: list[LayerFields] = Field(
+        description="each after the layers that it reads; the last one feeds the loss"
+    )
+    loss: str | LossFields = Field(default="cross_entropy", description="name, or op and settings")
+    parameters: Any = Field(
+        default=None, description="values by name (`conv1/w`), nested lists", json_schema_extra=TENSOR
+    )
+    example: Any = Field(
+        default=None, description="an image and its target: {x, target}; not read", json_schema_extra=TENSOR
+    )
+    name: str | None = Field(default=None, description="not read")
+    title: str | None = Field(default=None, description="what to call it")
+    summary: str | None = Field(default=None, description="not read")
+    defaults: dict[str, Any] | None = Field(default=None, description="not read")
+
+    def document(self) -> dict[str, Any]:
+        """What the engine reads."""
+        return self.model_dump(include={"input", "layers", "loss"}, exclude_none=True)
+
+
+NetworkField = Annotated[NetworkFields | None, Field(description="a network document; or give `model`")]
+ModelField = Annotated[
+    str | None, Field(description="a preset of GET /api/models; or give `network`", examples=["tiny"])
+]
+Parameters = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description="values by name: `conv1/w`, or PyTorch's `conv1.weight`; nested lists",
+        json_schema_extra=TENSOR,
+    ),
+]
+Tensor = Annotated[Any, Field(json_schema_extra=TENSOR)]
+
+
+class NetworkChoice(Fields):
+    network: NetworkField = None
+    model: ModelField = None
+
+
+def model_of(choice: NetworkChoice) -> Model | None:
+    """The preset that is named; 422 unless exactly one of network and model is given."""
+    if (choice.network is None) == (choice.model is None):
+        given = "both" if choice.network else "neither"
+        raise invalid(f"expected either network or model, got {given}", ["network"])
+    if choice.model is None:
+        return None
+    if choice.model not in MODELS:
+        raise invalid(f"there is no model {choice.model!r}; there are: {', '.join(MODELS)}", ["model"])
+    return MODELS[choice.model]
+
+
+def network_of(choice: NetworkChoice, limits: Limits) -> Network:
+    """The network, within the limits of layers and parameters."""
+    model = model_of(choice)
+    if model:
+        return Network.from_document(model.document)
+    assert choice.network is not None
+    if len(choice.network.layers) > limits.layers:
+        raise over_limit(
+            "layers",
+            limits.layers,
+            f"{len(choice.network.layers)} layers; at most {limits.layers} are taken",
+            ["network", "layers"],
+        )
+    with refusals("network"):
+        network = Network.from_document(choice.network.document())
+    count = sum(math.prod(shape) for shape in network.parameter_shapes.values())
+    if count > limits.parameters:
+        raise over_limit(
+            "parameters",
+            limits.parameters,
+            f"{count} parameters; at most {limits.parameters} are taken",
+            ["network", "layers"],
+        )
+    return network
+
+
+def own_parameters(choice: NetworkChoice) -> Any:
+    """What comes with the preset or with the document, None when nothing does."""
+    model = model_of(choice)
+    return model.parameters if model else choice.network and choice.network.parameters
+
+
+def parameters_of(
+    network: Network, given: Any, dtype: DType, limits: Limits, loc: Loc = ("parameters",)
+) -> dict[str, np.ndarray]:
+    """Parameters by the network's own names, each with its shape; 422 with the name that does not fit."""
+    if not isinstance(given, Mapping):
+        raise invalid("expected an object of tensors by name", loc)
+    arrays = {str(name): tensor(value, [*loc, str(name)], dtype, limits) for name, value in given.items()}
+    with refusals(*loc[:-1]):
+        return network.parameters_from(arrays, np.dtype(dtype).type)
+
+
+def tensor(value: Any, loc: Loc, dtype: str, limits: Limits) -> np.ndarray:
+    return text.array(value, loc, np.dtype(dtype), rank=limits.rank, elements=limits.elements)
+
+
+def images(network: Network, value: Any, loc: Loc, dtype: str, limits: Limits) -> np.ndarray:
+    """One image or a batch as (N, C, H, W); a single image may leave out N, and a channel of its own."""
+    x = tensor(value, loc, dtype, limits)
+    shape = network.input_shape
+    if x.shape == shape or (len(shape) == 3 and shape[0] == 1 and x.shape == shape[1:]):
+        x = x.reshape(1, *shape)
+    if x.shape[1:] != shape:
+        expected = ", ".join(map(str, shape))
+        raise invalid(
+            f"{'.'.join(map(str, loc))} has shape {list(x.shape)}, expected [{expected}] or [N, {expected}]",
+            loc,
+        )
+    return x
+
+
+def targets(network: Network, value: Any, x: np.ndarray, loc: Loc, dtype: str, limits: Limits) -> np.ndarray:
+    """Class numbers (N,) as whole numbers, or values for each output; for one image N may be left out."""
+    array = tensor(value, loc, "float64", limits)
+    outputs = network.layers[network.output].shape
+    usual = network.loss.op.target_shape((len(x), *outputs))
+    if len(x) == 1 and array.shape in (usual[1:], outputs):
+        array = array.reshape(1, *array.shape)
+    classes = array.ndim == len(usual) == 1
+    if classes:
+        if not (array == np.floor(array)).all() or np.abs(array).max() > 2**31:
+            raise invalid(f"{'.'.join(map(str, loc))}: expected class numbers, whole and from 0", loc)
+        array = array.astype(np.int64)
+    else:
+        array = array.astype(dtype)
+    try:
+        network.check_batch(x, array)
+    except ShapeError as error:
+        raise invalid(str(error), loc) from None
+    return array
+
+
+def check_cost(
+    network: Network, batch: int, limits: Limits, most: float, name: str, passes: int = 1
+) -> float:
+    """The multiply-adds of a pass over so many images; 413 when it is too dear or needs too much memory."""
+    shapes = network.shapes()
+    cost = passes * batch * sum(layer.multiply_adds for layer in shapes)
+    if cost > most:
+        raise over_limit(name, most, f"{cost} multiply-adds; at most {most:.0f} are taken")
+    elements = batch * (math.prod(network.input_shape) + sum(math.prod(layer.shape) for layer in shapes))
+    if elements > limits.activations:
+        raise over_limit(
+            "activations",
+            limits.activations,
+            f"{elements} elements in all layers; at most {limits.activations} are taken",
+        )
+    return float(cost)

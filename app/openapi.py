@@ -1,0 +1,86 @@
+"""The OpenAPI document: bodies that routes read themselves, and the problem documents that every one may answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.bodies import JSON, Fields
+from app.problems import MEDIA_TYPE
+from app.wire.npz import NPZ
+
+SCHEMAS = "#/components/schemas/"
+PROBLEM = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457): what was expected, what was got, and where.",
+    "required": ["type", "title", "status", "detail", "errors"],
+    "properties": {
+        "type": {"type": "string", "description": "names the kind of problem"},
+        "title": {"type": "string", "description": "the HTTP status in words"},
+        "status": {"type": "integer", "description": "the HTTP status"},
+        "detail": {"type": "string", "description": "what was expected and what was got, with the place"},
+        "errors": {
+            "type": "array",
+            "description": "every misfit",
+            "items": {
+                "type": "object",
+                "required": ["loc", "detail"],
+                "properties": {
+                    "loc": {
+                        "type": "array",
+                        "description": "names and positions that lead to it",
+                        "items": {},
+                    },
+                    "detail": {"type": "string", "description": "what does not fit there"},
+                },
+            },
+        },
+        "limit": {
+            "type": "object",
+            "description": "the limit that was exceeded (413, 429)",
+            "properties": {
+                "name": {"type": "string", "description": "as in GET /api/limits"},
+                "value": {"type": "number", "description": "its value"},
+            },
+        },
+    },
+}
+_found: dict[str, Any] = {}
+
+
+def body(model: type[Fields], example: Any, npz: bool = False) -> dict[str, Any]:
+    """What a route that reads its own body says about it: `openapi_extra`."""
+    schema = model.model_json_schema(ref_template=SCHEMAS + "{model}")
+    _found.update(schema.pop("$defs", {}))
+    _found[model.__name__] = schema
+    content: dict[str, Any] = {JSON: {"schema": {"$ref": SCHEMAS + model.__name__}, "example": example}}
+    if npz:
+        description = "tensors as members, the rest as JSON in the 0-d unicode member `request`"
+        content[NPZ] = {"schema": {"type": "string", "format": "binary", "description": description}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def install(app: FastAPI) -> None:
+    """Serve the document at /openapi.json."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+            schemas = made.setdefault("components", {}).setdefault("schemas", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            schemas.update(_found, Problem=PROBLEM)
+            answer = {
+                "description": "a problem",
+                "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}},
+            }
+            for path in made["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+                    operation["responses"]["4XX"] = answer
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

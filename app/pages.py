@@ -1,0 +1,87 @@
+"""The page and what it loads."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import mimetypes
+import re
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, FastAPI, Request
+from jinja2 import Environment, FileSystemLoader
+from starlette.datastructures import URL
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app import answers, places
+
+INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+NAME = "convscope"
+
+for kind, ending in (("text/javascript", ".js"), ("font/woff2", ".woff2"), ("image/svg+xml", ".svg")):
+    mimetypes.add_type(kind, ending)
+
+
+def own_version() -> str:
+    try:
+        return version(NAME)
+    except PackageNotFoundError:
+        return "0"
+
+
+class Files(StaticFiles):
+    """Static files, asked again each time (ETag); vendored ones with ?v= are kept for good."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        forever = path.startswith("vendor") and b"v=" in scope.get("query_string", b"")
+        response.headers["Cache-Control"] = answers.FOREVER if forever else answers.CHECKED
+        return response
+
+
+def content_security_policy(page: str, host: str) -> str:
+    """Everything from this host alone; the page's own inline scripts (its import map) by their hashes."""
+    hashes = [
+        "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+        for script in INLINE.findall(page)
+    ]
+    return "; ".join(
+        [
+            "default-src 'self'",
+            " ".join(["script-src 'self'", *hashes]),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            f"connect-src 'self' ws://{host} wss://{host}",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Serve the page at / and the files under /static."""
+    router = APIRouter(include_in_schema=False)
+    folder = Environment(loader=FileSystemLoader(places.templates_dir()), autoescape=True)
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    async def page(request: Request) -> Response:
+        content = folder.get_template("index.html").render(version=own_version())
+        tag = answers.etag(content)
+        headers = {"Content-Security-Policy": content_security_policy(content, request.headers["host"])}
+        response = answers.unchanged(request, tag, answers.CHECKED) or Response(
+            content, media_type="text/html"
+        )
+        response.headers.update(headers)
+        return answers.kept(response, tag, answers.CHECKED)
+
+    @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
+    async def icon(request: Request) -> Response:
+        target = URL(answers.location(request, "/static/icon.svg"))
+        return Response(status_code=307, headers={"Location": str(target)})
+
+    app.include_router(router)
+    app.mount("/static", Files(directory=places.static_dir()), name="static")

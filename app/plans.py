@@ -1,0 +1,155 @@
+"""What POST /api/runs asks for, made into a plan: what is left out takes the model's defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from app import networks
+from app.bodies import TENSOR, Fields
+from app.datasets import Datasets
+from app.faults import refusals
+from app.limits import Limits
+from app.networks import NetworkChoice
+from app.problems import invalid, over_limit
+from app.runs import Plan
+from engine.data import Dataset, from_arrays
+from engine.models import MODELS, Model
+from engine.network import Network
+from engine.ops.base import ShapeError
+from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.train import optimizer_from
+
+#: The model whose defaults a network of the client's own takes.
+USUAL = MODELS["classroom"]
+
+
+class GivenData(Fields):
+    x: Any = Field(default=None, description="images (N, C, H, W), nested lists", json_schema_extra=TENSOR)
+    target: Any = Field(
+        default=None, description="N class numbers, or values for each output", json_schema_extra=TENSOR
+    )
+
+
+class RunFields(NetworkChoice):
+    """A run to be. Everything but the network has a default."""
+
+    dataset: str | GivenData | None = Field(
+        default=None,
+        description="a name of GET /api/datasets, or images and targets; default: the model's own, else mnist",
+    )
+    optimizer: dict[str, Any] | None = Field(
+        default=None,
+        description="name and settings, as GET /api/optimizers lists them",
+        examples=[{"name": "momentum", "learning_rate": 0.05}],
+    )
+    batch_size: int | None = Field(default=None, ge=1, description="images in a minibatch")
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**53, description="of the first weights, the shuffling and the dropout"
+    )
+    steps: int | None = Field(default=None, ge=1, description="updates to make; or give epochs")
+    epochs: int | None = Field(
+        default=None, ge=1, description="times to see every image; default: the model's, else 1"
+    )
+    parameters: networks.Parameters = None
+    start: bool = Field(default=True, description="whether to begin at once")
+
+
+def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
+    """A plan in which everything fits; 422 with what does not, 413 with the limit that it exceeds."""
+    model = networks.model_of(asked)
+    network = networks.network_of(asked, limits)
+    defaults = (model or USUAL).defaults
+    dataset = _dataset(asked, network, model, datasets, limits)
+    train = dataset.splits["train"]
+    if asked.batch_size is not None and asked.batch_size > len(train):
+        raise invalid(
+            f"expected at most {len(train)}, as many as there are images, got {asked.batch_size}",
+            ["batch_size"],
+        )
+    batch_size = asked.batch_size or min(defaults["batch_size"], len(train))
+    if batch_size > limits.batch_size:
+        raise over_limit(
+            "batch_size",
+            limits.batch_size,
+            f"minibatches of {batch_size}; at most {limits.batch_size} are taken",
+            ["batch_size"],
+        )
+    networks.check_cost(
+        network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3
+    )
+    try:
+        network.check_batch(*train.batch(slice(0, 1)))
+    except ShapeError as error:
+        raise invalid(str(error), ["dataset"]) from None
+    own = networks.own_parameters(asked) if asked.parameters is None else asked.parameters
+    return Plan(
+        title=_title(asked, model),
+        model=asked.model,
+        network=network,
+        dataset=dataset,
+        optimizer=_optimizer(asked, defaults["optimizer"]),
+        batch_size=batch_size,
+        seed=defaults["seed"] if asked.seed is None else asked.seed,
+        steps=_steps(asked, defaults, -(-len(train) // batch_size), limits),
+        parameters=None if own is None else networks.parameters_of(network, own, "float32", limits),
+    )
+
+
+def _title(asked: RunFields, model: Model | None) -> str:
+    if model:
+        return model.title
+    return (asked.network and asked.network.title) or "Own network"
+
+
+def _dataset(
+    asked: RunFields, network: Network, model: Model | None, datasets: Datasets, limits: Limits
+) -> Dataset:
+    if isinstance(asked.dataset, str):
+        if asked.dataset not in datasets.all():
+            names = ", ".join(datasets.all())
+            raise invalid(f"there is no data set {asked.dataset!r}; there are: {names}", ["dataset"])
+        return datasets.get(asked.dataset)
+    if asked.dataset is not None:
+        name, x, target, loc = "given", asked.dataset.x, asked.dataset.target, ["dataset"]
+    elif model and model.example:
+        name, x, target, loc = model.name, model.example["x"], model.example["target"], ["model"]
+    else:
+        return datasets.get("mnist")
+    for part, value in (("x", x), ("target", target)):
+        if value is None:
+            raise invalid("expected images and targets", [*loc, part])
+    images = networks.images(network, x, [*loc, "x"], "float32", limits)
+    if len(images) > limits.images:
+        raise over_limit(
+            "images", limits.images, f"{len(images)} images; at most {limits.images} are taken", [*loc, "x"]
+        )
+    with refusals(*loc):
+        return from_arrays(
+            images, networks.targets(network, target, images, [*loc, "target"], "float32", limits), name
+        )
+
+
+def _optimizer(asked: RunFields, usual: dict[str, Any]) -> Optimizer:
+    given = asked.optimizer or {}
+    name = given.get("name", usual["name"])
+    if not isinstance(name, str) or name not in OPTIMIZERS:
+        raise invalid(
+            f"there is no optimizer {name!r}; there are: {', '.join(OPTIMIZERS)}", ["optimizer", "name"]
+        )
+    settings = {**usual, **given} if name == usual["name"] else {**given, "name": name}
+    with refusals("optimizer"):
+        return optimizer_from(settings)
+
+
+def _steps(asked: RunFields, defaults: Any, steps_per_epoch: int, limits: Limits) -> int:
+    if asked.steps is not None and asked.epochs is not None:
+        raise invalid("expected either steps or epochs, got both", ["steps"])
+    if asked.steps is None and asked.epochs is None and "steps" in defaults:
+        steps = int(defaults["steps"])
+    else:
+        steps = asked.steps or (asked.epochs or defaults.get("epochs", 1)) * steps_per_epoch
+    if steps > limits.steps:
+        raise over_limit("steps", limits.steps, f"{steps} steps; at most {limits.steps} are taken", ["steps"])
+    return steps

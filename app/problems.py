@@ -1,0 +1,147 @@
+"""Every error a client sees: problem documents (RFC 9457), whatever went wrong and wherever."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+logger = logging.getLogger("convscope")
+
+MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS, LONGEST_DETAIL = 20, 600
+Loc = Sequence[str | int]
+
+
+class Problem(Exception):
+    """An answer of 4xx or 503 with its reason.
+
+    `kind` ends the document's `type`; `errors` are pairs of where (`loc`) and what; `extra` holds further members,
+    such as the name and value of a limit.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str = "",
+        errors: Iterable[tuple[Loc, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(detail)
+        self.status, self.detail, self.kind = status, _short(detail), kind
+        self.errors = [
+            {
+                "loc": [_short(str(at), 60) if isinstance(at, str) else at for at in loc],
+                "detail": _short(what),
+            }
+            for loc, what in list(errors)[:MOST_ERRORS]
+        ]
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+    def document(self) -> dict[str, Any]:
+        title = HTTPStatus(self.status).phrase
+        kind = self.kind or title.lower().replace(" ", "-").replace("'", "")
+        return {
+            "type": f"urn:convscope:problem:{kind}",
+            "title": title,
+            "status": self.status,
+            "detail": self.detail,
+            "errors": self.errors,
+            **self.extra,
+        }
+
+    def response(self) -> Response:
+        content = json.dumps(self.document()).encode()
+        headers = {"Cache-Control": "no-store", **self.headers}
+        return Response(content, self.status, headers, media_type=MEDIA_TYPE)
+
+
+def _short(words: str, length: int = LONGEST_DETAIL) -> str:
+    """What a client sent may be quoted in a detail, but not at any length."""
+    return words if len(words) <= length else f"{words[: length // 2]} … {words[-length // 3 :]}"
+
+
+def malformed(detail: str, loc: Loc = ()) -> Problem:
+    """400: the body cannot be read at all."""
+    return Problem(400, detail, kind="malformed", errors=[(loc, detail)])
+
+
+def invalid(detail: str, loc: Loc = ()) -> Problem:
+    """422: the body can be read, but asks for what does not fit."""
+    return Problem(422, detail, kind="invalid", errors=[(loc, detail)])
+
+
+def missing(detail: str) -> Problem:
+    return Problem(404, detail)
+
+
+def conflict(detail: str) -> Problem:
+    """409: a state that does not allow it."""
+    return Problem(409, detail)
+
+
+def over_limit(name: str, value: float, detail: str, loc: Loc = ()) -> Problem:
+    """413: a limit, with its name and value."""
+    errors = [(loc, detail)] if loc else []
+    return Problem(413, detail, kind="limit", errors=errors, extra={"limit": {"name": name, "value": value}})
+
+
+def too_many(name: str, value: float, detail: str, retry_after: int = 1) -> Problem:
+    """429: more at once than the limit allows."""
+    headers = {"Retry-After": str(retry_after)}
+    extra = {"limit": {"name": name, "value": value}}
+    return Problem(429, detail, kind="limit", headers=headers, extra=extra)
+
+
+def unavailable(detail: str, retry_after: int, kind: str = "", **extra: Any) -> Problem:
+    return Problem(503, detail, kind=kind, headers={"Retry-After": str(retry_after)}, extra=extra)
+
+
+def of_http(error: HTTPException, path: str) -> Problem:
+    """Starlette's own errors: no such page (404), no such method (405)."""
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = f"there is nothing at {path}"
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "other methods")
+        detail = f"this method is not allowed at {path}; it answers {allowed}"
+    return Problem(error.status_code, detail, headers=error.headers)
+
+
+def of_validation(error: RequestValidationError) -> Problem:
+    """A parameter of the path or of the query that is not what its description says."""
+    errors = [(tuple(each["loc"]), str(each["msg"])) for each in error.errors()]
+    detail = "; ".join(f"{'.'.join(map(str, loc))}: {what}" for loc, what in errors[:3])
+    return Problem(422, detail, kind="invalid", errors=errors)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with a problem document."""
+
+    @app.exception_handler(Problem)
+    async def _problem(request: Request, error: Problem) -> Response:
+        return error.response()
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        return of_http(error, request.url.path).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> Response:
+        return of_validation(error).response()
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        logger.error("unexpected error at %s", request.url.path, exc_info=error)
+        return Problem(500, "something went wrong here; the server's log says what").response()

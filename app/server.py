@@ -1,0 +1,90 @@
+"""The application: its routes, what they share, and how it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from app import looking, pages, problems
+from app.api import datasets, networks, ops, runs, service, stream
+from app.compute import Compute, Pool
+from app.context import Context
+from app.datasets import Datasets
+from app.guard import Guard
+from app.openapi import install as install_schema
+from app.plans import RunFields, plan_of
+from app.problems import Problem
+from app.runs import WELCOME, Runs
+from app.settings import Settings
+from app.warming import Warming
+
+logger = logging.getLogger("convscope")
+
+#: Seconds that threads have to finish what they are at when the server ends.
+FAREWELL = 1.0
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole server as an ASGI application. Its lifespan starts the threads and the welcome run."""
+    app = FastAPI(
+        title="Convscope",
+        version=pages.own_version(),
+        summary="Train a convolutional network and step through every number of its forward and backward pass.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        root_path=settings.root_path,
+        separate_input_output_schemas=False,
+    )
+    warming = Warming()
+    compute = Compute(warming.gate)
+    data = Datasets(settings.data_dir)
+    app.state.context = Context(
+        settings, warming, compute, Pool(settings.limits), data, Runs(compute, settings.limits)
+    )
+    problems.install(app)
+    for part in (service, ops, networks, datasets, runs, stream):
+        app.include_router(part.router)
+    pages.install(app)
+    install_schema(app)
+    app.add_middleware(Guard, allow_hosts=settings.allow_hosts)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    here: Context = app.state.context
+    here.pool.start()
+    here.compute.start()
+    tasks = [asyncio.create_task(here.warming.run(here.settings.warm)), asyncio.create_task(_welcome(here))]
+    try:
+        yield
+    finally:
+        here.warming.stop()
+        here.compute.stop()
+        here.pool.stop()
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(here.compute.join, FAREWELL)
+
+
+async def _welcome(here: Context) -> None:
+    """The run that a first visit looks at: the classroom network after some steps, then paused for good."""
+
+    def make() -> None:
+        plan = plan_of(RunFields(model="classroom"), here.datasets, here.limits)
+        run = here.runs.create(plan, looking.live_frame, id=WELCOME)
+        if here.settings.welcome_steps:
+            run.advance(here.settings.welcome_steps)
+
+    try:
+        await here.pool.run("", make)
+    except Problem as problem:
+        logger.error("the welcome run could not be made: %s", problem.detail)

@@ -1,0 +1,1 @@
+"""Bytes and JSON: the only rooms that know either. Arrays go in and come out."""

@@ -1,0 +1,127 @@
+"""NumPy's files: .npy out, .npz in and out. Pickles are never read, and what a header promises is checked first."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from app.limits import Limits
+from app.problems import malformed, over_limit
+from app.wire import text
+
+NPZ = "application/x-npz"
+NPY = "application/x-npy"
+#: The member that holds the rest of a request's body, and of an answer's, as JSON.
+REQUEST, RESPONSE = "request", "response"
+LONGEST_REQUEST = 1 << 20
+
+
+def write_npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    npy.write_array(stream, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
+    return stream.getvalue()
+
+
+def write_npz(tensors: Mapping[str, np.ndarray], rest: Any = None) -> bytes:
+    """Tensors under their own names; `rest` as JSON in the 0-d member `response`."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, tensor in tensors.items():
+            archive.writestr(f"{name}.npy", write_npy(tensor))
+        if rest is not None:
+            words = np.array(text.encode(rest).decode("ascii"))
+            archive.writestr(f"{RESPONSE}.npy", write_npy(words))
+    return stream.getvalue()
+
+
+def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]]:
+    """The body's JSON part ({} when there is none) and its tensors by name."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = _members(archive, limits)
+            arrays = {name: _read_member(archive, info, name) for name, info in members.items()}
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        UnicodeDecodeError,
+        OverflowError,
+    ) as error:
+        raise malformed(f"this is not a readable .npz file: {error}") from None
+    rest: Any = {}
+    if REQUEST in arrays:
+        words = arrays.pop(REQUEST)
+        if words.dtype.kind != "U" or words.ndim:
+            raise malformed(f"the member {REQUEST} must be a 0-d unicode array with JSON in it", [REQUEST])
+        rest = text.decode(str(words).encode("utf-8", "surrogatepass"))
+    for name, array in arrays.items():
+        if array.dtype.kind == "U":
+            raise malformed(f"{name}: expected numbers, got unicode", [name])
+    return rest, arrays
+
+
+def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipInfo]:
+    infos = archive.infolist()
+    if len(infos) > limits.npz_members:
+        raise over_limit(
+            "npz_members", limits.npz_members, f"{len(infos)} members; at most {limits.npz_members} are taken"
+        )
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > limits.npz_bytes:
+        raise over_limit(
+            "npz_bytes",
+            limits.npz_bytes,
+            f"{unpacked} bytes once unpacked; at most {limits.npz_bytes} are taken",
+        )
+    members = {}
+    for info in infos:
+        name = info.filename.removesuffix(".npy")
+        if name == info.filename or not name:
+            raise malformed(f"the member {info.filename!r} is not a .npy file")
+        if name in members:
+            raise malformed(f"the member {name!r} stands in the file twice")
+        if info.flag_bits & 1:
+            raise malformed(f"the member {name!r} is encrypted")
+        members[name] = info
+    return members
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray:
+    with archive.open(info) as stream:
+        content = stream.read(info.file_size + 1)
+    source = io.BytesIO(content)
+    try:
+        version = npy.read_magic(source)
+        if version == (1, 0):
+            shape, fortran, dtype = npy.read_array_header_1_0(source)
+        elif version == (2, 0):
+            shape, fortran, dtype = npy.read_array_header_2_0(source)
+        else:
+            raise ValueError(f"version {version} of the .npy format")
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        first = str(error).partition("\n")[0][:200]
+        raise malformed(f"{name}: the header cannot be read: {first}", [name]) from None
+    if dtype.kind not in "fiu" and not (name == REQUEST and dtype.kind == "U"):
+        raise malformed(f"{name}: expected whole or floating-point numbers, got {dtype}", [name])
+    if any(length < 0 for length in shape):
+        raise malformed(f"{name}: the header says the shape is {list(shape)}", [name])
+    held, said = len(content) - source.tell(), math.prod(shape) * dtype.itemsize
+    if held != said:
+        raise malformed(f"{name}: the header says {said} bytes, there are {held}", [name])
+    if name == REQUEST and said > 4 * LONGEST_REQUEST:
+        raise over_limit(
+            "request", LONGEST_REQUEST, f"{REQUEST} holds more than {LONGEST_REQUEST} characters"
+        )
+    flat = np.frombuffer(content, dtype, offset=source.tell()) if said else np.empty(0, dtype)
+    array = flat.reshape(shape, order="F" if fortran else "C")
+    return array.astype(array.dtype.newbyteorder("="), order="C")

@@ -1,0 +1,166 @@
+"""JSON in and out: strict on the way in (no NaN, no bombs), arrays and non-finite numbers on the way out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, NoReturn
+
+import numpy as np
+
+from app.problems import Loc, invalid, malformed
+
+LARGEST_INTEGER = 2**53
+DEEPEST = 32
+#: Numbers written between two chances for other threads to run.
+BLOCK = 4096
+
+
+def decode(content: bytes) -> Any:
+    """The value of a JSON text, or 400. NaN, Infinity and numbers beyond float64 are refused."""
+
+    def refuse(word: str) -> NoReturn:
+        raise malformed(f"JSON has no {word}; NaN and infinity may arrive in .npz only")
+
+    try:
+        return json.loads(content, parse_constant=refuse)
+    except RecursionError:
+        raise malformed("the JSON text is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise malformed("the JSON text is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise malformed(
+            f"this is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except ValueError:
+        raise malformed("a number in the JSON text has too many digits") from None
+
+
+def check_plain(value: Any, loc: Loc = (), depth: int = 0) -> None:
+    """Refuse numbers that no setting can hold, and nesting beyond what any document needs."""
+    if depth > DEEPEST:
+        raise malformed(f"nested more than {DEEPEST} deep", loc)
+    if isinstance(value, dict):
+        for name, item in value.items():
+            check_plain(item, (*loc, name), depth + 1)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            check_plain(item, (*loc, position), depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise malformed("a number is beyond the range of float64", loc)
+    elif type(value) is int and abs(value) > LARGEST_INTEGER:
+        raise malformed("a whole number is beyond 2**53", loc)
+
+
+def encode(value: Any) -> bytes:
+    """JSON in ASCII. Arrays become nested lists; NaN and infinities become strings."""
+    return "".join(_parts(value)).encode("ascii")
+
+
+def _parts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield "{"
+        for position, (name, item) in enumerate(value.items()):
+            yield f"{',' if position else ''}{json.dumps(str(name))}:"
+            yield from _parts(item)
+        yield "}"
+    elif isinstance(value, np.ndarray):
+        yield from _array_parts(value)
+    else:
+        yield _dumps(value)
+
+
+def _array_parts(array: np.ndarray) -> Iterator[str]:
+    if array.ndim == 0 or array.size <= BLOCK:
+        yield _dumps(array.tolist()) if _finite(array) else _dumps(_worded(array.tolist()))
+        return
+    yield "["
+    for position, row in enumerate(array):
+        yield "," if position else ""
+        yield from _array_parts(row) if array.ndim > 1 else (_dumps(_worded(row.item())),)
+    yield "]"
+
+
+def _finite(array: np.ndarray) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _dumps(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_worded(value), allow_nan=False, separators=(",", ":"))
+
+
+def _worded(value: Any) -> Any:
+    """The value with NaN and infinities in words."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {name: _worded(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_worded(item) for item in value]
+    return value
+
+
+def array(value: Any, loc: Loc, dtype: np.dtype, *, rank: int, elements: int) -> np.ndarray:
+    """A tensor from nested lists (or an array as .npz brings it), in `dtype`, with at most `rank` axes.
+
+    Raises 400 for what is ragged or holds anything but finite numbers, 422 for what is empty or does not fit.
+    """
+    name = ".".join(map(str, loc))
+    if isinstance(value, np.ndarray):
+        found = value
+    else:
+        found = _from_lists(value, loc, name, rank)
+    if found.ndim > rank:
+        raise invalid(f"{name} has {found.ndim} axes, at most {rank} are taken", loc)
+    if not found.size:
+        raise invalid(f"{name} is empty: {list(found.shape)}", loc)
+    if found.size > elements:
+        raise invalid(f"{name} has {found.size} elements, at most {elements} are taken", loc)
+    with np.errstate(over="ignore"):
+        cast = np.ascontiguousarray(found, dtype=dtype).reshape(found.shape)
+    if isinstance(value, np.ndarray):
+        return cast
+    if not np.isfinite(cast).all():
+        raise malformed(f"{name} holds a number beyond the range of {dtype}", loc)
+    return cast
+
+
+def _from_lists(value: Any, loc: Loc, name: str, rank: int) -> np.ndarray:
+    shape: list[int] = []
+    level: list[Any] = [value]
+    while level and isinstance(level[0], list):
+        if len(shape) == rank:
+            raise invalid(f"{name} is nested deeper than {rank} axes", loc)
+        if set(map(type, level)) != {list}:
+            raise malformed(
+                f"{name} is ragged: numbers and lists stand side by side at depth {len(shape)}", loc
+            )
+        lengths = set(map(len, level))
+        if len(lengths) > 1:
+            raise malformed(
+                f"{name} is ragged: lists of {_some(lengths)} side by side at depth {len(shape)}", loc
+            )
+        shape.append(lengths.pop())
+        level = list(chain.from_iterable(level))
+    kinds = set(map(type, level))
+    if list in kinds:
+        raise malformed(f"{name} is ragged: numbers and lists stand side by side at depth {len(shape)}", loc)
+    if not kinds <= {int, float}:
+        odd = sorted(_WORDS.get(kind, kind.__name__) for kind in kinds - {int, float})
+        raise malformed(f"{name}: expected numbers, got {' and '.join(odd)}", loc)
+    try:
+        return np.array(level, dtype=np.float64).reshape(shape)
+    except OverflowError:
+        raise malformed(f"{name} holds a number beyond the range of float64", loc) from None
+
+
+_WORDS = {bool: "booleans", str: "strings", dict: "objects", type(None): "null"}
+
+
+def _some(lengths: set[int]) -> str:
+    return " and ".join(map(str, sorted(lengths)[:3])) + (" and others" if len(lengths) > 3 else "")
