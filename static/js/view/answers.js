@@ -19,10 +19,11 @@ function Answer({ digit, probabilities }) {
   const certainty = `${Math.round(100 * share)}%`;
   const words = `test digit ${index}, a ${label}: ` + (answer === undefined ? "no answer yet"
     : `the network says ${answer}${wrong ? ", wrong" : ""}, ${certainty} certain`);
-  return html`<li><button class="answer ${wrong ? "wrong" : ""}" aria-label=${words} title="${words}. Open in Explore"
+  return html`<li><button class="answer ${wrong ? "wrong" : ""}" title="Open in Explore"
       onClick=${() => openDigit(index)}>
     <${Thumb} dataset=${digits.value?.dataset} split="test" index=${index} width=${56} />
-    <span><b>${answer ?? "–"}</b>${wrong ? html`<b class="not">✗ is ${label}</b>`
+    <span class="spoken">${words}</span>
+    <span aria-hidden="true"><b>${answer ?? "–"}</b>${wrong ? html`<b class="not">✗ is ${label}</b>`
       : share < CERTAIN ? html`<i>${certainty}</i>` : null}</span>
   </button></li>`;
 }

@@ -1,6 +1,6 @@
 /** The card's place: a column of its own where there is room, else a drawer above the transport. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { Card } from "./card.js";
@@ -15,8 +15,12 @@ export function Drawer() {
 
 function Closed() {
   const place = store.place.value;
-  const [open, set] = useState(place !== null);
-  useEffect(() => set(place !== null), [place]);
+  const [open, set] = useState(false);
+  const before = useRef(place);
+  useEffect(() => {
+    if (place !== before.current) set(place !== null);
+    before.current = place;
+  }, [place]);
   const value = place === null ? undefined : store.valueOf(place);
   return html`<section class=${`drawer ${open ? "open" : ""}`} aria-label="Explanation">
     <button type="button" class="handle" aria-expanded=${open} onClick=${() => set(!open)}>

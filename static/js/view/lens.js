@@ -70,9 +70,9 @@ export function Lens({ stage, placeAt, choose }) {
     return tile.start + row * tile.cols + col;
   };
   const text = placeAt(block.prefix, flat);
-  return html`<div class="lens" style=${{ left: rem(x), top: rem(y), width: rem(WIDE), height: rem(HIGH) }} aria-hidden="true"
+  return html`<div class="loupe" style=${{ left: rem(x), top: rem(y), width: rem(WIDE), height: rem(HIGH) }} aria-hidden="true"
       onPointerLeave=${() => { lensed.value = null; store.setHover(null); }}>
-    <div class="lens-map" style=${{ width: rem(width), height: rem(height), marginLeft: rem((SIDE - width) / 2), marginTop: rem((SIDE - height) / 2), marginBottom: rem((SIDE - height) / 2) }}
+    <div class="loupe-map" style=${{ width: rem(width), height: rem(height), marginLeft: rem((SIDE - width) / 2), marginTop: rem((SIDE - height) / 2), marginBottom: rem((SIDE - height) / 2) }}
       onPointerMove=${(/** @type {PointerEvent} */ event) => {
         const next = pick(event);
         lensed.value = { ...now, flat: next, inside: true, leaving: false };

@@ -106,6 +106,9 @@ function useList(/** @type {() => Promise<any[]>} */ ask) {
   return answer;
 }
 
+/** A data set's name as its title spells it. @param {string} name @param {string} title */
+const short = (name, title) => (title.toLowerCase().startsWith(name.toLowerCase()) ? title.slice(0, name.length) : name);
+
 function Settings() {
   const models = useList(training.models);
   const datasets = useList(training.datasets);
@@ -116,7 +119,7 @@ function Settings() {
     const { optimizer = now.optimizer, batch_size = now.batch_size, seed = now.seed, epochs = now.epochs } = defaults;
     plan({ model, optimizer, batch_size, seed, epochs });
   };
-  const data = datasets.map(({ name, title, splits }) => [name, `${title}, ${count(splits.train)}`]);
+  const data = datasets.map(({ name, title, splits }) => [name, `${short(name, title)}, ${count(splits.train)}`]);
   const own = datasets.length > 0 && !datasets.some(({ name }) => name === now.dataset);
   const changed = pending.value;
   return html`<div class="settings">
@@ -167,6 +170,7 @@ export function Train() {
   }, []);
   if (!run.value) return html`<main class="train waiting" aria-label="Train"><p class="serif">Waiting for the server.</p></main>`;
   return html`<main class="train" aria-label="Train">
+    <h1 class="spoken">Train the network</h1>
     <div class="controls">
       <${Commands} /><${Progress} /><${Settings} />
       <p class="serif then">Pause, then open any recent step in <button class="link" onClick=${() => show("explore")}>Explore</button>: every number of it is still there.</p>

@@ -142,11 +142,13 @@ function useFit(root, shown, at) {
     const labels = [...element.querySelectorAll(".label")];
     const room = /** @type {HTMLElement} */ (element.querySelector(".marks")).clientWidth;
     element.classList.remove("tight", "close");
-    const measured = () => labels.map((each) => each.scrollWidth);
+    element.classList.add("measured");
+    const measured = () => labels.map((each) => each.getBoundingClientRect().width);
     const fits = () => measured().reduce((sum, each) => sum + each + 2, 0) <= room;
     if (!fits()) element.classList.add("close");
     const tight = !fits();
     const widths = measured();
+    element.classList.remove("measured");
     element.classList.toggle("tight", tight);
     const lefts = labels.map((each) => /** @type {HTMLElement} */ (each.parentElement).offsetLeft);
     set({ tight, widths, lefts, room });
