@@ -18,8 +18,7 @@ import numpy as np
 from engine import formula
 from engine.formula import Equation, Explanation, Program, Tensors, Term
 from engine.network import Key, Layer, Network, Values
-from engine.ops.base import letters
-from engine.optimizers import Optimizer
+from engine.optimizers import LETTERS, Optimizer
 from engine.score import Local, layer_program, score, sum_program, update_program
 
 __all__ = ["Place", "PlaceError", "Trace", "explain", "score"]
@@ -265,7 +264,7 @@ def _summed(trace: Trace, key: Key, index: tuple[int, ...], paging: Mapping[str,
 
 @cache
 def _copy_program(name: str, rank: int) -> Program:
-    at = letters(rank)
+    at = f"[{','.join(LETTERS[:rank])}]" if rank else ""
     return Program(f"{name}_next{at}", f"{name}{at} = {name}_next{at}")
 
 

@@ -38,7 +38,8 @@ class Words:
     """What a tensor is, in one short sentence for the step view's head and one or two for the card.
 
     ``{c}`` stands for how many the letter c counts, ``{window}`` for the cells of a window, ``{terms}`` for the
-    terms of one element; a capital first letter starts a sentence. Small counts are spelled out.
+    terms of one element, ``{c:maps}`` for the count with its noun; a capital first letter starts a sentence. Small
+    counts are spelled out.
     """
 
     head: str
@@ -161,18 +162,29 @@ SPELLED = ("zero one two three four five six seven eight nine ten eleven twelve 
            "seventeen eighteen nineteen twenty").split()
 
 
-def spell(count: int) -> str:
-    return SPELLED[count] if count < len(SPELLED) else str(count)
+class Count(int):
+    """A count as words write it: "{u}" is nine, "{o:maps}" is one map or sixteen maps."""
+
+    def __format__(self, noun: str) -> str:
+        spelled = SPELLED[self] if self < len(SPELLED) else str(int(self))
+        return f"{spelled} {noun.removesuffix('s') if self == 1 else noun}" if noun else spelled
+
+
+class FirstCount(Count):
+    """The same at the start of a sentence."""
+
+    def __format__(self, noun: str) -> str:
+        return super().__format__(noun).capitalize()
 
 
 def describe(op: Op, tensor: str, free: Mapping[str, int], bound: Mapping[str, int]) -> Words:
     """The op's words for one tensor, with the counts put in."""
     counts = {**free, **bound}
     chosen = op.words.get(op.wording(tensor, counts), Words(""))
-    names = {**counts, "terms": math.prod(bound.values()), "window": counts.get("u", 1) * counts.get("v", 1)}
-    spelled = {name: spell(count) for name, count in names.items()}
-    spelled.update({name.capitalize(): words.capitalize() for name, words in spelled.items()})
-    return Words(chosen.head.format_map(spelled), chosen.note.format_map(spelled))
+    counts |= {"terms": math.prod(bound.values()), "window": counts.get("u", 1) * counts.get("v", 1)}
+    names: dict[str, Count] = {name: Count(count) for name, count in counts.items()}
+    names |= {name.capitalize(): FirstCount(count) for name, count in counts.items()}
+    return Words(chosen.head.format_map(names), chosen.note.format_map(names))
 
 
 LETTERS = "ncijklabdfghoqrsuv"

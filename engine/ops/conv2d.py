@@ -192,19 +192,26 @@ class Conv2d(Op):
         "bias": Bool(True, "add a bias to each output channel"),
     }
     words = {
-        "y": Words("the kernel looks at {window} pixels and writes one number",
-                   "{Window} pixels, each times its weight, plus the bias."),
-        "y without bias": Words("the kernel looks at {window} pixels and writes one number",
-                                "{Window} pixels, each times its weight."),
-        "y of maps": Words("{c} maps, {c} kernels, one sum",
-                           "{Terms} products, grouped by the map they come from. Open a map to see its {window}."),
+        "y": Words("the kernel looks at {window:pixels} and writes one number",
+                   "{Window:pixels}, each times its weight, plus the bias."),
+        "y without bias": Words("the kernel looks at {window:pixels} and writes one number",
+                                "{Window:pixels}, each times its weight."),
+        "y of maps": Words("{c:maps}, {c:kernels}, one sum",
+                           "{Terms:products}, grouped by the map they come from. Open a map to see its {window}."),
+        "y flipped": Words("the kernel, turned by 180°, looks at {window:pixels} and writes one number",
+                           "A true convolution: the first weight meets the last pixel."),
         "dx": Words("the gradient of its input. The kernel is turned by 180°.",
-                    "At most {window} outputs in each of {o} maps read this cell. The minus signs in δ’s index turn "
-                    "the kernel."),
+                    "At most {window:outputs} read this cell. The minus signs in δ’s index turn the kernel."),
+        "dx of maps": Words("the gradient of its input. The kernel is turned by 180°.",
+                            "At most {window:outputs} in each of {o:maps} read this cell. The minus signs in δ’s "
+                            "index turn the kernel."),
+        "dx flipped": Words("the gradient of its input. The kernel lies as it is.",
+                            "At most {window:outputs} of each map read this cell. The kernel was turned on the way "
+                            "forward, so it is not on the way back."),
         "dw": Words("the gradient of one weight. The delta lies over the input.",
-                    "One weight was used {terms} times, so it hears from {terms} deltas."),
+                    "One weight was used {terms:times}, so it hears from {terms:deltas}."),
         "db": Words("the gradient of the bias. It adds up every delta of its map.",
-                    "The bias was added {terms} times, so it hears from {terms} deltas."),
+                    "The bias was added {terms:times}, so it hears from {terms:deltas}."),
     }
     example_shapes = {"x": (1, 1, 4, 4), "w": (1, 1, 3, 3), "b": (1,)}
 
@@ -296,10 +303,10 @@ class Conv2d(Op):
         return math.prod(self.extents(shapes)["y"]) * math.prod(shapes["w"][1:])
 
     def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
-        if tensor != "y":
-            return tensor
-        if counts.get("c", 1) > 1:
-            return "y of maps"
-        return "y" if self.options.get("bias", True) else "y without bias"
+        if self.options["flip_kernel"] and tensor in ("y", "dx"):
+            return f"{tensor} flipped"
+        if counts.get({"y": "c", "dx": "o"}.get(tensor, ""), 1) > 1:
+            return f"{tensor} of maps"
+        return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor
 
 

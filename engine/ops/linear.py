@@ -66,10 +66,10 @@ class Linear(Op):
     gradients = ("dx", "dw", "db")
     layer_settings = {"out": Int(REQUIRED, "outputs", high=2**20), "bias": Bool(True, "add a bias to each output")}
     words = {
-        "y": Words("every input has a weight for every output", "{C} products, plus the bias."),
+        "y": Words("every input has a weight for every output", "{C:products}, plus the bias."),
         "y without bias": Words("every input has a weight for every output", "One product for each input, added up."),
         "dx": Words("each input hears from every output it reached",
-                    "{O} deltas, each times the weight it came through."),
+                    "{O:deltas}, each times the weight it came through."),
         "dw": Words("the delta of its output times the value of its input",
                     "Each image adds one product: the value that went in times the delta that came back."),
         "db": Words("the gradient of the bias is the delta of its output",

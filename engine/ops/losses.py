@@ -174,7 +174,7 @@ class CrossEntropy(Op):
         "top": Words("the largest value is taken off first", "It changes nothing, but keeps exp within range."),
         "e": Words("e to the power of each value", "Every share is positive."),
         "z": Words("the sum of all shares", "Dividing by it makes them add up to one."),
-        "p": Words("the {k} outputs become probabilities",
+        "p": Words("the {k:outputs} become probabilities",
                    "Each is a share of the whole: e to the power of the output, over the sum of all."),
         "y": Words("how surprised the network is by the label",
                    "Minus the logarithm of the probability it gave to the right class."),

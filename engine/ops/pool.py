@@ -121,11 +121,11 @@ class MaxPool2d(Pool):
     settings = {**SETTINGS, "dilation": Pair(1, "distance between neighbouring cells of the window"), "ceil_mode": CEIL}
     words = {
         "y": Words("the largest of {window} wins",
-                   "Only the largest of {window} values goes on. In a tie the first in reading order wins."),
+                   "Only the largest of {window:values} goes on. In a tie the first in reading order wins."),
         "indices": Words("where the winner stood: row times width plus column",
                          "The way back is remembered on the way forward."),
         "dx": Words("the winner takes the whole gradient, the others get zero",
-                    "Only the largest of {window} values reached the output, so only it can change the error. "
+                    "Only the largest of {window:values} reached the output, so only it can change the error. "
                     "In a tie the first in reading order wins."),
     }
 
@@ -215,10 +215,10 @@ class AvgPool2d(Pool):
                                 optional=True, nonzero=True),
     }
     words = {
-        "y": Words("the mean of {window} cells", "{Window} values, each with the same share."),
+        "y": Words("the mean of {window:cells}", "{Window:values}, each with the same share."),
         "cells": Words("how many cells the window counts", "The sum is divided by this."),
         "dx": Words("the gradient is shared out evenly",
-                    "{Window} values made the mean together, so each takes an even share of the gradient."),
+                    "{Window:values} made the mean together, so each takes an even share of the gradient."),
     }
 
     def _divisor(self, shapes: Shapes) -> str:

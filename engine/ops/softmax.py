@@ -67,7 +67,7 @@ class Softmax(Op):
         "top": Words("the largest value is taken off first", "It changes nothing, but keeps exp within range."),
         "e": Words("e to the power of each value", "Every share is positive."),
         "z": Words("the sum of all shares", "Dividing by it makes them add up to one."),
-        "y": Words("each share of the whole", "The {c} shares are positive and add up to one."),
+        "y": Words("each share of the whole", "All shares are positive and add up to one."),
         "dx": Words("what one share gains the others lose"),
     }
     example_shapes = {"x": (1, 3)}
