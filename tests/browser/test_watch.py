@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from playwright.sync_api import Page
 
 from tests.browser.axe import violations
 from tests.browser.conftest import Watch
 
 
-def test_a_request_to_another_host_is_stopped_and_seen(page: Page, watch: Watch) -> None:
+def test_a_request_to_another_host_is_stopped_and_seen(open_page: Callable[..., Page], watch: Watch) -> None:
+    page = open_page(bypass_csp=True)
     page.goto("/healthz")
     page.evaluate("fetch('http://example.com/x.js').catch(() => 'stopped')")
     assert watch.foreign == ["http://example.com/x.js"]
