@@ -399,7 +399,8 @@ def _total(values: Any) -> float:
     try:
         return math.fsum(values[values != 0].tolist())
     except (ValueError, OverflowError):
-        return float(np.sum(values))
+        with np.errstate(all="ignore"):
+            return float(np.sum(values))
 
 
 def _difference(value: float, total: float) -> float:

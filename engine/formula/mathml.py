@@ -211,7 +211,7 @@ class _Writer:
 def _needs_dot(before: Expr, after: Expr) -> bool:
     """Whether two factors side by side would be misread: before a number, or two words."""
     def word(e: Expr) -> bool:
-        return isinstance(e, Name) and len(_word(e.id)) > 1 or isinstance(e, Read) and not e.subs and len(_word(e.tensor)) > 1
+        return isinstance(e, Name) and len(_word(e.id)) > 1
 
     starts = after.base if isinstance(after, Power) else after
     return isinstance(starts, Num) or level(after) == NEG or word(before) or word(starts) or (
