@@ -150,6 +150,9 @@ export const pending = computed(() => {
   return other ? ["optimizer", ...changed] : changed;
 });
 
+/** Whether the run can train no further. */
+export const isOver = computed(() => ["finished", "failed"].includes(store.run.value?.state));
+
 /** The command that is under way, "" when none. */
 export const busy = signal("");
 
@@ -191,7 +194,7 @@ async function create(start) {
 /** Train on, or, where the run cannot, start one of the visitor's own. */
 export const start = () => command("start", async () => {
   const run = store.run.peek();
-  if (isWelcome.peek() || run.state === "finished" || run.state === "failed") return create(true);
+  if (isWelcome.peek() || isOver.peek()) return create(true);
   await net.patchRun(run.id, { state: "running" });
   store.say("Training goes on.");
 });
@@ -205,7 +208,8 @@ export const pause = () => command("pause", async () => {
 /** One minibatch; a running run is paused first. */
 export const oneStep = () => command("step", async () => {
   const run = store.run.peek();
-  if (isWelcome.peek() || run.state === "finished" || run.state === "failed") await create(false);
+  if (isOver.peek()) return store.say(`The run has ${run.state}.`);
+  if (isWelcome.peek()) await create(false);
   else if (run.state === "running") await net.patchRun(run.id, { state: "paused" });
   await net.stepRun(store.run.peek().id, 1);
   const { step, loss } = store.run.peek();

@@ -54,7 +54,7 @@ function Maps({ place, most, across, width, symbol }) {
   }, [place, shown, rows, columns]);
   const layer = layerOf(place);
   const words = shown < maps ? `${layer}, ${shown} of ${maps} maps` : maps > 1 ? `${layer}, ${maps} maps` : layer;
-  return html`<figure class="strip-maps">
+  return html`<figure class="live-maps">
     <figcaption>${symbol && html`<i class="symbol act">${symbol}</i>`} ${words}</figcaption>
     <${Tiles} picture=${picture} across=${Math.min(across, shown)} width=${width} height=${(width * rows) / columns} gap=${4} framed label=${words} />
     <${RangeOf} place=${place} kind="value" />
@@ -102,7 +102,7 @@ function Kernels({ place }) {
   const first = firstWeights.value?.run === id ? firstWeights.value : null;
   const [width, height] = shown > 1 ? [27, (27 * rows) / columns] : [244, 27];
   const layer = layerOf(place);
-  return html`<figure class="strip-kernels">
+  return html`<figure class="live-kernels">
     <figcaption><i class="symbol wt">w</i> ${layer}${shape[0] > shown && shown > 1 ? `, ${shown} of ${shape[0]}` : ""}</figcaption>
     <div class="soft">at step ${count(first?.step ?? 0)}</div>
     <${Tiles} picture=${then} across=${shown} width=${width} height=${height} gap=${4} label="kernels of ${layer} at step ${first?.step ?? 0}" />
@@ -118,7 +118,7 @@ function Probabilities({ place }) {
   const loss = valueOf("loss/y");
   const [layer, name] = place.split("/");
   const title = score.value?.phases.find((phase) => phase.place === place)?.label ?? layer;
-  return html`<figure class="strip-answers">
+  return html`<figure class="live-answers">
     <figcaption><i class="symbol act">${name}</i> ${title}</figcaption>
     <${Bars} values=${values} label=${label.value} />
     <div class="soft">${loss === undefined ? "" : `loss ${number(loss)}`}</div>
@@ -141,14 +141,14 @@ function pace() {
 export function Strip() {
   useEffect(countFrames, []);
   const parts = excerpt.value;
-  if (!parts || !run.value) return html`<section class="strip" aria-label="Live" />`;
+  if (!parts || !run.value) return html`<section class="live-strip" aria-label="Live" />`;
   const [first, second] = parts.maps;
-  return html`<section class="strip" aria-labelledby="strip-title">
+  return html`<section class="live-strip" aria-labelledby="live-title">
     <header>
-      <h2 id="strip-title"><i class="dot ${live.value ? "on" : ""}" /><b>${live.value ? "Live" : "Still"}</b> <span class="serif">${subject()}</span></h2>
+      <h2 id="live-title"><i class="dot ${live.value ? "on" : ""}" /><b>${live.value ? "Live" : "Still"}</b> <span class="serif">${subject()}</span></h2>
       <p class="soft">${status.value.ready ? pace() : ""}</p>
     </header>
-    <div class="strip-row">
+    <div class="live-row">
       <${Maps} key=${parts.input} place=${parts.input} most=${1} across=${1} width=${142} symbol="x" />
       ${parts.weights && html`<${Kernels} key=${parts.weights} place=${parts.weights} />`}
       ${first && html`<${Maps} key=${first} place=${first} most=${8} across=${4} width=${67} />`}
