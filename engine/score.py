@@ -256,7 +256,7 @@ class _Composer:
         leaned = _leads_to(local, tensor, stop=own)
         others = {place_of(name): TensorInfo(local.outline.shape(name), kind(name),
                                              self._title(local.layer, local.public.get(name, name)))
-                  for name in leaned}
+                  for name in (*leaned, *(name for name in program.reads(tensor) if name in program.names))}
         phase = Phase(
             place=f"{local.layer}/{tensor}", layer=local.layer, tensor=tensor, part=part, label=label,
             head=words.head, note=words.note, kind=kind(tensor), shape=local.outline.shape(tensor), view=view,
