@@ -36,7 +36,7 @@ export function exponentOf(values) {
   let largest = 0;
   for (let k = 0; k < values.length; k++) largest = Math.max(largest, Math.abs(values[k]));
   if (largest === 0 || largest >= 0.0005) return 0;
-  return Math.max(-30, 3 * Math.floor(Math.log10(largest) / 3));
+  return Math.max(-30, 3 * Math.round(Math.log10(largest) / 3));
 }
 
 /** "×10⁻³", or "" for no factor. @param {number} exponent */

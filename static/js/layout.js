@@ -5,7 +5,7 @@
  */
 
 import { sizeOf } from "./place.js";
-import { ownName, source } from "./score.js";
+import { batched, ownName, source } from "./score.js";
 
 /** @typedef {import("./score.js").Score} Score */
 /** @typedef {{x: number, y: number, width: number, height: number}} Box */
@@ -46,18 +46,10 @@ const boxOf = (tiles) => ({
   height: Math.max(...tiles.map(({ y, height }) => y + height)),
 });
 
-/** The tensor without its batch axis of one image. @param {Score} score @param {string} prefix */
+/** The shape of a tensor for one image. @param {Score} score @param {string} prefix */
 function shapeOf(score, prefix) {
-  const info = score.tensors[prefix];
-  if (!info) return null;
-  return info.kind === "weight" || prefix.includes("/d") && isParameter(score, prefix) ? info.shape : info.shape.slice(1);
-}
-
-/** @param {Score} score @param {string} prefix "conv/dw" */
-function isParameter(score, prefix) {
-  const [layer, tensor] = prefix.split("/");
-  const owner = score.layers.find(({ name }) => name === layer);
-  return owner !== undefined && tensor.slice(1) in owner.parameters;
+  const shape = score.tensors[prefix]?.shape;
+  return shape ? (batched(score, prefix) ? shape.slice(1) : shape) : null;
 }
 
 /**
@@ -71,9 +63,11 @@ export function maps([count, rows, cols], first = 0, image = false) {
   const scale = room < 1 ? room : count === 1 ? Math.floor(room) : 2 ** Math.floor(Math.log2(room));
   let across = count === 1 ? 1 : count <= 8 ? 2 : 4;
   let cell = scale;
-  const high = () => Math.ceil(Math.min(PAGE, count) / across) * (rows * cell + GAP) - GAP;
+  const down = () => Math.ceil(Math.min(PAGE, count) / across);
+  const high = () => down() * (rows * cell + GAP) - GAP;
   while (high() > ROWS.values && across < 4) across++;
-  if (high() > ROWS.values) cell *= ROWS.values / high();
+  while (high() > ROWS.values && cell > 1) cell = Math.ceil(cell) - 1;
+  if (high() > ROWS.values) cell = ((ROWS.values + GAP) / down() - GAP) / rows;
   const tiles = Array.from({ length: shown }, (_, k) => ({
     x: (k % across) * (cols * cell + GAP), y: Math.floor(k / across) * (rows * cell + GAP),
     width: cols * cell, height: rows * cell, rows, cols, start: (first + k) * rows * cols,
@@ -133,28 +127,32 @@ export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot
     return { tiles, pages: null };
   }
   if (depth === 1) return grid([outputs, rows, cols], first, foot);
-  const most = outputs * depth > PAGE ? MOSAIC : KERNEL;
-  const fits = (/** @type {number} */ down) => Math.max(1, Math.min(Math.floor(most / side),
-    Math.floor(((ROWS.values + 1) / down - 1) / rows)));
-  const wide = (/** @type {number} */ across, /** @type {number} */ scale) => across * (cols * scale + 1) - 1;
-  const high = (/** @type {number} */ down, /** @type {number} */ scale) => down * (rows * scale + 1) - 1;
-  const straight = fits(outputs);
-  const turned = fits(depth);
-  const turn = high(outputs, straight) > ROWS.values
-    || (high(depth, turned) <= ROWS.values && wide(outputs, turned) < wide(depth, straight));
-  const scale = turn ? turned : straight;
-  const step = turn ? Math.min(outputs, Math.max(1, Math.floor((WEIGHTS + 1) / (cols * scale + 1)))) : outputs;
+  const most = Math.floor((outputs * depth > PAGE ? MOSAIC : KERNEL) / side);
+  const straight = mosaic(outputs, rows, most);
+  const turned = mosaic(depth, rows, most);
+  const wide = (/** @type {number} */ across, /** @type {typeof straight} */ { cell, gap }) => across * (cols * cell + gap);
+  const turn = straight.cell < 1 || (turned.cell >= 1 && wide(outputs, turned) < wide(depth, straight));
+  const { cell, gap } = turn ? turned : straight;
+  const step = turn ? Math.min(outputs, Math.max(1, Math.floor((WEIGHTS + gap) / (cols * cell + gap)))) : outputs;
   const tiles = [];
   for (let o = first; o < Math.min(outputs, first + step); o++) {
     for (let c = 0; c < depth; c++) {
       const [right, down] = turn ? [o - first, c] : [c, o - first];
       tiles.push({
-        x: right * (cols * scale + 1), y: down * (rows * scale + 1), width: cols * scale, height: rows * scale,
+        x: right * (cols * cell + gap), y: down * (rows * cell + gap), width: cols * cell, height: rows * cell,
         rows, cols, start: (o * depth + c) * size, name: `kernel ${o}, map ${c}`,
       });
     }
   }
   return { tiles, pages: step < outputs ? { first, step, of: outputs } : null };
+}
+
+/** Size of a cell and of the gap where `down` kernels stand one above the other: whole pixels where they fit. @param {number} down @param {number} rows @param {number} most */
+function mosaic(down, rows, most) {
+  const pitch = (ROWS.values + 1) / down;
+  const gap = pitch > 3 ? 1 : 0;
+  const cell = (pitch - gap) / rows;
+  return { cell: cell >= 1 ? Math.max(1, Math.min(most, Math.floor(cell))) : (pitch - gap - 1 / down) / rows, gap };
 }
 
 /** Kernels of one map, one after the other, as large as there is room. @param {number[]} shape [outputs, rows, cols] @param {number} first @param {number} foot room under each */

@@ -50,12 +50,21 @@ export function unpack(text) {
   }
 }
 
+/** The welcome run's newest step goes without saying; so does any step while it changes. */
+function nameStep() {
+  const run = store.run.value;
+  const step = store.step.value;
+  if (!run || step === null || run.state === "running") return null;
+  const newest = run.id === store.status.value.welcome && step === run.step && store.source.value?.kind === "pass";
+  return newest ? null : String(step);
+}
+
 function namePosition() {
   const score = store.score.value;
   const position = store.position.value;
   if (!score || !position) return null;
   const phase = score.phases[position.phase];
-  return position.cell < 0 ? phase.place : at(phase.place, indexAt(phase, position.cell));
+  return position.cell < 0 ? phase.place : store.trueName(at(phase.place, indexAt(phase, position.cell)));
 }
 
 /** Name in the address, how it is written (null: left out), how it is read. */
@@ -63,11 +72,10 @@ const TABLE = /** @type {const} */ ([
   ["view", () => (store.view.value === "train" ? "train" : null)],
   ["run", () => (store.run.value && store.run.value.id !== store.status.value.welcome ? store.run.value.id : null)],
   ["source", () => nameSource(store.source.value)],
-  ["step", () => (store.run.value && store.step.value !== null && (store.source.value?.kind === "step"
-    || store.step.value !== store.run.value.step) && store.run.value.state !== "running" ? String(store.step.value) : null)],
+  ["step", nameStep],
   ["at", () => (store.playing.value ? null : namePosition())],
-  ["place", () => store.place.value],
-  ["pin", () => store.pinned.value],
+  ["place", () => store.place.value && store.trueName(store.place.value)],
+  ["pin", () => store.pinned.value && store.trueName(store.pinned.value)],
   ["speed", () => (store.speed.value === 1 ? null : String(store.speed.value))],
   ["theme", () => (store.theme.value === "auto" ? null : store.theme.value)],
   ["size", () => (store.size.value === "auto" ? null : store.size.value)],
@@ -113,13 +121,17 @@ export function apply(given) {
     store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
     store.setSize(oneOf(["auto", "laptop", "projector"], given.size));
     if (given.speed > 0) store.setSpeed(given.speed);
-    store.pin(given.pin);
-    if (given.place) store.open(given.place);
   });
   whenScored(() => {
     const score = /** @type {import("./score.js").Score} */ (store.score.value);
-    if (given.at) store.goToPlace(given.at);
-    else if (given.place) store.goTo(start(score));
+    const here = (/** @type {string|null} */ place) => place && store.trueName(place);
+    batch(() => {
+      store.pin(here(given.pin));
+      const place = here(given.place);
+      if (place && place !== store.place.value) store.open(place);
+      if (given.at) store.goToPlace(store.trueName(given.at));
+      else if (place && !store.position.value) store.goTo(start(score));
+    });
   });
 }
 

@@ -61,7 +61,9 @@ effect(() => {
   }, 250);
 });
 addEventListener("hashchange", () => {
-  link.apply(link.read(location.hash));
+  const given = link.read(location.hash);
+  link.apply(given);
+  void net.visit(given);
 });
 
 let last = 0;

@@ -3,6 +3,7 @@
 import { batch, effect } from "@preact/signals-core";
 
 import { decode } from "./codec.js";
+import { batched } from "./score.js";
 import * as store from "./store.js";
 
 const BASE = new URL(".", document.baseURI);
@@ -18,7 +19,7 @@ export class Refused extends Error {
   }
 }
 
-/** @param {string} path @param {RequestInit & {body?: any}} [options] */
+/** @param {string} path @param {Omit<RequestInit, "body"> & {body?: any}} [options] */
 async function ask(path, options = {}) {
   const { body, ...rest } = options;
   const request = body === undefined ? rest
@@ -88,26 +89,44 @@ function search(query) {
   return given.length ? `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}` : "";
 }
 
-/** Where the numbers that are being looked at lie on the server, null before a pass is there. */
+/** Where the numbers that are looked at lie on the server, null before a pass is there. */
 function room() {
   const run = store.run.value;
   const source = store.source.value;
   if (!run || !source) return null;
-  if (source.kind === "step") return { path: `api/runs/${run.id}/steps/${source.step}`, sample: source.sample };
-  return source.pass ? { path: `api/runs/${run.id}/passes/${source.pass}`, sample: undefined } : null;
+  if (source.kind === "step") return `api/runs/${run.id}/steps/${source.step}`;
+  return source.pass ? `api/runs/${run.id}/passes/${source.pass}` : null;
 }
 
+/** Resolves as soon as there is a pass to ask about. @returns {Promise<string>} */
+const whenThere = () => new Promise((resolve) => {
+  const stop = effect(() => {
+    const path = room();
+    if (path) queueMicrotask(() => { stop(); resolve(path); });
+  });
+});
+
 /**
- * The explanation of a place in what is being looked at. Fetched once, kept.
+ * The explanation of a place in what is looked at. Fetched once, kept.
  * @param {string} place
  * @param {{page?: number, per_page?: number, order?: "index"|"largest", group?: number, outside?: "listed"|"hidden"}} [options]
  * @returns {Promise<any>}
  */
-export function explanationOf(place, options = {}) {
-  const where = room();
-  if (!where) return Promise.reject(new Error("nothing is computed yet"));
-  const cell = place.replace(/@\d+$/, "");
-  return once(`${where.path}/explain/${cell}${search({ sample: where.sample, ...options })}`);
+export async function explanationOf(place, options = {}) {
+  const path = room() ?? await whenThere();
+  const cell = store.trueName(place).replace(new RegExp(`@${store.step.value}$`), "");
+  const source = store.source.value;
+  const sample = source?.kind === "step" ? source.sample : 0;
+  return sample ? turned(await once(`${path}/explain/${cell}${search(options)}`), sample)
+    : once(`${path}/explain/${cell}${search(options)}`);
+}
+
+/** Reads of a minibatch as this page counts: the image that is looked at is number 0. @param {any} data @param {number} sample */
+function turned(data, sample) {
+  const score = store.score.value;
+  if (!score) return data;
+  return { ...data, reads: data.reads.map((/** @type {any} */ read) => (read.index.length && batched(score, read.tensor.replace(/@\d+$/, ""))
+    ? { ...read, index: store.swapped(read.index, sample) } : read)) };
 }
 
 // Commands.
@@ -141,24 +160,37 @@ export async function stepRun(id, count = 1) {
 /** @param {string} id */
 export const deleteRun = (id) => ask(`api/runs/${id}`, { method: "DELETE" });
 
+/**
+ * The image to look at in a run: the same one where the network takes it, else the first of the run's own data.
+ * @param {store.Source|null} source @param {any} run @param {any} score @returns {store.Source}
+ */
+function fitting(source, run, score) {
+  const digit = score.tensors["input/y"]?.shape.join() === "1,1,28,28";
+  const { dataset } = run;
+  const own = typeof dataset === "string" ? dataset : "own";
+  if (source?.kind === "step") return source;
+  if (source && (source.drawn ? digit : source.dataset === own || (digit && source.dataset === "mnist"))) return { ...source, pass: undefined };
+  return digit ? { kind: "pass", dataset: "mnist", split: "test", index: 464 } : { kind: "pass", dataset: own, split: "train", index: 0 };
+}
+
 /** Look at another run: its score, its newest step, the same image. @param {string} id @param {number|null} [step] */
 export async function adopt(id, step = null) {
   const [run, score] = await Promise.all([get(`api/runs/${id}`), once(`api/runs/${id}/score`)]);
-  const source = store.source.value;
   batch(() => {
+    const other = store.run.value !== null && store.run.value.id !== id;
+    const what = fitting(other && step === null && store.source.value?.kind === "step" ? null : store.source.value, run, score);
     store.run.value = run;
     if (store.score.value && store.score.value !== score) {
       store.tensors.value = new Map();
       store.position.value = null;
+      store.pages.value = {};
+      store.focusChannel.value = 0;
       store.closeCard();
     }
     store.score.value = score;
     store.step.value = step ?? run.step;
-    if (source) {
-      const what = source.kind === "step" ? source : { ...source, pass: undefined };
-      store.source.value = what;
-      store.wanted.value = { run: id, source: what, step };
-    }
+    store.source.value = what;
+    store.wanted.value = { run: id, source: what, step };
   });
   return run;
 }
@@ -217,7 +249,6 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       store.source.value = made;
       store.step.value = facts.step ?? header.step;
       store.label.value = facts.label ?? header.label ?? null;
-      store.problem.value = null;
     });
   } catch (error) {
     if (!signal.aborted) complain(error);
@@ -308,10 +339,14 @@ function subscribe() {
   }));
 }
 
+let asking = 0;
+
 /** The stream follows the run: open while it trains, closed when it stands. */
 function watch() {
   const run = store.run.value;
+  clearInterval(asking);
   if (run?.state === "running") {
+    asking = setInterval(() => document.hidden || refresh().catch(() => {}), 1000);
     if (!socket || streamed !== run.id) openStream(run.id);
   } else if (socket) {
     closeStream();
@@ -326,6 +361,21 @@ async function untilReady() {
     store.status.value = await get("api/status");
     if (store.status.value.ready) return;
     await sleep(400);
+  }
+}
+
+/** Follow the address to another run, image or step. @param {{run: string|null, step: number|null, source: store.Source}} to */
+export async function visit({ run, step, source }) {
+  const id = run ?? store.status.value.welcome ?? "welcome";
+  const known = store.source.value;
+  const named = (/** @type {any} */ what) => JSON.stringify({ ...what, pass: undefined });
+  if (id !== store.run.value?.id) {
+    store.source.value = source;
+    await adopt(id, step).catch(complain);
+  } else if (named(known) !== named(source)) {
+    store.look(source);
+  } else if (step !== null && step !== store.step.value) {
+    store.atStep(step);
   }
 }
 
@@ -353,9 +403,6 @@ export async function connect(first) {
     store.score.value;
     subscribe();
   });
-  setInterval(() => {
-    if (store.run.value?.state === "running" && !document.hidden) refresh().catch(() => {});
-  }, 1000);
   store.source.value = first.source;
   try {
     store.status.value = await get("api/status");

@@ -28,8 +28,12 @@ export const prefixOf = (text) => {
   return `${layer}/${tensor}`;
 };
 
-/** The place of one cell of a tensor. @param {string} prefix @param {ArrayLike<number>} index */
-export const at = (prefix, index) => (index.length ? `${prefix}/${Array.from(index).join(",")}` : prefix);
+/** The place of one cell of a tensor; a tensor of another step, "conv/w@119", keeps its step. @param {string} prefix @param {ArrayLike<number>} index */
+export function at(prefix, index) {
+  const [tensor, step] = prefix.split("@");
+  const cell = index.length ? `/${Array.from(index).join(",")}` : "";
+  return `${tensor}${cell}${step === undefined ? "" : `@${step}`}`;
+}
 
 /** Flat position of an index in scan order. @param {ArrayLike<number>} index @param {number[]} shape */
 export function ravel(index, shape) {

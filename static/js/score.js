@@ -64,6 +64,14 @@ export function source(score, prefix) {
   }
 }
 
+/** Whether a tensor's first axis counts images: all but the loss itself and what belongs to a parameter. @param {Score} score @param {string} prefix */
+export function batched(score, prefix) {
+  const [layer, tensor] = ownName(score, prefix).split("/");
+  const parameters = Object.keys(score.layers.find(({ name }) => name === layer)?.parameters ?? {});
+  const owned = parameters.some((name) => tensor === name || tensor === `d${name}` || tensor === `${name}_next` || tensor.startsWith(`${name}.`));
+  return !owned && (score.tensors[`${layer}/${tensor}`]?.shape.length ?? 0) > 0;
+}
+
 /** The phases one walks through: mere re-indexing takes no time. @param {Score} score */
 export const walked = (score) => score.phases.flatMap((phase, k) => (phase.view ? [] : [k]));
 
@@ -119,8 +127,8 @@ export const compare = (a, b) => a.phase - b.phase || a.cell - b.cell;
 
 /**
  * How many cells of a tensor are written at a position: all, some (the phase being walked) or none.
- * What no phase writes is given (the image, the label, the parameters), or an intermediate that is there as soon as
- * its layer's own phase has begun.
+ * What no phase writes is given (the image, the label, the parameters, the optimizer's state before the update), or an
+ * intermediate that is there as soon as its layer's own phase, or its parameter's update, has begun.
  * @param {Score} score @param {Position|null} position @param {string} prefix
  */
 export function known(score, position, prefix) {
@@ -133,9 +141,11 @@ export function known(score, position, prefix) {
     if (position === null || position.phase < writer) return 0;
     return position.phase > writer ? size : position.cell + 1;
   }
-  const layer = name.slice(0, name.indexOf("/"));
-  const first = score.phases.findIndex((phase) => phase.layer === layer);
-  if (info?.kind === "weight" || first < 0) return size;
+  const [layer, tensor] = name.split("/");
+  const state = tensor.indexOf(".") > 0 && !score.tensors[`${name}_next`];
+  const first = state ? phaseOf(score, `${layer}/${tensor.slice(0, tensor.indexOf("."))}_next`)
+    : info?.kind === "weight" || tensor.includes(".") ? -1 : score.phases.findIndex((phase) => phase.layer === layer);
+  if (first < 0) return size;
   if (position === null || position.phase < first) return 0;
   return position.phase > first || position.cell >= 0 ? size : 0;
 }

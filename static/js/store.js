@@ -6,7 +6,7 @@
 import { batch, computed, signal } from "@preact/signals-core";
 
 import { largest, roundUp, follow } from "./colour.js";
-import { parse, prefixOf, ravel } from "./place.js";
+import { format, parse, prefixOf, ravel } from "./place.js";
 import * as walk from "./score.js";
 
 /** @typedef {import("./score.js").Position} Position */
@@ -123,19 +123,42 @@ export const nameOf = (text) => (score.value ? walk.ownName(score.value, prefixO
 /** @param {string} text @returns {walk.TensorInfo|undefined} */
 export const infoOf = (text) => score.value?.tensors[nameOf(text)];
 
+/** Whether a place is of another step than the one looked at. @param {string} text */
+function elsewhere(text) {
+  const of = parse(text).step;
+  return of !== null && of !== step.value;
+}
+
 /** The number at a place, undefined when it is not here. @param {string} text */
 export function valueOf(text) {
   const tensor = tensorOf(text);
-  if (!tensor) return undefined;
+  if (!tensor || elsewhere(text)) return undefined;
   const { index } = parse(text);
   return index.length === tensor.shape.length ? tensor.data[ravel(index, tensor.shape)] : undefined;
 }
 
+/**
+ * A place as the server and the address have it. Here the image that is looked at is always number 0 of its batch;
+ * in a training step's minibatch it has a number of its own, and 0 changes places with it.
+ * @param {string} text
+ */
+export function trueName(text) {
+  const what = source.value;
+  if (what?.kind !== "step" || what.sample === 0 || !score.value) return text;
+  const { layer, tensor, index, step: of } = parse(text);
+  if (!index.length || !walk.batched(score.value, `${layer}/${tensor}`)) return text;
+  return format({ layer, tensor, index: swapped(index, what.sample), step: of });
+}
+
+/** @param {number[]} index @param {number} sample */
+export const swapped = ([first, ...rest], sample) => [first === 0 ? sample : first === sample ? 0 : first, ...rest];
+
 /** Cells of a tensor that are written at the position, in scan order. @param {string} prefix */
 export const known = (prefix) => (score.value ? walk.known(score.value, reached.value, prefix) : 0);
 
-/** Whether one cell is written at the position. @param {string} text */
+/** Whether one cell is written at the position; other steps are over. @param {string} text */
 export function isKnown(text) {
+  if (elsewhere(text)) return true;
   const info = infoOf(text);
   const { index } = parse(text);
   return info ? ravel(index, info.shape) < known(prefixOf(text)) : false;
@@ -262,7 +285,7 @@ export const cellTime = computed(() => (score.value && position.value
  */
 export function open(text, { from } = {}) {
   batch(() => {
-    const bare = text.replace(/@\d+$/, "");
+    const bare = elsewhere(text) ? text : text.replace(/@\d+$/, "");
     const way = from === "card" ? trail.value : [];
     const at = way.indexOf(bare);
     trail.value = at >= 0 ? way.slice(0, at + 1) : [...way, bare];

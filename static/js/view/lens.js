@@ -69,7 +69,7 @@ export function Lens({ stage, placeAt, choose }) {
     const row = Math.min(tile.rows - 1, Math.max(0, Math.floor((event.clientY - box.top) / box.height * tile.rows)));
     return tile.start + row * tile.cols + col;
   };
-  const text = placeAt(block.prefix, flat);
+  const text = store.trueName(placeAt(block.prefix, flat));
   return html`<div class="loupe" style=${{ left: rem(x), top: rem(y), width: rem(WIDE), height: rem(HIGH) }} aria-hidden="true"
       onPointerLeave=${() => { lensed.value = null; store.setHover(null); }}>
     <div class="loupe-map" style=${{ width: rem(width), height: rem(height), marginLeft: rem((SIDE - width) / 2), marginTop: rem((SIDE - height) / 2), marginBottom: rem((SIDE - height) / 2) }}

@@ -145,7 +145,7 @@ function Canvas({ stage }) {
 
 /** The words of a column: its name, legends, shape, pages. @param {{column: Column, narrow: boolean}} props */
 function Words({ column, narrow }) {
-  const { x, y, width, name, symbol, kind, caption, blocks } = column;
+  const { x, y, width, symbol, kind, caption, blocks } = column;
   const middle = x + width / 2;
   const centred = (/** @type {number} */ top) => ({ left: rem(middle), top: rem(y + top) });
   const main = blocks.filter(({ look }) => look === "tiles");

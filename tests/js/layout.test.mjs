@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GRADIENTS, HEIGHT, ROWS, TRACK, VALUES, cellBox, fold, headOf, hit, kernelShape, kernels, layout, maps, neighbour, pair, tileOf } from "../../static/js/layout.js";
+import { phaseOf } from "../../static/js/score.js";
+import { classroom, deep, tiny, wide } from "./networks.mjs";
+
+const all = { classroom: classroom(), deep: deep(), tiny: tiny(), wide: wide() };
+const within = (part, whole) => part.x >= whole.x - 0.01 && part.y >= whole.y - 0.01
+  && part.x + part.width <= whole.x + whole.width + 0.01 && part.y + part.height <= whole.y + whole.height + 0.01;
+const apart = (a, b) => a.x + a.width <= b.x + 0.01 || b.x + b.width <= a.x + 0.01 || a.y + a.height <= b.y + 0.01 || b.y + b.height <= a.y + 0.01;
+
+test("the rows add up to the stage of the design", () => {
+  assert.deepEqual([VALUES, TRACK, GRADIENTS, HEIGHT], [28, 167, 195, 334]);
+});
+
+test("the classroom's columns have the design's widths", () => {
+  const { columns } = layout(all.classroom, 920);
+  assert.deepEqual(columns.map(({ kind, width }) => `${kind} ${width}`), ["maps 84", "weights 33", "maps 55", "maps 55", "maps 55",
+    "weights 62", "maps 97", "maps 97", "maps 89", "weights 59", "bars 71", "loss 48"]);
+});
+
+test("a map's side is a whole number of times its cells, at most 28", () => {
+  const side = (n, count) => maps([count, n, n]).tiles[0].width;
+  assert.deepEqual([side(28, 6), side(26, 8), side(13, 8), side(11, 16), side(5, 16)], [28, 26, 26, 22, 20]);
+  assert.equal(maps([1, 28, 28], 0, true).tiles[0].width, 84);
+});
+
+test("up to eight maps stand two across, up to sixteen four across, and more have pages of sixteen", () => {
+  const across = (count) => new Set(maps([count, 5, 5]).tiles.map(({ x }) => x)).size;
+  assert.deepEqual([across(2), across(8), across(9), across(16)], [2, 2, 4, 4]);
+  const { tiles, pages } = maps([40, 5, 5], 32);
+  assert.equal(tiles.length, 8);
+  assert.deepEqual(pages, { first: 32, step: 16, of: 40 });
+  assert.equal(tiles[0].start, 32 * 25);
+});
+
+test("maps never grow out of their row", () => {
+  for (const n of [1, 3, 7, 14, 28, 30, 64, 200]) {
+    for (const count of [1, 2, 6, 8, 9, 16, 40]) {
+      for (const { y, height } of maps([count, n, n]).tiles) assert.ok(y + height <= ROWS.values + 0.01, `${count} of ${n}`);
+    }
+  }
+});
+
+test("a vector is folded into a picture that holds all of it", () => {
+  for (const count of [1, 2, 10, 84, 97, 120, 400, 997, 1024]) {
+    const { rows, cols, side } = fold(count);
+    assert.ok(rows * cols >= count, String(count));
+    assert.ok(rows * side <= ROWS.values + 0.01 && cols * side <= 56.01, String(count));
+  }
+  assert.deepEqual(fold(120), { rows: 15, cols: 8, side: 7 });
+});
+
+test("weights of a matrix take the shape of what they are multiplied with", () => {
+  assert.deepEqual(kernelShape([10, 400], [16, 5, 5]), [10, 16, 5, 5]);
+  assert.deepEqual(kernelShape([84, 120], [120]), [84, 1, 15, 8]);
+  assert.deepEqual(kernelShape([16, 8, 3, 3], null), [16, 8, 3, 3]);
+});
+
+test("few kernels stand level with the maps they make; many are a mosaic, turned where that is narrower", () => {
+  const made = maps([8, 26, 26]).tiles;
+  assert.deepEqual(kernels([8, 1, 3, 3], 0, made).tiles.map(({ y }) => y), made.map(({ y }) => y));
+  const mosaic = kernels([16, 8, 3, 3]).tiles;
+  assert.deepEqual([mosaic[1].x, mosaic[1].y, mosaic[8].x, mosaic[8].y], [7, 0, 0, 7]);
+  const turned = kernels([10, 16, 5, 5]).tiles;
+  assert.deepEqual([turned[1].x, turned[1].y, turned[16].x, turned[16].y], [0, 6, 6, 0]);
+});
+
+for (const [name, score] of Object.entries(all)) {
+  test(`${name}: everything lies within the stage, and no tile on another`, () => {
+    for (const [width, systems] of [[920, 1], [592, 2], [852, 2]]) {
+      const stage = layout(score, width, 24, {}, systems);
+      const tiles = stage.blocks.flatMap((block) => block.tiles);
+      for (const tile of tiles) assert.ok(within(tile, { x: 24, y: 0, width, height: stage.height }), `${width} ${JSON.stringify(tile)}`);
+      for (let a = 0; a < tiles.length; a++) for (let b = a + 1; b < tiles.length; b++) {
+        assert.ok(apart(tiles[a], tiles[b]), `${width} ${JSON.stringify([tiles[a], tiles[b]])}`);
+      }
+    }
+  });
+
+  test(`${name}: every cell on the page is found where it is drawn`, () => {
+    const stage = layout(score, 920);
+    for (const block of stage.blocks) {
+      for (const tile of block.tiles) {
+        for (const flat of new Set([tile.start, tile.start + tile.rows * tile.cols - 1, tile.start + Math.floor(tile.rows * tile.cols / 2)])) {
+          const box = cellBox(tile, flat);
+          const found = hit(stage, box.x + box.width / 2, box.y + box.height / 2, 0);
+          assert.equal(found?.flat, flat);
+          assert.equal(found?.block.prefix, block.prefix);
+          assert.equal(tileOf(block, flat), tile);
+        }
+      }
+    }
+  });
+
+  test(`${name}: every phase has a place for the head, forward never to the left of where it was`, () => {
+    const stage = layout(score, 920);
+    let before = 0;
+    score.phases.forEach(({ part, view, place }, phase) => {
+      const head = headOf(stage, score, phase);
+      assert.ok(head.x >= 24 && head.x <= 944.01, place);
+      assert.equal(head.way, part === "forward" || part === "loss" ? "forward" : "backward");
+      if (head.way === "forward" && !view) {
+        assert.ok(head.x >= before, place);
+        before = head.x;
+      }
+    });
+  });
+
+  test(`${name}: on a small screen a phase shows what it reads beside what it writes`, () => {
+    score.phases.forEach((phase, k) => {
+      const stage = pair(score, k, 328);
+      assert.ok(stage.columns.length >= 1 && stage.columns.length <= 2, phase.place);
+      for (const tile of stage.blocks.flatMap((block) => block.tiles)) {
+        assert.ok(within(tile, { x: 16, y: 0, width: 328, height: stage.height }), `${phase.place} ${JSON.stringify(tile)}`);
+      }
+    });
+  });
+}
+
+test("gradients stand beneath the tensors they belong to, also through re-indexing", () => {
+  const { columns } = layout(all.classroom, 920);
+  const f = columns.find(({ layer, kind }) => layer === "f" && kind === "maps");
+  assert.deepEqual(f.blocks.map(({ prefix, row }) => `${prefix} ${row}`), ["f/y values", "g/dx gradients"]);
+  assert.ok(!columns.some(({ layer }) => layer === "row"));
+});
+
+test("without shares the last layer keeps its column, with the first delta beneath", () => {
+  const { columns } = layout(all.tiny, 920);
+  assert.deepEqual(columns.at(-2).blocks.map(({ prefix }) => prefix), ["c/y", "loss/dx"]);
+  assert.equal(columns.at(-1).kind, "loss");
+});
+
+test("two systems break before a column of weights", () => {
+  const { columns, systems } = layout(all.classroom, 852, 24, {}, 2);
+  assert.deepEqual(systems, [0, HEIGHT + 12]);
+  assert.equal(columns.find(({ system }) => system === 1).kind, "weights");
+});
+
+test("the arrow keys go to the neighbouring tile and over the edge to the next column", () => {
+  const stage = layout(all.classroom, 920);
+  const block = stage.blocks.find(({ prefix }) => prefix === "b/y");
+  const right = neighbour(stage, { block, tile: block.tiles[0] }, 1, 0);
+  assert.equal(right.tile, block.tiles[1]);
+  assert.equal(neighbour(stage, right, 1, 0).block.prefix, "c/y");
+  assert.equal(neighbour(stage, { block, tile: block.tiles[0] }, 0, 1).tile, block.tiles[2]);
+  assert.equal(neighbour(stage, { block, tile: block.tiles[6] }, 0, 1).block.row, "gradients");
+  assert.equal(neighbour(stage, { block: stage.blocks[0], tile: stage.blocks[0].tiles[0] }, -1, 0), null);
+});
+
+test("what replaces a parameter in the update is drawn in the parameter's own tiles", () => {
+  const stage = layout(all.classroom, 920);
+  assert.equal(stage.blocks.find(({ prefix }) => prefix === "a/w").next, "a/w_next");
+  assert.equal(headOf(stage, all.classroom, phaseOf(all.classroom, "a/w_next")).x, 24);
+});

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { layout } from "../../static/js/layout.js";
+import { channelLetter, rings, tilesBox, touched } from "../../static/js/rings.js";
+import { phaseOf } from "../../static/js/score.js";
+import { classroom } from "./networks.mjs";
+
+const score = classroom();
+const stage = layout(score, 920);
+const phase = (place) => score.phases[phaseOf(score, place)];
+const tileAt = (prefix, k) => {
+  const { x, y, width, height } = stage.blocks.find((block) => block.prefix === prefix).tiles[k];
+  return { x, y, width, height };
+};
+
+test("the letter that chooses is the one that stands alone while others slide", () => {
+  assert.equal(channelLetter(phase("d/y")), "c");
+  assert.equal(channelLetter(phase("a/y")), null, "with one map there is nothing to choose");
+  assert.equal(channelLetter(phase("g/y")), null, "where nothing slides all is read at once");
+});
+
+test("the written tile is ringed, and of what it reads the chosen map and the chosen slice of the kernel", () => {
+  const at = { phase: phaseOf(score, "d/y"), cell: 9 * 121 + 6 * 11 + 5 };
+  const { result, reads } = rings(stage, score, at, 5);
+  assert.deepEqual(result, tileAt("d/y", 9));
+  assert.deepEqual(reads, [tileAt("c/y", 5), tileAt("d/w", 9 * 8 + 5)]);
+});
+
+test("a window's cells are those under the kernel", () => {
+  const d = phase("d/y");
+  assert.deepEqual(touched(score, d, 6 * 11 + 5, 2, d.reads[0]).filter((_, k) => k % 2 === 0).slice(0, 4), [2 * 169 + 6 * 13 + 5,
+    2 * 169 + 6 * 13 + 6, 2 * 169 + 6 * 13 + 7, 2 * 169 + 7 * 13 + 5]);
+});
+
+test("where everything is read, one ring goes around it all, through mere re-indexing too", () => {
+  const { reads } = rings(stage, score, { phase: phaseOf(score, "g/y"), cell: 3 }, 0);
+  const { x, y, width, height } = stage.blocks.find(({ prefix }) => prefix === "f/y");
+  assert.deepEqual(reads[0], { x, y, width, height });
+  assert.equal(reads[1].width, 5, "and around one output's kernels");
+});
+
+test("a tensor that is not on the stage has no ring", () => {
+  assert.equal(tilesBox(stage, score, "nowhere/y", [0]), null);
+});

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CELL, LONGEST, advance, batched, cellTime, cellsAfter, cellsIn, clockAt, compare, duration, end, known, lettersAt, marks, nextCell,
+  nextPhase, ownName, phaseOf, positionAt, positionOf, shareOf, source, start, timeOf, valid, walked } from "../../static/js/score.js";
+import { classroom } from "./networks.mjs";
+
+const score = classroom();
+const at = (place, cell) => ({ phase: phaseOf(score, place), cell });
+
+test("aliases lead to the tensor itself, and mere re-indexing to where the numbers were written", () => {
+  assert.equal(ownName(score, "d/x"), "c/y");
+  assert.equal(ownName(score, "f/dy"), "row/dx");
+  assert.equal(source(score, "f/dy"), "g/dx");
+  assert.equal(source(score, "g/x"), "f/y");
+  assert.equal(ownName({ ...score, aliases: { "a/x": "b/x", "b/x": "a/x" } }, "a/x"), "a/x");
+});
+
+test("re-indexing takes no time: it is walked neither on nor back", () => {
+  assert.ok(!walked(score).includes(phaseOf(score, "row/y")));
+  const last = at("f/y", 16 * 25 - 1);
+  assert.deepEqual(nextCell(score, last, 1), at("g/y", 0));
+  assert.deepEqual(nextCell(score, at("g/y", 0), -1), last);
+});
+
+test("one cell on goes through a phase and into the next; both ends of the pass are ends", () => {
+  assert.deepEqual(nextCell(score, start(score), 1), at("a/y", 0));
+  assert.deepEqual(nextCell(score, at("a/y", 0), -1), start(score));
+  assert.equal(nextCell(score, start(score), -1), null);
+  assert.equal(nextCell(score, end(score), 1), null);
+  assert.deepEqual(end(score), at("g/b_next", 9));
+});
+
+test("one phase back goes to the start of this phase first", () => {
+  assert.deepEqual(nextPhase(score, at("b/y", 40), -1), at("b/y", 0));
+  assert.deepEqual(nextPhase(score, at("b/y", 0), -1), at("a/y", 0));
+  assert.equal(nextPhase(score, at("a/y", 0), -1), null);
+  assert.deepEqual(nextPhase(score, at("f/y", 3), 1), at("g/y", 0));
+  assert.deepEqual(nextPhase(score, at("g/b_next", 2), 1), end(score));
+  assert.equal(nextPhase(score, end(score), 1), null);
+});
+
+test("positions off the score are not valid", () => {
+  assert.ok(valid(score, start(score)));
+  for (const off of [null, { phase: 99, cell: 0 }, { phase: 0, cell: -2 }, { phase: 0, cell: cellsIn(score.phases[0]) }]) assert.ok(!valid(score, off));
+  assert.ok(compare(at("a/y", 5), at("b/y", 0)) < 0);
+});
+
+test("image, label and parameters are known before anything is; nothing else is", () => {
+  assert.equal(known(score, null, "input/y"), 784);
+  assert.equal(known(score, null, "a/w"), 72);
+  assert.equal(known(score, null, "target/y"), 1);
+  for (const place of ["a/y", "a/dw", "a/w_next", "loss/p", "f/dy"]) assert.equal(known(score, null, place), 0, place);
+});
+
+test("at a position earlier phases are complete, this one up to the cell, later ones empty", () => {
+  const here = at("d/dx", 99);
+  assert.equal(known(score, here, "d/y"), 16 * 121);
+  assert.equal(known(score, here, "d/dx"), 100);
+  assert.equal(known(score, here, "c/dy"), 100, "an alias is as known as the tensor itself");
+  assert.equal(known(score, here, "d/dw"), 0);
+});
+
+test("what only re-indexes is filled with what it re-indexes", () => {
+  const here = at("g/dx", 41);
+  assert.equal(known(score, here, "row/dx"), 42);
+  assert.equal(known(score, at("f/y", 7), "g/x"), 8);
+});
+
+test("intermediates appear with their layer's phase, the optimizer's with the update of their parameter", () => {
+  const more = structuredClone(score);
+  Object.assign(more.tensors, { "loss/z": { shape: [1], kind: "value" }, "a/w.v": { shape: [8, 1, 3, 3], kind: "weight" },
+    "a/w.v_next": { shape: [8, 1, 3, 3], kind: "weight" } });
+  assert.equal(known(more, at("g/y", 3), "loss/z"), 0);
+  assert.equal(known(more, at("loss/p", 0), "loss/z"), 1);
+  assert.equal(known(more, null, "a/w.v"), 72);
+  assert.equal(known(more, at("a/db", 3), "a/w.v_next"), 0);
+  assert.equal(known(more, at("a/w_next", 0), "a/w.v_next"), 72);
+});
+
+test("only what belongs to an image has a batch axis", () => {
+  for (const place of ["a/y", "a/x", "c/dy", "loss/p", "input/y"]) assert.ok(batched(score, place), place);
+  for (const place of ["a/w", "a/dw", "a/db", "a/w_next", "loss/y"]) assert.ok(!batched(score, place), place);
+});
+
+test("a place says where on the score it is written", () => {
+  assert.deepEqual(positionOf(score, "a/y", [0, 5, 12, 14]), at("a/y", 5 * 676 + 12 * 26 + 14));
+  assert.deepEqual(positionOf(score, "row/dx", [0, 1, 0, 3]), at("g/dx", 28));
+  assert.deepEqual(positionOf(score, "loss/y", []), at("loss/y", 0));
+  assert.deepEqual(positionOf(score, "a/y", []), at("a/y", -1));
+  assert.equal(positionOf(score, "input/y", [0, 0, 0, 0]), null);
+  assert.deepEqual(lettersAt(score.phases[0], 5 * 676 + 12 * 26 + 14), { n: 0, o: 5, i: 12, j: 14 });
+});
+
+test("the score bar has a mark for each phase; a bias goes with its weights and all updates are one", () => {
+  const made = marks(score);
+  assert.deepEqual(made.map(({ label }) => label), ["a", "b", "c", "d", "e", "f", "g", "softmax", "loss", "first", "g δ", "w", "f", "e",
+    "d δ", "w", "c", "b", "a δ", "w", "update"]);
+  assert.equal(made.at(-1).phases.length, 6);
+  assert.equal(made[11].cells, 4010);
+});
+
+test("shares of a mark and positions are each other's inverse, to the cell", () => {
+  for (const mark of marks(score)) {
+    for (const share of [0, 0.3, 0.77, 1]) {
+      const there = positionAt(score, mark, share);
+      const cell = Math.min(mark.cells - 1, Math.floor(share * mark.cells));
+      assert.ok(Math.abs(shareOf(score, mark, there) - (cell + 1) / mark.cells) < 1e-12);
+    }
+  }
+});
+
+test("the first cells of a phase take their full time, and no phase lasts longer than the longest", () => {
+  assert.equal(timeOf(5408, 1), CELL);
+  assert.equal(timeOf(5408, 3), 3 * CELL);
+  assert.equal(duration(3), 3 * CELL);
+  assert.equal(duration(9), 9 * CELL);
+  for (const cells of [1, 5, 12, 13, 400, 5408, 1e6]) assert.ok(duration(cells) <= LONGEST, String(cells));
+  assert.equal(duration(1e6), LONGEST);
+});
+
+test("cells never run backwards, never jump in pace, and are all written at the end", () => {
+  for (const cells of [2, 10, 121, 5408]) {
+    let before = 0;
+    let step = 0;
+    for (let time = 0; time <= duration(cells); time += 10) {
+      const now = cellsAfter(cells, time);
+      assert.ok(now >= before, `${cells} at ${time}`);
+      assert.ok(now - before <= Math.max(1.5 * step, 0.02) + 0.05 * cells / 10, `${cells} at ${time}`);
+      step = now - before;
+      before = now;
+    }
+    assert.equal(cellsAfter(cells, duration(cells)), cells);
+    for (const count of [0, 1, Math.floor(cells / 2), cells]) assert.ok(Math.abs(cellsAfter(cells, timeOf(cells, count)) - count) < 1e-3);
+  }
+});
+
+test("forward and backward have the same clock", () => {
+  const there = cellTime(score, at("b/y", 700), 1);
+  assert.equal(cellTime(score, at("b/dx", 700), 1), there);
+  assert.equal(cellTime(score, at("b/y", 700), 2), there / 2);
+});
+
+test("play goes from cell to cell and from phase to phase, and is over at the end", () => {
+  const begun = advance(score, clockAt(score, start(score)), 0);
+  assert.deepEqual([begun.phase, begun.cell], [0, 0]);
+  assert.equal(advance(score, { phase: 0, time: 0 }, 1.5 * CELL).cell, 1);
+  const into = advance(score, { phase: 0, time: 0 }, LONGEST + 10);
+  assert.deepEqual([into.phase, into.cell], [1, 0]);
+  const f = phaseOf(score, "f/y");
+  assert.equal(advance(score, { phase: f, time: 0 }, LONGEST + 10).phase, phaseOf(score, "g/y"), "re-indexing is not played");
+  const over = advance(score, clockAt(score, end(score)), 10);
+  assert.ok(over.over);
+  assert.deepEqual({ phase: over.phase, cell: over.cell }, end(score));
+});
+
+test("play resumed at a cell goes on with the next one", () => {
+  for (const cell of [0, 3, 100, 5000]) {
+    const now = advance(score, clockAt(score, { phase: 0, cell }), 0.01);
+    assert.deepEqual([now.phase, now.cell], [0, cell + 1]);
+  }
+});
