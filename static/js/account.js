@@ -10,29 +10,55 @@ import { at as placeAt } from "./place.js";
 /** @typedef {{letter: string, at: number, value: number, count: number, first: number}} Group */
 /**
  * @typedef {{place: string, value: number, equation: {text: string, mathml: string}, sentence?: string, reads: ReadCell[], terms: Term[],
- *   terms_total: number, page: number, pages: number, page_sum: number, remainder: number, groups?: Group[]}} Explanation
+ *   terms_total: number, page: number, pages: number, page_sum: number, remainder: number, groups?: Group[], added?: Entry[]}} Explanation
+ *   added: what is added at the end (a bias), where it stands on another page
  */
-/** @typedef {{value: number, place: string|null, constant: boolean, tensor: string|null, inside: boolean}} Factor */
+/** A factor: a number that was read (perhaps divided by), or what the sentence itself puts in. */
+/** @typedef {{value: number, place: string|null, constant: boolean, divisor: boolean, tensor: string|null, inside: boolean}} Factor */
 /**
  * @typedef {{id: string, label: string, at: Record<string, number>, factors: Factor[], exact: number, places: string[],
  *   group: number|null, count: number}} Entry
  */
 
-/** The place of a cell that is read. @param {ReadCell} read */
-export const placeOfRead = (read) => placeAt(read.tensor, read.index);
+/** The place of a cell that is read; a tensor of another step keeps it. @param {ReadCell} read */
+export function placeOfRead({ tensor, index }) {
+  const [prefix, step] = tensor.split("@");
+  return `${placeAt(prefix, index)}${step === undefined ? "" : `@${step}`}`;
+}
 
 /**
- * The factors of a term with the cells they were read from. What stands for no read is a number of the sentence.
+ * The factors of a term with the cells they were read from. What stands for no read is a number of the sentence: all
+ * of them make one factor, the last.
  * @param {Term} term @param {ReadCell[]} reads @returns {Factor[]}
  */
 export function factorsOf(term, reads) {
   const free = term.reads.map((k) => reads[k]);
-  return term.factors.map((value) => {
-    const at = free.findIndex((read) => read && (read.inside ? read.value === value : value === 0));
-    if (at < 0) return { value, place: null, constant: true, tensor: null, inside: true };
+  /** @type {Factor[]} */
+  const found = [];
+  let constant = 1;
+  let constants = 0;
+  for (const value of term.factors) {
+    let divisor = false;
+    let at = free.findIndex((read) => (read.inside ? read.value === value : value === 0));
+    if (at < 0) {
+      at = free.findIndex((read) => read.inside && read.value !== 0 && Math.abs(value * read.value - 1) < 1e-12);
+      divisor = at >= 0;
+    }
+    if (at < 0) {
+      constant *= value;
+      constants++;
+      continue;
+    }
     const [read] = free.splice(at, 1);
-    return { value, place: read.inside ? placeOfRead(read) : null, constant: false, tensor: read.tensor, inside: read.inside };
-  });
+    found.push({
+      value: divisor ? read.value : value, place: read.inside ? placeOfRead(read) : null, constant: false, divisor,
+      tensor: read.tensor.split("@")[0], inside: read.inside,
+    });
+  }
+  if (constants && (constant !== 1 || !found.length)) {
+    found.push({ value: constant, place: null, constant: true, divisor: false, tensor: null, inside: true });
+  }
+  return found;
 }
 
 /** @param {Explanation} explanation @returns {Entry[]} */
@@ -93,7 +119,7 @@ export const counted = (count, word) => `${count} ${word}${count === 1 ? "" : "s
  */
 export function windowEntries(whole, part, { focus, channel, most, word, order }) {
   const all = entriesOf(part ?? whole).filter((entry) => !entry.label);
-  const added = entriesOf(whole).filter((entry) => entry.label);
+  const added = addedTo(whole);
   const shown = focus ? all.filter((entry) => entry.at[focus] === channel) : all;
   if (order) shown.sort((a, b) => /** @type {Function} */ (order)(a.at) - /** @type {Function} */ (order)(b.at));
   const entries = shorten(shown, most);
@@ -113,9 +139,8 @@ export function windowEntries(whole, part, { focus, channel, most, word, order }
  * @param {Explanation} whole @param {number} most
  */
 export function largestEntries(whole, most) {
-  const listed = entriesOf(whole);
-  const added = listed.filter((entry) => entry.label);
-  const plain = listed.filter((entry) => !entry.label);
+  const added = addedTo(whole);
+  const plain = entriesOf(whole).filter((entry) => !entry.label);
   const complete = whole.pages <= 1;
   const entries = complete ? shorten(plain, most) : bySize(plain).slice(0, most);
   if (complete) return closed(whole, entries, added);
@@ -123,6 +148,9 @@ export function largestEntries(whole, most) {
   const exact = whole.value - whole.remainder - sumOf(entries) - sumOf(added);
   return [...entries, subtotal("rest", `${rest} smaller`, exact, rest), ...added];
 }
+
+/** What is added at the end. @param {Explanation} whole */
+export const addedTo = (whole) => whole.added ?? entriesOf(whole).filter((entry) => entry.label);
 
 /** What is added belongs to the value even where the page did not list it. @param {Explanation} whole @param {Entry[]} entries @param {Entry[]} added */
 function closed(whole, entries, added) {
@@ -137,15 +165,14 @@ function closed(whole, entries, added) {
  * @param {Explanation} explanation @param {(group: Group) => string} nameOf @param {number} [most]
  * @returns {Entry[]}
  */
-export function rowsOf(explanation, nameOf, most = 10) {
-  const listed = entriesOf(explanation);
+export function rowsOf(explanation, nameOf, most = 8) {
   const groups = explanation.groups ?? [];
-  if (explanation.terms_total <= most + 1 || !groups.length) return largestEntries(explanation, most);
-  const added = listed.filter((entry) => entry.label);
+  if (explanation.terms_total <= most + 2 || !groups.length) return largestEntries(explanation, explanation.terms_total <= most + 2 ? most + 2 : most);
+  const added = addedTo(explanation);
   const named = groups.map((group) => subtotal(`group ${group.at}`, nameOf(group), group.value, group.count, group.at));
   const sorted = bySize(named);
-  const rest = sorted.slice(most - 1);
-  const rows = rest.length > 1 ? sorted.slice(0, most - 1) : sorted;
+  const rest = sorted.slice(most);
+  const rows = rest.length > 1 ? sorted.slice(0, most) : sorted;
   if (rest.length > 1) rows.push(subtotal("rest", `${rest.length} others`, sumOf(rest), rest.length));
   return closed(explanation, rows, added);
 }

@@ -8,7 +8,7 @@ import { exponentOf, factor as power, number } from "./format.js";
 
 /** @typedef {{text: string, units: bigint, shift: number, over: bigint}} Printed units × 10^shift / over */
 /**
- * @typedef {{factors?: {value: number, exponent?: number, constant?: boolean}[], exact: number}} Entry
+ * @typedef {{factors?: {value: number, exponent?: number, constant?: boolean, divisor?: boolean}[], exact: number}} Entry
  * @typedef {{factors: Printed[], units: number, text: string, zero: boolean}} Line
  */
 
@@ -50,6 +50,13 @@ export function constant(value, divide = true) {
   };
 }
 
+/** A number that is divided by, as it is printed. @param {number} value @param {number} [exponent] @returns {Printed} */
+export function divided(value, exponent = 0) {
+  const shown = printed(value, exponent);
+  if (shown.units === 0n) return { ...printed(1 / value), text: `÷ ${shown.text}` };
+  return { text: `÷ ${shown.text}`, units: 1n, shift: -shown.shift, over: shown.units };
+}
+
 /** Rounded to the nearest, halves away from zero. @param {bigint} a @param {bigint} b */
 function nearest(a, b) {
   const sign = (a < 0n) === (b < 0n) ? 1n : -1n;
@@ -72,8 +79,8 @@ export function product(factors, exponent) {
 export function ledger(value, entries, { exponent = 0, divide = true } = {}) {
   /** @type {Line[]} */
   const lines = entries.map(({ factors = [], exact }) => {
-    const shown = factors.map((factor) =>
-      (factor.constant ? constant(factor.value, divide) : printed(factor.value, factor.exponent)));
+    const shown = factors.map((factor) => (factor.constant ? constant(factor.value, divide)
+      : (factor.divisor ? divided : printed)(factor.value, factor.exponent)));
     const count = (shown.length > 1 ? product(shown, exponent) : units(exact, exponent)) || 0;
     return { factors: shown, units: count, text: written(count, exact === 0), zero: exact === 0 };
   });

@@ -7,7 +7,8 @@ import { rowsOf } from "../account.js";
 import { figureOf, planeLetters } from "../figure.js";
 import { css, gradient } from "../colour.js";
 import { exponentOf, factor, number } from "../format.js";
-import { explanationOf } from "../net.js";
+import { askCard } from "../ask.js";
+import { Refused } from "../net.js";
 import { at, parse, spoken } from "../place.js";
 import { phaseOf } from "../score.js";
 import { cellPlace, lit, symbol } from "../spotlight.js";
@@ -50,12 +51,12 @@ function phaseOfPlace(place) {
   return whole ? whole.phases[phaseOf(whole, nameOf(place))] ?? null : null;
 }
 
-const MOST = 10;
+const MOST = 8;
 
 /** Whether groups are worth more than single terms: not when they are only the rows of a map. @param {Explanation} data @param {string} place */
 function grouped(data, place) {
   const groups = data.groups ?? [];
-  if (data.terms_total <= MOST + 1 || groups.length < 2) return false;
+  if (data.terms_total <= 12 || groups.length < 2) return false;
   const phase = phaseOfPlace(place);
   if (!phase) return true;
   const figure = figureOf(phase);
@@ -69,18 +70,11 @@ function Explained({ place }) {
   useEffect(() => {
     if (off) return;
     let gone = false;
-    const ask = async () => {
-      try {
-        let data = /** @type {Explanation} */ (await explanationOf(place, { per_page: MOST + 1 }));
-        if (data.terms_total > MOST + 1 && !grouped(data, place)) {
-          data = await explanationOf(place, { per_page: 2 * MOST, order: "largest", outside: "hidden" });
-        }
-        if (!gone) explanation.value = { place, data };
-      } catch (error) {
-        if (!gone) fail(error instanceof Error ? error.message : String(error));
-      }
-    };
-    void ask();
+    askCard(place, phaseOfPlace(place), (data) => grouped(data, place)).then((data) => {
+      if (gone) return;
+      explanation.value = { place, data };
+      fail("");
+    }, (error) => !gone && error instanceof Refused && fail(error.message));
     return () => {
       gone = true;
     };
@@ -106,9 +100,9 @@ function Explained({ place }) {
       ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>` : html`<p class="big-value soft">not yet</p>`}
     <hr />
     ${equation?.mathml && html`<${Equation} mathml=${equation.mathml} text=${equation.text} place=${place} />
-      ${phase && phase.general.text !== phase.equation.text && html`<button class="toggle" aria-pressed=${general} onClick=${() => generalise(!general)}>${
-        general ? "with the settings put in" : "in general"}</button>`}`}
-    ${phase?.note && html`<p class="note">${noteOf(phase.note, data, place)}</p>`}
+`}
+    <p class="note">${phase?.note ?? ""} ${phase && phase.general.text !== phase.equation.text && html`<button class="toggle" aria-pressed=${general} onClick=${() => generalise(!general)}>${
+      general ? "With the settings put in." : "In general."}</button>`}</p>
     ${phase && phase.steps.length > 0 && html`<${Steps} steps=${phase.steps} layer=${phase.layer} />`}
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
@@ -121,15 +115,6 @@ function Explained({ place }) {
 function weightLike(place) {
   const { layer, tensor } = parse(place);
   return infoOf(place)?.kind === "weight" || infoOf(`${layer}/${tensor.replace(/^d/, "")}`)?.kind === "weight";
-}
-
-/** @param {string} note @param {Explanation|null} data @param {string} place */
-function noteOf(note, data, place) {
-  if (!data || !grouped(data, place)) return note;
-  const phase = phaseOfPlace(place);
-  const groups = data.groups ?? [];
-  const word = phase && groups[0] ? axisWord(phase, groups[0].letter) : "group";
-  return `${note} ${data.terms_total} terms, grouped by ${word}. Open a ${word} to see its own.`;
 }
 
 /** @param {{place: string, data: Explanation}} props */
@@ -152,7 +137,7 @@ function Equation({ mathml, text, place }) {
     const math = /** @type {HTMLElement|null} */ (host.querySelector("math"));
     if (!math) return;
     math.style.fontSize = "";
-    const over = math.getBoundingClientRect().width / (host.clientWidth || 1);
+    const over = host.scrollWidth / (host.clientWidth || 1);
     if (over > 1) math.style.fontSize = `${Math.max(0.82, 1 / over)}em`;
   }, [mathml]);
   useLayoutEffect(() => {

@@ -22,7 +22,7 @@ export function book(value, entries, { divide = true } = {}) {
   const exponent = scale(value, entries);
   const made = ledger(value, entries.map(({ factors, exact }) => ({
     exact,
-    factors: factors.map((each, k) => ({ value: each.value, exponent: exponents[k], constant: each.constant })),
+    factors: factors.map((each, k) => ({ value: each.value, exponent: exponents[k], constant: each.constant, divisor: each.divisor })),
   })), { exponent, divide });
   return { ...made, exponents };
 }
@@ -49,7 +49,7 @@ const lights = (entry) => ({
 const isLit = (entry) => entry.places.length > 0 && entry.places.every((place) => lit.value.has(place));
 
 /** @param {{text: string}|undefined} shown @param {number} k */
-const sign = (shown, k) => (k > 0 && shown && !shown.text.startsWith("÷") ? "× " : "");
+const sign = (shown, k) => (k > 0 && shown && !shown.text.startsWith("÷") ? "×" : "");
 
 /** A factor that can be opened in turn. @param {{factor: import("../account.js").Factor, text: string, before: string}} props */
 function Opening({ factor: { place, tensor, inside, constant }, text, before }) {
@@ -70,7 +70,7 @@ function Row({ entries, made, lines, lettersOf, result }) {
       const line = made.lines[k];
       const alone = line.factors.length < 2;
       return html`<div class="column ${isLit(entry) ? "marked" : ""}" key=${entry.id} ...${lights(entry)}>
-        ${alone ? html`<span class="line">${height > 1 ? " " : ""}</span><span class="line name">${nameOf(entry, lettersOf)}</span>`
+        ${alone ? html`<span class="line name">${two(nameOf(entry, lettersOf))[0]}</span><span class="line name">${two(nameOf(entry, lettersOf))[1]}</span>`
           : Array.from({ length: Math.max(2, height) }, (_, n) => html`<span class="line">${line.factors[n]
             ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />` : " "}</span>`)}
         <span class="line sum">${alone && entry.factors[0]?.place ? html`<button class="factor" tabIndex=${-1} onClick=${() => open(/** @type {string} */ (entry.factors[0].place))}>${line.text}</button>` : line.text}</span>
@@ -80,6 +80,12 @@ function Row({ entries, made, lines, lettersOf, result }) {
       <span class="joint" aria-hidden="true">=</span>`}
     <div class="column total"><span class="line"> </span><span class="line"> </span><span class="line value" aria-label="${result.name} is ${made.text}">${made.text}</span></div>
   </div>`;
+}
+
+/** Words on the lines of the two factors. @param {string} words @returns {[string, string]} */
+function two(words) {
+  const at = words.lastIndexOf(" ");
+  return at < 0 ? ["", words] : [words.slice(0, at), words.slice(at + 1)];
 }
 
 /** @param {Entry} entry @param {(entry: Entry) => string} lettersOf */

@@ -1,13 +1,13 @@
 /** The step view: one phase, cell by cell. Head, the figure its sentence asks for, and the terms written out. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
-import { counted, largestEntries, windowEntries } from "../account.js";
+import { ask } from "../ask.js";
+import { counted, exactSum, largestEntries, subtotal, windowEntries } from "../account.js";
 import { planeLetters, strongest, termsOf, windowOf } from "../figure.js";
 import { number } from "../format.js";
-import { at, parse, spoken } from "../place.js";
-import { explanationOf } from "../net.js";
+import { at, parse, sizeOf, spoken } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
 import { cellPlace, figure as figureNow, lit, tell, told, walkTo } from "../spotlight.js";
 import {
@@ -63,15 +63,19 @@ function Head({ phase, figure }) {
   const cell = position.value?.cell ?? -1;
   const kind = phase.kind === "gradient" && /^d/.test(phase.tensor) && infoOf(`${phase.layer}/${phase.tensor.slice(1)}`)?.kind === "weight"
     || phase.part === "update" ? "weight" : phase.kind;
-  const where = cell >= 0 ? spoken(indexAt(phase, cell), phase.shape, kind) : `${counted(phase.shape.reduce((a, b) => a * b, 1), "number")} to write`;
+  const focused = "focus" in figure && figure.focus !== null;
+  const index = indexAt(phase, cell);
+  const spot = spoken(index, phase.shape, kind);
+  const where = cell < 0 ? `${counted(sizeOf(phase.shape), "number")} to write` : focused ? `row ${index.at(-2)}, column ${index.at(-1)}` : spot;
+  const summed = told.value?.batch ? ` · sum over ${told.value.whole.groups?.length} images` : "";
   const narrow = shape.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
   const pointed = on ? valueOf(on) : undefined;
   return html`<header class="step-head">
     <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
-    <h2 class="sentence">${phase.layer}${narrow ? html`, ${where || phase.label}` : html`: ${phase.head}`}</h2>
+    <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${phase.head}`}</h2>
     <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${number(pointed)}</b></span>`
-      : html`${narrow ? "" : where}<${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
+      : html`${narrow ? "" : where}${summed}<${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
   </header>`;
 }
 
@@ -88,28 +92,42 @@ function Channel({ phase, figure, back }) {
   if (!focus) return null;
   const count = phase.bound[focus];
   const channel = Math.min(focusChannel.value, count - 1);
-  const turn = (/** @type {number} */ by) => focusOn((channel + by + count) % count);
+  const turn = (/** @type {number} */ by) => {
+    chosen = phase.place;
+    focusOn((channel + by + count) % count);
+  };
   return html`<span class="channel"> · ${back ? "from" : "input"} ${axisWord(phase, focus)} <button aria-label="the map before" onClick=${() => turn(-1)}>‹</button><b>${channel}</b><button
     aria-label="the next map" onClick=${() => turn(1)}>›</button></span>`;
 }
 
-/** On entering a phase the map that says most is shown. @param {Phase} phase @param {Figure} figure */
+/** The phase in which the learner chose a map: there it stays. */
+let chosen = "";
+
+/**
+ * On entering a phase the map that says most is shown; after a jump the one that gives this cell most.
+ * @param {Phase} phase @param {Figure} figure
+ */
 function useFocus(phase, figure) {
-  const tensor = "focus" in figure ? tensorOf(figure.plane.tensor) : undefined;
+  const focus = "focus" in figure ? figure.focus : null;
+  const tensor = focus && "plane" in figure ? tensorOf(figure.plane.tensor) : undefined;
   const ready = tensor !== undefined;
+  const before = useRef({ place: "", cell: -9 });
   useEffect(() => {
-    if ("focus" in figure && figure.focus && tensor) focusOn(strongest(figure.plane, phase, figure.focus, tensor));
+    chosen = "";
+    if (focus && tensor && "plane" in figure) focusOn(strongest(figure.plane, phase, focus, tensor));
   }, [phase.place, ready, source.value]);
-}
-
-const MANY = 200;
-
-/** What to ask about a written cell: everything where that is little, else the totals and the part that is shown. @param {Phase} phase @param {Figure} figure @param {number} channel */
-function questions(phase, figure, channel) {
-  const terms = termsOf(phase);
-  if (figure.kind === "slide" && terms > MANY && figure.focus) return [{ per_page: 20 }, { group: channel, per_page: 200 }];
-  if (figure.kind === "product" || terms > MANY) return [{ per_page: 20, order: /** @type {"largest"} */ ("largest"), outside: /** @type {"hidden"} */ ("hidden") }];
-  return [{ per_page: terms + 8 }];
+  const answer = told.value;
+  useEffect(() => {
+    const cell = position.peek()?.cell ?? -1;
+    const last = before.current;
+    if (!answer || answer.place !== cellPlace.peek()) return;
+    const jumped = last.place !== phase.place || Math.abs(cell - last.cell) > 1;
+    before.current = { place: phase.place, cell };
+    if (!focus || playing.peek() || chosen === phase.place || !jumped) return;
+    const groups = answer.whole.groups ?? [];
+    const best = groups.reduce((most, group) => (Math.abs(group.value) > Math.abs(most?.value ?? 0) ? group : most), groups[0]);
+    if (best && best.letter === focus && best.value !== 0) focusOn(best.at);
+  }, [answer?.place]);
 }
 
 /** The server's account of the written cell; the next cell is asked for in advance. @param {Phase} phase @param {Figure} figure */
@@ -120,20 +138,19 @@ function useTelling(phase, figure) {
   useEffect(() => {
     if (!place || off) return tell(null);
     let gone = false;
-    const ask = async () => {
+    const sample = source.peek()?.kind === "step" ? /** @type {{sample: number}} */ (source.peek()).sample : 0;
+    const find = async () => {
       try {
-        const [whole, part = null] = await Promise.all(questions(phase, figure, channel).map((query) => explanationOf(place, query)));
+        const answer = await ask(place, phase, figure, channel, sample);
         if (gone) return;
-        tell({ place, whole, part, channel });
+        tell({ place, channel, ...answer });
         const next = score.value && position.value && nextCell(score.value, position.value, 1);
-        if (next && next.phase === position.value?.phase) {
-          for (const query of questions(phase, figure, channel)) explanationOf(at(phase.place, indexAt(phase, next.cell)), query).catch(() => {});
-        }
+        if (next && next.phase === position.value?.phase) ask(at(phase.place, indexAt(phase, next.cell)), phase, figure, channel, sample).catch(() => {});
       } catch {
         if (!gone) tell(null);
       }
     };
-    const timer = setTimeout(ask, playing.peek() && cellTime.peek() < 150 ? 100 : 0);
+    const timer = setTimeout(find, playing.peek() && cellTime.peek() < 150 ? 100 : 0);
     return () => {
       gone = true;
       clearTimeout(timer);
@@ -146,7 +163,7 @@ function accountOf(phase, figure) {
   const place = cellPlace.value;
   const now = told.value;
   if (!place || !now || now.place !== place) return null;
-  const { whole, part, channel } = now;
+  const { whole, part, batch, channel } = now;
   const cell = position.value?.cell ?? 0;
   if (figure.kind === "slide") {
     const letters = lettersAt(phase, cell);
@@ -165,10 +182,19 @@ function accountOf(phase, figure) {
     return dressed(phase, whole, entries, figure.back ? [figure.kernel, figure.plane] : [figure.plane, figure.kernel],
       (entry) => (Object.keys(entry.at).length ? seat(entry.at)?.letter ?? "" : ""));
   }
+  if (figure.kind === "product" && batch && part) {
+    const sample = source.value?.kind === "step" ? source.value.sample : 0;
+    const mine = (whole.groups ?? []).find((group) => group.at === sample);
+    const others = (whole.groups ?? []).filter((group) => group.at !== sample);
+    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder }, 7);
+    const [i, j] = planeLetters(figure.over, phase);
+    return dressed(phase, whole, [...listed, subtotal("others", counted(others.length, "other image"), exactSum(others.map(({ value }) => value)), others.length)],
+      [figure.plane, figure.over], (entry) => [entry.at[i], entry.at[j]].filter((k) => k !== undefined).join(","));
+  }
   const most = figure.kind === "product" ? 8 : 9;
   const first = figure.kind === "product" ? [figure.plane, figure.over] : figure.kind === "terms" && figure.back
     ? [...phase.reads].sort((a, b) => Number(b.kind === "weight") - Number(a.kind === "weight")) : [];
-  const counting = Object.keys(phase.bound).filter((letter) => phase.bound[letter] > 1);
+  const counting = Object.keys(phase.bound).filter((letter) => phase.bound[letter] > 1 || whole.terms_total > termsOf(phase) + 2);
   return dressed(phase, whole, largestEntries(whole, most), first, (entry) => counting.map((letter) => entry.at[letter]).filter((k) => k !== undefined).join(","));
 }
 
@@ -228,7 +254,9 @@ function useWalk(entries) {
   const key = `${cellPlace.value} ${entries.map(({ id }) => id).join(";")}`;
   useEffect(() => {
     const readable = entries.filter(({ places }) => places.length);
-    const largest = readable.reduce((most, entry) => (Math.abs(entry.exact) > Math.abs(most?.exact ?? 0) ? entry : most), readable[0]);
+    const pairs = readable.filter(({ factors }) => factors.length > 1);
+    const largest = (pairs.length ? pairs : readable).reduce((most, entry) =>
+      (Math.abs(entry.exact) > Math.abs(most?.exact ?? 0) ? entry : most), /** @type {Entry|null} */ (null));
     if (!slow || readable.length < 2) return walkTo(largest?.places ?? []);
     const time = cellTime.peek();
     const timers = readable.map((entry, k) => setTimeout(() => walkTo(entry.places), time * (1 / 3 + k / (2 * readable.length))));

@@ -22,8 +22,8 @@ export function plain(name) {
 
 /** A tensor's symbol as it stands in the equations. @param {{name: string, kind: string}} props */
 export function Symbol({ name, kind }) {
-  const { before, base, after } = parts(name);
-  return html`<span class="sym ${colourOf(kind)}"><math aria-label=${plain(name)}>
+  const { before, base, after } = kind === "index" ? { before: "", base: "winner", after: "" } : parts(name);
+  return html`<span class="sym ${colourOf(kind)}"><math>
     ${before && html`<mi>∂</mi><mi>L</mi><mo lspace="0" rspace="0" stretchy="false">/</mo><mi>∂</mi>`}
     <mi mathvariant=${base.length > 1 ? "italic" : undefined}>${base}</mi>
     ${after && html`<mo lspace="0" rspace="0">′</mo>`}</math></span>`;

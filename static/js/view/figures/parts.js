@@ -26,7 +26,7 @@ export function fit() {
 /** Design pixels of a cell in a map whose longer side has n cells. @param {number} n @param {number} target */
 export function cellFor(n, target) {
   const size = target / n;
-  return size >= 2 ? Math.max(2, Math.round(Math.min(size, 40))) : size;
+  return size >= 2 ? Math.max(2, Math.floor(Math.min(size, 40) + 0.45)) : size;
 }
 
 /** @param {{caption: any, children?: any, kind?: string}} props */

@@ -87,8 +87,7 @@ export function routeOf(phase, { plane, gates }, cell) {
   const index = indexAt(phase, cell);
   const senders = litCells(plane, phase, letters, d.shape);
   const gate = gates.find(({ kind }) => kind === "index");
-  const winners = gate && tensorOf(gate.tensor);
-  const width = phase.shape.at(-1) ?? 1;
+  const winner = gate ? winnerOf(phase, gate) : null;
   const sender = senders[0]?.index ?? null;
   /** @type {{index: number[], wins: boolean|null}[][]} */
   const window = [];
@@ -108,11 +107,32 @@ export function routeOf(phase, { plane, gates }, cell) {
     for (const h of reach[0]) {
       window.push(reach[1].map((k) => ({
         index: [...index.slice(0, -2), h, k],
-        wins: winners ? winners.data[ravel(sender, winners.shape)] === h * width + k : null,
+        wins: winner && winner(sender, index.slice(0, -2), reach) === h * (phase.shape.at(-1) ?? 1) + k,
       })));
     }
   }
   return { letters, index, senders: senders.map((each) => each.index), sender, window, count: Object.values(phase.bound).reduce((a, b) => a * b, 1) };
+}
+
+/**
+ * Where the winner of a window stands in its plane: as the index tensor says, or, where that is not at hand, the first of
+ * the window that is as large as what came out.
+ * @param {Phase} phase @param {import("../../windows.js").Read} gate
+ * @returns {((sender: number[], lead: number[], reach: number[][]) => number)|null}
+ */
+function winnerOf(phase, gate) {
+  const winners = tensorOf(gate.tensor);
+  if (winners) return (sender) => winners.data[ravel(sender, winners.shape)];
+  const x = tensorOf(`${phase.layer}/${phase.tensor.slice(1)}`);
+  const y = tensorOf(`${phase.layer}/y`);
+  if (!x || !y) return null;
+  return (sender, lead, [rows, columns]) => {
+    const out = y.data[ravel(sender, y.shape)];
+    for (const h of rows) {
+      for (const k of columns) if (x.data[ravel([...lead, h, k], x.shape)] === out) return h * x.shape[x.shape.length - 1] + k;
+    }
+    return -1;
+  };
 }
 
 /** @param {{phase: Phase, figure: Extract<import("../../figure.js").Figure, {kind: "route"}>}} props */

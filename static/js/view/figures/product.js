@@ -50,7 +50,7 @@ export function Product({ phase, figure }) {
     };
   }));
   const exponent = exponentOf(grid.flat().filter(({ state }) => state === "known").map(({ value }) => value));
-  const rings = began ? [{ ...box, look: "ring" }] : [];
+  const rings = began ? [{ ...box, look: "read" }] : [];
   const terms = delta.rows * delta.columns;
   const marks = began ? termMarks(delta) : [];
   const productPart = html`<${Part} caption=${html`<span class="sym"><math><mi>${plane.name}</mi></math></span>·<${Symbol} name=${over.name} kind="gradient" /> ${

@@ -103,7 +103,7 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const { box } = scene;
   const glide = cellTime.value >= 300;
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
-  const rings = scene.began ? [{ ...box, look: back ? "ring" : "read" }] : [];
+  const rings = scene.began ? [{ ...box, look: "read" }] : [];
   const grids = {
     window: html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
       <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells}
@@ -177,7 +177,7 @@ function Narrow({ phase, figure, scene, size }) {
   const readable = !small && width >= 52;
   const numbers = { width, height: small ? width : 46, numbers: readable, letters: width >= 16 };
   const target = Math.min(128, half - 8);
-  const rings = scene.began ? [{ ...scene.box, look: back ? "ring" : "read" }] : [];
+  const rings = scene.began ? [{ ...scene.box, look: "read" }] : [];
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
   const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} />`}>
     <${Map2D} picture=${scene.picture} target=${target} sides=${scene.sides} rings=${rings} name=${plane.name} label="map the window lies in" /><//>`;
