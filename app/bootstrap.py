@@ -83,7 +83,7 @@ def _is_current(extra: str) -> bool:
 
 
 def _install(extra: str) -> None:
-    _say(f"Convscope: first start here, installing into {VENV}")
+    _say(f"Convscope: installing into {VENV}")
     pip = _pip()
     for stamp in VENV.glob("convscope.*installed"):
         if stamp.read_text().strip() != _digest():

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import APIRouter, FastAPI, Request
 from jinja2 import Environment, FileSystemLoader
 from starlette.datastructures import URL
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -84,4 +85,5 @@ def install(app: FastAPI) -> None:
         return Response(status_code=307, headers={"Location": str(target)})
 
     app.include_router(router)
-    app.mount("/static", Files(directory=places.static_dir()), name="static")
+    files = Files(directory=places.static_dir())
+    app.mount("/static", GZipMiddleware(files, minimum_size=1000, compresslevel=6), name="static")
