@@ -38,7 +38,8 @@ const MOSAIC = 6;
 const WEIGHTS = 62;
 const BAR = { row: 13.2, digit: 14, strip: 8, width: 46, most: 12 };
 const LOSS = 48;
-const TIGHT = 7;
+const TIGHT = 6;
+const WHOLE = 2.5;
 
 /** @param {Tile[]} tiles */
 const boxOf = (tiles) => ({
@@ -306,28 +307,62 @@ export function layout(score, width, margin = 24, pages = {}, systems = 1) {
   /** @type {Column[]} */
   const columns = [];
   lines.forEach((line, system) => {
-    const natural = line.reduce((sum, column) => sum + column.width, 0);
     const turn = system === lines.length - 1 ? 0 : 16;
-    const rigid = line.filter(({ kind }) => kind === "bars" || kind === "loss").reduce((sum, { width }) => sum + width, 0);
-    const free = width - turn - TIGHT * (line.length - 1) - rigid;
-    const scale = Math.min(1, free / (natural - rigid || 1));
-    const widths = line.map(({ kind, width }) => (kind === "bars" || kind === "loss" ? width : width * scale));
+    const scales = shrink(line, width - turn - TIGHT * (line.length - 1));
+    const widths = line.map((column, k) => column.width * scales[k]);
     const used = widths.reduce((sum, each) => sum + each, 0);
-    const most = line.length > 1 ? (width - turn - used) / (line.length - 1) : 0;
+    const gap = line.length > 1 ? (width - turn - used) / (line.length - 1) : 0;
+    const down = system * (HEIGHT + 12);
     let x = margin;
     line.forEach((column, k) => {
-      const down = system * (HEIGHT + 12);
-      const shrink = column.kind === "bars" || column.kind === "loss" ? 1 : scale;
       const blocks = column.blocks.map((each) =>
-        block(each, x, down + (each.row === "values" ? VALUES : GRADIENTS), shrink));
+        block(each, x, down + (each.row === "values" ? VALUES : GRADIENTS), scales[k]));
       columns.push({ ...column, x, y: down, width: widths[k], height: HEIGHT, system, blocks });
-      x += widths[k] + most;
+      x += widths[k] + gap;
     });
   });
   return {
     width: width + 2 * margin, height: lines.length * (HEIGHT + 12) - 12, columns,
     blocks: columns.flatMap(({ blocks }) => blocks), systems: lines.map((_, k) => k * (HEIGHT + 12)),
   };
+}
+
+/**
+ * Scales that make columns fit: all by the same, but cells that stay large stay whole pixels. Bars and the loss keep
+ * their size.
+ * @param {{kind: string, width: number, blocks: Loose[]}[]} line @param {number} room
+ */
+function shrink(line, room) {
+  const cells = line.map(({ blocks }) => blocks[0].tiles[0].width / blocks[0].tiles[0].cols);
+  const at = (/** @type {number} */ scale) => line.map(({ kind }, k) => {
+    if (kind !== "maps" && kind !== "weights") return 1;
+    const cell = cells[k] * scale;
+    return (cell >= WHOLE && kind === "maps" ? Math.floor(cell) : cell) / cells[k];
+  });
+  const fits = (/** @type {number} */ scale) => at(scale).reduce((sum, each, k) => sum + each * line[k].width, 0) <= room;
+  if (fits(1)) return line.map(() => 1);
+  let low = 0;
+  let high = 1;
+  for (let k = 0; k < 30; k++) {
+    const middle = (low + high) / 2;
+    if (fits(middle)) low = middle;
+    else high = middle;
+  }
+  return at(low);
+}
+
+/**
+ * Of texts in a row, those that stand clear of one another, the first ones first.
+ * @param {{middle: number, width: number}[]} texts @param {number} [apart] @returns {boolean[]}
+ */
+export function clear(texts, apart = 4) {
+  /** @type {{middle: number, width: number}[]} */
+  const kept = [];
+  return texts.map((text) => {
+    const free = text.width > 0 && kept.every(({ middle, width }) => Math.abs(text.middle - middle) >= (text.width + width) / 2 + apart);
+    if (free) kept.push(text);
+    return free;
+  });
 }
 
 /** Cuts the columns where the widest line is narrowest, before a column of weights. @template {{kind: string, width: number}} T @param {T[]} columns @param {number} systems @returns {T[][]} */

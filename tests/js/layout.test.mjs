@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GRADIENTS, HEIGHT, ROWS, TRACK, VALUES, cellBox, fold, headOf, hit, kernelShape, kernels, layout, maps, neighbour, pair, tileOf } from "../../static/js/layout.js";
+import { GRADIENTS, HEIGHT, ROWS, TRACK, VALUES, cellBox, clear, fold, headOf, hit, kernelShape, kernels, layout, maps, neighbour, pair, tileOf } from "../../static/js/layout.js";
 import { phaseOf } from "../../static/js/score.js";
 import { classroom, deep, tiny, wide } from "./networks.mjs";
 
@@ -152,4 +152,18 @@ test("what replaces a parameter in the update is drawn in the parameter's own ti
   const stage = layout(all.classroom, 920);
   assert.equal(stage.blocks.find(({ prefix }) => prefix === "a/w").next, "a/w_next");
   assert.equal(headOf(stage, all.classroom, phaseOf(all.classroom, "a/w_next")).x, 24);
+});
+
+test("columns that do not fit shrink together, and large cells stay whole", () => {
+  const cells = (score, width) => layout(score, width).columns.filter(({ kind }) => kind === "maps").map(({ blocks }) => blocks[0].tiles[0].width / blocks[0].tiles[0].cols);
+  const roomy = cells(all.deep, 1200);
+  const close = cells(all.deep, 920);
+  close.forEach((cell, k) => {
+    assert.ok(cell < roomy[k], `${cell} of ${roomy[k]}`);
+    assert.ok(cell < 2.5 || Math.abs(cell - Math.round(cell)) < 1e-9, `${cell}`);
+  });
+});
+
+test("of texts in a row those are kept that stand clear of the ones before", () => {
+  assert.deepEqual(clear([{ middle: 10, width: 20 }, { middle: 25, width: 20 }, { middle: 40, width: 20 }, { middle: 90, width: 0 }]), [true, false, true, false]);
 });

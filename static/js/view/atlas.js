@@ -154,7 +154,7 @@ export class Atlas {
     if (data !== null && known > tile.start) {
       if (!all || mosaic) this.#paper(tile, Math.min(size, known - tile.start), mosaic ? 1 : 0);
       const cell = width / tile.cols;
-      this.context.imageSmoothingEnabled = cell < 1 || Math.abs(cell - Math.round(cell)) > EVEN;
+      this.context.imageSmoothingEnabled = cell < 3 && Math.abs(cell - Math.round(cell)) > EVEN;
       this.context.imageSmoothingQuality = "high";
       this.context.drawImage(sheet, 0, k * tile.rows, tile.cols, tile.rows, x, y, width, height);
     }

@@ -9,7 +9,7 @@ import { Lens, lensed } from "./lens.js";
 import { Track } from "./track.js";
 import { gradient } from "../colour.js";
 import * as format from "../format.js";
-import { GRADIENTS, ROWS, TRACK, VALUES, cellBox, hit, layout, neighbour, pair } from "../layout.js";
+import { GRADIENTS, ROWS, TRACK, VALUES, cellBox, clear, hit, layout, neighbour, pair } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
 import * as store from "../store.js";
@@ -105,7 +105,7 @@ function Drawn({ stage, margin, narrow }) {
     <div class="stage-box" style=${{ width: rem(stage.width), height: rem(stage.height) }}>
       <${Canvas} stage=${stage} />
       ${narrow ? "" : html`<${Track} stage=${stage} margin=${margin} />`}
-      ${stage.columns.map((column) => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`} column=${column} narrow=${narrow} />`)}
+      <${AllWords} stage=${stage} narrow=${narrow} />
       ${narrow ? "" : html`<${NotYet} stage=${stage} margin=${margin} />`}
       <${Rings} stage=${stage} />
       <${Slots} stage=${stage} />
@@ -143,16 +143,46 @@ function Canvas({ stage }) {
   return html`<canvas ref=${canvas} class="atlas" aria-hidden="true" style=${{ width: rem(stage.width), height: rem(stage.height) }}></canvas>`;
 }
 
-/** The words of a column: its name, legends, shape, pages. @param {{column: Column, narrow: boolean}} props */
-function Words({ column, narrow }) {
+/** About the width of a text in the interface's font. @param {string} text */
+const wide = (text) => 8.2 * text.length;
+
+/** What stands beneath a block: its range, or the pages of what is too much for one. @param {Block} block */
+const legendText = (block) => (block.pages && block.row === "values" ? "‹ 0–15 ›" : format.range(rangeOf(block)));
+
+/** Which captions and legends have room; the others are told by their tooltips. @param {import("../layout.js").Layout} stage */
+function roomy(stage) {
+  const clearOf = (/** @type {{key: any, middle: number, text: string, system: number, first?: boolean}[]} */ all) => {
+    const seen = new Set();
+    for (const system of stage.systems.keys()) {
+      const texts = all.filter((each) => each.system === system).sort((a, b) => Number(b.first ?? 0) - Number(a.first ?? 0));
+      clear(texts.map(({ middle, text }) => ({ middle, width: wide(text) }))).forEach((free, k) => free && seen.add(texts[k].key));
+    }
+    return seen;
+  };
+  const middle = (/** @type {import("../layout.js").Box} */ { x, width }) => x + width / 2;
+  const captions = clearOf(stage.columns.map((column) => ({ key: column, middle: middle(column), text: column.caption, system: column.system })));
+  const legends = new Set(["values", "gradients"].flatMap((row) => [...clearOf(stage.columns.flatMap((column) => column.blocks
+    .filter((each) => each.look === "tiles" && each.row === row)
+    .map((each) => ({ key: each, middle: middle(each), text: legendText(each), system: column.system, first: Boolean(each.pages) }))))]));
+  return { captions, legends };
+}
+
+/** @param {{stage: import("../layout.js").Layout, narrow: boolean}} props */
+function AllWords({ stage, narrow }) {
+  const { captions, legends } = roomy(stage);
+  return stage.columns.map((column) => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`}
+    column=${column} narrow=${narrow} captioned=${captions.has(column)} legends=${legends} />`);
+}
+
+/** The words of a column: its name, legends, shape, pages. @param {{column: Column, narrow: boolean, captioned: boolean, legends: Set<Block>}} props */
+function Words({ column, narrow, captioned, legends }) {
   const { x, y, width, symbol, kind, caption, blocks } = column;
-  const middle = x + width / 2;
-  const centred = (/** @type {number} */ top) => ({ left: rem(middle), top: rem(y + top) });
   const main = blocks.filter(({ look }) => look === "tiles");
   return html`
     <${Name} column=${column} narrow=${narrow} />
-    ${caption && !narrow && html`<span class="shape" style=${centred(TRACK)}>${caption}</span>`}
-    ${main.map((block) => html`<${Legend} block=${block} column=${column} top=${narrow ? 24 + 113 + y : y + (block.row === "values" ? VALUES : GRADIENTS) + ROWS.values} />`)}
+    ${captioned && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2), top: rem(y + TRACK) }}>${caption}</span>`}
+    ${main.map((block) => html`<${Legend} block=${block} column=${column} worded=${legends.has(block)}
+      top=${narrow ? 24 + 113 + y : y + (block.row === "values" ? VALUES : GRADIENTS) + ROWS.values} />`)}
     ${kind === "bars" && html`<${Digits} column=${column} />`}
     ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
 }
@@ -177,23 +207,28 @@ function Name({ column, narrow }) {
 /** @param {Column} column @param {string} prefix */
 const blocksWrite = (column, prefix) => column.blocks.some((block) => block.row === "values" && block.look !== "strip" && block.prefix === prefix);
 
-/** Range and pages under what they cover. @param {{block: Block, column: Column, top: number}} props */
-function Legend({ block, column, top }) {
+/** Range and pages under what they cover. @param {{block: Block, column: Column, top: number, worded: boolean}} props */
+function Legend({ block, column, top, worded }) {
   const shown = cellsShown(block) > 0;
-  const { pages, kind } = block;
-  const width = pages ? Math.max(block.width, 96) : block.width;
-  const owner = pages && (kind === "weight" ? block.prefix : `${column.layer}/y`);
-  if (!shown && !(pages && block.row === "values")) return null;
-  const range = rangeOf(block);
-  const style = { left: rem(block.x + block.width / 2), top: rem(top), width: rem(width) };
-  return html`<div class="legend" style=${style}>
-    ${shown && html`<i style=${{ background: gradient(/** @type {any} */ (kind), store.scheme.value), width: rem(block.width) }}></i>`}
-    ${pages && owner && block.row === "values" ? html`<span class="pages">
-      <button type="button" aria-label="Maps before" disabled=${pages.first === 0} onClick=${() => store.turnPage(owner, pages.first - pages.step)}>‹</button>
-      ${pages.first}–${Math.min(pages.of, pages.first + pages.step) - 1} of ${pages.of}
-      <button type="button" aria-label="Maps after" disabled=${pages.first + pages.step >= pages.of} onClick=${() => store.turnPage(owner, pages.first + pages.step)}>›</button>
-    </span>` : shown && html`<span>${format.range(range)}</span>`}
+  const { kind } = block;
+  const paged = block.row === "values" ? block.pages : null;
+  if (!shown && !paged) return null;
+  const range = format.range(rangeOf(block));
+  const style = { left: rem(block.x + block.width / 2), top: rem(top), width: rem(block.width) };
+  return html`<div class="legend" style=${style} title=${shown ? `${block.prefix.replace("/", " ")}: ${range}` : undefined}>
+    ${shown && html`<i style=${{ background: gradient(/** @type {any} */ (kind), store.scheme.value) }}></i>`}
+    ${paged ? html`<${Pages} pages=${paged} owner=${kind === "weight" ? block.prefix : `${column.layer}/y`} roomy=${block.width >= 96} />`
+    : shown && worded && html`<span>${range}</span>`}
   </div>`;
+}
+
+/** @param {{pages: {first: number, step: number, of: number}, owner: string, roomy: boolean}} props */
+function Pages({ pages: { first, step, of }, owner, roomy }) {
+  const last = Math.min(of, first + step) - 1;
+  const turn = (/** @type {string} */ words, /** @type {string} */ arrow, /** @type {number} */ to, /** @type {boolean} */ off) =>
+    html`<button type="button" aria-label=${`${words} of ${owner.replace("/", " ")}`} disabled=${off} onClick=${() => store.turnPage(owner, to)}>${arrow}</button>`;
+  return html`<span class="pages" title=${`${first}–${last} of ${of}`}>
+    ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${first}–${last}${roomy ? ` of ${of}` : ""}</span>${turn("Later maps", "›", first + step, last === of - 1)}</span>`;
 }
 
 /** The numbers of the classes beside their bars, and what stands beneath. @param {{column: Column}} props */

@@ -140,16 +140,18 @@ function useFit(root, shown, at) {
   useLayoutEffect(() => {
     const element = /** @type {HTMLElement} */ (root.current);
     const labels = [...element.querySelectorAll(".label")];
+    const marks = /** @type {HTMLElement[]} */ ([...element.querySelectorAll(".score-mark")]);
     const room = /** @type {HTMLElement} */ (element.querySelector(".marks")).clientWidth;
     element.classList.remove("tight", "close");
     element.classList.add("measured");
     const measured = () => labels.map((each) => each.getBoundingClientRect().width);
-    const fits = () => measured().reduce((sum, each) => sum + each + 2, 0) <= room;
+    const fits = () => measured().reduce((sum, each) => sum + each + 7, 0) <= room;
     if (!fits()) element.classList.add("close");
     const tight = !fits();
     const widths = measured();
     element.classList.remove("measured");
     element.classList.toggle("tight", tight);
+    marks.forEach((mark, k) => { mark.style.flexGrow = tight ? String(widths[k]) : ""; });
     const lefts = labels.map((each) => /** @type {HTMLElement} */ (each.parentElement).offsetLeft);
     set({ tight, widths, lefts, room });
   }, [shown, width]);
