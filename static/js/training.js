@@ -223,12 +223,18 @@ export function plan(change) {
   draft.value = { ...draft.peek(), ...change };
 }
 
-/** A change the run takes while it runs; on the welcome run it waits for the visitor's own. @param {{learning_rate: number}|{pace: number|null}} change */
-export function adjust(change) {
+/**
+ * A change the run takes while it runs; on the welcome run, or beside another optimizer, it waits for the next run.
+ * @param {{learning_rate: number}|{pace: number|null}} change
+ */
+export async function adjust(change) {
   const { optimizer } = /** @type {Settings} */ (settings.peek());
-  batch(() => plan("pace" in change ? change : { optimizer: { ...optimizer, ...change } }));
-  if (isWelcome.peek() || pending.peek().includes("optimizer") && "learning_rate" in change) return;
-  void command("adjust", () => net.patchRun(store.run.peek().id, change));
+  const planned = "pace" in change ? change : { optimizer: { ...optimizer, ...change } };
+  plan(planned);
+  if (isWelcome.peek() || ("optimizer" in planned && pending.peek().includes("optimizer"))) return;
+  await net.patchRun(store.run.peek().id, change).catch(net.complain);
+  const { [Object.keys(planned)[0]]: _, ...others } = /** @type {Record<string, any>} */ (draft.peek());
+  draft.value = others;
 }
 
 /** Look at one of the answered digits in Explore. @param {number} index */

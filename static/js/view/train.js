@@ -116,8 +116,8 @@ function Settings() {
   const now = /** @type {training.Settings} */ (settings.value);
   const { plan, adjust } = training;
   const chooseModel = (/** @type {string|null} */ model) => {
-    const defaults = models.find(({ name }) => name === model)?.defaults ?? {};
-    const { optimizer = now.optimizer, batch_size = now.batch_size, seed = now.seed, epochs = now.epochs } = defaults;
+    const { defaults, example } = models.find(({ name }) => name === model);
+    const { optimizer, batch_size, seed, steps, epochs = steps / Math.ceil(example.x.length / batch_size) } = defaults;
     plan({ model, optimizer, batch_size, seed, epochs });
   };
   const data = datasets.map(({ name, title, splits }) => [name, `${short(name, title)}, ${count(splits.train)}`]);
