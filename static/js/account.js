@@ -102,7 +102,7 @@ const bySize = (entries) => [...entries].sort((a, b) => Math.abs(b.exact) - Math
  * @param {Entry[]} entries @param {number} most
  */
 export function shorten(entries, most) {
-  if (entries.length <= most) return entries;
+  if (entries.length <= most + 1) return entries;
   const kept = new Set(bySize(entries).slice(0, most));
   const rest = entries.filter((entry) => !kept.has(entry));
   return [...entries.filter((entry) => kept.has(entry)), subtotal("rest", `${rest.length} smaller`, sumOf(rest), rest.length)];
@@ -149,6 +149,13 @@ export function largestEntries(whole, most) {
   return [...entries, subtotal("rest", `${rest} smaller`, exact, rest), ...added];
 }
 
+/** Where the list is long, terms that are exactly zero share a row. @param {Entry[]} entries @param {number} most */
+function withoutZeros(entries, most) {
+  const zeros = entries.filter((entry) => entry.exact === 0 && !entry.label);
+  if (entries.length <= most + 1 || zeros.length < 4) return entries;
+  return [...entries.filter((entry) => !zeros.includes(entry)), subtotal("zeros", `${zeros.length} zeros`, 0, zeros.length)];
+}
+
 /** What is added at the end. @param {Explanation} whole */
 export const addedTo = (whole) => whole.added ?? entriesOf(whole).filter((entry) => entry.label);
 
@@ -167,7 +174,8 @@ function closed(whole, entries, added) {
  */
 export function rowsOf(explanation, nameOf, most = 8) {
   const groups = explanation.groups ?? [];
-  if (explanation.terms_total <= most + 2 || !groups.length) return largestEntries(explanation, explanation.terms_total <= most + 2 ? most + 2 : most);
+  if (explanation.terms_total <= most + 2) return withoutZeros(largestEntries(explanation, most + 2), most);
+  if (!groups.length) return largestEntries(explanation, most);
   const added = addedTo(explanation);
   const named = groups.map((group) => subtotal(`group ${group.at}`, nameOf(group), group.value, group.count, group.at));
   const sorted = bySize(named);

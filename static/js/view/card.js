@@ -4,7 +4,6 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { rowsOf } from "../account.js";
-import { figureOf, planeLetters } from "../figure.js";
 import { css, gradient } from "../colour.js";
 import { exponentOf, factor, number } from "../format.js";
 import { askCard } from "../ask.js";
@@ -17,7 +16,7 @@ import {
   setHover, source, step, trail, valueOf,
 } from "../store.js";
 import { Waterfall } from "./waterfall.js";
-import { axisWord } from "./words.js";
+import { axisWord, freshSteps, inPlane } from "./words.js";
 import { colourOf } from "./symbol.js";
 
 /** @typedef {import("../account.js").Explanation} Explanation */
@@ -59,8 +58,7 @@ function grouped(data, place) {
   if (data.terms_total <= 12 || groups.length < 2) return false;
   const phase = phaseOfPlace(place);
   if (!phase) return true;
-  const figure = figureOf(phase);
-  return !("plane" in figure && planeLetters(figure.plane, phase).includes(groups[0].letter));
+  return !inPlane(phase, groups[0].letter);
 }
 
 /** @param {{place: string}} props */
@@ -103,7 +101,7 @@ function Explained({ place }) {
 `}
     <p class="note">${phase?.note ?? ""} ${phase && phase.general.text !== phase.equation.text && html`<button class="toggle" aria-pressed=${general} onClick=${() => generalise(!general)}>${
       general ? "With the settings put in." : "In general."}</button>`}</p>
-    ${phase && phase.steps.length > 0 && html`<${Steps} steps=${phase.steps} layer=${phase.layer} />`}
+    ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} />`}
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
     ${data && data.terms.length > 0 && html`<${Terms} place=${place} data=${data} />`}
@@ -136,9 +134,13 @@ function Equation({ mathml, text, place }) {
     if (!host) return;
     const math = /** @type {HTMLElement|null} */ (host.querySelector("math"));
     if (!math) return;
-    math.style.fontSize = "";
-    const over = host.scrollWidth / (host.clientWidth || 1);
-    if (over > 1) math.style.fontSize = `${Math.max(0.82, 1 / over)}em`;
+    const fitIn = () => {
+      math.style.fontSize = "";
+      const over = host.scrollWidth / (host.clientWidth || 1);
+      if (over > 1) math.style.fontSize = `${Math.max(0.82, 1 / over)}em`;
+    };
+    fitIn();
+    void document.fonts?.ready.then(fitIn);
   }, [mathml]);
   useLayoutEffect(() => {
     const names = new Set(on ? [on] : []);
@@ -160,7 +162,7 @@ function Equation({ mathml, text, place }) {
     dangerouslySetInnerHTML=${{ __html: mathml }}></div>`;
 }
 
-/** The named intermediates that a sentence leans on. @param {{steps: {name: string, equation: {mathml: string, text: string}}[], layer: string}} props */
+/** The named intermediates that a sentence leans on. @param {{steps: {name: string, equation: {mathml: string, text: string}}[]}} props */
 const Steps = ({ steps }) => html`<ul class="named-steps" aria-label="named steps">${steps.map(({ name, equation }) => html`<li key=${name}
   onPointerEnter=${() => setHover({ symbol: name })} onPointerLeave=${() => setHover(null)} dangerouslySetInnerHTML=${{ __html: equation.mathml }}></li>`)}</ul>`;
 

@@ -11,7 +11,7 @@ import { open, scheme, setHover } from "../store.js";
 import { moved, rem } from "./heatmap.js";
 
 /**
- * @typedef {{value: number, index: number[]|null, state?: "known"|"notyet"|"pad", letter?: string, mark?: "winner"|"result"|"", word?: string}} Cell
+ * @typedef {{value: number, index: number[]|null, state?: "known"|"notyet"|"pad", letter?: string, mark?: "winner"|"result"|"read"|"", word?: string}} Cell
  */
 
 /**
@@ -53,7 +53,7 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
     : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, kind) : ""}, ${state === "notyet" ? "not computed yet" : number(value)}`;
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
-  const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : "";
+  const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;
   return html`<button role="gridcell" class="number ${state} ${look}" data-place=${place ?? undefined} aria-label=${said}
     aria-disabled=${!known} tabIndex=${stop ? 0 : -1} title=${state === "notyet" ? "not computed yet" : undefined}
     style="${colours}width:${rem(width)};height:${rem(height)}" onFocus=${() => {

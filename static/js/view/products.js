@@ -63,7 +63,7 @@ function Opening({ factor: { place, tensor, inside, constant }, text, before }) 
 function Row({ entries, made, lines, lettersOf, result }) {
   const height = Math.max(1, ...entries.map(({ factors }) => factors.length));
   const columns = entries.length + (made.rounding ? 1 : 0);
-  return html`<div class="products ${columns > 10 ? "dense" : ""}" role="group" aria-label="terms">
+  return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms">
     <div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
       k < height && lines[k] ? html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>
     ${entries.map((entry, k) => {

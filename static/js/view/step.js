@@ -21,6 +21,7 @@ import { Pool, Route, routeOf } from "./figures/pool.js";
 import { Product } from "./figures/product.js";
 import { Slide } from "./figures/slide.js";
 import { Terms } from "./figures/terms.js";
+import { plain } from "./symbol.js";
 import { axisWord } from "./words.js";
 
 /** @typedef {import("../score.js").Phase} Phase */
@@ -212,7 +213,11 @@ function dressed(phase, whole, entries, order, lettersOf) {
     const read = tensor && phase.reads.find((each) => nameOf(each.tensor) === tensor);
     return read ? { name: read.name, kind: read.kind } : null;
   });
-  return { whole, entries: sorted, lines: /** @type {any[]} */ (lines), lettersOf };
+  const named = (/** @type {Entry} */ entry) => {
+    const read = entry.factors.length === 1 && phase.reads.find((each) => nameOf(each.tensor) === entry.factors[0].tensor);
+    return lettersOf(entry) || (read ? plain(read.name) : "");
+  };
+  return { whole, entries: sorted, lines: /** @type {any[]} */ (lines), lettersOf: named };
 }
 
 /** @param {{phase: Phase, figure: Figure}} props */

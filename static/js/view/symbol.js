@@ -9,6 +9,7 @@ export const colourOf = (kind) => COLOURS[/** @type {keyof typeof COLOURS} */ (k
 export function parts(name) {
   const bare = name.slice(name.lastIndexOf(".") + 1);
   if (bare.endsWith("_next")) return { before: "", base: bare.slice(0, -5), after: "′" };
+  if (/^log[a-z]$/.test(bare)) return { before: "", base: `log ${bare[3]}`, after: "" };
   if (bare === "dy") return { before: "", base: "δ", after: "" };
   if (/^d[a-z]/.test(bare)) return { before: "∂L/∂", base: bare.slice(1), after: "" };
   return { before: "", base: bare, after: "" };

@@ -9,9 +9,9 @@ import { letterOf, planeLetters, figureOf } from "../figure.js";
 import { number } from "../format.js";
 import { explanationOf } from "../net.js";
 import { lit } from "../spotlight.js";
-import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
+import { focusChannel, focusOn, infoOf, nameOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
 import { book } from "./products.js";
-import { colourOf } from "./symbol.js";
+import { colourOf, plain } from "./symbol.js";
 
 /** @typedef {import("../account.js").Entry} Entry */
 /** @typedef {import("../account.js").Explanation} Explanation */
@@ -81,7 +81,8 @@ function labelOf(entry, phase) {
     if (counting.length) return counting.map((letter) => entry.at[letter]).join(",");
   }
   const [only] = entry.factors.filter(({ tensor }) => tensor);
-  return only?.tensor ? only.tensor : Object.values(entry.at).join(",") || "value";
+  const read = only && phase?.reads.find(({ tensor }) => nameOf(tensor) === only.tensor);
+  return read ? plain(read.name) : only?.tensor ? only.tensor : Object.values(entry.at).join(",") || "value";
 }
 
 /** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../sums.js").Line}} props */

@@ -1,7 +1,10 @@
 /** Cell by cell: what stands at one place goes in, and one number comes out at the same place. */
 
 import { html } from "../html.js";
+import { entriesOf } from "../../account.js";
 import { exponentOf, factor } from "../../format.js";
+import { constant } from "../../sums.js";
+import { told } from "../../spotlight.js";
 import { at, ravel } from "../../place.js";
 import { indexAt, lettersAt } from "../../score.js";
 import { positionOn } from "../../windows.js";
@@ -48,7 +51,7 @@ export function Cells({ phase, figure }) {
       <${Single} place=${at2} width=${79} height=${62} look=${look} /></div><//>`;
   const opened = began && output !== undefined && (output !== 0 || input === 0);
   const passes = began && input !== undefined && output !== undefined;
-  const choice = phase.reads.some(({ role }) => role === "test");
+  const choice = phase.reads.some(({ role }) => role === "test") || / if /.test(phase.sentence);
   const verdict = !passes || !choice ? "" : input === 0 && back ? "nothing to pass" : opened ? "lets it through" : "blocks it";
   const inside = began && html`${single(at(nameOf(main.tensor), mainIndex), main.name, main.kind, "this cell")}`;
   const outside = began && single(place, phase.tensor, phase.kind, "this cell", "result");
@@ -61,7 +64,7 @@ export function Cells({ phase, figure }) {
       ${test && value !== undefined && html`<span class="verdict">${plain(gate.name)} ${value > 0 ? "> 0" : "≤ 0"}<br />${verdict}</span>`}</div><//>`;
   });
   const arrow = (/** @type {string} */ text) => html`<${Sign} height=${150}>${text}<//>`;
-  const gate = html`<${Sign} height=${150}><span class="verb ${verdict === "blocks it" ? "blocked" : ""}">${gates.length ? "" : verdict}<br />${back ? "←" : "→"}</span><//>`;
+  const gate = html`<${Sign} height=${150}><span class="verb ${verdict === "blocks it" ? "blocked" : ""}">${verdict}</span>→<//>`;
   const curve = began && !gates.length && !size.narrow && html`<${Curve} x=${main} phase=${phase} at2=${[input, output]} />`;
   if (size.narrow) {
     return html`<div class="figure maps">${back ? [own.view, source.view] : [source.view, own.view]}</div>
@@ -138,11 +141,16 @@ function Update({ phase, reads, index, letters, began }) {
     { name: first.name, kind: first.kind, tensor: first.tensor, index: indexOf(first, letters), look: "read", words: "before" },
     { name: phase.tensor, kind: phase.kind, tensor: phase.place, index, look: "ring", words: "after" },
   ];
-  const signs = shown.map((_, k) => (k === shown.length - 1 ? "=" : k === shown.length - 2 ? "moves" : "→"));
-  const room = (size.inner - 40 * shown.length) / shown.length;
+  const moved = began && told.value ? entriesOf(told.value.whole) : [];
+  const rate = (/** @type {string} */ tensor) => {
+    const factor2 = moved.find(({ factors }) => factors.some((each) => each.tensor === nameOf(tensor)))?.factors.find((each) => each.constant);
+    return factor2 ? `× ${constant(factor2.value, false).text}` : "";
+  };
+  const sign = (/** @type {number} */ k) => (k === shown.length - 1 ? "=" : k === shown.length - 2 ? html`<span class="verb">${rate(shown[k - 1].tensor)}</span>+` : "→");
+  const room = (size.inner - 48 * shown.length) / shown.length;
   return html`<div class="figure ${size.narrow ? "wrapped" : ""}">
     ${shown.map(({ name, kind, tensor, index: at2, look, words }, k) => html`
-      ${k > 0 && html`<${Sign} height=${150}><span class="verb">${signs[k] === "moves" ? html`moves<br />→` : signs[k]}</span><//>`}
+      ${k > 0 && html`<${Sign} height=${150}>${sign(k)}<//>`}
       <${Slice} name=${name} kind=${kind} prefix=${tensor} index=${at2} look=${began ? look : null} words=${words} room=${size.narrow ? 150 : Math.min(190, room)} />`)}</div>`;
 }
 
@@ -161,7 +169,7 @@ function Slice({ name, kind, prefix, index, look, words, room }) {
     if (!picture) return null;
     const spot = picture.spotOf(index);
     return html`<${Part} caption=${html`<${Symbol} name=${name} kind=${kind} /> ${[which, words].filter(Boolean).join(", ")}`}>
-      <${Map2D} picture=${picture} target=${Math.min(150, room)} rings=${look && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look }] : []} name=${name} label=${label} />
+      <${Map2D} picture=${picture} target=${Math.min(look ? 120 : 150, room)} rings=${look && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look }] : []} name=${name} label=${label} />
       <div class="under">${look && html`<${Single} place=${at(own, index)} result=${look === "ring"} width=${72} height=${34} />`}</div><//>`;
   }
   const cells = Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => {

@@ -10,6 +10,7 @@ import { isKnown, label, nameOf, position, rangeOf, scheme, tensorOf } from "../
 import { NumberGrid } from "../grid.js";
 import { rem } from "../heatmap.js";
 import { Symbol, plain } from "../symbol.js";
+import { freshSteps } from "../words.js";
 import { fit } from "./parts.js";
 
 /** @typedef {import("../../score.js").Phase} Phase */
@@ -24,7 +25,7 @@ export function Ladder({ phase, figure }) {
   const head = size.narrow ? 44 : 96;
   const width = Math.min(74, Math.max(size.narrow ? 26 : 44, (size.inner - head - 8) / length));
   const numbers = width >= 44;
-  const height = rows.length > 5 ? 26 : 30;
+  const height = rows.length > 4 ? 26 : 30;
   const bars = phase.shape.length > 0 && phase.kind === "gradient";
   const at0 = index.at(-1) ?? 0;
   return html`<div class="figure ladder" style="--head:${rem(head)}">
@@ -41,7 +42,7 @@ export function Ladder({ phase, figure }) {
         });
         const exponent = exponentOf(cells.filter(({ state }) => state === "known").map(({ value }) => value));
         return html`<div class="ladder-row ${row.result ? "sum" : ""}" key=${row.prefix}>
-          <span class="ladder-name"><${Symbol} name=${row.name} kind=${row.tensor.kind} /> ${factor(exponent)}</span>
+          <span class="ladder-name"><${Symbol} name=${row.result && row.tensor.shape.length === 0 ? "L" : row.name} kind=${row.tensor.kind} /> ${factor(exponent)}</span>
           <${NumberGrid} prefix=${row.prefix} shape=${row.tensor.shape} kind=${row.tensor.kind} range=${rangeOf(row.prefix)} cells=${[cells]}
             width=${row.length === 1 ? Math.max(width, 60) : width} height=${height} letters=${false} numbers=${numbers || row.length === 1} exponent=${exponent} name=${row.name} label=${plain(row.name)} />
         </div>`;
@@ -52,9 +53,10 @@ export function Ladder({ phase, figure }) {
 
 /** Inputs, the named steps between, the result: every one that is a short vector or a single number. @param {Phase} phase @param {import("../../windows.js").Read[]} reads */
 function rowsOf(phase, reads) {
+  const fresh = freshSteps(phase);
   const named = [
-    ...(phase.part === "backward" || phase.steps.length === 0 ? [] : [{ name: "x", prefix: `${phase.layer}/x` }]),
-    ...phase.steps.map(({ name }) => ({ name, prefix: `${phase.layer}/${name}` })),
+    ...(fresh.length === phase.steps.length && fresh.length && phase.part !== "backward" ? [{ name: "x", prefix: `${phase.layer}/x` }] : []),
+    ...fresh.filter(({ name }) => !reads.some((read) => read.name === name)).map(({ name }) => ({ name, prefix: `${phase.layer}/${name}` })),
     ...reads.map(({ name, tensor }) => ({ name, prefix: tensor })),
   ];
   const seen = new Set([nameOf(phase.place)]);
@@ -81,7 +83,7 @@ function Bars({ phase, width, length }) {
   const range = rangeOf(phase.place);
   const most = Math.max(...Array.from(tensor.data, Math.abs), 1e-12);
   const theme = scheme.value;
-  return html`<div class="ladder-row bars" aria-hidden="true"><span class="ladder-name"></span>
+  return html`<div class="ladder-row bar-row" aria-hidden="true"><span class="ladder-name"></span>
     ${Array.from({ length }, (_, k) => {
       const value = tensor.data[k];
       const there = isKnown(at(nameOf(phase.place), tensor.shape.map((_s, axis) => (axis === tensor.shape.length - 1 ? k : 0))));

@@ -58,8 +58,9 @@ export function Lens({ edge, ring, depth, flip = false, gap = 21 }) {
 /** The layer whose numbers a tensor holds, as it is called on the stage. @param {Phase} phase @param {string} name in the sentence @param {string} prefix */
 export function ownerOf(phase, name, prefix) {
   if (name === "dy") return phase.layer;
-  if (/^d[a-z]/.test(name) && infoOf(`${phase.layer}/${name.slice(1)}`)) return parse(nameOf(`${phase.layer}/${name.slice(1)}`)).layer;
   const whole = score.value;
+  const forward = /^d[a-z]/.test(name) ? `${phase.layer}/${name.slice(1)}` : "";
+  if (whole && forward && infoOf(forward)) return parse(source(whole, forward)).layer;
   return parse(whole ? source(whole, prefix) : prefix).layer;
 }
 

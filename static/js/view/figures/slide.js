@@ -98,8 +98,9 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const numbers = cellsFor(rows, columns, figure.turned ? Math.min(size.number, 60) : size.number);
   const height = rows * numbers.height;
   const sides = scene.sides;
+  const target = figure.turned ? size.map - 10 : size.map;
   const planeCell = cellFor(Math.max(sides[0].size, sides[1].size), size.map);
-  const resultCell = cellFor(Math.max(scene.result.rows, scene.result.columns), size.map);
+  const resultCell = cellFor(Math.max(scene.result.rows, scene.result.columns), target);
   const { box } = scene;
   const glide = cellTime.value >= 300;
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];

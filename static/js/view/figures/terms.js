@@ -40,12 +40,12 @@ export function Terms({ phase, figure }) {
   const rows = ordered.length > 0 && ordered.every(({ running, count, tensor }) =>
     running.length === 1 && count <= ROW && (tensor?.shape.length ?? 9) <= 2);
   const many = ordered.length + added.length + 1;
-  const room = size.narrow ? (size.inner - 24) / 2 : Math.min(150, (size.inner - 40 * many) / many);
+  const room = size.narrow ? (size.inner - 24) / 2 : Math.min(began ? 120 : 150, (size.inner - 40 * many) / many);
   const sign = (/** @type {string} */ text, /** @type {string} */ words) => html`<${Sign} height=${150} label=${words}>${text}<//>`;
   const result = html`<${Result} phase=${phase} index=${index} began=${began} room=${room} />`;
   const terms = sizeOf(Object.values(phase.bound));
   const sum = terms > 1 ? html`∑` : "";
-  const middle = rows ? html`<${Rows} views=${ordered} phase=${phase} width=${size.inner - room - 90} />`
+  const middle = rows ? html`<${Rows} views=${ordered} phase=${phase} width=${size.inner - room - 150} />`
     : ordered.map((view, k) => html`${k > 0 && sign("×", "times")}<${View} view=${view} phase=${phase} room=${room} began=${began} />`);
   const plus = added.filter(({ tensor }) => tensor).map((view) => html`${sign("+", "plus")}<${View} view=${view} phase=${phase} room=${Math.min(room, 80)} began=${began} />`);
   const head = sum && html`<${Sign} height=${150} label="sum of ${plural(terms, "product")}"><span class="verb big">${sum}<small>${terms} terms</small></span><//>`;
@@ -66,28 +66,29 @@ function Result({ phase, index, began, room }) {
   const words = [ownerOf(phase, phase.tensor, own), tensor.shape.length === 2 && tensor.shape[0] > 1 && `row ${index[0]}`].filter(Boolean).join(", ");
   const flat = picture && picture.rows === 1 && picture.columns <= ROW;
   return html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> ${words}`}>
-    ${picture && (flat ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} room=${room} />`
+    ${picture && (flat ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} />`
       : html`<${Map2D} picture=${picture} target=${room} rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : []}
         name=${phase.tensor} label="${plain(phase.tensor)}" glide />`)}
     ${began && !flat && html`<div class="under"><${Single} place=${at(own, index)} result width=${72} height=${34} /></div>`}<//>`;
 }
 
-/** A short vector as two columns of numbers. @param {{prefix: string, index: number[], began: boolean, name: string, room: number}} props */
-function Column({ prefix, index, began, name }) {
+/** A short vector as columns of at most five numbers. @param {{prefix: string, index: number[], began: boolean, name: string, look?: "result"|"read"}} props */
+function Column({ prefix, index, began, name, look = "result" }) {
   const tensor = tensorOf(prefix);
   if (!tensor) return null;
   const length = tensor.shape.at(-1) ?? 1;
-  const half = length > 5 ? Math.ceil(length / 2) : length;
+  const across = Math.ceil(length / 5);
+  const tall = Math.ceil(length / across);
   const cell = (/** @type {number} */ k) => {
     const here = [...index.slice(0, -1), k];
     return { value: tensor.data[ravel(here, tensor.shape)], index: here, letter: String(k),
       state: /** @type {"known"|"notyet"} */ (isKnown(at(prefix, here)) ? "known" : "notyet"),
-      mark: /** @type {"result"|""} */ (began && k === index.at(-1) ? "result" : "") };
+      mark: /** @type {"result"|"read"|""} */ (began && k === index.at(-1) ? look : "") };
   };
-  const cells = Array.from({ length: half }, (_, r) => [r, ...(r + half < length ? [r + half] : [])].map(cell));
+  const cells = Array.from({ length: tall }, (_, r) => Array.from({ length: across }, (_c, c) => r + c * tall).filter((k) => k < length).map(cell));
   const exponent = exponentOf(cells.flat().filter(({ state }) => state === "known").map(({ value }) => value));
   return html`${exponent !== 0 && html`<span class="soft">${factor(exponent)}</span>`}<${NumberGrid} prefix=${prefix} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
-    width=${72} height=${32} exponent=${exponent} name=${name} label=${plain(name)} />`;
+    width=${84} height=${32} exponent=${exponent} name=${name} label=${plain(name)} />`;
 }
 
 /** A read beside the result. @param {{view: ReturnType<typeof viewOf>, phase: Phase, room: number, began: boolean}} props */
@@ -105,7 +106,8 @@ function View({ view, phase, room, began }) {
     rank >= 3 && tensor.shape[1] > 1 ? `map ${index[1]}` : "", rank === 1 ? String(index[0]) : ""].filter(Boolean).join(", ");
   const spot = alone && folded ? folded.spotOf(index) : null;
   return html`<${Part} caption=${html`<${Symbol} name=${read.name} kind=${read.kind} /> ${words}`}>
-    ${whole && (rank > 1 || folded.columns > ROW) ? html`<${Map2D} picture=${folded} target=${room} name=${read.name} label="${plain(read.name)} ${words}"
+    ${alone && rank === 2 && folded && folded.rows === 1 && whole ? html`<${Column} prefix=${own} index=${index} began=${began} name=${read.name} look="read" />`
+    : whole && (rank > 1 || folded.columns > ROW) ? html`<${Map2D} picture=${folded} target=${room} name=${read.name} label="${plain(read.name)} ${words}"
         rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "read" }] : []} />
       ${alone && began && html`<div class="under"><${Single} place=${at(own, index)} width=${72} height=${34} /></div>`}`
     : began && html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} width=${72} height=${50} /></div>`}<//>`;
@@ -115,7 +117,7 @@ function View({ view, phase, room, began }) {
 function Rows({ views, phase, width }) {
   const length = views[0].count;
   const cell = Math.min(64, Math.max(26, (width - 60) / length));
-  return html`<div class="pairs"><div class="caption">${plural(length, "term")}</div>
+  return html`<div class="pairs">
     <div class="ladder-row" aria-hidden="true"><span class="ladder-name"></span>${Array.from({ length }, (_, k) => html`<span class="ladder-head" style="width:${rem(cell)}">${k}</span>`)}</div>
     ${views.map(({ read, tensor, index, running }) => {
       if (!tensor) return null;
