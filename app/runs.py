@@ -207,12 +207,17 @@ class Run:
         if step % trainer.steps_per_epoch == 0:
             loss, accuracy = trainer.evaluate("test")
             self.figures.test.add(loss, accuracy, epoch=trainer.epoch, step=step)
-        elif step % max(1, trainer.steps_per_epoch // PROBES) == 0:
+        elif step == 1 or step % self._gap(step) == 0:
             loss, accuracy = trainer.evaluate("test", PROBE_IMAGES)
             self.figures.probe.add(loss, accuracy, step=step)
         else:
             return
         self._clock = time.monotonic()
+
+    def _gap(self, step: int) -> int:
+        """Steps between two probes: closer at first, where the curves fall."""
+        usual = max(1, self.trainer.steps_per_epoch // PROBES)
+        return usual if step >= usual else max(1, usual // 5)
 
     # facts ----------------------------------------------------------------------------------------------------------
 
