@@ -17,7 +17,7 @@ export function stepAt(frame, x) {
 }
 
 /** @param {number} count recorded steps @returns {number} steps that the smoothed line averages over */
-export const spanOf = (count) => Math.max(20, Math.round(count / 50));
+export const spanOf = (count) => Math.max(Math.min(20, Math.ceil(count / 4)), Math.round(count / 50));
 
 /**
  * An exponential mean that looks back over about `span` values and counts the first ones fully.

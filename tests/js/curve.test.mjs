@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  epochEnds, indexAt, lineOf, smoothed, spread, stepAt, stepTicks, valueTicks, xOf, yOf,
+  epochEnds, indexAt, lineOf, smoothed, spanOf, spread, stepAt, stepTicks, valueTicks, xOf, yOf,
 } from "../../static/js/curve.js";
 
 const frame = { first: 1, last: 101, top: 2, left: 50, right: 250, above: 10, below: 110 };
@@ -28,6 +28,10 @@ test("smoothing keeps a constant and counts the first value fully", () => {
   const [first, second] = smoothed([2, 0], 20);
   assert.equal(first, 2);
   assert.ok(second > 0.9 && second < 1);
+});
+
+test("the smoothed line looks back over a share of a short run, 20 steps, and 2 % of a long one", () => {
+  assert.deepEqual([4, 10, 348, 5000].map(spanOf), [1, 3, 20, 100]);
 });
 
 test("value ticks are round, start at 0 and stay within the curve", () => {

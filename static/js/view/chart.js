@@ -6,7 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import * as curve from "../curve.js";
 import { count, number, percent } from "../format.js";
 import { room, run, say, scheme } from "../store.js";
-import { metrics, openStep } from "../training.js";
+import { digits, metrics, openStep } from "../training.js";
 import { html } from "./html.js";
 
 /** Room around the plot in design pixels: axis labels at the left, line ends named at the right. */
@@ -269,10 +269,12 @@ function AccuracyWords() {
 }
 
 export function Curves() {
+  const untested = digits.value?.digits.length === 0;
   return html`<section class="curves" aria-label="Curves">
     <header><h2>Loss</h2><${LossWords} /></header>
     <${Plot} paint=${drawLoss} />
-    <header><h2>Accuracy on 1,000 test digits</h2><${AccuracyWords} /></header>
+    <header><h2>${untested ? "Accuracy" : "Accuracy on 1,000 test digits"}</h2>
+      ${untested ? html`<p class="soft">this data has no test digits</p>` : html`<${AccuracyWords} />`}</header>
     <${Plot} paint=${drawAccuracy} />
     <${Reader} />
   </section>`;

@@ -8,7 +8,7 @@ import { excerptOf } from "../excerpt.js";
 import { count, number, range as legendOf } from "../format.js";
 import * as net from "../net.js";
 import { frame, infoOf, label, live, rangeOf, run, scheme, score, source, status, tensorOf, valueOf } from "../store.js";
-import { firstWeights, readFirstWeights } from "../training.js";
+import { digits, firstWeights, readFirstWeights } from "../training.js";
 import { Bars } from "./bars.js";
 import { html } from "./html.js";
 import { Tiles } from "./tiles.js";
@@ -75,6 +75,8 @@ function slices(shape, data, most) {
   return { data: out, count: shown, rows, columns };
 }
 const MOST = 8;
+/** Width of a row of kernels in design pixels. */
+const KERNELS = 244;
 
 /** @param {string} place one range for both rows, so that they can be compared */
 function weightRange(place) {
@@ -100,7 +102,8 @@ function Kernels({ place }) {
   ], [place]);
   const { count: shown, rows, columns } = slices(shape, [], MOST);
   const first = firstWeights.value?.run === id ? firstWeights.value : null;
-  const [width, height] = shown > 1 ? [27, (27 * rows) / columns] : [244, 27];
+  const width = shape.length < 4 ? KERNELS : Math.min(40, Math.floor((KERNELS + 4) / shown) - 4);
+  const height = shape.length < 4 ? 27 : (width * rows) / columns;
   const layer = layerOf(place);
   return html`<figure class="live-kernels">
     <figcaption><i class="symbol wt">w</i> ${layer}${shape[0] > shown && shown > 1 ? `, ${shown} of ${shape[0]}` : ""}</figcaption>
@@ -128,8 +131,9 @@ function Probabilities({ place }) {
 function subject() {
   const what = source.value;
   if (what?.kind === "step") return `image ${what.sample} of each minibatch as the network learns`;
+  const thing = digits.value?.digits.length ? "digit" : "image";
   return what?.drawn ? "your digit seen by the network as it learns"
-    : `one ${what?.split === "train" ? "training" : "test"} digit seen by the network as it learns`;
+    : `one ${what?.split === "train" ? "training" : "test"} ${thing} seen by the network as it learns`;
 }
 
 function pace() {

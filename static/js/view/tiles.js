@@ -3,7 +3,7 @@
 import { effect } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
-import { paint, table } from "../colour.js";
+import { largest, paint, roundUp, table } from "../colour.js";
 import { room, scheme } from "../store.js";
 import { html } from "./html.js";
 
@@ -67,7 +67,8 @@ export function Tiles({ picture, across, width, height = width, gap = 0, framed 
 export function Digit({ image, width, label }) {
   const picture = useMemo(() => {
     const side = Math.sqrt(image.length);
-    return () => ({ data: image, count: 1, rows: side, columns: side, kind: "value", range: 1 });
+    const range = roundUp(Math.max(1, largest(image)));
+    return () => ({ data: image, count: 1, rows: side, columns: side, kind: "value", range });
   }, [image]);
   return html`<${Tiles} picture=${picture} across=${1} width=${width} label=${label} name="digit" />`;
 }

@@ -57,8 +57,8 @@ function Commands() {
   const [words, act] = running ? ["Pause", training.pause] : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
   return html`<div class="commands">
     <button class="button primary" aria-disabled=${!idle} title=${why} onClick=${() => idle && act()}>${running ? Pause : Play} ${words}</button>
-    <button class="button" aria-disabled=${!idle || over} title=${why || (over ? `The run has ${run.value.state}` : "exactly one minibatch")}
-      onClick=${() => idle && !over && training.oneStep()}>${Play} One step</button>
+    ${!over && html`<button class="button" aria-disabled=${!idle} title=${why || "exactly one minibatch"}
+      onClick=${() => idle && training.oneStep()}>${Play} One step</button>`}
   </div>`;
 }
 
@@ -140,7 +140,7 @@ function Settings() {
       onChange=${(/** @type {number|null} */ pace) => adjust({ pace })} />
     <div class="again">
       <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready} onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
-      ${changed.length > 0 && html`<p class="soft" role="status">A new ${changed.join(", ")} takes a new run: it starts again from step 0.
+      ${changed.length > 0 && html`<p class="soft" role="status">A new ${changed.join(", ")} takes a new run: it starts again from step 0.${" "}
         <button class="link" onClick=${() => { draft.value = {}; }}>Keep this one</button></p>`}
     </div>
   </div>`;
@@ -174,7 +174,8 @@ export function Train() {
     <h1 class="spoken">Train the network</h1>
     <div class="controls">
       <${Commands} /><${Progress} /><${Settings} />
-      <p class="serif then">Pause, then open any recent step in <button class="link" onClick=${() => show("explore")}>Explore</button>: every number of it is still there.</p>
+      ${!pending.value.length && html`<p class="serif then">Pause, then open any recent step in <button class="link"
+        onClick=${() => show("explore")}>Explore</button>: every number of it is still there.</p>`}
     </div>
     <${Curves} /><${Answers} /><${Strip} />
   </main>`;
