@@ -365,6 +365,12 @@ export function clear(texts, apart = 4) {
   });
 }
 
+/** The narrowest stage in one system on which nothing has to shrink. @param {Score} score @param {Record<string, number>} pages */
+export function roomFor(score, pages = {}) {
+  const columns = columnsOf(score, pages);
+  return columns.reduce((sum, { width }) => sum + width + TIGHT, -TIGHT);
+}
+
 /** Cuts the columns where the widest line is narrowest, before a column of weights. @template {{kind: string, width: number}} T @param {T[]} columns @param {number} systems @returns {T[][]} */
 function breakInto(columns, systems) {
   if (systems < 2 || columns.length < 4) return [columns];
@@ -386,18 +392,21 @@ export function pair(score, phase, width, margin = 16, pages = {}) {
   const find = (/** @type {string} */ prefix) => whole.columns.flatMap((column) => column.blocks
     .filter((each) => each.prefix === source(score, prefix) || each.next === prefix)
     .map((each) => ({ column, each })))[0];
-  const written = find(place);
-  const read = reads.map(({ tensor }) => find(tensor)).find((found) => found && found.each !== written?.each);
+  const named = (/** @type {ReturnType<typeof find>} */ found, /** @type {string} */ symbol) => found && { ...found, symbol };
+  const written = named(find(place), place.slice(place.indexOf("/") + 1));
+  const read = reads.map(({ tensor, name }) => named(find(tensor), name)).find((found) => found && found.each !== written?.each);
   const chosen = (part === "backward" ? [written, read] : [read, written]).filter((found) => found !== undefined);
   const gap = 22;
   const high = ROWS.values;
   const wish = chosen.map(({ each }) => spread(each, width - gap - high, high));
   const scale = Math.min(1, (width - gap * (chosen.length - 1)) / wish.reduce((sum, { width }) => sum + width, 0));
   let x = margin;
-  const columns = chosen.map(({ column, each }, k) => {
+  const columns = chosen.map(({ column, each, symbol }, k) => {
+    const count = each.tiles.length;
+    const name = column.kind === "weights" || count === 1 ? column.layer : `${column.layer}, ${count} maps`;
     const made = block({ ...each, tiles: wish[k].tiles }, x, ROWS.name, scale);
     x += made.width + gap;
-    return { ...column, x: made.x, y: 0, width: made.width, height: ROWS.name + high + ROWS.legend, system: 0, blocks: [made] };
+    return { ...column, name, symbol, x: made.x, y: 0, width: made.width, height: ROWS.name + high + ROWS.legend, system: 0, blocks: [made] };
   });
   return { width: width + 2 * margin, height: ROWS.name + high + ROWS.legend, columns,
     blocks: columns.flatMap(({ blocks }) => blocks), systems: [0] };

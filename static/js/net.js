@@ -3,7 +3,7 @@
 import { batch, effect } from "@preact/signals-core";
 
 import { decode } from "./codec.js";
-import { batched } from "./score.js";
+import { batched, end } from "./score.js";
 import * as store from "./store.js";
 
 const BASE = new URL(".", document.baseURI);
@@ -396,7 +396,16 @@ export async function connect(first) {
     const stopped = before.endsWith(" running") && before.startsWith(`${run?.id} `);
     before = state;
     watch();
-    if (stopped) void refresh().then(lookAgain);
+    if (!stopped) return;
+    store.halted.value = null;
+    void refresh().then(() => {
+      lookAgain();
+      if (store.score.value && !store.position.value && !store.playing.value) store.goTo(end(store.score.value));
+    });
+  });
+  effect(() => {
+    const id = store.halted.value;
+    if (id) patchRun(id, { state: "paused" }).catch(complain);
   });
   effect(() => {
     store.source.value;

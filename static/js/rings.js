@@ -1,6 +1,6 @@
 /** Which tiles are ringed at a position: the one that is written, and those it reads. Pure, from the reads alone. */
 
-import { around, tileOf } from "./layout.js";
+import { around, cellBox, tileOf } from "./layout.js";
 import { holds, ravel, sizeOf } from "./place.js";
 import { lettersAt, source } from "./score.js";
 import { cellsOf, lettersUsed } from "./windows.js";
@@ -64,12 +64,18 @@ export function rings(stage, score, position, channel) {
   return { result: written, reads };
 }
 
-/** The box around the tiles that hold some cells of a tensor. @param {Layout} stage @param {Score} score @param {string} prefix @param {number[]|null} flats */
+const LARGE = 3.5;
+
+/** The box around the tiles that hold some cells of a tensor, or around the cells themselves where they are large. @param {Layout} stage @param {Score} score @param {string} prefix @param {number[]|null} flats */
 export function tilesBox(stage, score, prefix, flats) {
   const stored = source(score, prefix);
   const block = stage.blocks.find((each) => each.prefix === stored || each.next === stored);
   if (!block) return null;
   if (flats === null) return around(block.tiles);
-  const tiles = new Set(flats.map((flat) => tileOf(block, flat)).filter((tile) => tile !== null));
-  return tiles.size ? around([...tiles]) : null;
+  const boxes = flats.flatMap((flat) => {
+    const tile = tileOf(block, flat);
+    if (!tile) return [];
+    return [tile.width / tile.cols >= LARGE ? cellBox(tile, flat) : tile];
+  });
+  return boxes.length ? around(boxes) : null;
 }

@@ -123,6 +123,9 @@ export const nameOf = (text) => (score.value ? walk.ownName(score.value, prefixO
 /** @param {string} text @returns {walk.TensorInfo|undefined} */
 export const infoOf = (text) => score.value?.tensors[nameOf(text)];
 
+/** The kind whose axes a tensor has: a parameter's gradient is indexed like the parameter. @param {string} text */
+export const axesOf = (text) => (score.value && !walk.batched(score.value, prefixOf(text)) ? "weight" : "value");
+
 /** Whether a place is of another step than the one looked at. @param {string} text */
 function elsewhere(text) {
   const of = parse(text).step;
@@ -230,11 +233,15 @@ export function stepPhase(by) {
   if (to) settle(to);
 }
 
-/** Play from the position; from the end it starts again. */
+/** The run that is to stand still, so that its newest pass can be played. @type {Signal<string|null>} */
+export const halted = signal(null);
+
+/** Play from the position; from the end it starts again. A run that trains is halted first. */
 export function play() {
   const whole = score.value;
   if (!whole || !tensors.value.size) return;
   batch(() => {
+    if (live.value) halted.value = run.value.id;
     const from = position.value;
     if (!from || walk.compare(from, walk.end(whole)) >= 0) settle(walk.start(whole));
     playing.value = true;
@@ -250,7 +257,7 @@ export const togglePlay = () => (playing.value ? pause() : play());
 /** Time passes (main.js calls this on each animation frame while playing). @param {number} milliseconds */
 export function tick(milliseconds) {
   const whole = score.value;
-  if (!whole || !playing.value) return;
+  if (!whole || !playing.value || live.value) return;
   const now = walk.advance(whole, clock, milliseconds * speed.value);
   Object.assign(clock, { phase: now.phase, time: now.time });
   batch(() => {

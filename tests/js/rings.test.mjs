@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { layout } from "../../static/js/layout.js";
 import { channelLetter, rings, tilesBox, touched } from "../../static/js/rings.js";
 import { phaseOf } from "../../static/js/score.js";
-import { classroom } from "./networks.mjs";
+import { classroom, tiny as tinyNetwork } from "./networks.mjs";
 
 const score = classroom();
 const stage = layout(score, 920);
@@ -41,4 +41,12 @@ test("where everything is read, one ring goes around it all, through mere re-ind
 
 test("a tensor that is not on the stage has no ring", () => {
   assert.equal(tilesBox(stage, score, "nowhere/y", [0]), null);
+});
+
+test("where cells are large enough to be seen, the cells themselves are ringed", () => {
+  const small = tinyNetwork();
+  const there = layout(small, 920);
+  const { result, reads } = rings(there, small, { phase: phaseOf(small, "a/y"), cell: 3 }, 0);
+  assert.equal(result.width, 28);
+  assert.deepEqual([reads[0].width, reads[0].height], [42, 42], "a window of two by two, 21 each");
 });

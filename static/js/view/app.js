@@ -10,7 +10,7 @@ import { Picker } from "./picker.js";
 import { Stage } from "./stage.js";
 import { Step } from "./step.js";
 import { Train } from "./train.js";
-import { Transport } from "./transport.js";
+import { Hurry, Transport } from "./transport.js";
 
 export function App() {
   const training = view.value === "train";
@@ -21,7 +21,7 @@ export function App() {
         <main class="explore">
           <h1 class="spoken">Explore a pass through the network</h1>
           <${Stage} />
-          ${position.value === null ? html`<${First} />` : html`<${Step} />`}
+          ${position.value === null ? html`<${First} />` : html`<${Step} /><${Hurry} />`}
         </main>
         <${Drawer} />
         <${Transport} />`}

@@ -4,6 +4,8 @@ import { useEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
+import * as format from "../format.js";
+import * as net from "../net.js";
 import * as store from "../store.js";
 
 export function First() {
@@ -16,6 +18,7 @@ export function First() {
   useEffect(() => {
     if (able && (document.activeElement === document.body || document.activeElement === null)) button.current?.focus({ focusVisible: true });
   }, [able]);
+  if (store.live.value) return html`<${Learning} />`;
   return html`<section class="first" aria-label="Welcome">
     <p class="sentence">Press play, and ${what} goes through the network, one number at a time, to the loss and back.</p>
     <div class="ways">
@@ -28,5 +31,20 @@ export function First() {
       ? html`Compiling the kernels once, ${compiling.done} of ${compiling.total}: ${compiling.name}`
       : able ? html`or press <b>space</b>` : "The network is being trained for a moment …"}</p>
     ${compiling && !ready && html`<progress max=${compiling.total} value=${compiling.done} aria-label="Kernels compiled"></progress>`}
+  </section>`;
+}
+
+/** While it trains, and no pass is walked through. */
+function Learning() {
+  const { id, step, loss } = store.run.value;
+  return html`<section class="first" aria-label="Training">
+    <p class="sentence">The network is learning. Stop it anywhere, and every number of that step can be opened.</p>
+    <div class="ways">
+      <button type="button" class="button primary" onClick=${() => net.patchRun(id, { state: "paused" }).catch(net.complain)}>
+        <${Icon} name="pause" /> Stop and look</button>
+      <button type="button" class="button" onClick=${store.play}>Stop and play the pass</button>
+      <button type="button" class="button" onClick=${() => store.show("train")}>See the curves</button>
+    </div>
+    <p class="soft">step <b>${format.count(step)}</b>${typeof loss === "number" && html`, loss <b>${format.number(loss)}</b>`}</p>
   </section>`;
 }

@@ -101,13 +101,12 @@ function ModelMenu() {
   };
   const name = run.model ?? run.title ?? "network";
   return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`} label=${html`<span>${name}</span><${Chevron} />`}>
-    <p class="soft">Networks there are</p>
-    <ul>${runs.map((each) => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined}
-      onClick=${() => choose(() => net.adopt(each.id))}><b>${each.model ?? each.title ?? each.id}</b>
-        <span class="soft">${each.step ? `step ${format.count(each.step)}` : "untrained"}${each.state === "running" ? ", training" : ""}</span></button></li>`)}</ul>
-    <p class="soft">Start from</p>
-    <ul>${models.map((each) => html`<li><button type="button" onClick=${() => choose(() => net.createRun({ model: each.name, start: false }))}>
-      <b>${each.title && each.title !== each.name ? each.name : each.name}</b> <span class="soft">${each.summary ?? ""}</span></button></li>`)}</ul>
+    <p class="soft">Networks here</p>
+    <ul>${runs.map((each) => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined} onClick=${() => choose(() => net.adopt(each.id))}>
+      <b>${each.model ?? each.title ?? each.id}</b><span class="soft">${each.step ? `step ${format.count(each.step)}` : "untrained"}${each.state === "running" ? ", training" : ""}</span></button></li>`)}</ul>
+    <p class="soft">A new one, untrained</p>
+    <ul class="new">${models.map((each) => html`<li><button type="button" onClick=${() => choose(() => net.createRun({ model: each.name, start: false }))}>
+      <b>${each.name}</b><span class="soft">${each.summary ?? ""}</span></button></li>`)}</ul>
   <//>`;
 }
 

@@ -81,7 +81,7 @@ export function Lens({ stage, placeAt, choose }) {
       onClick=${(/** @type {PointerEvent} */ event) => choose(block, pick(event))}>
       <${Picture} block=${block} tile=${tile} tensor=${tensor} known=${known} />
       ${now.inside && html`<svg viewBox=${`0 0 ${width} ${height}`} class="rings">
-        <rect class="mark" x=${(at % tile.cols) * side - 2.5} y=${Math.floor(at / tile.cols) * side - 2.5} width=${side + 5} height=${side + 5} />
+        <rect class="mark" x=${(at % tile.cols) * side - 3} y=${Math.floor(at / tile.cols) * side - 3} width=${side + 6} height=${side + 6} />
         <rect class="ink" x=${(at % tile.cols) * side - 1} y=${Math.floor(at / tile.cols) * side - 1} width=${side + 2} height=${side + 2} /></svg>`}
     </div>
     <p><span class="soft">${now.inside ? text : `${block.prefix} ${tile.name}`}</span>

@@ -9,7 +9,7 @@ import { Lens, lensed } from "./lens.js";
 import { Track } from "./track.js";
 import { gradient } from "../colour.js";
 import * as format from "../format.js";
-import { GRADIENTS, ROWS, TRACK, VALUES, cellBox, clear, hit, layout, neighbour, pair } from "../layout.js";
+import { GRADIENTS, ROWS, TRACK, VALUES, cellBox, clear, hit, layout, neighbour, pair, roomFor } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
 import * as store from "../store.js";
@@ -67,7 +67,7 @@ function announce({ block, tile, flat, inside }) {
   const value = flat < cellsShown(block) ? format.number(store.tensorOf(block.prefix)?.data[flat] ?? NaN) : "not computed yet";
   const name = block.prefix.replace("/", " ");
   store.say(inside || tile.rows * tile.cols === 1
-    ? `${name}, ${spoken(unravel(flat, info.shape), info.shape, info.kind)}: ${value}` : `${name}, ${tile.name || "all of it"}`);
+    ? `${name}, ${spoken(unravel(flat, info.shape), info.shape, store.axesOf(block.prefix))}: ${value}` : `${name}, ${tile.name || "all of it"}`);
 }
 
 /** Opens a cell's card; a cell that is not computed yet is where the pass goes first. @param {Block} block @param {number} flat */
@@ -91,7 +91,8 @@ export function Stage() {
   const stage = useMemo(() => {
     if (!score) return null;
     if (shape === "narrow") return pair(score, Math.min(phase, score.phases.length - 1), width - 2 * margin, margin, pages);
-    return layout(score, width - 2 * margin - (shape === "wide" ? card : 0), margin, pages, shape === "wide" ? 1 : 2);
+    const room = width - 2 * margin - (shape === "wide" ? card : 0);
+    return layout(score, room, margin, pages, shape === "wide" || roomFor(score, pages) <= room ? 1 : 2);
   }, [score, shape, width, pages, shape === "narrow" ? phase : -1]);
   return html`
     <section class="stage" aria-label="The network">
@@ -187,6 +188,9 @@ function Words({ column, narrow, captioned, legends }) {
     ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
 }
 
+/** A tensor's name as the equations write it. @param {string} tensor */
+const written = (tensor) => (tensor === "dy" ? "δ" : /^d./.test(tensor) ? `∂L/∂${tensor.slice(1)}` : tensor);
+
 /** @param {{column: Column, narrow: boolean}} props */
 function Name({ column, narrow }) {
   const { x, y, width, name, symbol, kind, layer } = column;
@@ -194,13 +198,14 @@ function Name({ column, narrow }) {
   if (kind === "loss" && !narrow) return null;
   const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
     ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
-  const inside = kind === "weights" ? html`<span class="symbol wt">${symbol}</span>`
-    : html`${symbol ? html`<span class="symbol act">${symbol}</span>` : ""}${name}`;
+  const tint = { weight: "wt", gradient: "grad" }[column.blocks[0].kind] ?? "act";
+  const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol}</span>`
+    : html`${symbol ? html`<span class=${`symbol ${tint}`}>${narrow ? written(symbol) : symbol}</span>${" "}` : ""}${name}`;
   const style = { left: rem(kind === "bars" ? x - 4 : x + width / 2), top: rem(y + (narrow ? 0 : ROWS.top)) };
   const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
   return html`<span class=${`name of-${kind}`} style=${style} title=${title}>
-    ${writes >= 0 ? html`<button type="button" tabindex="-1" aria-label=${`Go to ${kind === "weights" ? `the gradient of ${layer}’s weights` : name}`}
-      onClick=${() => store.goTo({ phase: writes, cell: 0 })}>${inside}</button>` : inside}
+    ${writes >= 0 && !narrow ? html`<button type="button" tabindex="-1" aria-label=${kind === "weights" ? `${name}, weights of ${layer}: go to their gradient`
+      : `${symbol ? `${symbol} ` : ""}${name}: go to this phase`} onClick=${() => store.goTo({ phase: writes, cell: 0 })}>${inside}</button>` : inside}
   </span>`;
 }
 
@@ -278,7 +283,7 @@ function Rings({ stage }) {
   return html`<svg class="rings" viewBox=${`0 0 ${stage.width} ${stage.height}`} aria-hidden="true">
     ${at_.reads.map((box) => html`<${Ring} box=${box} />`)}
     ${at_.result && html`<${Ring} box=${at_.result} marked />`}
-    ${pointed && html`<${Ring} box=${pointed} marked=${false} />`}
+    ${pointed && html`<g class="pointed"><${Ring} box=${pointed} /></g>`}
     ${pinned && html`<g class="pin"><${Ring} box=${pinned} /><circle cx=${pinned.x + pinned.width} cy=${pinned.y} r="4" /></g>`}
     ${focused && html`<g class="focused"><${Ring} box=${focused} marked out=${3} />
       ${focus?.inside && html`<${Ring} box=${cellBox(focused, focus.flat)} />`}</g>`}
@@ -289,7 +294,7 @@ function Rings({ stage }) {
 function Ring({ box, marked = false, out = 1 }) {
   const rect = (/** @type {number} */ by, /** @type {string} */ name) => html`<rect class=${name}
     x=${box.x - by} y=${box.y - by} width=${box.width + 2 * by} height=${box.height + 2 * by} />`;
-  return html`${marked && rect(out + 1.5, "mark")}${rect(out, "ink")}`;
+  return html`${marked && rect(out + 2, "mark")}${rect(out, "ink")}`;
 }
 
 /** @param {import("../layout.js").Layout} stage @param {import("../score.js").Score} score @param {string} text */

@@ -7,7 +7,7 @@ import { Chevron, Icon } from "./icons.js";
 import { Choice, Popover } from "./popover.js";
 import * as format from "../format.js";
 import { spoken } from "../place.js";
-import { cellsIn, compare, end, indexAt, marks, positionAt, shareOf, start, valid } from "../score.js";
+import { CELL, LONGEST, cellsIn, compare, end, indexAt, marks, positionAt, shareOf, start, valid } from "../score.js";
 import * as store from "../store.js";
 
 /** @typedef {ReturnType<typeof marks>[number]} Mark */
@@ -50,6 +50,7 @@ function Speed() {
   return html`<${Popover} name="speed" className="speed" align="up" spoken=${`Speed ${words(now)}`} title="Speed (+ and −)" label=${html`${words(now)} <${Chevron} />`}>
     <${Choice} legend="Speed" choices=${store.SPEEDS.map((speed) => ({ value: String(speed), words: words(speed) }))} value=${String(now)}
       choose=${(/** @type {string} */ speed) => store.setSpeed(Number(speed))} />
+    <p class="soft">The first cells of a phase take ${CELL / 1000} s each at 1×. Then the pace rises, so that no phase lasts longer than ${LONGEST / 1000} s.</p>
   <//>`;
 }
 
@@ -61,7 +62,7 @@ function words(score, position) {
   if (!position) return "not begun";
   const phase = score.phases[position.phase];
   if (position.cell < 0) return `${phase.place.replace("/", " ")}, not begun`;
-  return [phase.place.replace("/", " "), spoken(indexAt(phase, position.cell), phase.shape, phase.kind),
+  return [phase.place.replace("/", " "), spoken(indexAt(phase, position.cell), phase.shape, store.axesOf(phase.place)),
     `${format.count(position.cell + 1)} of ${format.count(cellsIn(phase))}`].filter(Boolean).join(", ");
 }
 
@@ -148,13 +149,13 @@ function useFit(root, shown, at) {
     const fits = () => measured().reduce((sum, each) => sum + each + 7, 0) <= room;
     if (!fits()) element.classList.add("close");
     const tight = !fits();
-    const widths = measured();
+    const widths = measured().map((width, k) => (k === at ? 1.1 * width : width));
     element.classList.remove("measured");
     element.classList.toggle("tight", tight);
     marks.forEach((mark, k) => { mark.style.flexGrow = tight ? String(widths[k]) : ""; });
     const lefts = labels.map((each) => /** @type {HTMLElement} */ (each.parentElement).offsetLeft);
     set({ tight, widths, lefts, room });
-  }, [shown, width]);
+  }, [shown, width, at]);
   if (!state.tight) return { seen: null };
   /** How far to the left of its bar each seen label begins. @type {Map<number, number>} */
   const seen = new Map();
@@ -165,3 +166,13 @@ function useFit(root, shown, at) {
   for (const k of order) if (!seen.has(k) && free(k)) seen.set(k, state.lefts[k] - left(k));
   return { seen };
 }
+
+/** Play that runs ahead says so: a simplification is never animated in silence. */
+export function Hurry() {
+  const phase = store.phase.value;
+  if (!store.playing.value || store.live.value || !phase || store.cellTime.value >= TERMS) return null;
+  return html`<p class="hurry soft">Faster now, through ${format.count(cellsIn(phase))} cells. Pause at any of them to see its terms.</p>`;
+}
+
+/** A cell this long has time for its terms, in milliseconds. */
+const TERMS = 300;
