@@ -30,3 +30,6 @@ export function excerptOf(score) {
   const answers = score.phases.find((phase) => phase.part === "loss" && phase.shape.length === 2) ?? forward[forward.length - 1];
   return { input: "input/y", weights, maps: [...new Set([...maps.slice(0, 1), ...maps.slice(-1)])], answers: nameOf(answers) };
 }
+
+/** The tensors that an excerpt shows, the loss among them. @param {Excerpt} excerpt @returns {string[]} */
+export const tensorsIn = ({ input, weights, maps, answers }) => [input, ...(weights ? [weights] : []), ...maps, answers, "loss/y"];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { excerptOf } from "../../static/js/excerpt.js";
+import { excerptOf, tensorsIn } from "../../static/js/excerpt.js";
 
 const value = (tensor) => ({ tensor, kind: "value" });
 const tensors = {
@@ -31,6 +31,7 @@ const twoStacks = score(
 test("the strip shows the first kernels and both stacks of maps as their last layer leaves them", () => {
   assert.deepEqual(excerptOf(twoStacks),
     { input: "input/y", weights: "one/w", maps: ["gate/y", "gate2/y"], answers: "loss/p" });
+  assert.deepEqual(tensorsIn(excerptOf(twoStacks)), ["input/y", "one/w", "gate/y", "gate2/y", "loss/p", "loss/y"]);
 });
 
 test("a network with one stack shows it once", () => {

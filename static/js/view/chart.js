@@ -237,9 +237,6 @@ function Reader() {
   return html`<div ref=${area} class="curve-reader" role="slider" tabindex="0" aria-label="Step on the curves"
     aria-valuemin="0" aria-valuemax=${last} aria-valuenow=${at ?? last} aria-valuetext=${words}
     onPointerMove=${read} onPointerDown=${read} onKeyDown=${keys}
-    onPointerLeave=${(/** @type {PointerEvent} */ event) => {
-      if (event.pointerType === "mouse") reading.value = null;
-    }}
     onClick=${(/** @type {PointerEvent} */ event) => {
       if (event.pointerType !== "touch" && at !== null) choose(at);
     }} />`;
@@ -270,7 +267,10 @@ function AccuracyWords() {
 
 export function Curves() {
   const untested = digits.value?.digits.length === 0;
-  return html`<section class="curves" aria-label="Curves">
+  const leave = (/** @type {PointerEvent} */ event) => {
+    if (event.pointerType === "mouse") reading.value = null;
+  };
+  return html`<section class="curves" aria-label="Curves" onPointerLeave=${leave}>
     <header><h2>Loss</h2><${LossWords} /></header>
     <${Plot} paint=${drawLoss} />
     <header><h2>${untested ? "Accuracy" : "Accuracy on 1,000 test digits"}</h2>
