@@ -9,7 +9,8 @@
 Sentences come from this repository, never from a client: the grammar allows numbers of any size.
 """
 
-from engine.formula.explain import Explanation, Group, Read, Term, explain
+from engine.formula.explain import explain
+from engine.formula.explanation import Explanation, Group, Read, Term
 from engine.formula.mathml import Equation
 from engine.formula.nodes import FormulaError
 from engine.formula.program import Program

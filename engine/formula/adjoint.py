@@ -10,18 +10,40 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace as changed
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from functools import cache
 
 from engine.formula.functions import FUNCTIONS
 from engine.formula.linear import solve
 from engine.formula.nodes import (
-    ONE, ZERO, Call, Choice, Compare, Expr, FormulaError, Letter, Name, Neg, Num, Power, Product, Quotient, Read,
-    Reduce, Sentence, Sum, letters_of, reads, rename, replace, walk,
+    ONE,
+    ZERO,
+    Call,
+    Choice,
+    Compare,
+    Expr,
+    FormulaError,
+    Letter,
+    Name,
+    Neg,
+    Num,
+    Power,
+    Product,
+    Quotient,
+    Read,
+    Reduce,
+    Sentence,
+    Sum,
+    letters_of,
+    reads,
+    rename,
+    replace,
+    walk,
 )
 from engine.formula.sentence import Axes, parse_sentence
 from engine.formula.text import left, sentence_text
-from engine.formula.tidy import negative, power, product, reduced, tidy, total
+from engine.formula.tidy import power, product, reduced, tidy, total
 
 
 @dataclass(frozen=True)
@@ -44,7 +66,7 @@ class Adjoint:
     holds the letters that had to be invented, with the letter each counts like.
     """
 
-    def __init__(self, sentences: Mapping[str, Sentence], declared: Mapping[str, Axes],
+    def __init__(self, sentences: dict[str, Sentence], declared: Mapping[str, Axes],
                  held: frozenset[str], joins: bool) -> None:
         self.sentences, self.declared, self.held, self.joins = sentences, declared, held, joins
         self.alike: dict[str, str] = {}

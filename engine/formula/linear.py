@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.formula.nodes import (
-    ONE, ZERO, Expr, FormulaError, Letter, Name, Neg, Num, Product, Quotient, Read, Sum, letters_of,
+    ONE,
+    ZERO,
+    Expr,
+    FormulaError,
+    Letter,
+    Name,
+    Neg,
+    Num,
+    Product,
+    Quotient,
+    Read,
+    Sum,
+    letters_of,
 )
 from engine.formula.tidy import negative, product, total
 
@@ -39,7 +51,7 @@ def split(expr: Expr, letter: str) -> tuple[Expr, Expr]:
 def solve(sub: Expr, letter: str, target: Expr) -> Expr:
     """The value of `letter` at which the subscript equals `target`: of s*i+u-p == h, i = (h+p-u)/s."""
     if isinstance(sub, Quotient):
-        sub, target = sub.over, product([sub.under, target])
+        target, sub = product([sub.under, target]), sub.over
     a, b = split(sub, letter)
     if isinstance(a, Neg) or (isinstance(a, Num) and a.value < 0):
         return product([_ordered([b, negative(target)])], [negative(a)])

@@ -10,10 +10,26 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from engine.formula.nodes import (
-    ONE, Call, Choice, Compare, Expr, Letter, Name, Neg, Num, Power, Product, Quotient, Read, Reduce, Sentence, Sum,
+    ONE,
+    Call,
+    Choice,
+    Compare,
+    Expr,
+    Letter,
+    Name,
+    Neg,
+    Num,
+    Power,
+    Product,
+    Quotient,
+    Read,
+    Reduce,
+    Sentence,
+    Sum,
     walk,
 )
 from engine.formula.text import ATOM, COMPARE, NEG, POWER, PRODUCT, SUM, level, number, sentence_text
@@ -108,7 +124,7 @@ class _Writer:
 
     def product(self, factors: tuple[Expr, ...]) -> str:
         words = [self.at_least(factors[0], PRODUCT)]
-        for before, factor in zip(factors, factors[1:], strict=False):
+        for before, factor in pairwise(factors):
             words += [_DOT if _needs_dot(before, factor) else _TIMES, self.at_least(factor, POWER)]
         return "".join(words)
 
@@ -195,7 +211,7 @@ class _Writer:
                 return f'<mo lspace="0" rspace="0">−</mo>{self.inline_in(of, PRODUCT)}'
             case Product(factors):
                 words = [self.inline_in(factors[0], PRODUCT)]
-                for before, factor in zip(factors, factors[1:], strict=False):
+                for before, factor in pairwise(factors):
                     words += [_DOT if _needs_dot(before, factor) else _TIMES, self.inline_in(factor, POWER)]
                 return "".join(words)
             case Quotient(over, under):

@@ -187,6 +187,11 @@ def reads(expr: Expr) -> Iterator[Read]:
     return (e for e in walk(expr) if isinstance(e, Read))
 
 
+def reduces(expr: Expr) -> bool:
+    """Whether a reducer stands in an expression."""
+    return any(isinstance(e, Reduce) for e in walk(expr))
+
+
 def letters_of(expr: Expr) -> set[str]:
     """The letters standing in an expression (those of its reducers too)."""
     return {e.id for e in walk(expr) if isinstance(e, Letter)}

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from engine.formula.linear import linear
 from engine.formula.nodes import (
-    Expr, Letter, Name, Num, Read, Reduce, Sentence, children, rebuild, walk,
+    Expr,
+    Letter,
+    Name,
+    Num,
+    Read,
+    Reduce,
+    Sentence,
+    children,
+    rebuild,
+    walk,
 )
 from engine.formula.tidy import tidy
 
@@ -65,7 +74,8 @@ def _stands_alone(sentence: Sentence, letter: str, grouped: bool) -> bool:
             case Letter(name):
                 return name != letter
             case Read(_, subs):
-                return all(sub == Letter(letter) and (len(axis) > 1) == grouped or fine(sub) for axis in subs for sub in axis)
+                return all((sub == Letter(letter) and (len(axis) > 1) == grouped) or fine(sub)
+                           for axis in subs for sub in axis)
         return all(map(fine, children(expr)))
 
     return fine(sentence.expr) and all((len(axis) > 1) == grouped for axis in sentence.axes if letter in axis)

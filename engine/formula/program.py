@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.formula.adjoint import Adjoint
 from engine.formula.mathml import Equation, equation
-from engine.formula.nodes import FormulaError, Letter, Name, Read, Reduce, Sentence, reads, walk
+from engine.formula.nodes import FormulaError, Letter, Name, Reduce, Sentence, reads, walk
 from engine.formula.plug import IDLE, needed, plugged, without_idle
 from engine.formula.sentence import Axes, parse_given, parse_sentence
 from engine.formula.text import sentence_text
@@ -83,13 +83,13 @@ class Program:
         return {letter.upper(): letter for letter in self.all_letters}
 
     @cached_property
-    def plain_reads(self) -> list[tuple[Sentence, Read, str, str]]:
-        """Where a plain letter reads an axis of another letter: (sentence, read, axis letter, letter)."""
+    def plain_reads(self) -> list[tuple[Sentence, str, str, str]]:
+        """Where a plain letter reads an axis of another letter: (sentence, tensor, axis letter, letter)."""
         found = []
         for s in self.sentences.values():
             for read in reads(s.expr):
                 for axis, subs in zip(self.declared[read.tensor], read.subs, strict=True):
-                    found += [(s, read, own, sub.id) for own, sub in zip(axis, subs, strict=True)
+                    found += [(s, read.tensor, own, sub.id) for own, sub in zip(axis, subs, strict=True)
                               if isinstance(sub, Letter) and sub.id != own]
         return found
 
@@ -97,8 +97,8 @@ class Program:
         for s in self.sentences.values():
             for e in walk(s.expr):
                 if isinstance(e, Name) and e.id in self.all_letters:
-                    raise FormulaError(f"{sentence_text(s)!r}: {e.id!r} is a letter of this program, but stands neither on "
-                                       f"the left nor in a reducer here; a number needs another name")
+                    raise FormulaError(f"{sentence_text(s)!r}: {e.id!r} is a letter of this program, but stands neither "
+                                       f"on the left nor in a reducer here; a number needs another name")
 
     def expr(self, name: str) -> Sentence:
         """The sentence that says `name`, as a tree; FormulaError when it is given or unknown."""
@@ -145,7 +145,7 @@ class Program:
         if numbers is None:
             return self.kept(("equation", name), lambda: equation(self.expr(name), self))
         counts = sizes or {}
-        groups = {k: v for k, v in (*numbers.items(), *counts.items()) if k in IDLE}
+        groups = {k: int(v) for k, v in (*numbers.items(), *counts.items()) if k in IDLE}
         sentence = self.plugged(name, {**counts, **numbers})
         key = ("equation", id(sentence), tuple(sorted(groups.items())))
         return self.kept(key, lambda: (sentence, equation(without_idle(sentence, groups), self)))[1]

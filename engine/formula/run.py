@@ -1,39 +1,21 @@
-"""Tensors: arrays by name, and the evaluation of a sentence over a whole grid of letters, in float64.
-
-*Nothing* is what a read outside its tensor gives, or one between two cells (a position that is no whole
-number). It is carried as a second array beside the values, True where there is something:
-nothing times, over or under b, in a function, a power or a comparison, is nothing; nothing plus b is b;
-a sum of nothing is 0; nothing never wins a max; an element that is nothing is 0. A max of nothing is -inf
-and its argmax -1.
-"""
+"""Tensors: arrays by name, which evaluate what is not there."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
-from engine.formula.functions import CONSTANTS, FUNCTIONS
-from engine.formula.nodes import (
-    Call, Choice, Compare, Expr, FormulaError, Letter, Name, Neg, Num, Power, Product, Quotient, Read, Reduce,
-    Sentence, Sum,
-)
+from engine.formula.functions import CONSTANTS
+from engine.formula.grid import Grid
+from engine.formula.nodes import FormulaError, Reduce, Sentence
 from engine.formula.program import Program
-from engine.formula.sentence import Axes
-from engine.formula.text import left, sentence_text
+from engine.formula.sizes import unify
+from engine.formula.text import sentence_text
 
 GRID_LIMIT = 10**7
-"""The most elements of a grid of letters that is evaluated whole."""
-
-Values = Any
-Present = Any
-"""None where everything is there, else a bool or an array of bools."""
-
-_COMPARISONS: dict[str, Callable] = {
-    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
-}
+"""The most elements of a grid of letters that is evaluated whole, and the most terms of one explanation."""
 
 
 class Tensors(dict[str, np.ndarray]):
@@ -56,15 +38,18 @@ class Tensors(dict[str, np.ndarray]):
         for name in numbers:
             if name in program.all_letters:
                 raise FormulaError(f"{name!r} is a letter of this program and cannot be a number too")
-        shapes = {name: array.shape for name, array in self.items() if name in program.declared}
-        self.sizes = unify(program, {**(extents or {}), **shapes}, numbers)
+        shapes = {**(extents or {}), **{name: array.shape for name, array in self.items()}}
+        self.sizes = unify(program, {name: s for name, s in shapes.items() if name in program.declared}, numbers)
         if not program.joins:
-            for sentence, read, own, letter in program.plain_reads:
-                counts = self.sizes.get(own.upper()), self.sizes.get(letter.upper())
-                if None not in counts and counts[0] != counts[1]:
-                    raise FormulaError(
-                        f"{sentence_text(sentence)!r}: {letter} counts {counts[1]}, but reads the axis {own} of "
-                        f"{read.tensor}, which counts {counts[0]}; only a program that joins may do so")
+            self._check_plain_reads()
+
+    def _check_plain_reads(self) -> None:
+        """A plain letter reads an axis of its own length: nothing would hide a mistake."""
+        for sentence, tensor, own, letter in self.program.plain_reads:
+            axis, counts = self.sizes.get(own.upper()), self.sizes.get(letter.upper())
+            if axis is not None and counts is not None and axis != counts:
+                raise FormulaError(f"{sentence_text(sentence)!r}: {letter} counts {counts}, but reads the axis {own} "
+                                   f"of {tensor}, which counts {axis}; only a program that joins may do so")
 
     def __missing__(self, name: str) -> np.ndarray:
         if name not in self.program.sentences:
@@ -106,52 +91,14 @@ class Tensors(dict[str, np.ndarray]):
         if len(index) != len(shape):
             raise FormulaError(f"{name} has {len(shape)} axes, shape {shape}; got the index {index}")
         at: dict[str, int] = {}
-        for axis, (letters, position, extent) in enumerate(zip(self.program.declared[name], index, shape, strict=True)):
+        axes = self.program.declared[name]
+        for axis, (letters, position, extent) in enumerate(zip(axes, index, shape, strict=True)):
             if not 0 <= position < extent:
-                raise FormulaError(f"{name} has {extent} along axis {axis} ({'|'.join(letters)}), got the index {position}")
+                where = f"along axis {axis} ({'|'.join(letters)})"
+                raise FormulaError(f"{name} has {extent} {where}, got the index {position}")
             for letter in reversed(letters):
                 position, at[letter] = divmod(position, self.count(letter))
         return at
-
-
-def unify(program: Program, shapes: Mapping[str, tuple[int, ...]], numbers: Mapping[str, float]) -> dict[str, int]:
-    """How many each letter counts, by capital, from the shapes of tensors and the given counts."""
-    sizes: dict[str, int] = {}
-    for name, value in numbers.items():
-        if name in program.capitals:
-            if not float(value).is_integer() or value < 0:
-                raise FormulaError(f"{name} counts the letter {program.capitals[name]!r} and must be a whole number, got {value}")
-            sizes[name] = int(value)
-    open_axes: list[tuple[str, int, tuple[str, ...], int]] = []
-    for name, shape in shapes.items():
-        if name not in program.declared:
-            continue
-        axes: Axes = program.declared[name]
-        if len(shape) != len(axes):
-            raise FormulaError(f"{name} has {len(shape)} axes, shape {tuple(shape)}; declared is {left(name, axes)}")
-        open_axes += [(name, axis, letters, extent) for axis, (letters, extent) in enumerate(zip(axes, shape, strict=True))]
-    while open_axes:
-        later = []
-        for name, axis, letters, extent in open_axes:
-            unknown = [x for x in letters if x.upper() not in sizes]
-            known = math.prod(sizes[x.upper()] for x in letters if x.upper() in sizes)
-            if len(unknown) > 1 or (unknown and known == 0):
-                later.append((name, axis, letters, extent))
-                continue
-            if unknown and extent % known == 0:
-                sizes[unknown[0].upper()] = extent // known
-            elif unknown or extent != known:
-                verb = "does not divide by" if unknown else f"but {'*'.join(letters)} counts"
-                raise FormulaError(f"{name} has {extent} along axis {axis} ({'|'.join(letters)}), {verb} {known}"
-                                   if not (len(letters) == 1) else
-                                   f"{name} has {extent} along axis {axis} ({letters[0]}), but {letters[0]} counts {known}")
-        if len(later) == len(open_axes):
-            break
-        open_axes = later
-    for letter, like in program.alike.items():
-        if like.upper() in sizes:
-            sizes[letter.upper()] = sizes[like.upper()]
-    return sizes
 
 
 def evaluate(tensors: Tensors, sentence: Sentence) -> np.ndarray:
@@ -159,225 +106,12 @@ def evaluate(tensors: Tensors, sentence: Sentence) -> np.ndarray:
     letters = (*sentence.free, *sentence.bound)
     counts = [tensors.count(x) for x in letters]
     if math.prod(counts) > GRID_LIMIT:
-        raise FormulaError(f"{sentence_text(sentence)!r}: the grid {'x'.join(map(str, counts))} has more than {GRID_LIMIT} elements")
+        grid_shape = "x".join(map(str, counts))
+        raise FormulaError(f"{sentence_text(sentence)!r}: the grid {grid_shape} has more than {GRID_LIMIT} elements")
     grid = Grid(tensors, dict(zip(letters, counts, strict=True)))
     values, present = grid.value(sentence.expr)
     whole = np.zeros([*counts[:len(sentence.free)], *[1] * len(sentence.bound)])
     whole += values if present is None else np.where(present, values, 0.0)
-    result = whole.reshape(tensors.shape(sentence.name) if sentence.axes else ())
-    return result.astype(np.int64) if getattr(sentence.expr, "kind", "") == "argmax" else result
-
-
-class Grid:
-    """A place at which expressions have values: letters fixed at a position, others running along axes.
-
-    running: the letters with an axis each, in order, and their counts; fixed: the others, each at a position
-    (or at an array of positions).
-    """
-
-    def __init__(self, tensors: Tensors, running: Mapping[str, int], fixed: Mapping[str, Any] | None = None) -> None:
-        self.tensors = tensors
-        self.shape = tuple(running.values())
-        self.axis = {letter: k for k, letter in enumerate(running)}
-        self.at: dict[str, Any] = dict(fixed or {})
-        for k, (letter, count) in enumerate(running.items()):
-            self.at[letter] = np.arange(count).reshape([-1 if j == k else 1 for j in range(len(running))])
-
-    def value(self, expr: Expr) -> tuple[Values, Present]:
-        """(values, where there is something)."""
-        with np.errstate(all="ignore"):
-            return self._value(expr)
-
-    def _value(self, expr: Expr) -> tuple[Values, Present]:
-        return _RULES[type(expr)](self, expr)
-
-    def _num(self, e: Num) -> tuple[Values, Present]:
-        return e.value, None
-
-    def _name(self, e: Name) -> tuple[Values, Present]:
-        return self.tensors.number(e.id), None
-
-    def _letter(self, e: Letter) -> tuple[Values, Present]:
-        return self.at[e.id], None
-
-    def _sum(self, e: Sum) -> tuple[Values, Present]:
-        values, present = self._value(e.parts[0])
-        for part in e.parts[1:]:
-            more, there = self._value(part)
-            if present is not None or there is not None:
-                values = _something(values, present)
-                more = _something(more, there)
-                present = None if present is None or there is None else np.logical_or(present, there)
-            values = values + more
-        return values, present
-
-    def _neg(self, e: Neg) -> tuple[Values, Present]:
-        values, present = self._value(e.of)
-        return -values, present
-
-    def _product(self, e: Product) -> tuple[Values, Present]:
-        values, present = self._value(e.factors[0])
-        for factor in e.factors[1:]:
-            more, there = self._value(factor)
-            values, present = values * more, both(present, there)
-        return values, present
-
-    def _quotient(self, e: Quotient) -> tuple[Values, Present]:
-        (a, there), (b, here) = self._value(e.over), self._value(e.under)
-        return np.true_divide(a, b), both(there, here)
-
-    def _power(self, e: Power) -> tuple[Values, Present]:
-        (a, there), (b, here) = self._value(e.base), self._value(e.exponent)
-        return np.power(np.asarray(a, np.float64)[()], b), both(there, here)
-
-    def _compare(self, e: Compare) -> tuple[Values, Present]:
-        first, present = self._value(e.parts[0])
-        holds: Any = True
-        for sign, part in zip(e.signs, e.parts[1:], strict=True):
-            second, there = self._value(part)
-            holds = np.logical_and(holds, _COMPARISONS[sign](first, second))
-            first, present = second, both(present, there)
-        return np.asarray(holds, np.float64)[()], present
-
-    def _choice(self, e: Choice) -> tuple[Values, Present]:
-        (test, told), (then, there), (other, here) = self._value(e.test), self._value(e.then), self._value(e.other)
-        taken = np.not_equal(test, 0)
-        if there is not None or here is not None:
-            told = both(told, np.where(taken, True if there is None else there, True if here is None else here))
-        return np.where(taken, then, other), told
-
-    def _call(self, e: Call) -> tuple[Values, Present]:
-        values, present = self._value(e.of)
-        return FUNCTIONS[e.function][0](np.asarray(values, np.float64)[()]), present
-
-    def _reduce(self, e: Reduce) -> tuple[Values, Present]:
-        axes = tuple(self.axis[x] for x in e.letters)
-        values, present = self._value(e.body)
-        if e.kind == "sum":
-            return np.sum(self._spread(_something(values, present), axes), axis=axes, keepdims=True), None
-        candidates = self._spread(values if present is None else np.where(present, values, -np.inf), axes)
-        if e.kind == "max":
-            return np.max(candidates, axis=axes, keepdims=True, initial=-np.inf), None
-        assert e.answer is not None
-        answers = self._spread(self._value(e.answer)[0], axes)
-        return self._winners(candidates, present, answers, axes), None
-
-    def _winners(self, candidates: np.ndarray, present: Present, answers: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-        """The answer at the first largest candidate in scan order, where NaN is largest; -1 where none is there."""
-        there = self._spread(True if present is None else present, axes)
-        flat = [_last(np.broadcast_to(a, np.broadcast_shapes(a.shape, candidates.shape, there.shape)), axes)
-                for a in (candidates, there, answers)]
-        best = first_best(flat[0], flat[1])
-        won = np.take_along_axis(flat[2], best[..., None], -1)
-        return np.where(flat[1].any(-1, keepdims=True), won, -1).reshape([1 if k in axes else n for k, n in enumerate(
-            np.broadcast_shapes(candidates.shape, there.shape, answers.shape))])
-
-    def _spread(self, values: Values, axes: tuple[int, ...]) -> np.ndarray:
-        """The values with every axis that is about to be reduced at its full length."""
-        values = np.asarray(values)
-        shape = [n if k in axes else 1 for k, n in enumerate(self.shape)]
-        return np.broadcast_to(values, np.broadcast_shapes(values.shape, tuple(shape)))
-
-    def _read(self, e: Read) -> tuple[Values, Present]:
-        if not e.subs and e.tensor not in self.tensors and e.tensor in self.tensors.numbers:
-            return self.tensors.numbers[e.tensor], None
-        if e.tensor in self.tensors.program.optional and e.tensor not in self.tensors:
-            return 0.0, False
-        array = self.tensors[e.tensor]
-        if not e.subs:
-            return float(array), None
-        at, present = self.position(e)
-        if array.size == 0:
-            return 0.0, False
-        if present is not None:
-            at = tuple(np.clip(a, 0, n - 1) for a, n in zip(at, array.shape, strict=True))
-        values = array[at]
-        if present is not None:
-            values = np.where(present, values, 0)
-        return np.asarray(values, np.float64)[()], present
-
-    def position(self, e: Read) -> tuple[tuple[Any, ...], Present]:
-        """(index per axis, where it lies inside the tensor, between no two cells)."""
-        present: Present = None
-        where = []
-        for letters, subs in zip(self.tensors.program.declared[e.tensor], e.subs, strict=True):
-            at: Any = 0
-            for own, sub in zip(letters, subs, strict=True):
-                count = self.tensors.count(own)
-                if type(sub) is Letter and sub.id == own:
-                    here = self.at[own]
-                else:
-                    here, there = self.subscript(sub)
-                    inside = (here >= 0) & (here < count)
-                    present = both(both(present, there), None if np.all(inside) else inside)
-                at = here if len(subs) == 1 else at * count + here
-            where.append(at)
-        return tuple(where), present
-
-    def subscript(self, e: Expr) -> tuple[Any, Present]:
-        """(whole-number position, where the divisions are exact), rounded down elsewhere."""
-        match e:
-            case Letter(name):
-                return self.at[name], None
-            case Num(value):
-                return int(value), None
-            case Name(name):
-                value = self.tensors.number(name)
-                if not float(value).is_integer():
-                    raise FormulaError(f"{name} stands in a subscript and must be a whole number, got {value}")
-                return int(value), None
-            case Neg(of):
-                at, present = self.subscript(of)
-                return -at, present
-            case Sum(parts):
-                at, present = self.subscript(parts[0])
-                for part in parts[1:]:
-                    more, there = self.subscript(part)
-                    at, present = at + more, both(present, there)
-                return at, present
-            case Product(factors):
-                at, present = self.subscript(factors[0])
-                for factor in factors[1:]:
-                    more, there = self.subscript(factor)
-                    at, present = at * more, both(present, there)
-                return at, present
-            case Quotient(over, under):
-                (a, there), (b, here) = self.subscript(over), self.subscript(under)
-                if b == 0:
-                    raise FormulaError("a subscript is divided by 0")
-                return a // b, both(both(there, here), a % b == 0)
-            case Read():
-                values, present = self._read(e)
-                whole = np.isfinite(values) & (np.floor(values) == values)
-                return np.where(whole, values, -1).astype(np.int64)[()], present if np.all(whole) else both(present, whole)
-        raise FormulaError("a subscript is a sum of letters times whole numbers, perhaps over a number, or a read")
-
-
-_RULES: dict[type, Callable[[Grid, Any], tuple[Values, Present]]] = {
-    Num: Grid._num, Name: Grid._name, Letter: Grid._letter, Read: Grid._read, Sum: Grid._sum, Neg: Grid._neg,
-    Product: Grid._product, Quotient: Grid._quotient, Power: Grid._power, Compare: Grid._compare,
-    Choice: Grid._choice, Call: Grid._call, Reduce: Grid._reduce,
-}
-
-
-def both(a: Present, b: Present) -> Present:
-    return b if a is None else a if b is None else np.logical_and(a, b)
-
-
-def first_best(candidates: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Along the last axis, the position of the first largest candidate that is there; NaN is the largest."""
-    keys = np.where(there, candidates, -np.inf)
-    missing = np.isnan(keys)
-    best = np.where(missing.any(-1), missing.argmax(-1), keys.argmax(-1))
-    only_lowest = np.take_along_axis(keys, best[..., None], -1)[..., 0] == -np.inf
-    return np.where(only_lowest, there.argmax(-1), best)
-
-
-def _something(values: Values, present: Present) -> Values:
-    return values if present is None else np.where(present, values, 0.0)
-
-
-def _last(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The given axes moved to the end, in order, and made one."""
-    moved = np.moveaxis(values, axes, range(values.ndim - len(axes), values.ndim))
-    return moved.reshape(*moved.shape[:values.ndim - len(axes)], -1)
+    result = whole.reshape(tensors.shape(sentence.name))
+    winners = isinstance(sentence.expr, Reduce) and sentence.expr.kind == "argmax"
+    return result.astype(np.int64) if winners else result

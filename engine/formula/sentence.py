@@ -12,8 +12,25 @@ from collections.abc import Mapping
 
 from engine.formula.functions import CONSTANTS, FUNCTIONS
 from engine.formula.nodes import (
-    Call, Choice, Compare, Expr, FormulaError, Letter, Name, Neg, Num, Power, Product, Quotient, Read, Reduce,
-    Sentence, Sum, children, letters_of, walk,
+    Call,
+    Choice,
+    Compare,
+    Expr,
+    FormulaError,
+    Letter,
+    Name,
+    Neg,
+    Num,
+    Power,
+    Product,
+    Quotient,
+    Read,
+    Reduce,
+    Sentence,
+    Sum,
+    children,
+    letters_of,
+    reduces,
 )
 from engine.formula.text import left
 
@@ -24,6 +41,8 @@ RESERVED = {*REDUCERS, *FUNCTIONS, *CONSTANTS}
 _LETTER = re.compile(r"[a-z]\d*")
 _GIVEN = re.compile(r"\s*([A-Za-z_]\w*)(\[[^\]]*\])?(?=\s|$)")
 _SIGNS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_ARGUMENTS = {"sum": "what to add up", "max": "what to search", "argmax": "what to search and what to return"}
+_PLACES = {Call: "a function", Power: "a power", Compare: "a comparison", Choice: "a choice", Read: "a subscript"}
 _GRAMMAR = "a sentence has numbers, names, reads, + - * / **, comparisons, a if t else b, functions and reducers"
 
 
@@ -34,7 +53,8 @@ def parse_given(words: str) -> dict[str, Axes]:
     while words[at:].strip():
         match = _GIVEN.match(words, at)
         if match is None:
-            raise FormulaError(f"given {words.strip()!r}: expected tensors such as x[n,g|c,h,k], got {words[at:].strip()!r}")
+            rest = words[at:].strip()
+            raise FormulaError(f"given {words.strip()!r}: expected tensors such as x[n,g|c,h,k], got {rest!r}")
         name, brackets = match.group(1), match.group(2)
         inside = brackets[1:-1].split(",") if brackets else []
         axes = tuple(tuple(letter.strip() for letter in axis.split("|")) for axis in inside)
@@ -86,8 +106,9 @@ class _Reader:
         return Sentence(name, axes, expr)
 
     def left_side(self, node: ast.expr) -> tuple[str, Axes]:
+        axes: Axes = ()
         if isinstance(node, ast.Name):
-            name, axes = node.id, ()
+            name = node.id
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             name = node.value.id
             axes = tuple(tuple(ast.unparse(part) for part in _bars(axis)) for axis in _items(node.slice))
@@ -164,8 +185,8 @@ class _Reader:
                 raise self.wrong(f"the letter {name!r} of {kind} stands on the left or in this reducer already")
         wanted = 2 if kind == "argmax" else 1
         if len(arguments) != wanted:
-            said = "what to search and what to return" if kind == "argmax" else "what to add up" if kind == "sum" else "what to search"
-            raise self.wrong(f"{kind}[{','.join(names)}] takes {wanted} argument{'s' * (wanted > 1)} ({said}), got {len(arguments)}")
+            takes = f"{wanted} argument{'s' * (wanted > 1)} ({_ARGUMENTS[kind]})"
+            raise self.wrong(f"{kind}[{','.join(names)}] takes {takes}, got {len(arguments)}")
         self.scope |= set(names)
         inside = [self.expr(a) for a in arguments]
         self.scope -= set(names)
@@ -180,7 +201,8 @@ class _Reader:
             raise self.wrong(f"nothing named {tensor!r} is given or said before; known: {known}")
         axes = self.declared[tensor]
         if len(subs) != len(axes):
-            raise self.wrong(f"{tensor} is declared as {left(tensor, axes)} with {len(axes)} axes, read with {len(subs)}")
+            raise self.wrong(f"{tensor} is declared as {left(tensor, axes)} with {len(axes)} axes, "
+                             f"read with {len(subs)}")
         for number, (letters, parts) in enumerate(zip(axes, subs, strict=True)):
             if len(parts) != len(letters):
                 raise self.wrong(f"axis {number} of {tensor} is declared as {'|'.join(letters)}, "
@@ -190,39 +212,34 @@ class _Reader:
     def subscript(self, tensor: str, node: ast.expr) -> Expr:
         expr = self.expr(node)
         if not isinstance(expr, Read) and not _linear(expr):
-            raise self.wrong(f"cannot turn the subscript '{ast.unparse(node)}' of {tensor} round: a subscript is a sum of "
-                             f"letters times whole numbers, perhaps over a number, or a read")
+            raise self.wrong(f"cannot turn the subscript '{ast.unparse(node)}' of {tensor} round: a subscript is a sum "
+                             f"of letters times whole numbers, perhaps over a number, or a read")
         return expr
 
     def check_reducers(self, expr: Expr) -> None:
         """A reducer stands under +, -, times or divided by something without a reducer, nowhere else."""
         match expr:
             case Reduce(_, _, body, answer):
-                if _reduces(body) or (answer is not None and _reduces(answer)):
+                if reduces(body) or (answer is not None and reduces(answer)):
                     raise self.misplaced("a reducer inside a reducer")
             case Sum() | Neg():
                 for part in children(expr):
                     self.check_reducers(part)
             case Product(factors):
-                inside = [f for f in factors if _reduces(f)]
+                inside = [f for f in factors if reduces(f)]
                 if len(inside) > 1:
                     raise self.misplaced("a reducer times a reducer")
                 for factor in inside:
                     self.check_reducers(factor)
             case Quotient(over, under):
-                if _reduces(under):
+                if reduces(under):
                     raise self.misplaced("division by a reducer")
                 self.check_reducers(over)
-            case _ if _reduces(expr):
-                places = {Call: "a function", Power: "a power", Compare: "a comparison", Choice: "a choice", Read: "a subscript"}
-                raise self.misplaced(f"a reducer inside {places[type(expr)]}")
+            case _ if reduces(expr):
+                raise self.misplaced(f"a reducer inside {_PLACES[type(expr)]}")
 
     def misplaced(self, what: str) -> FormulaError:
         return self.wrong(f"{what} has no terms to show: give it a name of its own first")
-
-
-def _reduces(expr: Expr) -> bool:
-    return any(isinstance(e, Reduce) for e in walk(expr))
 
 
 def _linear(expr: Expr) -> bool:

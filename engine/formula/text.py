@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from engine.formula.nodes import (
-    Call, Choice, Compare, Expr, Letter, Name, Neg, Num, Power, Product, Quotient, Read, Reduce, Sentence, Sum,
+    Call,
+    Choice,
+    Compare,
+    Expr,
+    Letter,
+    Name,
+    Neg,
+    Num,
+    Power,
+    Product,
+    Quotient,
+    Read,
+    Reduce,
+    Sentence,
+    Sum,
 )
 
 CHOICE, COMPARE, SUM, PRODUCT, NEG, POWER, ATOM = range(7)
@@ -49,7 +63,8 @@ def text(expr: Expr, tight: bool = False) -> str:
         case Read(tensor, subs):
             return tensor + axes(subs)
         case Sum(parts):
-            return signed([(isinstance(p, Neg), inner(p.of if isinstance(p, Neg) else p, PRODUCT, True)) for p in parts])
+            bare = [p.of if isinstance(p, Neg) else p for p in parts]
+            return signed([(isinstance(p, Neg), inner(b, PRODUCT, True)) for p, b in zip(parts, bare, strict=True)])
         case Neg(of):
             return "-" + inner(of, PRODUCT, tight)
         case Product(factors):

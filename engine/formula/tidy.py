@@ -9,7 +9,19 @@ import math
 from collections.abc import Iterable
 
 from engine.formula.nodes import (
-    ONE, ZERO, Choice, Expr, Name, Neg, Num, Power, Product, Quotient, Reduce, Sum, rebuild,
+    ONE,
+    ZERO,
+    Choice,
+    Expr,
+    Name,
+    Neg,
+    Num,
+    Power,
+    Product,
+    Quotient,
+    Reduce,
+    Sum,
+    rebuild,
 )
 
 

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 from engine.formula.linear import Linear, linear
 from engine.formula.nodes import (
-    Call, Choice, Compare, Expr, FormulaError, Letter, Name, Power, Quotient, Read, Reduce, children, walk,
+    Call,
+    Choice,
+    Compare,
+    Expr,
+    FormulaError,
+    Letter,
+    Name,
+    Power,
+    Quotient,
+    Read,
+    Reduce,
+    children,
+    walk,
 )
 from engine.formula.plug import GROUP
 
@@ -44,9 +56,12 @@ def windows(program: Program, name: str, numbers: Mapping[str, float]) -> list[W
     for read, role in _roles(program.expr(name).expr, "factor"):
         if read not in found or ROLES.index(role) < ROLES.index(found[read]):
             found[read] = role
-    return [Window(read.tensor, tuple(
-        _axis(program, name, read, letters, subs, numbers)
-        for letters, subs in zip(program.declared[read.tensor], read.subs, strict=True)), role) for read, role in found.items()]
+    return [Window(read.tensor, _axes(program, name, read, numbers), role) for read, role in found.items()]
+
+
+def _axes(program: Program, name: str, read: Read, numbers: Mapping[str, float]) -> tuple[Axis | None, ...]:
+    return tuple(_axis(program, name, read, letters, subs, numbers)
+                 for letters, subs in zip(program.declared[read.tensor], read.subs, strict=True))
 
 
 def _roles(expr: Expr, role: str) -> Iterator[tuple[Read, str]]:
@@ -93,7 +108,8 @@ def _axis(program: Program, name: str, read: Read, letters: tuple[str, ...], sub
         form = linear(sub, numbers)
         if form is None:
             missing = next(e.id for e in walk(sub) if isinstance(e, Name) and e.id not in numbers)
-            raise FormulaError(f"the window of {read.tensor} in {program.sentence(name)!r} needs the number {missing!r}")
+            raise FormulaError(f"the window of {read.tensor} in {program.sentence(name)!r} "
+                               f"needs the number {missing!r}")
         whole = whole.plus(form)
     return Axis(whole.pitch, whole.offset, whole.letters)
 
@@ -102,4 +118,5 @@ def _count(program: Program, name: str, letter: str, numbers: Mapping[str, float
     try:
         return int(numbers[letter.upper()])
     except KeyError:
-        raise FormulaError(f"the windows of {program.sentence(name)!r} need {letter.upper()}, how far {letter!r} counts") from None
+        raise FormulaError(f"the windows of {program.sentence(name)!r} need {letter.upper()}, "
+                           f"how far {letter!r} counts") from None

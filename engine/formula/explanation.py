@@ -1,0 +1,64 @@
+"""What an explanation holds: plain frozen records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.formula.mathml import Equation
+
+
+@dataclass(frozen=True)
+class Read:
+    """A cell that a term reads. Where it lies outside (padding), or between two cells (a gap, index rounded
+    down), `inside` is False and the value 0."""
+
+    tensor: str
+    index: tuple[int, ...]
+    value: float
+    inside: bool
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term. value == math.prod(factors), except that an infinite candidate that did not win counts 0.
+
+    reads: positions in the explanation's reads, in the order of the factors; at: where the reducer's letters
+    stand; family: which summand of the sentence; label: a word for a family of a single read, "bias".
+    """
+
+    reads: list[int]
+    factors: list[float]
+    value: float
+    at: dict[str, int]
+    family: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The subtotal of `count` terms at which `letter` stands at `at`; `first` is the number of the first in
+    index order."""
+
+    letter: str
+    at: int
+    value: float
+    count: int
+    first: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """value == math.fsum(all terms of all pages) + remainder. Counts are of the listed terms; `pages` and
+    `page_sum` are of the asked group where one was asked."""
+
+    value: float
+    equation: Equation
+    sentence: str
+    reads: list[Read]
+    terms: list[Term]
+    terms_total: int
+    page: int
+    pages: int
+    page_sum: float
+    remainder: float
+    groups: list[Group]
