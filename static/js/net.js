@@ -3,6 +3,7 @@
 import { batch, effect } from "@preact/signals-core";
 
 import { decode } from "./codec.js";
+import { excerptOf, tensorsIn } from "./excerpt.js";
 import { batched, end } from "./score.js";
 import * as store from "./store.js";
 
@@ -325,15 +326,16 @@ function closeStream() {
   store.streaming.value = false;
 }
 
-/** Ask for what is on the stage, for the image that is looked at. */
+/** Ask for what is shown, for the image that is looked at. */
 function subscribe() {
+  const training = store.view.value === "train";
   const score = store.score.value;
   const source = store.source.value;
   if (!score || socket?.readyState !== WebSocket.OPEN) return;
   const image = source?.kind === "pass" && (source.drawn ? { x: source.x, target: source.target }
     : { dataset: source.dataset, split: source.split, index: source.index });
   socket.send(JSON.stringify({
-    subscribe: Object.keys(score.tensors),
+    subscribe: training ? tensorsIn(excerptOf(score)) : Object.keys(score.tensors),
     sample: source?.kind === "step" ? source.sample : 0,
     ...(image ? { image } : {}),
   }));
@@ -351,6 +353,18 @@ function watch() {
   } else if (socket) {
     closeStream();
   }
+}
+
+/** The image alone, while nothing can be computed yet. */
+async function showImage() {
+  const source = store.source.value;
+  if (source?.kind !== "pass" || source.drawn || store.tensors.value.size) return;
+  const { label, image: rows } = await image(source.dataset ?? "", source.split ?? "", source.index ?? 0);
+  if (store.tensors.value.size) return;
+  const planes = rows[0]?.[0]?.length ? rows : [rows];
+  const shape = [1, planes.length, planes[0].length, planes[0][0].length];
+  store.label.value = label;
+  store.tensors.value = new Map([["input/y", { shape, kind: "value", data: Float32Array.from(planes.flat(2)) }]]);
 }
 
 // Start.
@@ -417,6 +431,7 @@ export async function connect(first) {
     store.status.value = await get("api/status");
     const welcome = store.status.value.welcome ?? "welcome";
     const ready = store.status.value.ready ? null : untilReady();
+    if (ready) showImage().catch(() => {});
     try {
       await adopt(first.run ?? welcome, first.step);
     } catch (error) {

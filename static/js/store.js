@@ -103,6 +103,9 @@ export const phase = computed(() => {
   return whole.phases[position.value?.phase ?? walk.start(whole).phase] ?? null;
 });
 
+/** Whether the numbers of a pass are here, so that it can be walked. */
+export const walkable = computed(() => score.value !== null && tensors.value.has(score.value.phases[0]?.place));
+
 /** Phases that count as finished: all of them when live. @type {Signal<Position|null>} */
 export const reached = computed(() => (live.value && score.value ? walk.end(score.value) : position.value));
 
@@ -239,7 +242,7 @@ export const halted = signal(null);
 /** Play from the position; from the end it starts again. A run that trains is halted first. */
 export function play() {
   const whole = score.value;
-  if (!whole || !tensors.value.size) return;
+  if (!whole || !walkable.value) return;
   batch(() => {
     if (live.value) halted.value = run.value.id;
     const from = position.value;

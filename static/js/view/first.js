@@ -11,7 +11,7 @@ import * as store from "../store.js";
 export function First() {
   const button = useRef(/** @type {HTMLButtonElement|null} */ (null));
   const { ready, compiling } = store.status.value;
-  const able = store.tensors.value.size > 1 && store.score.value !== null;
+  const able = store.walkable.value;
   const label = store.label.value;
   const source = store.source.value;
   const what = source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this digit" : html`this <i>${label}</i>`;

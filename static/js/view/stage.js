@@ -74,7 +74,7 @@ function announce({ block, tile, flat, inside }) {
 function choose(block, flat) {
   const text = placeAt(block.prefix, flat);
   if (flat >= cellsShown(block)) {
-    if (!store.tensors.value.size) return;
+    if (!store.walkable.value) return;
     store.pause();
     store.goToPlace(text);
   }

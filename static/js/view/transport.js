@@ -27,10 +27,10 @@ export function Transport() {
 function Buttons() {
   const score = store.score.value;
   const position = store.position.value;
-  const none = !score || !store.tensors.value.size;
+  const none = !store.walkable.value;
   const reason = !score ? "the network is not here yet" : none ? "nothing is computed yet" : undefined;
-  const first = none || !position || compare(position, start(score)) <= 0;
-  const last = none || (position !== null && compare(position, end(score)) >= 0);
+  const first = none || !score || !position || compare(position, start(score)) <= 0;
+  const last = none || !score || (position !== null && compare(position, end(score)) >= 0);
   const playing = store.playing.value;
   const button = (/** @type {string} */ name, /** @type {any} */ icon, /** @type {string} */ key, /** @type {boolean} */ off, /** @type {() => void} */ act, kind = "") =>
     html`<button type="button" class=${kind} aria-label=${name} title=${off && reason ? reason : `${name} (${key})`} aria-disabled=${off ? "true" : undefined}
