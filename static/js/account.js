@@ -55,7 +55,7 @@ export function factorsOf(term, reads) {
       tensor: read.tensor.split("@")[0], inside: read.inside,
     });
   }
-  if (constants && (constant !== 1 || !found.length)) {
+  if (constants) {
     found.push({ value: constant, place: null, constant: true, divisor: false, tensor: null, inside: true });
   }
   return found;
@@ -142,11 +142,13 @@ export function largestEntries(whole, most) {
   const added = addedTo(whole);
   const plain = entriesOf(whole).filter((entry) => !entry.label);
   const complete = whole.pages <= 1;
-  const entries = complete ? shorten(plain, most) : bySize(plain).slice(0, most);
-  if (complete) return closed(whole, entries, added);
+  if (complete) return closed(whole, shorten(plain, most), added);
+  const largest = bySize(plain).slice(0, most);
+  const entries = largest.some(({ exact }) => exact !== 0) ? largest.filter(({ exact }) => exact !== 0) : largest;
   const rest = whole.terms_total - entries.length - added.length;
-  const exact = whole.value - whole.remainder - sumOf(entries) - sumOf(added);
-  return [...entries, subtotal("rest", `${rest} smaller`, exact, rest), ...added];
+  const zero = entries.length < largest.length;
+  const exact = zero ? 0 : whole.value - whole.remainder - sumOf(entries) - sumOf(added);
+  return [...entries, subtotal("rest", `${rest} ${zero ? "zeros" : "smaller"}`, exact, rest), ...added];
 }
 
 /** Where the list is long, terms that are exactly zero share a row. @param {Entry[]} entries @param {number} most */

@@ -4,7 +4,7 @@
  * counted in units of the last printed decimal, so that what stands on the screen adds up exactly.
  */
 
-import { exponentOf, factor as power, number } from "./format.js";
+import { factor as power, number } from "./format.js";
 
 /** @typedef {{text: string, units: bigint, shift: number, over: bigint}} Printed units × 10^shift / over */
 /**
@@ -92,8 +92,15 @@ export function ledger(value, entries, { exponent = 0, divide = true } = {}) {
   };
 }
 
-/**
- * The power of ten for a row of products: as in a grid, judged by its largest entry and the value.
- * @param {number} value @param {{exact: number}[]} entries
- */
-export const scale = (value, entries) => exponentOf([value, ...entries.map(({ exact }) => exact)]);
+/** Where nothing reaches this, a line of numbers is printed in thousandths: sums need more digits than a look at a cell. */
+const SMALL = 0.01;
+
+/** The power of ten for a line of numbers that are multiplied or added. @param {number[]} values */
+export function exponentFor(values) {
+  const most = Math.max(0, ...values.map(Math.abs).filter(Number.isFinite));
+  if (most === 0 || most >= SMALL) return 0;
+  return Math.max(-30, 3 * Math.floor(Math.log10(most / SMALL) / 3));
+}
+
+/** The power of ten for a row of products, judged by its largest entry and the value. @param {number} value @param {{exact: number}[]} entries */
+export const scale = (value, entries) => exponentFor([value, ...entries.map(({ exact }) => exact)]);

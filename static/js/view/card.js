@@ -10,6 +10,7 @@ import { askCard } from "../ask.js";
 import { Refused } from "../net.js";
 import { at, parse, spoken } from "../place.js";
 import { phaseOf } from "../score.js";
+import { scale } from "../sums.js";
 import { cellPlace, lit, symbol } from "../spotlight.js";
 import {
   back, closeCard, explanation, infoOf, isKnown, live, nameOf, open, pin, pinned, place as openPlace, position, rangeOf, scheme, score,
@@ -87,7 +88,8 @@ function Explained({ place }) {
   const phase = phaseOfPlace(place);
   const kind = info?.kind ?? "value";
   const where = info ? spoken(index, info.shape, weightLike(place) ? "weight" : kind) : "";
-  const exponent = value === undefined ? 0 : exponentOf([value]);
+  const rows = data && data.terms.length > 0 ? cardRows(data, place) : [];
+  const exponent = value === undefined ? 0 : rows.length ? scale(value, rows) : exponentOf([value]);
   const title = info?.title ? info.title[0].toUpperCase() + info.title.slice(1) : place;
   const [general, generalise] = useState(false);
   const equation = general && phase ? phase.general : data?.equation ?? phase?.equation;
@@ -104,7 +106,7 @@ function Explained({ place }) {
     ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} />`}
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
-    ${data && data.terms.length > 0 && html`<${Terms} place=${place} data=${data} />`}
+    ${data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
     <${Way} place=${place} />
   </div>`;
 }
@@ -115,12 +117,10 @@ function weightLike(place) {
   return infoOf(place)?.kind === "weight" || infoOf(`${layer}/${tensor.replace(/^d/, "")}`)?.kind === "weight";
 }
 
-/** @param {{place: string, data: Explanation}} props */
-function Terms({ place, data }) {
+/** @param {Explanation} data @param {string} place */
+function cardRows(data, place) {
   const phase = phaseOfPlace(place);
-  const isGrouped = grouped(data, place);
-  const rows = rowsOf(isGrouped ? data : { ...data, groups: [] }, (group) => `${phase ? axisWord(phase, group.letter) : group.letter} ${group.at}`, MOST);
-  return html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`;
+  return rowsOf(grouped(data, place) ? data : { ...data, groups: [] }, (group) => `${phase ? axisWord(phase, group.letter) : group.letter} ${group.at}`, MOST);
 }
 
 /** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */
@@ -185,10 +185,10 @@ function Way({ place }) {
   const near = way.slice(-3);
   const isPinned = pinned.value === place;
   return html`<footer class="way">
-    <hr /><span class="soft">${way.length ? "how you came here" : "from the loss"}</span>
+    <hr /><div class="way-buttons"><span class="soft">${way.length ? "how you came here" : "from the loss"}</span>
+      <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
+        isPinned ? "Unpin" : "Pin"}</button>
+      ${openPlace.value && html`${way.length > 0 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>
     <nav aria-label="trail"><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
-      ${way.length > near.length || !way.length ? html` › …` : ""}${near.map((step) => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav>
-    <div class="way-buttons"><button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
-      isPinned ? "Unpin" : "Pin"}</button>
-      ${openPlace.value && html`${way.length > 0 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div></footer>`;
+      ${way.length > near.length || !way.length ? html` › …` : ""}${near.map((step) => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;
 }

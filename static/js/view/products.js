@@ -1,8 +1,8 @@
 /** The terms of one cell written out as in school: factor, factor, rule, product; the bottom line adds up. */
 
 import { html } from "./html.js";
-import { ledger, scale } from "../sums.js";
-import { exponentOf, factor } from "../format.js";
+import { exponentFor, ledger, scale } from "../sums.js";
+import { factor } from "../format.js";
 import { lit, symbol } from "../spotlight.js";
 import { infoOf, open, setHover } from "../store.js";
 import { Symbol, colourOf } from "./symbol.js";
@@ -18,7 +18,7 @@ import { Symbol, colourOf } from "./symbol.js";
 export function book(value, entries, { divide = true } = {}) {
   const lines = Math.max(0, ...entries.map(({ factors }) => factors.length));
   const exponents = Array.from({ length: lines }, (_, k) =>
-    exponentOf(entries.flatMap(({ factors }) => (factors[k] && !factors[k].constant ? [factors[k].value] : []))));
+    exponentFor(entries.flatMap(({ factors }) => (factors[k] && !factors[k].constant ? [factors[k].value] : []))));
   const exponent = scale(value, entries);
   const made = ledger(value, entries.map(({ factors, exact }) => ({
     exact,
@@ -64,8 +64,8 @@ function Row({ entries, made, lines, lettersOf, result }) {
   const height = Math.max(1, ...entries.map(({ factors }) => factors.length));
   const columns = entries.length + (made.rounding ? 1 : 0);
   return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms">
-    <div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
-      k < height && lines[k] ? html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>
+    ${height > 1 && html`<div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
+      k < height && lines[k] ? html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>`}
     ${entries.map((entry, k) => {
       const line = made.lines[k];
       const alone = line.factors.length < 2;
@@ -73,7 +73,7 @@ function Row({ entries, made, lines, lettersOf, result }) {
         ${alone ? html`<span class="line name">${two(nameOf(entry, lettersOf))[0]}</span><span class="line name">${two(nameOf(entry, lettersOf))[1]}</span>`
           : Array.from({ length: Math.max(2, height) }, (_, n) => html`<span class="line">${line.factors[n]
             ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />` : " "}</span>`)}
-        <span class="line sum">${alone && entry.factors[0]?.place ? html`<button class="factor" tabIndex=${-1} onClick=${() => open(/** @type {string} */ (entry.factors[0].place))}>${line.text}</button>` : line.text}</span>
+        <span class="line sum ${height < 2 ? "bare" : ""}">${alone && entry.factors[0]?.place ? html`<button class="factor" tabIndex=${-1} onClick=${() => open(/** @type {string} */ (entry.factors[0].place))}>${line.text}</button>` : line.text}</span>
       </div><span class="joint" aria-hidden="true">${k < entries.length - 1 || made.rounding ? "+" : "="}</span>`;
     })}
     ${made.rounding !== 0 && html`<div class="column"><span class="line"> </span><span class="line name soft">rounding</span><span class="line sum">${made.roundingText}</span></div>

@@ -9,6 +9,7 @@ import { planeLetters, strongest, termsOf, windowOf } from "../figure.js";
 import { number } from "../format.js";
 import { at, parse, sizeOf, spoken } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
+import { positionOn } from "../windows.js";
 import { cellPlace, figure as figureNow, lit, tell, told, walkTo } from "../spotlight.js";
 import {
   cellTime, focusChannel, focusOn, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
@@ -21,7 +22,7 @@ import { Pool, Route, routeOf } from "./figures/pool.js";
 import { Product } from "./figures/product.js";
 import { Slide } from "./figures/slide.js";
 import { Terms } from "./figures/terms.js";
-import { plain } from "./symbol.js";
+import { Symbol, plain } from "./symbol.js";
 import { axisWord } from "./words.js";
 
 /** @typedef {import("../score.js").Phase} Phase */
@@ -76,7 +77,7 @@ function Head({ phase, figure }) {
     <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
     <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${phase.head}`}</h2>
     <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${number(pointed)}</b></span>`
-      : html`${narrow ? "" : where}${summed}<${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
+      : html`<span class="spot">${narrow ? "" : where}${summed}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
   </header>`;
 }
 
@@ -229,12 +230,25 @@ function Foot({ phase, figure }) {
   if (live.value) return html`<p class="products aside">While it trains the maps are alive. Pause the training and every term is here.</p>`;
   if (cellPlace.value === null) return html`<p class="products aside">Nothing of this is computed yet. Play, or step one cell on.</p>`;
   if (!account) return html`<div class="products" aria-busy="true"></div>`;
+  if (figure.kind === "cells" && account.entries.length === 1 && account.entries[0].factors.length < 2) {
+    return html`<${Plain} phase=${phase} figure=${figure} value=${account.whole.value} />`;
+  }
   if (figure.kind === "route" && !narrow) {
     const blocks = Blocks({ phase, figure });
     if (blocks) return blocks;
   }
   return html`<${Products} place=${cellPlace.value} value=${account.whole.value} entries=${account.entries} lines=${account.lines} lettersOf=${account.lettersOf}
     result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} narrow=${narrow} />`;
+}
+
+/** One number in, one number out. @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>, value: number}} props */
+function Plain({ phase, figure, value }) {
+  const letters = lettersAt(phase, position.value?.cell ?? 0);
+  const reads = figure.reads.filter((read, k, all) => all.findIndex(({ tensor }) => nameOf(tensor) === nameOf(read.tensor)) === k);
+  return html`<p class="products plain">${reads.map((read) => {
+    const place = at(nameOf(read.tensor), read.axes.map((axis) => (axis && positionOn(axis, letters)) ?? 0));
+    return html`<span><${Symbol} name=${read.name} kind=${read.kind} /> = ${number(valueOf(place) ?? 0)}</span>`;
+  })}<span>→</span><span><${Symbol} name=${phase.tensor} kind=${phase.kind} /> = <b>${number(value)}</b></span></p>`;
 }
 
 /** The cells of a small window on the way back, each with what it gets. @param {{phase: Phase, figure: Extract<Figure, {kind: "route"}>}} props */

@@ -9,6 +9,7 @@ export const colourOf = (kind) => COLOURS[/** @type {keyof typeof COLOURS} */ (k
 export function parts(name) {
   const bare = name.slice(name.lastIndexOf(".") + 1);
   if (bare.endsWith("_next")) return { before: "", base: bare.slice(0, -5), after: "′" };
+  if (/^[a-z]hat$/.test(bare)) return { before: "", base: `${bare[0]}\u0302`, after: "" };
   if (/^log[a-z]$/.test(bare)) return { before: "", base: `log ${bare[3]}`, after: "" };
   if (bare === "dy") return { before: "", base: "δ", after: "" };
   if (/^d[a-z]/.test(bare)) return { before: "∂L/∂", base: bare.slice(1), after: "" };
@@ -26,6 +27,6 @@ export function Symbol({ name, kind }) {
   const { before, base, after } = kind === "index" ? { before: "", base: "winner", after: "" } : parts(name);
   return html`<span class="sym ${colourOf(kind)}"><math>
     ${before && html`<mi>∂</mi><mi>L</mi><mo lspace="0" rspace="0" stretchy="false">/</mo><mi>∂</mi>`}
-    <mi mathvariant=${base.length > 1 ? "italic" : undefined}>${base}</mi>
+    <mi mathvariant=${base.length > 1 && !base.endsWith("\u0302") ? "italic" : undefined}>${base}</mi>
     ${after && html`<mo lspace="0" rspace="0">′</mo>`}</math></span>`;
 }

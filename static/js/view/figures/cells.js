@@ -162,7 +162,7 @@ function Slice({ name, kind, prefix, index, look, words, room }) {
   const lead = index.slice(0, -2).filter((_, axis) => tensor.shape[axis] > 1);
   const which = index.length >= 3 ? lead.join(",") : index.length === 2 ? `row ${index[0]}` : "";
   const [rows, columns] = index.length >= 3 ? tensor.shape.slice(-2) : [1, tensor.shape.at(-1) ?? 1];
-  const small = rows <= 3 && columns <= 3;
+  const small = rows <= 3 && columns <= 3 && room / columns >= 55;
   const label = `${plain(name)} ${which}`;
   if (!small) {
     const picture = pictureAt(own, index);

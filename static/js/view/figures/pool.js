@@ -69,7 +69,7 @@ export function Pool({ phase, figure }) {
   const middle = Math.max(height, 100) / 2;
   return html`<div class="figure"><div class="joined">${source}<${Lens} edge=${[0, height]} ring=${[box.row * unit, (box.row + box.rows) * unit]}
       depth=${(sides[1].size - box.column - box.columns) * unit} />${grid}</div>
-    <${Sign} height=${middle * 2}><span class="verb">${verb}<br />→</span><//>
+    <${Sign} height=${middle * 2}><span class="verb">${verb}</span>→<//>
     <div class="joined">${cell >= 0 && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
       <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(phase.place), index)} width=${69} height=${62} /></div><//>
       <${Lens} edge=${[middle - 31, middle + 31]} ring=${[row * resultUnit, (row + 1) * resultUnit]} depth=${column * resultUnit} flip />`}
@@ -186,13 +186,13 @@ export function Route({ phase, figure }) {
       name=${plane.name} label="delta" glide /><//>`;
   if (size.narrow) return html`<div class="figure maps">${resultPart}${deltaPart}</div><div class="figure pair">${grid}${way}</div>`;
   const shared = figure.gates.length === 0;
-  const arrow = html`<${Sign} height=${middle * 2}>${shared ? html`<span class="verb">shared<br />÷ ${rows * columns}<br />←</span>` : "←"}<//>`;
+  const arrow = html`<${Sign} height=${middle * 2}>${shared ? html`<span class="verb">shared out<br />÷ ${rows * columns}</span>←` : "←"}<//>`;
   return html`<div class="figure"><div class="joined">${resultPart}
     ${box && html`<${Lens} edge=${[0, height]} ring=${[box.row * resultUnit, (box.row + box.rows) * resultUnit]}
       depth=${(result.columns - box.column - box.columns) * resultUnit} />`}${grid}</div>
     ${!shared && way && html`<${Sign} height=${middle * 2}>←<//>${way}`}
     ${arrow}
-    <div class="joined">${sender ? html`<${Part} caption=${html`<${Symbol} name=${plane.name} kind="gradient" /> ${route.senders.length > 1 ? "first of" : "this cell"}`}>
+    <div class="joined">${sender ? html`<${Part} caption=${html`<${Symbol} name=${plane.name} kind="gradient" /> ${route.senders.length > 1 ? `first of ${route.senders.length}` : "this cell"}`}>
       <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(plane.tensor), sender)} width=${79} height=${62} /></div><//>
       ${from && html`<${Lens} edge=${[middle - 31, middle + 31]} ring=${[from.row * unit, (from.row + 1) * unit]} depth=${from.column * unit} flip />`}`
     : html`<p class="aside">No window covers this cell, so nothing comes back.</p>`}

@@ -86,7 +86,7 @@ function sceneOf(phase, figure, cell) {
 function cellsFor(rows, columns, width) {
   const n = Math.max(rows, columns);
   if (n <= 3) return { width, height: n === 3 ? 50 : 56, numbers: true, letters: true };
-  const side = Math.max(6, Math.floor(170 / n));
+  const side = Math.max(6, Math.floor(166 / n));
   return { width: side, height: side, numbers: false, letters: side >= 16 };
 }
 

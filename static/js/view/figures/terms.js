@@ -64,12 +64,14 @@ function Result({ phase, index, began, room }) {
   const picture = pictureAt(own, index);
   const spot = picture?.spotOf(index);
   const words = [ownerOf(phase, phase.tensor, own), tensor.shape.length === 2 && tensor.shape[0] > 1 && `row ${index[0]}`].filter(Boolean).join(", ");
-  const flat = picture && picture.rows === 1 && picture.columns <= ROW;
+  const one = picture && picture.rows * picture.columns === 1;
+  const flat = picture && !one && picture.rows === 1 && picture.columns <= ROW;
   return html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> ${words}`}>
-    ${picture && (flat ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} />`
+    ${one && html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} result=${began} width=${72} height=${50} /></div>`}
+    ${picture && !one && (flat ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} />`
       : html`<${Map2D} picture=${picture} target=${room} rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : []}
         name=${phase.tensor} label="${plain(phase.tensor)}" glide />`)}
-    ${began && !flat && html`<div class="under"><${Single} place=${at(own, index)} result width=${72} height=${34} /></div>`}<//>`;
+    ${began && !flat && !one && html`<div class="under"><${Single} place=${at(own, index)} result width=${72} height=${34} /></div>`}<//>`;
 }
 
 /** A short vector as columns of at most five numbers. @param {{prefix: string, index: number[], began: boolean, name: string, look?: "result"|"read"}} props */
