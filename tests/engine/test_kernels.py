@@ -1,0 +1,204 @@
+"""Every kernel gives what its sentence says, in float64, and checks that would miss a mistake are shown to catch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from engine.ops import OPS
+from engine.ops.base import Array, Op, ShapeError, shapes_of
+from engine.ops.conv2d import Conv2d
+from engine.ops.pool import MaxPool2d
+from tests.engine.tools import difference, disagreement, from_kernels, from_sentences
+
+EXACT = 1e-12
+RNG = np.random.default_rng(11)
+small = st.integers(1, 3)
+pair = st.tuples(small, small).map(list)
+pads = st.one_of(st.integers(0, 2), st.lists(st.integers(0, 2), min_size=4, max_size=4))
+quick = settings(max_examples=60, deadline=None)
+
+
+def fits(op: Op, tensors: dict[str, Array]) -> bool:
+    try:
+        op.extents(shapes_of(tensors))
+    except ShapeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_the_example_of_every_op_agrees_with_its_sentence(name: str) -> None:
+    kind = OPS[name]
+    assert disagreement(kind(**kind.example_settings), kind.example(RNG), RNG) < EXACT
+
+
+@quick
+@given(stride=pair, padding=st.one_of(pads, st.sampled_from(["valid", "same", "full"])), dilation=pair, groups=small,
+       flip=st.booleans(), bias=st.booleans(), channels=small, share=small, kernel=pair,
+       plane=st.tuples(st.integers(2, 6), st.integers(2, 6)), batch=st.integers(1, 2))
+def test_convolution_of_any_geometry_agrees_with_its_sentence(
+        stride: Any, padding: Any, dilation: Any, groups: int, flip: bool, bias: bool, channels: int, share: int,
+        kernel: Any, plane: Any, batch: int) -> None:
+    op = Conv2d(stride=stride, padding=padding, dilation=dilation, groups=groups, flip_kernel=flip)
+    tensors = {"x": RNG.normal(size=(batch, groups * channels, *plane)),
+               "w": RNG.normal(size=(groups * share, channels, *kernel))}
+    if bias:
+        tensors["b"] = RNG.normal(size=groups * share)
+    assume(fits(op, tensors))
+    assert disagreement(op, tensors, RNG) < EXACT
+
+
+@quick
+@given(name=st.sampled_from(["max_pool2d", "avg_pool2d"]), size=pair, stride=st.none() | pair, padding=pads,
+       ceil=st.booleans(), include=st.booleans(), override=st.sampled_from([None, None, -3, 4]), dilation=pair,
+       plane=st.tuples(st.integers(2, 7), st.integers(2, 7)), rounded=st.booleans())
+def test_pooling_of_any_geometry_agrees_with_its_sentence(
+        name: str, size: Any, stride: Any, padding: Any, ceil: bool, include: bool, override: int | None, dilation: Any,
+        plane: Any, rounded: bool) -> None:
+    own = {"dilation": dilation} if name == "max_pool2d" else {"count_include_pad": include, "divisor_override": override}
+    op = OPS[name](kernel_size=size, stride=stride, padding=padding, ceil_mode=ceil, **own)
+    x = RNG.normal(size=(2, 2, *plane))
+    tensors = {"x": np.round(x) if rounded else x}
+    assume(fits(op, tensors))
+    assert disagreement(op, tensors, RNG) < EXACT
+
+
+@quick
+@given(shape=st.lists(small, max_size=5), name=st.sampled_from(["relu", "leaky_relu", "sigmoid", "tanh", "mse_loss"]))
+def test_element_wise_ops_take_any_rank(shape: list[int], name: str) -> None:
+    tensors = {tensor: RNG.normal(size=shape) for tensor in OPS[name].tensors}
+    assert disagreement(OPS[name](), tensors, RNG) < EXACT
+
+
+@quick
+@given(shape=st.lists(small, min_size=1, max_size=5), data=st.data())
+def test_softmax_works_along_any_axis(shape: list[int], data: Any) -> None:
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    assert disagreement(OPS["softmax"](axis=axis), {"x": RNG.normal(size=shape)}, RNG) < EXACT
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("smoothing", [0, 0.2])
+@pytest.mark.parametrize("ignored", [None, 1, -100])
+@pytest.mark.parametrize("weighed", [False, True])
+@pytest.mark.parametrize("shares", [False, True])
+def test_cross_entropy_agrees_with_its_sentence(reduction: str, smoothing: float, ignored: int | None, weighed: bool,
+                                                shares: bool) -> None:
+    if shares and ignored is not None:
+        return
+    tensors = {"x": RNG.normal(size=(4, 3)), "target": np.array([0, 1, 2, 1])}
+    if shares:
+        tensors["target"] = RNG.random((4, 3))
+    if weighed:
+        tensors["weight"] = RNG.random(3) + 0.1
+    op = OPS["cross_entropy"](reduction=reduction, label_smoothing=smoothing, ignore_index=ignored)
+    assert disagreement(op, tensors, RNG) < EXACT
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "mse_loss"])
+def test_a_stated_gradient_equals_the_derived_one(name: str) -> None:
+    kind = OPS[name]
+    op, tensors = kind(), kind.example(RNG)
+    dy = np.asarray(RNG.normal())
+    stated, derived = (from_sentences(op, tensors, dy, stated=each)["dx"] for each in (True, False))
+    assert difference(stated, derived) < EXACT
+    without = from_sentences(op, tensors)["dx"]
+    assert difference(without, from_sentences(op, tensors, np.ones(()), stated=False)["dx"]) < EXACT
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_float32_kernels_agree_with_float64_ones(name: str) -> None:
+    kind = OPS[name]
+    op, tensors = kind(**kind.example_settings), kind.example(RNG)
+    single = {key: array.astype(np.float32) if array.dtype.kind == "f" else array for key, array in tensors.items()}
+    dy = np.ones(op.extents(shapes_of(tensors))["y"])
+    exact, rough = from_kernels(op, tensors, dy), from_kernels(op, single, dy.astype(np.float32))
+    for key, array in rough.items():
+        assert array.dtype in (np.float32, np.int32)
+        assert difference(array.astype(np.float64), exact[key].astype(np.float64)) < 1e-6
+
+
+def test_kernels_take_arrays_in_any_order_and_read_only_ones() -> None:
+    tensors = Conv2d.example(RNG)
+    turned = {name: np.asfortranarray(array) for name, array in tensors.items()}
+    for array in turned.values():
+        array.flags.writeable = False
+    expected = from_kernels(Conv2d(), tensors, np.ones((1, 1, 2, 2)))
+    found = from_kernels(Conv2d(), turned, np.ones((1, 1, 2, 2)))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+# Wrong rules that the comparison must catch: a change to what the kernel gives, in its name.
+
+CONV = {"x": RNG.normal(size=(2, 2, 6, 7)), "w": RNG.normal(size=(2, 2, 3, 2)), "b": RNG.normal(size=2)}
+POOL = {"x": np.array([[[[-1.0, -1, -3], [-1, -2, -3], [-5, -4, -4]]]])}
+
+
+def _conv(settings: dict[str, Any], wrong: dict[str, Any], w: Callable[[Array], Array] = lambda w: w) -> float:
+    """How far the kernel with wrong settings or weights is from the sentence with the right ones."""
+    dy = RNG.normal(size=Conv2d(**settings).extents(shapes_of(CONV))["y"])
+    sentence = from_sentences(Conv2d(**settings), CONV, dy)
+    try:
+        kernels = from_kernels(Conv2d(**wrong), {**CONV, "w": w(CONV["w"])}, dy)
+    except ShapeError:
+        return float("inf")
+    return max(difference(kernels[name], sentence[name]) for name in ("y", "dx"))
+
+
+@pytest.mark.parametrize(("rule", "distance"), [
+    ("the kernel is not flipped", lambda: _conv({"flip_kernel": True}, {"flip_kernel": False})),
+    ("the kernel is turned about one axis only", lambda: _conv({"flip_kernel": True}, {}, lambda w: w[:, :, ::-1])),
+    ("the axes of the stride are swapped", lambda: _conv({"stride": [1, 2], "padding": [0, 1, 0, 0]},
+                                                         {"stride": [2, 1], "padding": [0, 1, 0, 0]})),
+    ("asymmetric padding is reversed", lambda: _conv({"padding": [1, 0, 2, 0]}, {"padding": [0, 1, 0, 2]})),
+    ("input and output channels are swapped", lambda: _conv({}, {}, lambda w: w.transpose(1, 0, 2, 3))),
+    ("the dilation is left out", lambda: _conv({"dilation": 2, "padding": 1}, {"padding": [0, 0, 1, 0]})),
+])
+def test_a_wrong_convolution_would_be_caught(rule: str, distance: Callable[[], float]) -> None:
+    assert distance() > 1e-3, rule
+
+
+def test_a_bias_gradient_that_is_averaged_would_be_caught() -> None:
+    dy = RNG.normal(size=(2, 2, 4, 6)) + 1
+    db = from_kernels(Conv2d(), CONV, dy)["db"]
+    assert difference(db / dy[:, 0].size, from_sentences(Conv2d(), CONV, dy)["db"]) > 1e-3
+
+
+def test_the_first_of_equal_values_wins_and_the_last_would_be_caught() -> None:
+    op = MaxPool2d(kernel_size=2, stride=1)
+    dy = np.arange(1.0, 5).reshape(1, 1, 2, 2)
+    kernels, sentence = from_kernels(op, POOL, dy), from_sentences(op, POOL, dy)
+    assert kernels["indices"].tolist() == [[[[0, 1], [3, 4]]]] == sentence["indices"].tolist()
+    backwards = from_kernels(op, {"x": POOL["x"][:, :, ::-1, ::-1]}, dy[:, :, ::-1, ::-1])
+    assert difference(backwards["dx"][:, :, ::-1, ::-1], sentence["dx"]) > 1e-3
+
+
+def test_padding_never_wins_and_counted_as_zero_would_be_caught() -> None:
+    op = MaxPool2d(kernel_size=2, padding=1)
+    sentence = from_sentences(op, POOL)["y"]
+    assert (from_kernels(op, POOL, np.ones(sentence.shape))["y"] < 0).all()
+    zeros = MaxPool2d(kernel_size=2).forward({"x": np.pad(POOL["x"], ((0, 0), (0, 0), (1, 1), (1, 1)))})["y"]
+    assert difference(zeros[..., :2, :2], sentence) > 1e-3
+
+
+def test_nan_wins_a_maximum_as_in_pytorch() -> None:
+    x = np.array([[[[1.0, np.nan], [np.nan, 9.0]]]])
+    result = MaxPool2d(kernel_size=2).forward({"x": x})
+    assert np.isnan(result["y"]).all() and result["indices"].item() == 1
+
+
+def test_rossis_sobel_example_has_its_nine_numbers() -> None:
+    """A true convolution with padding 1: -13 -20 -17 / -18 -24 -18 / 13 20 17."""
+    x = np.arange(1.0, 10).reshape(1, 1, 3, 3)
+    w = np.array([[[[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]]]])
+    expected = [[-13, -20, -17], [-18, -24, -18], [13, 20, 17]]
+    y = Conv2d(padding=1, flip_kernel=True).forward({"x": x, "w": w})["y"]
+    assert y[0, 0].tolist() == expected
+    assert Conv2d(padding=1).forward({"x": x, "w": w})["y"][0, 0].tolist() != expected
+
