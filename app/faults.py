@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.problems import Loc, Problem, invalid, missing
+from app.problems import Problem, missing
 from engine.data import DataError
 from engine.formula import FormulaError
 from engine.network import NetworkError
 from engine.ops.base import ShapeError
 from engine.settings import SettingError
+from engine.trace import Place, PlaceError
 from engine.train import HistoryError
 
 
@@ -28,7 +29,9 @@ def refusals(*loc: str | int, status: int = 422) -> Iterator[None]:
         raise missing(str(error.args[0])) from None
 
 
-def need(found: bool, detail: str, loc: Loc) -> None:
-    """422 unless it holds."""
-    if not found:
-        raise invalid(detail, loc)
+def place_in(text: str) -> Place:
+    """A place as it is written in an address or a body. Raises PlaceError."""
+    try:
+        return Place.parse(text)
+    except ValueError:  # an index of thousands of digits
+        raise PlaceError(f"{text[:80]!r} is no place") from None

@@ -15,7 +15,7 @@ from pydantic import Field
 from app import networks
 from app.bodies import TENSOR, Fields
 from app.datasets import Datasets
-from app.faults import refusals
+from app.faults import place_in, refusals
 from app.limits import Limits
 from app.passes import Image, Pass
 from app.problems import Loc, invalid, missing, over_limit
@@ -25,7 +25,7 @@ from app.wire import documents
 from app.wire.frames import frame
 from engine.data import Split
 from engine.score import Score, score
-from engine.trace import Place, PlaceError, Trace, explain
+from engine.trace import PlaceError, Trace, explain
 
 Order = Literal["index", "largest"]
 
@@ -233,7 +233,7 @@ def explanation_of(
 ) -> dict[str, Any]:
     """Why the number at a place of a pass is what it is. A place may name a training step of its own."""
     try:
-        where = Place.parse(place)
+        where = place_in(place)
         if where.step is not None:
             trace = trace_at(run, where.step)
             where = replace(where, step=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -82,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ws_max_size=settings.limits.message_bytes,
         timeout_graceful_shutdown=GRACE,
     )
+    # uvicorn complains about every socket that is refused with a response of its own
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "completing handshake" not in record.getMessage())
     url = address(settings.host, listener.getsockname()[1])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again once it has ended
@@ -90,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     uvicorn.Server(config).run(sockets=[listener])
     sys.stdout.flush()
-    if not app.state.context.pool.join(0.2) or app.state.context.compute.is_alive():
-        os._exit(0)  # a thread is still inside a kernel, which holds nothing that matters
+    sys.stderr.flush()
+    os._exit(0)  # everything has ended in order, or sits in a kernel; taking Numba apart would take another second
 
 
 def listen(host: str, port: int | None) -> socket.socket:

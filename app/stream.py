@@ -21,8 +21,8 @@ from app.wire import text
 
 #: The share of the compute thread's time that building frames may take while the run trains.
 SHARE = 0.25
-#: Seconds between two frames of one viewer at the least: no screen shows more.
-SHORTEST = 1 / 60
+#: Seconds between two frames of one viewer at the least: a screen shows 60 in a second.
+SHORTEST = 1 / 90
 #: Seconds after which no further frame is begun before the next step; who has waited longest comes first.
 LONGEST = 0.02
 #: Messages that make no sense before the socket is closed.

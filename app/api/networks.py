@@ -14,7 +14,7 @@ from app import answers, networks
 from app.api.paging import Paging
 from app.bodies import TENSOR, read
 from app.context import Context, Here
-from app.faults import refusals
+from app.faults import place_in, refusals
 from app.networks import DType, NetworkChoice
 from app.openapi import body
 from app.problems import invalid
@@ -23,7 +23,7 @@ from engine.models import MODELS
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.score import score
-from engine.trace import Place, PlaceError, Trace, explain
+from engine.trace import PlaceError, Trace, explain
 
 router = APIRouter(prefix="/api", tags=["networks"])
 
@@ -169,7 +169,7 @@ async def network_explanation(request: Request, here: Here, paging: Paging) -> R
 
     def make() -> Response:
         try:
-            place = Place.parse(asked.place)
+            place = place_in(asked.place)
             trace = _trace(asked, here)
             with refusals("place"):
                 return answers.json_response(
