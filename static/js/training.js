@@ -153,20 +153,22 @@ export const pending = computed(() => {
 /** Whether the run can train no further. */
 export const isOver = computed(() => ["finished", "failed"].includes(store.run.value?.state));
 
-/** The command that is under way, "" when none. */
-export const busy = signal("");
+let line = Promise.resolve();
+let busy = "";
+let waiting = 0;
 
-/** @param {string} name @param {() => Promise<any>} work */
-async function command(name, work) {
-  if (busy.peek()) return;
-  busy.value = name;
-  try {
-    await work();
-  } catch (error) {
-    net.complain(error);
-  } finally {
-    busy.value = "";
-  }
+/**
+ * One command at a time. What is given while another is under way is a second click too many, but for steps, which
+ * are counted.
+ * @param {string} name @param {() => Promise<any>} work
+ */
+function command(name, work) {
+  if (waiting && !(name === "step" && busy === "step")) return;
+  busy = name;
+  waiting += 1;
+  line = line.then(work).catch(net.complain).finally(() => {
+    waiting -= 1;
+  });
 }
 
 /** Runs that this page made: they make room for the next one. */

@@ -207,7 +207,7 @@ def test_learning_rate_and_speed_change_the_run_itself(page: Page, server: Serve
     choose(page, "speed", "5 steps a second")
     path = f"/api/runs/{run['id']}"
     server.wait_until(lambda: server.get(path)["pace"] == 5, 10, "the pace")
-    assert server.get(path)["optimizer"]["learning_rate"] == 0.005
+    server.wait_until(lambda: server.get(path)["optimizer"]["learning_rate"] == 0.005, 10, "the learning rate")
     expect(page.locator(".again p")).to_have_count(0)
     choose(page, "speed", "as fast as it goes")
     server.wait_until(lambda: server.get(path)["pace"] is None, 10, "the pace")

@@ -11,7 +11,7 @@ import { Curves } from "./chart.js";
 import { html } from "./html.js";
 import { Strip } from "./strip.js";
 
-const { busy, draft, isOver, isWelcome, pending, settings } = training;
+const { draft, isOver, isWelcome, pending, settings } = training;
 
 const BATCHES = [8, 16, 32, 64, 128, 256];
 const EPOCHS = [1, 2, 3, 5, 10, 20];
@@ -51,14 +51,14 @@ const Play = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 1.5 14
 
 function Commands() {
   const running = run.value.state === "running";
-  const idle = status.value.ready && !busy.value;
+  const { ready } = status.value;
   const over = isOver.value;
-  const why = status.value.ready ? "" : "Training waits until the arithmetic is compiled";
+  const why = ready ? "" : "Training waits until the arithmetic is compiled";
   const [words, act] = running ? ["Pause", training.pause] : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
   return html`<div class="commands">
-    <button class="button primary" aria-disabled=${!idle} title=${why} onClick=${() => idle && act()}>${running ? Pause : Play} ${words}</button>
-    ${!over && html`<button class="button" aria-disabled=${!idle} title=${why || "exactly one minibatch"}
-      onClick=${() => idle && training.oneStep()}>${Play} One step</button>`}
+    <button class="button primary" aria-disabled=${!ready} title=${why} onClick=${() => ready && act()}>${running ? Pause : Play} ${words}</button>
+    ${!over && html`<button class="button" aria-disabled=${!ready} title=${why || "exactly one minibatch"}
+      onClick=${() => ready && training.oneStep()}>${Play} One step</button>`}
   </div>`;
 }
 
