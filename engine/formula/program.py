@@ -95,10 +95,10 @@ class Program:
 
     def _check_names(self) -> None:
         for s in self.sentences.values():
-            for e in walk(s.expr):
-                if isinstance(e, Name) and e.id in self.all_letters:
-                    raise FormulaError(f"{sentence_text(s)!r}: {e.id!r} is a letter of this program, but stands neither "
-                                       f"on the left nor in a reducer here; a number needs another name")
+            for name in sorted({e.id for e in walk(s.expr) if isinstance(e, Name)} & self.all_letters):
+                raise FormulaError(
+                    f"{sentence_text(s)!r}: {name!r} is a letter of this program, but stands neither on the left nor "
+                    f"in a reducer here; a number needs another name")
 
     def expr(self, name: str) -> Sentence:
         """The sentence that says `name`, as a tree; FormulaError when it is given or unknown."""
