@@ -30,7 +30,7 @@ from engine.formula.nodes import (
     Reduce,
     Sentence,
     Sum,
-    walk,
+    reduces,
 )
 from engine.formula.text import ATOM, COMPARE, NEG, POWER, PRODUCT, SUM, level, number, sentence_text
 
@@ -45,9 +45,10 @@ SYMBOLS = {
 
 _SIGNS = {"<": "&lt;", "<=": "≤", ">": "&gt;", ">=": "≥", "==": "=", "!=": "≠"}
 _PRIME = '<mo lspace="0" rspace="0">′</mo>'
-_MARKS = {"padded_": "<mtext>pad</mtext>", "rot180_": "<mtext>180°</mtext>"}
+_MARKS = {"padded_": "<mtext>pad</mtext>", "rot180_": "<mtext>180°</mtext>", "spread_": "<mtext>spread</mtext>"}
 _TIMES = "<mo>\u2062</mo>"
 _APPLY = "<mo>\u2061</mo>"
+_SPACE = '<mspace width="0.17em"/>'
 _DOT = '<mo lspace="0.15em" rspace="0.15em">·</mo>'
 
 
@@ -89,6 +90,8 @@ class _Writer:
                 return self.product(factors)
             case Quotient(over, under):
                 return self.quotient(over, under)
+            case Power(Read(tensor, subs), exponent) if subs and not self.is_gradient(tensor):
+                return self.tensor(tensor, subs, _row(self.inline(exponent)))
             case Power(base, exponent):
                 return f"<msup>{_row(self.at_least(base, ATOM))}{_row(self.inline(exponent))}</msup>"
             case Compare():
@@ -99,6 +102,8 @@ class _Writer:
                 return f"<msqrt>{self.expr(of)}</msqrt>"
             case Call("abs", of):
                 return f"<mrow><mo>|</mo>{self.expr(of)}<mo>|</mo></mrow>"
+            case Call("expm1", of):
+                return f"<mrow><mo>(</mo>{self.expr(Call('exp', of))}<mo>−</mo><mn>1</mn><mo>)</mo></mrow>"
             case Call(function, of):
                 return f"<mrow>{_name(function)}{_APPLY}<mo>(</mo>{self.expr(of)}<mo>)</mo></mrow>"
             case Reduce(kind, letters, body, answer):
@@ -125,18 +130,20 @@ class _Writer:
     def product(self, factors: tuple[Expr, ...]) -> str:
         words = [self.at_least(factors[0], PRODUCT)]
         for before, factor in pairwise(factors):
-            words += [_DOT if _needs_dot(before, factor) else _TIMES, self.at_least(factor, POWER)]
+            words += [_between(before, factor), self.at_least(factor, PRODUCT if reduces(factor) else POWER)]
         return "".join(words)
 
     def quotient(self, over: Expr, under: Expr) -> str:
-        """A fraction; a sum over something is written as 1/something times the sum."""
+        """A fraction, its sign in front; what is tall (a sum, another gradient) stands beside 1/something."""
+        if isinstance(over, Neg):
+            return f"<mo>−</mo>{self.quotient(over.of, under)}"
         factors = over.factors if isinstance(over, Product) else (over,)
-        summed = [f for f in factors if any(isinstance(e, Reduce) for e in walk(f))]
-        if summed:
-            rest = tuple(f for f in factors if f not in summed)
-            top = ONE if not rest else rest[0] if len(rest) == 1 else Product(rest)
-            return self.fraction(top, under) + _TIMES + self.at_least(summed[0], PRODUCT)
-        return self.fraction(over, under)
+        tall = [f for f in factors if reduces(f) or (isinstance(f, Read) and self.is_gradient(f.tensor))]
+        if not tall:
+            return self.fraction(over, under)
+        rest = tuple(f for f in factors if f not in tall)
+        top = ONE if not rest else rest[0] if len(rest) == 1 else Product(rest)
+        return self.product((Quotient(top, under), *tall))
 
     def fraction(self, over: Expr, under: Expr) -> str:
         return f"<mfrac>{_row(self.expr(over))}{_row(self.expr(under))}</mfrac>"
@@ -165,24 +172,25 @@ class _Writer:
         sign = '<mo movablelimits="false">∑</mo>' if kind == "sum" else f"<mi>{kind}</mi>"
         over = f"<munder>{sign}<mrow>{under}</mrow></munder>" if letters else sign
         inner = self.at_least(body, COMPARE if isinstance(body, Choice) else PRODUCT)
-        result = f"<mrow>{over}{inner}</mrow>"
+        result = f"<mrow>{over}{'' if kind == 'sum' else _SPACE}{inner}</mrow>"
         return result if answer is None else f"{result}<mo>↦</mo>{self.expr(answer)}"
 
-    def tensor(self, name: str, subs: tuple[tuple[Expr, ...], ...]) -> str:
-        """A tensor's symbol with its index."""
+    def is_gradient(self, name: str) -> bool:
+        """Whether a tensor is shown as a fraction ∂L/∂..."""
+        return name != "dy" and name[:1] == "d" and name[1:] in self.program.declared
+
+    def tensor(self, name: str, subs: tuple[tuple[Expr, ...], ...], exponent: str = "") -> str:
+        """A tensor's symbol with its index, and above it its mark or an exponent."""
         index = '<mo lspace="0" rspace="0.1em">,</mo>'.join(
             '<mo lspace="0" rspace="0">|</mo>'.join(self.inline(part) for part in axis) for axis in subs)
-        if name != "dy" and name[:1] == "d" and name[1:] in self.program.declared:
-            below = self.scripts(name[1:], name, index)
-            return f"<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>{below}</mrow></mfrac>"
-        return self.scripts(name, name, index)
-
-    def scripts(self, shown: str, tensor: str, index: str) -> str:
-        base, mark = self.symbol(shown, tensor)
-        index = index and f"<mrow>{index}</mrow>"
-        if index and mark:
-            return f"<msubsup>{base}{index}{mark}</msubsup>"
-        return f"<msub>{base}{index}</msub>" if index else f"<msup>{base}{mark}</msup>" if mark else base
+        below = index and f"<mrow>{index}</mrow>"
+        if self.is_gradient(name):
+            inner = _scripts(*self.symbol(name[1:], name), below)
+            return f"<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>{inner}</mrow></mfrac>"
+        base, mark = self.symbol(name, name)
+        if mark and exponent:
+            return f"<msup>{_scripts(base, mark, below)}{exponent}</msup>"
+        return _scripts(base, mark or exponent, below)
 
     def symbol(self, shown: str, tensor: str) -> tuple[str, str]:
         """(the symbol, a mark to set above its index)."""
@@ -212,7 +220,7 @@ class _Writer:
             case Product(factors):
                 words = [self.inline_in(factors[0], PRODUCT)]
                 for before, factor in pairwise(factors):
-                    words += [_DOT if _needs_dot(before, factor) else _TIMES, self.inline_in(factor, POWER)]
+                    words += [_between(before, factor), self.inline_in(factor, POWER)]
                 return "".join(words)
             case Quotient(over, under):
                 slash = '<mo lspace="0" rspace="0">/</mo>'
@@ -224,14 +232,23 @@ class _Writer:
         return inner if level(expr) >= least else f"<mo>(</mo>{inner}<mo>)</mo>"
 
 
-def _needs_dot(before: Expr, after: Expr) -> bool:
-    """Whether two factors side by side would be misread: before a number, or two words."""
+def _between(before: Expr, after: Expr) -> str:
+    """What stands between two factors: a dot before a number or beside a word, which would be misread."""
     def word(e: Expr) -> bool:
         return isinstance(e, Name) and len(_word(e.id)) > 1
 
     starts = after.base if isinstance(after, Power) else after
-    return isinstance(starts, Num) or level(after) == NEG or word(before) or word(starts) or (
-        isinstance(before, Num) and isinstance(after, Quotient))
+    if isinstance(starts, Num) or level(after) == NEG or word(before) or word(starts):
+        return _DOT
+    if isinstance(before, Num) and isinstance(after, Quotient):
+        return _DOT
+    return _TIMES + _SPACE if isinstance(starts, Call) else _TIMES
+
+
+def _scripts(base: str, above: str, below: str) -> str:
+    if above and below:
+        return f"<msubsup>{base}{below}{above}</msubsup>"
+    return f"<msub>{base}{below}</msub>" if below else f"<msup>{base}{above}</msup>" if above else base
 
 
 def _row(words: str) -> str:

@@ -79,7 +79,9 @@ class _Viewer:
         if not self.named:
             raise FormulaError(f"{sentence_text(self.sentence)!r}: nothing is padded, turned or spread here")
         final = Sentence(self.sentence.name, self.sentence.axes, expr)
-        tensors = dict.fromkeys(r.tensor for s in (*self.named.values(), self.sentence) for r in reads(s.expr))
+        tensors = dict.fromkeys(r.tensor for r in reads(self.sentence.expr))
+        if self._is_delta(final.name):
+            tensors[final.name[1:]] = None
         given = " ".join(left(t, self.program.declared[t]) for t in tensors)
         lines = "\n".join(sentence_text(s) for s in (*self.named.values(), final))
         return View(Program(given, lines, joins=True, alike=self.program.alike), dict(self.moving))

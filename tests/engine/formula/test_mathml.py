@@ -9,6 +9,7 @@ import pytest
 
 from engine.formula import Program
 from engine.formula.nodes import Read, walk
+from engine.formula.textbook import view
 from tests.engine.formula.sentences import CASES, OPTIMIZERS, Case, update
 
 by_name = {case.name: case for case in CASES}
@@ -83,13 +84,35 @@ def test_a_gradient_within_a_sentence_is_a_fraction_too() -> None:
 
 def test_a_mean_is_a_fraction_before_the_sum_and_a_0_d_y_is_the_loss() -> None:
     assert spoken(by_name["mse_loss"].program.equation("y").mathml) == "L={1/NC}∑<n,c>{({x_n,c}−{target_n,c})^2}"
+    assert spoken(by_name["cross_entropy of probabilities"].program.equation("y").mathml).startswith("L=−{1/N}∑<n,k>")
+
+
+def test_a_gradient_over_something_stands_beside_the_fraction() -> None:
+    assert gradient("log_softmax", "dz") == "{∂L/∂{z_i,j}}=−∑<c>{{δ_c,i,j}/{z_i,j}}"
+    assert gradient("cross_entropy of indices", "dz") == "{∂L/∂z}=−∑<k>{1/z}{∂L/∂{log p_k}}"
+
+
+def test_an_exponent_stands_above_the_index() -> None:
+    assert spoken(Program("x[n]", "y[n] = x[n]**2 + (x[n] + 1)**2 + x[0]**n").equation("y").mathml) == (
+        "{y_n}={x_n^2}+{({x_n}+1)^2}+{x_0^n}")
+
+
+def test_a_function_is_set_off_from_its_factor_and_expm1_is_spelled_out() -> None:
+    assert gradient("elu", "y").endswith("α(exp({x_c,i,j})−1)otherwise")
+    assert "<mspace" in Program("x[n]", "y[n] = x[n] * exp(x[n])").equation("y").mathml
+
+
+def test_views_show_their_marks_above_the_index() -> None:
+    program = view(by_name["conv2d"].program.gradients(("x",)), "dx").program
+    assert spoken(program.equation("dx", UNIT, {"N": 1}).mathml) == (
+        "{∂L/∂{x_c,h,k}}=∑<o,u,v>{δ_o,h+u,k+v^pad}{w_o,c,u,v^180°}")
 
 
 def test_updates_use_primes_hats_and_greek_letters() -> None:
     program = Program("w[n] dw[n] gamma xhat[n]", "w_next[n] = w[n] - lr*dw[n]\nmhat[n] = dw[n] / (1 - beta1**step)\n"
                       "y[n] = gamma*xhat[n] + eps\nnext_v[n] = 2*w_next[n]")
     assert spoken(program.equation("w_next").mathml) == "{w_n^′}={w_n}−η{∂L/∂{w_n}}"
-    assert spoken(program.equation("mhat").mathml) == "{m<^>_n}={{∂L/∂{w_n}}/1−{{β_1}^step}}"
+    assert spoken(program.equation("mhat").mathml) == "{m<^>_n}={1/1−{{β_1}^step}}{∂L/∂{w_n}}"
     assert spoken(program.equation("y").mathml) == "{y_n}=γ{x<^>_n}+ε"
     assert spoken(program.equation("next_v").mathml) == "{v_n^′}=2{w_n^′}"
     assert '<mo lspace="0" rspace="0">′</mo>' in program.equation("w_next").mathml
