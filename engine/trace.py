@@ -40,7 +40,7 @@ class Place:
     step: int | None = None
 
     PATTERN = re.compile(r"(?P<layer>[A-Za-z][\w-]*)/(?P<tensor>[A-Za-z][\w.]*)(?:@(?P<early>\d+))?"
-                         r"(?:/(?P<index>\d+(?:,\d+)*))?(?:@(?P<step>\d+))?")
+                         r"(?:/(?P<index>\d+(?:,\d+)*))?(?:@(?P<step>\d+))?", re.ASCII)
 
     @classmethod
     def parse(cls, text: str) -> Place:
@@ -214,8 +214,8 @@ class Trace(Mapping[Key, Array]):
 def explain(trace: Trace, place: Place, **paging: Any) -> Explanation:
     """Why the number at a place is what it is; `paging` as engine.formula.explain takes it.
 
-    Each read names its tensor as "layer/tensor", resolved to what is really stored, or "conv1/w_next@119" where it
-    belongs to another step; with its index it is a place that can be explained in turn.
+    Each read names its tensor as "layer/tensor", resolved to what is really stored in this pass, or "conv1/w_next@119"
+    where it belongs to a step of the training run; with its index it is a place that can be explained in turn.
     """
     layer, tensor = key = trace.network.resolve(place.layer, place.tensor)
     try:

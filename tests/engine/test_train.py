@@ -1,0 +1,227 @@
+"""Training: repeatable bit for bit, unchanged by watching, every step of its history to be had again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.data import from_arrays, mnist
+from engine.models import MODELS
+from engine.network import Network
+from engine.ops.base import Array, ShapeError
+from engine.optimizers import OPTIMIZERS
+from engine.train import HistoryError, Trainer, optimizer_from
+from tests.engine.tools import digits, trainer
+
+DROPPING: dict[str, Any] = {"input": [1, 28, 28], "layers": [
+    {"name": "conv", "op": "conv2d", "settings": {"out": 2, "kernel_size": 5, "stride": 2, "padding": "same"}},
+    {"name": "relu", "op": "relu"}, {"name": "drop", "op": "dropout", "settings": {"p": 0.3, "seed": 4}},
+    {"name": "flatten", "op": "flatten"}, {"name": "linear", "op": "linear", "settings": {"out": 10}}]}
+
+
+def dropping(**options: Any) -> Trainer:
+    return Trainer(Network.from_document(DROPPING), digits(), OPTIMIZERS["adam"](learning_rate=0.01),
+                   **{"batch_size": 10, **options})
+
+
+def same(a: Mapping[Any, Array], b: Mapping[Any, Array]) -> bool:
+    return a.keys() == b.keys() and all(a[key].tobytes() == b[key].tobytes() for key in a)
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    runs = [dropping(seed=3), dropping(seed=3), dropping(seed=4)]
+    metrics = [[run.step_once() for _ in range(25)] for run in runs]
+    assert metrics[0] == metrics[1] != metrics[2]
+    assert same(runs[0].parameters, runs[1].parameters)
+    assert same(runs[0].optimizer_state, runs[1].optimizer_state)
+    assert not same(runs[0].parameters, runs[2].parameters)
+
+
+def test_watching_changes_nothing() -> None:
+    alone, watched = dropping(), dropping(history_bytes=1, trace_bytes=1)
+    test = digits(3, seed=9).splits["train"].batch(slice(0, 1))
+    for step in range(1, 31):
+        expected = alone.step_once()
+        assert watched.step_once() == expected
+        watched.trace(step)
+        watched.trace(max(watched.history[0], step - 3))
+        watched.trace_of(*test)
+        watched.predict(test[0])
+        watched.evaluate(limit=5)
+    assert same(alone.parameters, watched.parameters)
+
+
+def test_every_earlier_step_is_had_again_bit_for_bit() -> None:
+    """The ring keeps few snapshots and few traces, so that most must be replayed, over an epoch's end and a new rate."""
+    run = dropping()
+    size = sum(array.nbytes for array in (*run.parameters.values(), *run.optimizer_state.values()))
+    tight, seen = dropping(history_bytes=5 * size, trace_bytes=1), {}
+    for step in range(1, 41):
+        for each in (run, tight):
+            if step == 21:
+                each.learning_rate = 0.003
+            each.step_once()
+        seen[step] = dict(run.trace(step))
+    assert tight.history == (0, 40)
+    for step in (1, 40, 7, 20, 21, 22, 33, 10, 11):
+        assert same(dict(tight.trace(step)), seen[step]), step
+    assert same({"w": tight.trace(7)["conv", "w_next"]}, {"w": tight.trace(8)["conv", "w"]})
+
+
+def test_a_replay_with_another_learning_rate_would_be_noticed() -> None:
+    run = dropping(trace_bytes=1)
+    for _ in range(5):
+        run.step_once()
+    before = run.trace(3)["conv", "w_next"]
+    run._optimizers = [(1, OPTIMIZERS["adam"](learning_rate=0.02))]
+    run._traces.clear()
+    run._snapshots = type(run._snapshots)({0: run._snapshots[0]})
+    assert before.tobytes() != run.trace(3)["conv", "w_next"].tobytes()
+
+
+def test_the_history_is_bounded_in_bytes_and_replays_stay_short() -> None:
+    run = dropping()
+    size = run._state.nbytes
+    tight = dropping(history_bytes=6 * size, batch_size=96)
+    for _ in range(450):
+        tight.step_once()
+    first, last = tight.history
+    assert last == 450 and 0 < first <= 450 - 5 * 64
+    assert len(tight._snapshots) * size <= 6 * size
+    tight.trace(first)
+    for outside in (first - 1, last + 1):
+        with pytest.raises(HistoryError, match=f"step {outside} is outside the history, {first} to {last}"):
+            tight.trace(outside)
+
+
+def test_step_0_is_the_first_batch_without_an_update() -> None:
+    run = dropping()
+    start = run.trace(0)
+    assert ("conv", "w_next") not in start and run.step == 0 and run.history == (0, 0)
+    run.step_once()
+    assert same({key: start[key] for key in start}, {key: run.trace(1)[key] for key in start})
+    assert run.trace(1)["conv", "w_next"].tobytes() == run.parameters["conv/w"].tobytes()
+
+
+def test_an_epoch_takes_every_image_once_and_the_last_batch_may_be_short() -> None:
+    run = dropping(batch_size=7)
+    assert run.steps_per_epoch == 14
+    seen = np.concatenate([run.indices(step) for step in range(1, 15)])
+    assert sorted(seen) == list(range(96)) and len(run.indices(14)) == 5
+    assert not np.array_equal(run.indices(1), run.indices(15))
+    for _ in range(15):
+        run.step_once()
+    assert (run.epoch, run.position) == (1, 7)
+
+
+def test_metrics_are_those_of_the_minibatch_before_its_update() -> None:
+    run = dropping()
+    found = run.step_once()
+    trace = run.trace(1)
+    assert found.loss == float(trace["loss", "y"])
+    assert found.accuracy == np.mean(trace["linear", "y"].argmax(1) == trace["target", "y"])
+
+
+def test_a_single_image_goes_through_any_steps_parameters_and_teaches_nothing() -> None:
+    run = dropping()
+    for _ in range(6):
+        run.step_once()
+    image = digits(3, seed=8).splits["train"].batch(slice(1, 2))
+    before = dict(run.parameters)
+    for step in (None, 6, 3, 0):
+        made = run.trace_of(*image, step=step)
+        expected = run.parameters if step in (None, 6) else {
+            name: run.trace(step + 1)[name.split("/")[0], name.split("/")[1]] for name in before}
+        assert same({name: made[name.split("/")[0], name.split("/")[1]] for name in before}, expected)
+        assert made["drop", "mask"].all() and made.batch == 1
+    assert same(run.parameters, before) and run.step == 6
+
+
+def test_a_forward_pass_at_rest_is_the_prediction() -> None:
+    run = dropping()
+    x, target = digits(3, seed=8).splits["train"].batch(slice(0, 3))
+    answers, layers = run.predict(x)
+    assert np.allclose(answers.sum(1), 1, atol=1e-6) and answers.shape == (3, 10)
+    assert np.array_equal(answers, run.trace_of(x, target)["loss", "p"])
+    assert layers["conv", "y"].shape == (3, 2, 14, 14)
+
+
+def test_evaluation_is_the_mean_over_all_images() -> None:
+    run = dropping()
+    x, target = run.dataset.splits["test"].batch(slice(0, 96))
+    answers, _ = run.predict(x)
+    loss, accuracy = run.evaluate("test")
+    assert loss == pytest.approx(-np.log(answers[np.arange(96), target]).mean(), rel=1e-5)
+    assert accuracy == np.mean(answers.argmax(1) == target)
+
+
+def test_reading_from_other_threads_while_training_never_sees_half_a_step() -> None:
+    alone, run = dropping(), dropping(trace_bytes=1)
+    steps, wrong, done = 120, [], threading.Event()
+    expected: dict[int, bytes] = {}
+    for step in range(1, steps + 1):
+        expected[step - 1] = alone.parameters["conv/w"].tobytes()
+        alone.step_once()
+    expected[steps] = alone.parameters["conv/w"].tobytes()
+
+    def watch(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        x = digits(1).splits["train"].batch(slice(0, 1))
+        while not done.is_set():
+            step = int(rng.integers(run.step + 1))
+            made, trace = run.trace_of(*x), run.trace(step)
+            if made["conv", "w"].tobytes() != expected[made.step or 0]:
+                wrong.append(("pass", made.step))
+            if trace["conv", "w"].tobytes() != expected[max(0, step - 1)]:
+                wrong.append(("trace", step))
+            run.predict(x[0])
+
+    threads = [threading.Thread(target=watch, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(steps):
+        run.step_once()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong and same(run.parameters, alone.parameters)
+
+
+def test_parameters_cannot_be_changed_from_outside() -> None:
+    run = dropping()
+    with pytest.raises(ValueError, match="read-only"):
+        run.parameters["conv/w"][0] = 1
+
+
+@pytest.mark.parametrize("batch", [0, 97])
+def test_a_batch_larger_than_the_dataset_is_refused(batch: int) -> None:
+    with pytest.raises(ValueError, match="expected 1 to 96"):
+        dropping(batch_size=batch)
+
+
+def test_a_dataset_of_another_shape_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"input has shape \[1, 1, 4, 4\], expected \[N, 1, 28, 28\]"):
+        trainer(dataset=from_arrays(np.zeros((3, 1, 4, 4)), np.zeros(3, int)), batch_size=1)
+
+
+def test_the_loss_falls() -> None:
+    run = trainer(batch_size=16)
+    losses = [run.step_once().loss for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:10])
+
+
+def test_classroom_reads_97_of_100_test_digits_after_one_epoch_the_same_each_time() -> None:
+    defaults = MODELS["classroom"].defaults
+    run = Trainer(Network.from_document(MODELS["classroom"].document), mnist(), optimizer_from(defaults["optimizer"]),
+                  defaults["batch_size"], defaults["seed"])
+    while run.epoch < 1:
+        run.step_once()
+    assert (run.step, run.position) == (1875, 0)
+    loss, accuracy = run.evaluate("test")
+    assert accuracy is not None and accuracy >= 0.97
+    assert run.trace(1000)["linear", "w_next"].tobytes() == run.trace(1001)["linear", "w"].tobytes()
+    assert run.evaluate("test") == (loss, accuracy)
