@@ -92,6 +92,8 @@ class _Writer:
                 return self.quotient(over, under)
             case Power(Read(tensor, subs), exponent) if subs and not self.is_gradient(tensor):
                 return self.tensor(tensor, subs, _row(self.inline(exponent)))
+            case Power(Read() as base, exponent) if self.is_gradient(base.tensor):
+                return f"<msup><mrow><mo>(</mo>{self.expr(base)}<mo>)</mo></mrow>{_row(self.inline(exponent))}</msup>"
             case Power(base, exponent):
                 return f"<msup>{_row(self.at_least(base, ATOM))}{_row(self.inline(exponent))}</msup>"
             case Compare():

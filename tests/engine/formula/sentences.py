@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Case:
 
     def arrays(self, seed: int = 0, dtype: type = np.float64) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(seed)
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for name, shape in self.shapes.items():
             values = rng.standard_normal(shape)
             arrays[name] = (np.abs(values) + 0.1 if name in self.positive else values).astype(dtype)
@@ -48,16 +49,17 @@ class Case:
         forward = self.forward(arrays)
         stored = {name: np.asarray(forward[name]) for name in self.program.names}
         stored = {name: a if a.dtype.kind == "i" else a.astype(dtype) for name, a in stored.items()}
-        dy = np.random.default_rng(seed + 1).standard_normal(stored["y"].shape).astype(dtype)
+        dy: np.ndarray = np.random.default_rng(seed + 1).standard_normal(stored["y"].shape).astype(dtype)
         return Tensors(self.program.gradients(self.wrt), {**arrays, **stored, "dy": dy}, self.numbers, self.extents)
 
 
 WINDOW = {"s": 2, "t": 1, "p": 1, "q": 0, "d": 1, "e": 2}
-POINT = {"x": (2, 3, 2, 2)}
+POINT: dict[str, tuple[int, ...]] = {"x": (2, 3, 2, 2)}
 
 
-def pointwise(name: str, sentence: str, gradient: str, **more: object) -> Case:
-    return Case(name, "x[n,c,i,j]", f"y[n,c,i,j] = {sentence}", f"dx[n,c,i,j] = {gradient}", shapes=POINT, **more)  # type: ignore[arg-type]
+def pointwise(name: str, sentence: str, gradient: str, **more: Any) -> Case:
+    return Case(name, "x[n,c,i,j]", f"y[n,c,i,j] = {sentence}", f"dx[n,c,i,j] = {gradient}",
+                shapes=POINT, **more)
 
 
 CASES = [
@@ -66,19 +68,22 @@ CASES = [
          """dx[n,g|c,h,k] = sum[o,u,v](dy[n,g|o,(h+p-d*u)/s,(k+q-e*v)/t] * w[g|o,c,u,v])
             dw[g|o,c,u,v] = sum[n,i,j](dy[n,g|o,i,j] * x[n,g|c,s*i+d*u-p,t*j+e*v-q])
             db[g|o] = sum[n,i,j](dy[n,g|o,i,j])""",
-         shapes={"x": (2, 4, 6, 5), "w": (6, 2, 3, 2), "b": (6,)}, numbers={**WINDOW, "G": 2}, extents={"y": (2, 6, 3, 3)}),
+         shapes={"x": (2, 4, 6, 5), "w": (6, 2, 3, 2), "b": (6,)}, numbers={**WINDOW, "G": 2},
+         extents={"y": (2, 6, 3, 3)}),
     Case("conv2d with its kernel flipped", "x[n,g|c,h,k] w[g|o,c,u,v] b[g|o]",
          "y[n,g|o,i,j] = sum[c,u,v](x[n,g|c,s*i+d*u-p,t*j+e*v-q] * w[g|o,c,U-1-u,V-1-v]) + b[g|o]",
          """dx[n,g|c,h,k] = sum[o,u,v](dy[n,g|o,(h+p-d*u)/s,(k+q-e*v)/t] * w[g|o,c,U-1-u,V-1-v])
             dw[g|o,c,u,v] = sum[n,i,j](dy[n,g|o,i,j] * x[n,g|c,s*i+d*(U-1-u)-p,t*j+e*(V-1-v)-q])
             db[g|o] = sum[n,i,j](dy[n,g|o,i,j])""",
-         shapes={"x": (2, 4, 6, 5), "w": (6, 2, 3, 2), "b": (6,)}, numbers={**WINDOW, "G": 2}, extents={"y": (2, 6, 3, 3)}),
+         shapes={"x": (2, 4, 6, 5), "w": (6, 2, 3, 2), "b": (6,)}, numbers={**WINDOW, "G": 2},
+         extents={"y": (2, 6, 3, 3)}),
     Case("conv_transpose2d", "x[n,g|c,h,k] w[g|c,o,u,v] b[g|o]",
          "y[n,g|o,i,j] = sum[c,u,v](x[n,g|c,(i+p-d*u)/s,(j+q-e*v)/t] * w[g|c,o,u,v]) + b[g|o]",
          """dx[n,g|c,h,k] = sum[o,u,v](dy[n,g|o,s*h+d*u-p,t*k+e*v-q] * w[g|c,o,u,v])
             dw[g|c,o,u,v] = sum[n,i,j](dy[n,g|o,i,j] * x[n,g|c,(i+p-d*u)/s,(j+q-e*v)/t])
             db[g|o] = sum[n,i,j](dy[n,g|o,i,j])""",
-         shapes={"x": (2, 4, 3, 3), "w": (4, 3, 3, 2), "b": (6,)}, numbers={**WINDOW, "G": 2}, extents={"y": (2, 6, 5, 5)}),
+         shapes={"x": (2, 4, 3, 3), "w": (4, 3, 3, 2), "b": (6,)}, numbers={**WINDOW, "G": 2},
+         extents={"y": (2, 6, 5, 5)}),
     Case("max_pool2d", "x[n,c,h,k]",
          """y[n,c,i,j] = max[u,v](x[n,c,s*i+d*u-p,t*j+e*v-q])
             indices[n,c,i,j] = argmax[u,v](x[n,c,s*i+d*u-p,t*j+e*v-q], (s*i+d*u-p)*K + (t*j+e*v-q))""",
@@ -88,14 +93,17 @@ CASES = [
          """cells[i,j] = sum[u,v]((0 <= s*i+u-p < H) * (0 <= t*j+v-q < K))
             y[n,c,i,j] = sum[u,v](x[n,c,s*i+u-p,t*j+v-q]) / cells[i,j]""",
          "dx[n,c,h,k] = sum[u,v](dy[n,c,(h+p-u)/s,(k+q-v)/t] / cells[(h+p-u)/s,(k+q-v)/t])",
-         shapes={"x": (2, 3, 6, 5)}, numbers={"s": 2, "t": 3, "p": 1, "q": 1, "U": 3, "V": 3}, extents={"y": (2, 3, 3, 2)}),
+         shapes={"x": (2, 3, 6, 5)}, numbers={"s": 2, "t": 3, "p": 1, "q": 1, "U": 3, "V": 3},
+         extents={"y": (2, 3, 3, 2)}),
     Case("lp_pool2d", "x[n,c,h,k]",
          """cells[i,j] = sum[u,v]((s*i+u < H) * (t*j+v < K))
             total[n,c,i,j] = sum[u,v](x[n,c,s*i+u,t*j+v]**P) * U*V / cells[i,j]
             y[n,c,i,j] = total[n,c,i,j]**(1/P) if total[n,c,i,j] != 0 else 0""",
-         """dtotal[n,c,i,j] = dy[n,c,i,j] * total[n,c,i,j]**(1/P - 1) / P if total[n,c,i,j] != 0 else 0
-            dx[n,c,h,k] = sum[u,v](dtotal[n,c,(h-u)/s,(k-v)/t] * U * V * P * x[n,c,h,k]**(P - 1) / cells[(h-u)/s,(k-v)/t])""",
-         shapes={"x": (2, 3, 6, 5)}, positive=("x",), numbers={"s": 2, "t": 3, "U": 3, "V": 3, "P": 3}, extents={"y": (2, 3, 3, 2)}),
+         "dtotal[n,c,i,j] = dy[n,c,i,j] * total[n,c,i,j]**(1/P - 1) / P if total[n,c,i,j] != 0 else 0\n"
+         "dx[n,c,h,k] = sum[u,v](dtotal[n,c,(h-u)/s,(k-v)/t] * U * V * P * x[n,c,h,k]**(P - 1)"
+         " / cells[(h-u)/s,(k-v)/t])",
+         shapes={"x": (2, 3, 6, 5)}, positive=("x",), numbers={"s": 2, "t": 3, "U": 3, "V": 3, "P": 3},
+         extents={"y": (2, 3, 3, 2)}),
     Case("global_avg_pool", "x[n,c,h,k]", "y[n,c,i,j] = sum[h,k](x[n,c,h,k]) / (H*K)",
          "dx[n,c,h,k] = sum[i,j](dy[n,c,i,j] / (H*K))",
          shapes={"x": (2, 3, 4, 3)}, extents={"y": (2, 3, 1, 1)}),
@@ -112,11 +120,13 @@ CASES = [
     pointwise("elu", "x[n,c,i,j] if x[n,c,i,j] > 0 else alpha*expm1(x[n,c,i,j])",
               "dy[n,c,i,j] if x[n,c,i,j] > 0 else dy[n,c,i,j] * alpha * exp(x[n,c,i,j])", numbers={"alpha": 1.5}),
     pointwise("softplus", "softplus(x[n,c,i,j])", "dy[n,c,i,j] * sigmoid(x[n,c,i,j])"),
-    pointwise("gelu", "x[n,c,i,j] * Phi(x[n,c,i,j])", "dy[n,c,i,j]*Phi(x[n,c,i,j]) + dy[n,c,i,j]*x[n,c,i,j]*phi(x[n,c,i,j])"),
+    pointwise("gelu", "x[n,c,i,j] * Phi(x[n,c,i,j])",
+              "dy[n,c,i,j]*Phi(x[n,c,i,j]) + dy[n,c,i,j]*x[n,c,i,j]*phi(x[n,c,i,j])"),
     pointwise("gelu by tanh", "x[n,c,i,j]/2 * (1 + tanh(sqrt(2/pi) * (x[n,c,i,j] + 0.044715*x[n,c,i,j]**3)))",
               "dy[n,c,i,j]*(1 + tanh(sqrt(2/pi)*(x[n,c,i,j] + 0.044715*x[n,c,i,j]**3)))/2"
               " + dy[n,c,i,j]*x[n,c,i,j]*(1 - tanh(sqrt(2/pi)*(x[n,c,i,j] + 0.044715*x[n,c,i,j]**3))**2)*sqrt(2/pi)/2"
-              " + 3*0.044715*dy[n,c,i,j]*x[n,c,i,j]**3*(1 - tanh(sqrt(2/pi)*(x[n,c,i,j] + 0.044715*x[n,c,i,j]**3))**2)*sqrt(2/pi)/2"),
+              " + 3*0.044715*dy[n,c,i,j]*x[n,c,i,j]**3*(1 - tanh(sqrt(2/pi)*(x[n,c,i,j] + 0.044715*x[n,c,i,j]**3))**2)"
+              "*sqrt(2/pi)/2"),
     pointwise("silu", "x[n,c,i,j] * sigmoid(x[n,c,i,j])",
               "dy[n,c,i,j]*sigmoid(x[n,c,i,j]) + dy[n,c,i,j]*x[n,c,i,j]*sigmoid(x[n,c,i,j])*(1 - sigmoid(x[n,c,i,j]))"),
     Case("softmax", "x[n,c,i,j]",
@@ -182,7 +192,8 @@ CASES = [
     Case("mse_loss", "x[n,c] target[n,c]", "y = sum[n,c]((x[n,c] - target[n,c])**2) / (N*C)",
          "dx[n,c] = 2 * dy * (x[n,c] - target[n,c]) / (N*C)", held=("target",), shapes={"x": (2, 3), "target": (2, 3)}),
     Case("bce_with_logits", "x[n,c] target[n,c]", "y = sum[n,c](softplus(x[n,c]) - target[n,c]*x[n,c]) / (N*C)",
-         "dx[n,c] = dy*sigmoid(x[n,c])/(N*C) - dy*target[n,c]/(N*C)", held=("target",), shapes={"x": (2, 3), "target": (2, 3)}),
+         "dx[n,c] = dy*sigmoid(x[n,c])/(N*C) - dy*target[n,c]/(N*C)", held=("target",),
+         shapes={"x": (2, 3), "target": (2, 3)}),
     Case("cross_entropy of indices", "x[n,k] target[n] weight[k]",
          """top[n] = max[k](x[n,k])
             e[n,k] = exp(x[n,k] - top[n])
@@ -220,7 +231,8 @@ CASES = [
          held=("t",), shapes={"x": (4,)}, whole={"t": [3, 0, 3, 1]}),
     Case("every second cell", "x[n,h]", "y[n,k] = x[n,2*k]", "dx[n,h] = dy[n,h/2]",
          shapes={"x": (2, 6)}, extents={"y": (2, 3)}),
-    Case("every second cell, summed", "x[n,h]", "y[n] = sum[k](x[n,2*k]**2)", "dx[n,h] = sum[k](2 * dy[n] * x[n,h] * (h == 2*k))",
+    Case("every second cell, summed", "x[n,h]", "y[n] = sum[k](x[n,2*k]**2)",
+         "dx[n,h] = sum[k](2 * dy[n] * x[n,h] * (h == 2*k))",
          shapes={"x": (2, 6)}, numbers={"K": 3}),
     Case("a reflection", "x[n,k]", "y[n,k] = x[n,K-1-k]", "dx[n,k] = dy[n,K-1-k]", shapes={"x": (2, 4)}),
     Case("a tensor read twice", "x[n,k]", "y[n] = sum[k](x[n,k] * x[n,K-1-k]) + x[n,0] - 2*x[n,0]",

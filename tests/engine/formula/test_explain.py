@@ -34,7 +34,8 @@ def check_closed(tensors: Tensors, name: str, index: tuple[int, ...], rounding: 
     size = math.fsum(abs(term.value) for term in terms)
     assert pages[0].value == value, where
     assert len(terms) == pages[0].terms_total, where
-    assert math.fsum(term.value for term in terms) + pages[0].remainder == pytest.approx(value, rel=1e-15, abs=1e-300), where
+    printed = math.fsum(term.value for term in terms)
+    assert printed + pages[0].remainder == pytest.approx(value, rel=1e-15, abs=1e-300), where
     assert abs(pages[0].remainder) <= rounding * max(size, abs(value)), where
     for page in pages:
         assert page.page_sum == math.fsum(term.value for term in page.terms)
@@ -160,7 +161,8 @@ def test_equal_terms_keep_their_order_across_pages() -> None:
 
 
 def test_a_page_that_is_not_there_is_refused() -> None:
-    with pytest.raises(FormulaError, match=re.escape("db at (0,) has 1 pages of 20 terms, numbered from 0; got page 1")):
+    says = "db at (0,) has 1 pages of 20 terms, numbered from 0; got page 1"
+    with pytest.raises(FormulaError, match=re.escape(says)):
         explain(small_conv(), "db", (0,), page=1)
 
 

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.formula import Program
-from engine.formula.nodes import Read, walk
 from engine.formula.textbook import view
 from tests.engine.formula.sentences import CASES, OPTIMIZERS, Case, update
 
@@ -43,12 +42,13 @@ def test_every_equation_is_well_formed_and_ties_all_its_symbols(case: Case) -> N
             root = ElementTree.fromstring(equation.mathml)
             assert root.tag == "math" and root.get("display") == "block"
             tied = {e.get("data-tensor") for e in root.iter("mi")} - {None}
-            assert tied == {name, *(set(re.findall(r"[A-Za-z_]\w*(?=\[)", equation.text.partition("=")[2])) - {"sum", "max", "argmax"}),
-                            *(n for n in program.declared if program.declared[n] == () and re.search(rf"\b{n}\b", equation.text))}
+            right = equation.text.partition("=")[2]
+            read = set(re.findall(r"[A-Za-z_]\w*(?=\[)", right)) - {"sum", "max", "argmax"}
+            scalars = {n for n, axes in program.declared.items() if axes == () and re.search(rf"\b{n}\b", right)}
+            assert tied == {name, *read, *scalars}
             assert {e.get("data-letter") for e in root.iter("mi")} - {None} <= program.all_letters
-        sentence = program.expr(name)
-        in_general = {e.get("data-tensor") for e in ElementTree.fromstring(program.equation(name).mathml).iter("mi")} - {None}
-        assert in_general == {name, *(e.tensor for e in walk(sentence.expr) if isinstance(e, Read))}
+        general = ElementTree.fromstring(program.equation(name).mathml)
+        assert {e.get("data-tensor") for e in general.iter("mi")} - {None} == {name, *program.reads(name)}
 
 
 @pytest.mark.parametrize(("name", "sentences"), OPTIMIZERS, ids=[name for name, _ in OPTIMIZERS])
@@ -110,15 +110,17 @@ def test_views_show_their_marks_above_the_index() -> None:
 
 def test_updates_use_primes_hats_and_greek_letters() -> None:
     program = Program("w[n] dw[n] gamma xhat[n]", "w_next[n] = w[n] - lr*dw[n]\nmhat[n] = dw[n] / (1 - beta1**step)\n"
-                      "y[n] = gamma*xhat[n] + eps\nnext_v[n] = 2*w_next[n]")
+                      "y[n] = gamma*xhat[n] + eps\nnext_v[n] = 2*w_next[n]\nsquare[n] = dw[n]**2")
     assert spoken(program.equation("w_next").mathml) == "{w_n^′}={w_n}−η{∂L/∂{w_n}}"
     assert spoken(program.equation("mhat").mathml) == "{m<^>_n}={1/1−{{β_1}^step}}{∂L/∂{w_n}}"
     assert spoken(program.equation("y").mathml) == "{y_n}=γ{x<^>_n}+ε"
+    assert spoken(program.equation("square").mathml) == "{square_n}={({∂L/∂{w_n}})^2}"
     assert spoken(program.equation("next_v").mathml) == "{v_n^′}=2{w_n^′}"
     assert '<mo lspace="0" rspace="0">′</mo>' in program.equation("w_next").mathml
 
 
-@pytest.mark.parametrize(("value", "shown"), [(1e-8, "{10^−8}"), (2.5e-5, "2.5·{10^−5}"), (-0.5, "−0.5"), (0.1 + 0.2, "0.3"), (3.0, "3")])
+@pytest.mark.parametrize(("value", "shown"), [
+    (1e-8, "{10^−8}"), (2.5e-5, "2.5·{10^−5}"), (-0.5, "−0.5"), (0.1 + 0.2, "0.3"), (3.0, "3")])
 def test_numbers_are_written_as_a_person_would(value: float, shown: str) -> None:
     program = Program("x[n]", "y[n] = x[n] + eps")
     assert spoken(program.equation("y", {"eps": value}).mathml) == "{y_n}={x_n}" + ("" if value < 0 else "+") + shown

@@ -13,7 +13,8 @@ from tests.engine.formula.sentences import CASES, Case
 by_name = {case.name: case for case in CASES}
 
 
-def evaluate(given: str, sentence: str, arrays: dict, numbers: dict | None = None, y: tuple[int, ...] | None = None) -> list:
+def evaluate(given: str, sentence: str, arrays: dict, numbers: dict | None = None,
+             y: tuple[int, ...] | None = None) -> list:
     tensors = Tensors(Program(given, sentence), arrays, numbers or {}, {} if y is None else {"y": y})
     return tensors["y"].tolist()
 
@@ -93,7 +94,7 @@ def test_a_left_out_optional_tensor_is_nothing() -> None:
     assert Tensors(program, {"x": ROW, "b": ROW}, {})["y"].tolist() == [2.0, 4.0, 6.0]
 
 
-def padded_windows(case: Case, x: np.ndarray):  # type: ignore[no-untyped-def]
+def padded_windows(case: Case, x: np.ndarray):
     """(output cell, window cell, input cell) by plain loops."""
     n = case.numbers
     _, _, rows, columns = case.extents["y"]
@@ -141,7 +142,8 @@ def test_pooling_equals_plain_loops(name: str) -> None:
     ("x[g|c] w[g] b[c]", "y[g] = x[g|0]", {"x": (6,), "w": (2,), "b": (4,)}, {},
      "x has 6 along axis 0 (g|c), but g*c counts 8"),
     ("x[n]", "y[n] = x[n]", {"x": (2,)}, {"N": 1.5}, "N counts the letter 'n' and must be a whole number, got 1.5"),
-    ("x[h]", "y[u] = x[u]", {"x": (3,)}, {"U": 2}, "'y[u] = x[u]': u counts 2, but reads the axis h of x, which counts 3"),
+    ("x[h]", "y[u] = x[u]", {"x": (3,)}, {"U": 2},
+     "'y[u] = x[u]': u counts 2, but reads the axis h of x, which counts 3"),
 ])
 def test_shapes_that_do_not_fit_are_refused(given: str, sentence: str, shapes: dict, numbers: dict, says: str) -> None:
     with pytest.raises(FormulaError, match=re.escape(says)):
@@ -151,14 +153,15 @@ def test_shapes_that_do_not_fit_are_refused(given: str, sentence: str, shapes: d
 def test_a_plain_letter_may_read_a_shorter_axis_only_where_the_program_joins() -> None:
     arrays = {"a": np.ones(2), "b": np.ones(3)}
     given, sentence = "a[p] b[q]", "y[c] = a[c] + b[c-P]"
-    with pytest.raises(FormulaError, match="c counts 5, but reads the axis p of a, which counts 2; only a program that joins"):
+    with pytest.raises(FormulaError, match="c counts 5, but reads the axis p of a, which counts 2; only a program"):
         Tensors(Program(given, sentence), arrays, {}, {"y": (5,)})
     assert Tensors(Program(given, sentence, joins=True), arrays, {}, {"y": (5,)})["y"].tolist() == [1.0] * 5
 
 
 @pytest.mark.parametrize(("sentence", "numbers", "says"), [
     ("y[i] = sum[u](x[i+u])", {}, "nothing says how far 'u' counts: no shape has it; give U as a setting"),
-    ("y[i] = x[s*i]", {}, "'s' is neither a letter (none such on the left or in a reducer), nor a tensor, nor a number; numbers are H, I"),
+    ("y[i] = x[s*i]", {},
+     "'s' is neither a letter (none such on the left or in a reducer), nor a tensor, nor a number; numbers are H, I"),
     ("y[i] = x[s*i]", {"s": 0.5}, "s stands in a subscript and must be a whole number, got 0.5"),
     ("y[i] = x[i/s]", {"s": 0}, "a subscript is divided by 0"),
 ])

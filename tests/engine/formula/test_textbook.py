@@ -71,7 +71,8 @@ def test_the_invented_letters_count_the_padded_plane() -> None:
 
 @pytest.mark.parametrize(("program", "name", "says"), [
     (Program("x[n,c] w[o,c]", "y[n,o] = sum[c](x[n,c] * w[o,c])"), "y", "nothing is padded, turned or spread here"),
-    (by_name["conv2d with its kernel flipped"].program.gradients(("w",)), "dw", "a letter of the left side runs backwards"),
+    (by_name["conv2d with its kernel flipped"].program.gradients(("w",)), "dw",
+     "a letter of the left side runs backwards"),
     (Program("x[n,k] t[n]", "y[n] = x[n,t[n]]"), "y", "a subscript without letters has no window"),
 ])
 def test_what_has_no_such_view_is_refused(program: Program, name: str, says: str) -> None:
