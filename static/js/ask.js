@@ -1,7 +1,7 @@
 /** What is asked about a cell: everything where that is little, else totals, the part that is shown and what is added. */
 
 import { entriesOf } from "./account.js";
-import { termsOf } from "./figure.js";
+import { figureOf, termsOf } from "./figure.js";
 import { explanationOf } from "./net.js";
 
 /** @typedef {import("./account.js").Explanation} Explanation */
@@ -49,7 +49,9 @@ export async function ask(place, phase, figure, channel, sample) {
     return { whole, part: batch ? await explanationOf(place, { ...LARGEST, group: sample }) : null, batch };
   }
   const hidden = figure.kind === "pool" || figure.kind === "route";
-  return { whole: await explanationOf(place, { per_page: terms + 8, ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}) }), part: null, batch: null };
+  const all = /** @type {Explanation} */ (await explanationOf(place,
+    { per_page: terms + 8, ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}) }));
+  return { whole: all.pages > 1 ? await withAdded(place, phase, LARGEST) : all, part: null, batch: null };
 }
 
 /**
@@ -57,7 +59,8 @@ export async function ask(place, phase, figure, channel, sample) {
  * @param {string} place @param {Phase|null} phase @param {(data: Explanation) => boolean} grouped
  */
 export async function askCard(place, phase, grouped) {
-  const data = await withAdded(place, phase, { per_page: 20 });
+  const hidden = phase !== null && figureOf(phase).kind === "route";
+  const data = await withAdded(place, phase, { per_page: 20, ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}) });
   if (data.terms_total <= 12 || grouped(data)) return data;
   return withAdded(place, phase, LARGEST);
 }

@@ -29,6 +29,14 @@ export const told = signal(null);
 /** The term that is lit while the terms are walked through, or at rest: places it reads. @type {import("@preact/signals-core").Signal<string[]>} */
 export const walking = signal([]);
 
+/** Whether the strip that explains the turn takes the place of the numbers. */
+export const strip = signal(false);
+
+/** @param {boolean} to */
+export function showStrip(to) {
+  strip.value = to;
+}
+
 /** @param {NonNullable<typeof told.value>|null} what */
 export function tell(what) {
   told.value = what;

@@ -46,7 +46,7 @@ export function constant(value, divide = true) {
   const [mantissa, tens] = text.split("e");
   const [integer, decimals = ""] = mantissa.split(".");
   return {
-    text: text.replaceAll("-", "\u2212"), units: BigInt(integer + decimals), shift: Number(tens ?? 0) - decimals.length, over: 1n,
+    text: `${mantissa.replace("-", "\u2212")}${tens ? power(Number(tens)) : ""}`, units: BigInt(integer + decimals), shift: Number(tens ?? 0) - decimals.length, over: 1n,
   };
 }
 

@@ -185,7 +185,7 @@ function Way({ place }) {
   const near = way.slice(-3);
   const isPinned = pinned.value === place;
   return html`<footer class="way">
-    <hr /><div class="way-buttons"><span class="soft">${way.length ? "how you came here" : "from the loss"}</span>
+    <hr /><div class="way-buttons"><span class="soft">${way.length ? "your way here" : "from the loss"}</span>
       <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
         isPinned ? "Unpin" : "Pin"}</button>
       ${openPlace.value && html`${way.length > 0 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>

@@ -7,14 +7,14 @@ import { paint, table } from "../colour.js";
 import { number } from "../format.js";
 import { at, parse, spoken } from "../place.js";
 import { lit, symbol as litSymbol } from "../spotlight.js";
-import { open, scheme, setHover } from "../store.js";
+import { open, pinned, scheme, setHover } from "../store.js";
 
 /** @param {number} px design pixels @returns {string} */
 export const rem = (px) => `${px / 16}rem`;
 
 /**
  * @typedef {import("../pictures.js").Picture} Picture
- * @typedef {{row: number, column: number, rows: number, columns: number, look: "ring"|"read"|"winner"}} Ring
+ * @typedef {{row: number, column: number, rows: number, columns: number, look: "ring"|"read"|"pin"}} Ring
  * @typedef {{pitch: number, before: number, after: number, size: number}} Side
  */
 
@@ -68,7 +68,8 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
     setHover(isThere(to[0], to[1]) ? { place: placeAt(to[0], to[1]) } : null);
   };
 
-  const boxes = [...rings, ...lights(lit.value, picture, sides)];
+  const held = pinned.value ? lights(new Set([pinned.value]), picture, sides, "pin") : [];
+  const boxes = [...rings, ...lights(lit.value, picture, sides), ...held];
   const shelf = (/** @type {number} */ r, /** @type {number} */ c, height = 1, width = 1) =>
     `left:${rem(cell * c)};top:${rem(cell * r)};width:${rem(cell * width)};height:${rem(cell * height)}`;
   const hidden = !isThere(r0, c0);
@@ -97,15 +98,15 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
   </div>`;
 }
 
-/** The rings of what is lit in this picture. @param {Set<string>} places @param {Picture} picture @param {Side[]} sides @returns {Ring[]} */
-function lights(places, picture, [down, across]) {
+/** The rings of what is lit in this picture. @param {Set<string>} places @param {Picture} picture @param {Side[]} sides @param {Ring["look"]} [look] @returns {Ring[]} */
+function lights(places, picture, [down, across], look = "ring") {
   /** @type {Ring[]} */
   const found = [];
   for (const place of places) {
     const { layer, tensor, index } = parse(place);
     const spot = `${layer}/${tensor}` === picture.prefix ? picture.spotOf(index) : null;
     if (spot) {
-      found.push({ row: spot[0] * down.pitch + down.before, column: spot[1] * across.pitch + across.before, rows: 1, columns: 1, look: "ring" });
+      found.push({ row: spot[0] * down.pitch + down.before, column: spot[1] * across.pitch + across.before, rows: 1, columns: 1, look });
     }
   }
   return found;

@@ -10,9 +10,9 @@ import { number } from "../format.js";
 import { at, parse, sizeOf, spoken } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
-import { cellPlace, figure as figureNow, lit, tell, told, walkTo } from "../spotlight.js";
+import { cellPlace, figure as figureNow, lit, strip, tell, told, walkTo } from "../spotlight.js";
 import {
-  cellTime, focusChannel, focusOn, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
+  cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
   source, step, tensorOf, valueOf,
 } from "../store.js";
 import { Products, book } from "./products.js";
@@ -22,8 +22,9 @@ import { Pool, Route, routeOf } from "./figures/pool.js";
 import { Product } from "./figures/product.js";
 import { Slide } from "./figures/slide.js";
 import { Terms } from "./figures/terms.js";
+import { fit } from "./figures/parts.js";
 import { Symbol, plain } from "./symbol.js";
-import { axisWord } from "./words.js";
+import { axisWord, termName } from "./words.js";
 
 /** @typedef {import("../score.js").Phase} Phase */
 /** @typedef {import("../figure.js").Figure} Figure */
@@ -50,11 +51,26 @@ function Stepping({ phase, figure }) {
   useTelling(phase, figure);
   const Drawn = FIGURES[figure.kind];
   const there = tensorOf(phase.place) !== undefined;
-  return html`<section class="step ${phase.part}" aria-label="Step view">
+  /** @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    const by = { PageUp: -1, PageDown: 1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const focus = "focus" in figure ? figure.focus : null;
+    if (focus) {
+      chosen = phase.place;
+      focusOn((focusChannel.value + by + phase.bound[focus]) % phase.bound[focus]);
+    } else if (phase.shape.length >= 3) {
+      const cells = sizeOf(phase.shape.slice(-2));
+      const to = (position.value?.cell ?? 0) + by * cells;
+      if (position.value && to >= 0 && to < sizeOf(phase.shape)) goTo({ phase: position.value.phase, cell: to });
+    }
+  };
+  return html`<section class="step ${phase.part}" aria-label="Step view" onKeyDown=${onKeyDown}>
     <${Head} phase=${phase} figure=${figure} />
     <div class="figures">${there ? html`<${Drawn} key=${phase.place} phase=${phase} figure=${figure} />`
       : html`<p class="aside">The numbers are on their way.</p>`}</div>
-    <${Foot} phase=${phase} figure=${figure} />
+    ${!strip.value && html`<${Foot} phase=${phase} figure=${figure} />`}
   </section>`;
 }
 
@@ -68,8 +84,9 @@ function Head({ phase, figure }) {
   const focused = "focus" in figure && figure.focus !== null;
   const index = indexAt(phase, cell);
   const spot = spoken(index, phase.shape, kind);
-  const where = cell < 0 ? `${counted(sizeOf(phase.shape), "number")} to write` : focused ? `row ${index.at(-2)}, column ${index.at(-1)}` : spot;
-  const summed = told.value?.batch ? ` · sum over ${told.value.whole.groups?.length} images` : "";
+  const where = cell < 0 ? `${counted(sizeOf(phase.shape), "number")} to write` : focused ? (fit().inner < 880 ? "" : `row ${index.at(-2)}, column ${index.at(-1)}`) : spot;
+  const images = told.value && told.value.place === cellPlace.value ? Math.round(told.value.whole.terms_total / termsOf(phase)) : 1;
+  const batch = phase.part === "backward" && images > 2 ? `sum over ${images} images` : "";
   const narrow = shape.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
   const pointed = on ? valueOf(on) : undefined;
@@ -77,7 +94,7 @@ function Head({ phase, figure }) {
     <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
     <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${phase.head}`}</h2>
     <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${number(pointed)}</b></span>`
-      : html`<span class="spot">${narrow ? "" : where}${summed}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
+      : html`<span class="spot">${batch || (narrow ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
   </header>`;
 }
 
@@ -98,7 +115,7 @@ function Channel({ phase, figure, back }) {
     chosen = phase.place;
     focusOn((channel + by + count) % count);
   };
-  return html`<span class="channel"> · ${back ? "from" : "input"} ${axisWord(phase, focus)} <button aria-label="the map before" onClick=${() => turn(-1)}>‹</button><b>${channel}</b><button
+  return html`<span class="channel">${fit().inner < 880 ? "" : " · "}${back ? "from" : "input"} ${axisWord(phase, focus)} <button aria-label="the map before" onClick=${() => turn(-1)}>‹</button><b>${channel}</b><button
     aria-label="the next map" onClick=${() => turn(1)}>›</button></span>`;
 }
 
@@ -179,7 +196,7 @@ function accountOf(phase, figure) {
     }
     const seat = (/** @type {Record<string, number>} */ where) => seats.get(`${where[u] ?? 0},${where[v] ?? 0}`);
     const shown = figure.focus ? Math.min(channel, phase.bound[figure.focus] - 1) : 0;
-    const entries = windowEntries(whole, part, { focus: figure.focus, channel: shown, most: 9,
+    const entries = windowEntries(whole, part, { focus: figure.focus, channel: shown, most: fit().terms,
       word: figure.focus ? axisWord(phase, figure.focus) : "", order: (where) => seat(where)?.at ?? 0 });
     return dressed(phase, whole, entries, figure.back ? [figure.kernel, figure.plane] : [figure.plane, figure.kernel],
       (entry) => (Object.keys(entry.at).length ? seat(entry.at)?.letter ?? "" : ""));
@@ -188,16 +205,15 @@ function accountOf(phase, figure) {
     const sample = source.value?.kind === "step" ? source.value.sample : 0;
     const mine = (whole.groups ?? []).find((group) => group.at === sample);
     const others = (whole.groups ?? []).filter((group) => group.at !== sample);
-    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder }, 7);
+    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total }, fit().terms - 2);
     const [i, j] = planeLetters(figure.over, phase);
     return dressed(phase, whole, [...listed, subtotal("others", counted(others.length, "other image"), exactSum(others.map(({ value }) => value)), others.length)],
       [figure.plane, figure.over], (entry) => [entry.at[i], entry.at[j]].filter((k) => k !== undefined).join(","));
   }
-  const most = figure.kind === "product" ? 8 : 9;
+  const most = fit().terms - (figure.kind === "product" ? 1 : 0);
   const first = figure.kind === "product" ? [figure.plane, figure.over] : figure.kind === "terms" && figure.back
     ? [...phase.reads].sort((a, b) => Number(b.kind === "weight") - Number(a.kind === "weight")) : [];
-  const counting = Object.keys(phase.bound).filter((letter) => phase.bound[letter] > 1 || whole.terms_total > termsOf(phase) + 2);
-  return dressed(phase, whole, largestEntries(whole, most), first, (entry) => counting.map((letter) => entry.at[letter]).filter((k) => k !== undefined).join(","));
+  return dressed(phase, whole, largestEntries(whole, most), first, (entry) => termName(phase, entry.at, whole.terms_total));
 }
 
 /**

@@ -12,6 +12,7 @@ import { lit } from "../spotlight.js";
 import { focusChannel, focusOn, infoOf, nameOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
 import { book } from "./products.js";
 import { colourOf, plain } from "./symbol.js";
+import { termName } from "./words.js";
 
 /** @typedef {import("../account.js").Entry} Entry */
 /** @typedef {import("../account.js").Explanation} Explanation */
@@ -51,7 +52,7 @@ export function Waterfall({ place, data, rows, phase }) {
         <th scope="row">${can ? html`<button class="row-name" aria-expanded=${opened === entry.id} onClick=${(/** @type {Event} */ event) => {
           event.stopPropagation();
           toggle();
-        }}>${labelOf(entry, phase)}</button>` : labelOf(entry, phase)}</th>
+        }}>${labelOf(entry, phase, data.terms_total)}</button>` : labelOf(entry, phase, data.terms_total)}</th>
         <td class="bars">${bar(steps[k], line.units, marked)}</td><td class="term">${line.text}</td></tr>
       ${opened === entry.id && html`<tr class="detail"><td colspan="3">${entry.group !== null
         ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count} />` : html`<${Factors} entry=${entry} line=${line} />`}</td></tr>`}`;
@@ -61,8 +62,8 @@ export function Waterfall({ place, data, rows, phase }) {
   </tbody></table></div>`;
 }
 
-/** A term by its kernel's letter, its word, or the numbers of its letters. @param {Entry} entry @param {import("../score.js").Phase|null} phase */
-function labelOf(entry, phase) {
+/** A term by its kernel's letter, its word, or the numbers of its letters. @param {Entry} entry @param {import("../score.js").Phase|null} phase @param {number} total */
+function labelOf(entry, phase, total) {
   if (entry.label) return entry.label;
   if (phase) {
     const figure = figureOf(phase);
@@ -77,8 +78,8 @@ function labelOf(entry, phase) {
       const name = letterOf(form(2, u) * columns + form(3, v));
       if (name) return name;
     }
-    const counting = Object.keys(phase.bound).filter((letter) => phase.bound[letter] > 1 && letter in entry.at);
-    if (counting.length) return counting.map((letter) => entry.at[letter]).join(",");
+    const name = termName(phase, entry.at, total);
+    if (name) return name;
   }
   const [only] = entry.factors.filter(({ tensor }) => tensor);
   const read = only && phase?.reads.find(({ tensor }) => nameOf(tensor) === only.tensor);
@@ -89,7 +90,7 @@ function labelOf(entry, phase) {
 function Factors({ entry, line }) {
   return html`<ul class="factors">${entry.factors.map((each, k) => html`<li key=${k}>${each.place
     ? html`<button class="link" onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${each.place}</button>`
-    : html`<span class="soft">${each.constant ? "set by the layer" : `${each.tensor ?? ""} outside, zero`}</span>`}
+    : html`<span class="soft">${each.constant ? "a constant" : `${each.tensor ?? ""} outside, zero`}</span>`}
     <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors[k]?.text ?? number(each.value)}</span></li>`)}</ul>`;
 }
 
@@ -108,7 +109,7 @@ function Group({ place, group, phase, count }) {
   const entries = entriesOf(part).filter(({ label }) => !label);
   return html`<div class="group"><table><tbody>${entries.map((entry) => html`<tr key=${entry.id} class=${entry.places.length && entry.places.every((read) => lit.value.has(read)) ? "marked" : ""}
       onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)} onPointerLeave=${() => setHover(null)}>
-      <th scope="row">${labelOf(entry, phase)}</th><td>${entry.factors.map((each, k) => html`${k > 0 ? " × " : ""}${each.place
+      <th scope="row">${labelOf(entry, phase, part.terms_total)}</th><td>${entry.factors.map((each, k) => html`${k > 0 ? " × " : ""}${each.place
         ? html`<button class="link ${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : ""}" title=${each.place} onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${number(each.value)}</button>`
         : number(each.value)}`)}</td><td class="term">${number(entry.exact)}</td></tr>`)}</tbody></table>
     ${part.pages > 1 && html`<p class="pages"><button aria-label="page before" disabled=${page === 0} onClick=${() => turn(page - 1)}>‹</button>

@@ -30,3 +30,15 @@ export function freshSteps(phase) {
 /** Whether a summed letter runs along the rows or columns of a map. @param {import("../score.js").Phase} phase @param {string} letter */
 export const inPlane = (phase, letter) =>
   phase.reads.some(({ axes }) => axes.length === 4 && axes.slice(2).some((axis) => axis && letter in axis.letters));
+
+/**
+ * A term by the numbers of its letters; one of many images by its number.
+ * @param {import("../score.js").Phase} phase @param {Record<string, number>} at @param {number} total how many terms there are
+ */
+export function termName(phase, at, total) {
+  const known = Object.values(phase.bound).reduce((product, count) => product * count, 1);
+  const batch = total > known + 2;
+  const letters = Object.keys(phase.bound).filter((letter) => letter in at && (phase.bound[letter] > 1 || (batch && axisWord(phase, letter) === "image")));
+  if (letters.length === 1 && axisWord(phase, letters[0]) === "image") return `image ${at[letters[0]]}`;
+  return letters.map((letter) => at[letter]).join(",");
+}

@@ -20,7 +20,8 @@ export function fit() {
   const { width } = room.value;
   const inner = width - (shape.value === "wide" ? 312 : 0) - (shape.value === "narrow" ? 32 : 48);
   const share = Math.min(1, Math.max(0, (inner - 592) / (900 - 592)));
-  return { inner, narrow: shape.value === "narrow", map: 104 + 56 * share, number: 50 + 10 * share, tight: inner < 800 };
+  return { inner, narrow: shape.value === "narrow", map: 104 + 56 * share, number: 54 + 6 * share, tight: inner < 800,
+    terms: shape.value !== "wide" || inner >= 900 ? 9 : inner >= 870 ? 8 : 6 };
 }
 
 /** Design pixels of a cell in a map whose longer side has n cells. @param {number} n @param {number} target */
@@ -132,7 +133,7 @@ export function Single({ place, value, result = false, word = "", width = 64, he
   const title = `${nameOf(own).replace("/", " ")}, ${tensor ? spoken(index, tensor.shape, kind) : ""}, ${there ? number(here) : "not computed yet"}`;
   const ringed = !result && lit.value.has(own);
   return html`<button class="number single ${there ? "known" : "notyet"} ${result ? "result" : ""} ${ringed ? "ring" : ""} ${look}" data-place=${own} aria-label=${title}
-    aria-disabled=${!there} style="width:${rem(width)};height:${rem(height)};${there ? `background:${css(kind, here, range, theme)};color:${ink(kind, here, range, theme)}` : ""}"
+    aria-disabled=${!there} style="min-width:${rem(width)};height:${rem(height)};${there ? `background:${css(kind, here, range, theme)};color:${ink(kind, here, range, theme)}` : ""}"
     onPointerEnter=${() => there && setHover({ place: own })} onPointerLeave=${() => setHover(null)}
     onFocus=${() => there && setHover({ place: own })} onBlur=${() => setHover(null)} onClick=${() => there && open(own)}>
     ${word && html`<span class="word">${word}</span>`}

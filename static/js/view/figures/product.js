@@ -54,7 +54,7 @@ export function Product({ phase, figure }) {
   const terms = delta.rows * delta.columns;
   const marks = began ? termMarks(delta) : [];
   const productPart = html`<${Part} caption=${html`<span class="sym"><math><mi>${plane.name}</mi></math></span>·<${Symbol} name=${over.name} kind="gradient" /> ${
-      plural(terms, "product")}, ${rangeText(most)}`}>
+      size.narrow ? "" : `${plural(terms, "product")}, `}${rangeText(most)}`}>
     <div class="still-map" aria-label="products"><${Map2D} picture=${{ ...products, holes: began ? [] : [{ row: 0, column: 0, rows: delta.rows, columns: delta.columns }] }}
       target=${target} cell=${unit} range=${most} rings=${marks} label="products" /></div><//>`;
   const height = size.narrow ? 120 : 156;

@@ -3,7 +3,7 @@
  * Where kernel and window run against each other, the kernel is turned, and the turn is shown.
  */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 
 import { html } from "../html.js";
 import { boxIn, pictureOf, windowOf, fixed } from "../../figure.js";
@@ -14,6 +14,7 @@ import { positionOn } from "../../windows.js";
 import { cellTime, focusChannel, isKnown, nameOf, pause, playing, position, rangeOf, still, tensorOf } from "../../store.js";
 import { NumberGrid } from "../grid.js";
 import { rem } from "../heatmap.js";
+import { showStrip, strip } from "../../spotlight.js";
 import { Symbol } from "../symbol.js";
 import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
 import { Strip } from "./strip.js";
@@ -28,7 +29,10 @@ const turned = new Set();
 export function Slide({ phase, figure }) {
   const cell = position.value?.cell ?? -1;
   const first = figure.turned && cell <= 0;
-  const [strip, showStrip] = useState(still.value && first);
+  useEffect(() => {
+    showStrip(still.peek() && first);
+    return () => showStrip(false);
+  }, []);
   useEffect(() => {
     if (!first || turned.has(phase.place)) return;
     turned.add(phase.place);
@@ -42,7 +46,7 @@ export function Slide({ phase, figure }) {
 
   const scene = sceneOf(phase, figure, cell);
   if (!scene) return null;
-  if (strip) return html`<${Strip} phase=${phase} scene=${scene} onClose=${() => showStrip(false)} />`;
+  if (strip.value) return html`<${Strip} phase=${phase} scene=${scene} onClose=${() => showStrip(false)} />`;
   const size = fit();
   return size.narrow ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} />`
     : html`<${Wide} phase=${phase} figure=${figure} scene=${scene} size=${size} turning=${first} onWhy=${() => showStrip(true)} />`;

@@ -90,7 +90,7 @@ function Column({ prefix, index, began, name, look = "result" }) {
   const cells = Array.from({ length: tall }, (_, r) => Array.from({ length: across }, (_c, c) => r + c * tall).filter((k) => k < length).map(cell));
   const exponent = exponentOf(cells.flat().filter(({ state }) => state === "known").map(({ value }) => value));
   return html`${exponent !== 0 && html`<span class="soft">${factor(exponent)}</span>`}<${NumberGrid} prefix=${prefix} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
-    width=${84} height=${32} exponent=${exponent} name=${name} label=${plain(name)} />`;
+    width=${84} height=${exponent ? 28 : 32} exponent=${exponent} name=${name} label=${plain(name)} />`;
 }
 
 /** A read beside the result. @param {{view: ReturnType<typeof viewOf>, phase: Phase, room: number, began: boolean}} props */

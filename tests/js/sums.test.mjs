@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { constant, divided, exponentFor, ledger, printed, product, units, written } from "../../static/js/sums.js";
+
+const plain = (value) => Number(value.replace("\u2212", "-"));
+const pair = (a, b, options = {}) => ({ factors: [{ value: a }, { value: b, ...options }], exact: a * b });
+
+describe("printed terms add up", () => {
+  it("to the printed value, digit for digit, with the rounding as a term of its own", () => {
+    let seed = 7;
+    const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647 * 4 - 2;
+    let rounded = 0;
+    for (let trial = 0; trial < 500; trial++) {
+      const entries = Array.from({ length: 1 + trial % 12 }, () => pair(random(), random()));
+      const value = entries.reduce((sum, { exact }) => sum + exact, 0);
+      const made = ledger(value, entries);
+      const shown = made.lines.reduce((sum, { text }) => sum + Math.round(1000 * plain(text)), 0);
+      assert.equal(shown + made.rounding, made.total);
+      assert.equal(plain(made.text), Number(value.toFixed(3)));
+      rounded += Number(made.rounding !== 0);
+    }
+    assert.ok(rounded > 100, "without any rounding this test would show nothing");
+  });
+  it("and each printed product is the product of its printed factors, rounded", () => {
+    const [line] = ledger(0, [pair(0.0824, -0.5016)]).lines;
+    assert.deepEqual(line.factors.map(({ text }) => text), ["0.082", "\u22120.502"]);
+    assert.equal(line.text, "\u22120.041");
+  });
+  it("hides the rounding where there is none", () => assert.equal(ledger(0.25, [{ exact: 0.25 }]).rounding, 0));
+  it("uses exact totals for what is not shown one by one", () => {
+    const made = ledger(0.0019, [{ exact: 0.0004 }, { exact: 0.0015 }]);
+    assert.deepEqual(made.lines.map(({ units: count }) => count), [0, 2]);
+    assert.equal(made.rounding, 0);
+  });
+  it("rounds halves away from zero on both sides", () => {
+    assert.equal(product([printed(0.5), printed(0.001)], 0), 1);
+    assert.equal(product([printed(-0.5), printed(0.001)], 0), -1);
+  });
+});
+
+describe("a printed number", () => {
+  it('is "0" only when it is exactly zero', () => {
+    assert.equal(written(0, true), "0");
+    assert.equal(ledger(0, [{ exact: 0.0001 }]).lines[0].text, "0.000");
+    assert.equal(ledger(0, [{ exact: 0 }]).lines[0].text, "0");
+  });
+  it("is rounded as it is printed", () => {
+    for (const value of [1.0005, -0.0005, 2.6745, 0.1235, -7.0015]) assert.equal(units(value), Number(value.toFixed(3).replace(".", "")));
+  });
+  it("has its own power of ten in each line, and the product another", () => {
+    const entries = [{ factors: [{ value: 0.5 }, { value: 0.00042, exponent: -3 }], exact: 0.00021 }];
+    const made = ledger(0.00021, entries, { exponent: -3 });
+    assert.deepEqual([made.lines[0].factors[1].text, made.lines[0].text, made.caption, made.rounding], ["0.420", "0.210", "×10⁻³", 0]);
+  });
+  it("is written in thousandths where a line has nothing larger than a hundredth", () => {
+    assert.deepEqual([[0.02, 0.0001], [0.0099], [0.000004], [0, 0]].map(exponentFor), [0, -3, -6, 0]);
+  });
+});
+
+describe("numbers of the sentence itself", () => {
+  it("a whole part of one is a division", () => {
+    assert.equal(constant(0.25).text, "÷ 4");
+    assert.equal(constant(-1 / 3).text, "÷ \u22123");
+    assert.equal(product([printed(0.27), constant(0.25)], 0), 68);
+  });
+  it("except where a rate is meant", () => assert.equal(constant(0.05, false).text, "0.05"));
+  it("keep their own decimals", () => {
+    assert.deepEqual([constant(0.999).text, constant(-0.03).text, constant(1).text, constant(2e-7, false).text], ["0.999", "\u22120.03", "1", "2×10⁻⁷"]);
+    assert.equal(product([printed(-1.658), constant(-0.03)], 0), 50);
+  });
+  it("what is read and divided by stands as a divisor", () => {
+    assert.equal(divided(1.4872).text, "÷ 1.487");
+    assert.equal(product([printed(1), divided(1.4872)], 0), 672);
+    assert.equal(product([printed(1), divided(-4)], 0), -250);
+  });
+});
