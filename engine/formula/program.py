@@ -160,11 +160,13 @@ class Program:
 
     def kept(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What was made for this key before, else made now; forgotten when there is too much of it."""
-        if key not in self._kept:
-            if len(self._kept) > _CACHE:
+        found = self._kept.get(key)
+        if found is None:
+            found = make()
+            if len(self._kept) >= _CACHE:
                 self._kept.clear()
-            self._kept[key] = make()
-        return self._kept[key]
+            self._kept[key] = found
+        return found
 
     def gradients(self, wrt: Iterable[str], of: str = "y", *, stated: bool = True) -> Program:
         """This program continued: `d<of>` is given, then one sentence d... for every tensor between, and for `wrt`.

@@ -227,6 +227,13 @@ def test_a_value_that_is_no_number_keeps_the_remainder_quiet() -> None:
     assert math.isnan(explain(tensors, "y", ()).remainder)
 
 
+def test_a_sum_of_more_than_ten_million_terms_is_refused_before_it_is_made() -> None:
+    program = Program("x[n] w[k]", "y = sum[n,k](x[n] * w[k])")
+    tensors = Tensors(program, {"x": np.zeros(10**4), "w": np.zeros(1001)}, {})
+    with pytest.raises(FormulaError, match="a sum of 10000x1001 terms is more than 10000000"):
+        explain(tensors, "y", ())
+
+
 @pytest.mark.parametrize(("name", "index", "says"), [
     ("y", (0, 0, 3, 0), "y has 3 along axis 2 (i), got the index 3"),
     ("y", (0, 0, -1, 0), "y has 3 along axis 2 (i), got the index -1"),
