@@ -27,7 +27,7 @@ export const WITHIN = [
 export function handle(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const target = /** @type {HTMLElement|null} */ (event.target);
-  if (target?.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (event.key !== "Escape" && target?.closest?.("input, textarea, select, [contenteditable]")) return;
   if (event.key === " " && target?.closest?.("button, a, summary, [role=button], [role=tab], [role=option]")) return;
   const found = KEYS.find(({ keys }) => keys.includes(event.key));
   if (!found || (store.panel.peek() && event.key !== "Escape")) return;

@@ -138,7 +138,7 @@ function StepScrubber({ first, last, step }) {
   }, [asked]);
   const within = (/** @type {number} */ to) => Math.min(last, Math.max(first, to));
   return html`
-    <label>Parameters after step <output><b>${format.count(asked)}</b></output>
+    <label>Parameters after step <b>${format.count(asked)}</b>
       <input type="range" min=${first} max=${last} value=${asked} disabled=${first === last}
         onInput=${(/** @type {any} */ event) => ask(Number(event.currentTarget.value))} />
     </label>

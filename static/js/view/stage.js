@@ -1,6 +1,6 @@
 /** The stage: the whole network as columns, values above, gradients of the same tensors beneath. */
 
-import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { effect, signal } from "@preact/signals";
 
 import { html } from "./html.js";
@@ -312,7 +312,7 @@ function Slots({ stage }) {
   const now = cursor.value;
   const current = now ? slots.findIndex((blocks) => blocks.includes(now.block)) : -1;
   const elements = useRef(/** @type {(HTMLElement|null)[]} */ ([]));
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (now && current >= 0 && elements.current.some((element) => element === document.activeElement)) elements.current[current]?.focus();
   }, [current]);
 
@@ -323,9 +323,11 @@ function Slots({ stage }) {
     store.setHover(to.inside ? { place: placeAt(to.block.prefix, to.flat) } : null);
     announce(to);
   };
-  const key = (/** @type {KeyboardEvent} */ event) => {
-    const from = cursor.peek();
-    if (!from || event.ctrlKey || event.altKey || event.metaKey) return;
+  const clicked = useRef(/** @type {Cursor|null} */ (null));
+  /** @param {KeyboardEvent} event @param {Block} main */
+  const key = (event, main) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const from = cursor.peek() ?? clicked.current ?? { block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false };
     const to = from.inside ? walkCells(from, event.key) : walkTiles(stage, from, event.key);
     if (to === undefined) return;
     event.preventDefault();
@@ -354,12 +356,14 @@ function Slots({ stage }) {
         if (!here || !blocks.includes(here.block)) move({ block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false });
         else lensed.value = { ...here, by: "keyboard" };
       }}
-      onBlur=${() => {
-        cursor.value = cursor.peek() && { .../** @type {Cursor} */ (cursor.peek()), inside: false };
+      onBlur=${(/** @type {FocusEvent} */ event) => {
+        clicked.current = null;
+        if (elements.current.includes(/** @type {any} */ (event.relatedTarget))) return;
+        cursor.value = null;
         lensed.value = null;
-        if (!elements.current.includes(/** @type {any} */ (document.activeElement))) cursor.value = null;
+        store.setHover(null);
       }}
-      onKeyDown=${key}
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => key(event, main)}
       onPointerMove=${(/** @type {PointerEvent} */ event) => {
         if (event.pointerType === "touch") return;
         const found = under(event);
@@ -373,7 +377,9 @@ function Slots({ stage }) {
       onClick=${(/** @type {PointerEvent} */ event) => {
         if (event.detail === 0) return;
         const found = under(event);
-        if (found) choose(found.block, found.flat);
+        if (!found) return;
+        clicked.current = { ...found, inside: true };
+        choose(found.block, found.flat);
       }}></button>`;
   });
 }

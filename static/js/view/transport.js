@@ -122,7 +122,7 @@ function Score({ name, only }) {
       ${shown.map((each, k) => {
         const done = position === null ? 0 : shareOf(score, each, position);
         return html`<div class=${`score-mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]} title=${seen ? each.label : undefined}>
-          <span class="label" style=${seen && (seen.has(k) ? { marginLeft: `${-(seen.get(k) ?? 0)}px` } : { visibility: "hidden" })}>${label(each)}</span>
+          <span class="label" style=${seen && (seen.has(k) ? { marginLeft: `${-(seen.get(k) ?? 0)}px` } : { visibility: "hidden", overflow: "hidden" })}>${label(each)}</span>
           <i class="bar"><i style=${{ width: `${100 * done}%` }}></i></i>
           ${(k === mark && inside) && html`<i class="thumb" style=${{ left: `${100 * share}%` }}></i>`}
         </div>`;

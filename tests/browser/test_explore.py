@@ -1,0 +1,274 @@
+"""The Explore view's frame: stage, lens, transport, address and themes; all of it by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import axe
+from tests.browser.test_train import make_run, post
+from tests.server import Server
+
+PIXEL = """([x, y]) => { const canvas = document.querySelector('canvas.atlas');
+    const unit = canvas.width / canvas.clientWidth;
+    return [...canvas.getContext('2d').getImageData(x * unit, y * unit, 1, 1).data] }"""
+FRAMES = """() => new Promise(done => { const times = []; let last = performance.now();
+    const beat = now => { times.push(now - last); last = now;
+        if (times.length < 150) requestAnimationFrame(beat); else done(times.sort((a, b) => a - b)[75]) };
+    requestAnimationFrame(beat) })"""
+
+
+def visit(page: Page, server: Server, query: str = "") -> None:
+    server.wait_ready()
+    page.goto(f"/#{query}")
+    expect(page.locator(".transport .disc")).not_to_have_attribute("aria-disabled", "true")
+
+
+def slot(page: Page, tensor: str) -> Locator:
+    return page.locator(f'.slot[data-tensor="{tensor}"]')
+
+
+def centre(page: Page, tensor: str) -> tuple[float, float]:
+    box = slot(page, tensor).bounding_box()
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def the_pass(page: Page, server: Server) -> dict[str, Any]:
+    body = {"dataset": "mnist", "split": "test", "index": 464}
+    made: dict[str, Any] = post(server, "/api/runs/welcome/passes", body)
+    return made
+
+
+def cell(server: Server, made: dict[str, Any], tensor: str, *index: int) -> float:
+    values = server.get(f"/api/runs/welcome/passes/{made['id']}/tensors/{tensor}")["values"]
+    for at in index:
+        values = values[at]
+    return float(values)
+
+
+def printed(value: float) -> str:
+    return "0" if value == 0 else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def test_a_first_visit_has_one_sentence_and_the_play_button_is_focused(page: Page, server: Server) -> None:
+    visit(page, server)
+    expect(page.locator(".first .sentence")).to_have_text(re.compile("Press play, and this 3 goes through"))
+    expect(page.get_by_role("button", name="Play the pass")).to_be_focused()
+    expect(slot(page, "conv1/y")).to_have_attribute("aria-label", re.compile("not computed yet"))
+    axe(page)
+
+
+def test_space_plays_the_pass_and_pauses_it(page: Page, server: Server) -> None:
+    visit(page, server)
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator(".step")).to_be_visible()
+    page.locator("body").press("Space")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
+def test_a_hovered_cell_is_named_with_its_value_and_a_click_explains_it(page: Page, server: Server) -> None:
+    visit(page, server, "at=loss/y")
+    page.mouse.move(*centre(page, "conv2/y"))
+    place = page.locator(".loupe p span")
+    expect(place).to_have_text(re.compile(r"^conv2/y/0,\d+,\d+,\d+$"))
+    index = [int(part) for part in place.inner_text().split("/")[2].split(",")]
+    value = printed(cell(server, the_pass(page, server), "conv2/y", *index))
+    expect(page.locator(".loupe b")).to_have_text(value)
+    page.mouse.click(*centre(page, "conv2/y"))
+    expect(page.locator(".card")).to_contain_text(value)
+    page.wait_for_url(re.compile("place=" + place.inner_text()))
+
+
+def test_a_cell_that_is_not_computed_yet_is_where_the_pass_goes(page: Page, server: Server) -> None:
+    visit(page, server, "at=conv1/y/0,0,0,0")
+    page.mouse.click(*centre(page, "conv2/y"))
+    expect(page.locator(".score-mark.now .label")).to_have_text("conv2")
+    expect(slot(page, "pool1/y")).not_to_have_attribute("aria-label", re.compile("computed"))
+
+
+def test_the_keyboard_reaches_any_cell_and_explains_it(page: Page, server: Server) -> None:
+    visit(page, server, "at=loss/y")
+    page.locator(".slot[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(".loupe p span")).to_contain_text("conv1/y")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("End")
+    place = page.locator(".loupe p span").inner_text()
+    assert re.fullmatch(r"conv1/y/0,\d,1,25", place), place
+    page.keyboard.press("Escape")
+    expect(page.locator(".loupe b")).to_have_count(0)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card")).to_contain_text("conv1/y/0,")
+
+
+def test_hatched_tiles_become_maps_as_the_pass_goes_on_and_hatched_again_as_it_goes_back(
+    page: Page, server: Server
+) -> None:
+    visit(page, server, "at=conv1/y/0,0,25,25")
+    box = page.locator(".stage-box").bounding_box()
+    assert box
+    x, y = centre(page, "relu1/y")
+    at = [x - box["x"] - 6, y - box["y"] - 9]
+    hatched = page.evaluate(PIXEL, at)
+    page.locator("body").press("]")
+    page.locator("body").press("]")
+    page.wait_for_timeout(100)
+    painted = page.evaluate(PIXEL, at)
+    assert painted != hatched and painted[3] == 255
+    page.locator("body").press("[")
+    page.locator("body").press("[")
+    page.wait_for_timeout(100)
+    assert page.evaluate(PIXEL, at) == hatched
+
+
+def test_the_score_bar_is_a_slider_for_mouse_and_keys(page: Page, server: Server) -> None:
+    visit(page, server, "at=conv1/y/0,5,12,14")
+    bar = page.get_by_role("slider", name="Score of the pass")
+    expect(bar).to_have_attribute("aria-valuetext", "conv1 y, map 5, row 12, column 14, 3,707 of 5,408")
+    bar.focus()
+    page.keyboard.press("ArrowRight")
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("column 15"))
+    page.keyboard.press("PageUp")
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("^relu1 y, map 0, row 0, column 0"))
+    page.keyboard.press("End")
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("b next|b_next"))
+    page.keyboard.press("Home")
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("not begun"))
+    marks = page.locator(".score-mark").all()
+    here, there = marks[0].bounding_box(), marks[10].bounding_box()
+    assert here and there
+    page.mouse.move(here["x"] + 4, here["y"] + 28)
+    page.mouse.down()
+    page.mouse.move(there["x"] + there["width"] / 2, there["y"] + 28, steps=4)
+    page.mouse.up()
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("^linear dx"))
+
+
+def test_an_address_opens_what_it_was_copied_from(
+    page: Page, open_page: Callable[..., Page], server: Server
+) -> None:
+    visit(page, server, "step=100&at=conv2/dx/0,5,11,2&place=conv2/dx/0,5,11,2&speed=2&theme=dark")
+    page.locator("body").press(".")
+    page.wait_for_url(re.compile(r"at=conv2/dx/0,5,11,3"))
+    other = open_page()
+    other.goto(page.url)
+    bar = other.get_by_role("slider", name="Score of the pass")
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("conv2 dx, map 5, row 11, column 3"))
+    expect(other.locator(".steps .trigger")).to_contain_text("100")
+    expect(other.locator(".speed .trigger")).to_contain_text("2×")
+    expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_the_step_scrubber_shows_the_same_image_at_another_step(page: Page, server: Server) -> None:
+    visit(page, server, "at=loss/y")
+    before = page.locator(".stage .loss").inner_text()
+    page.locator(".steps .trigger").click()
+    page.get_by_role("slider", name=re.compile("Parameters after step")).fill("3")
+    expect(page.locator(".steps .trigger")).to_contain_text("3")
+    expect(page.locator(".stage .loss")).not_to_have_text(before)
+    page.keyboard.press("Escape")
+    expect(page.locator(".popover")).to_have_count(0)
+
+
+def test_the_help_lists_the_keys(page: Page, server: Server) -> None:
+    visit(page, server)
+    page.locator("body").press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    for key in ("Space", ".", ",", "PageUp", "Enter", "Esc"):
+        expect(dialog.get_by_text(key, exact=True)).to_be_visible()
+    axe(page)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "conv1/y/0,5,12,14",
+        "conv2/dx/0,5,11,2",
+        "pool1/dx/0,5,16,13",
+        "conv2/dw/1,5,2,1",
+        "loss/p/0,3",
+        "loss/dx/0,3",
+        "conv1/w_next/5,0,1,1",
+    ],
+)
+def test_no_theme_and_no_phase_breaks_an_accessibility_rule(
+    page: Page, server: Server, theme: str, place: str
+) -> None:
+    visit(page, server, f"at={place}&place={place}&theme={theme}")
+    expect(page.locator(".card")).to_contain_text(place)
+    axe(page)
+
+
+SIZES = [(360, 740), (390, 844), (640, 800), (900, 700), (1151, 720), (1280, 720), (1920, 1080)]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_nothing_scrolls_sideways_at_any_width(
+    open_page: Callable[..., Page], server: Server, width: int, height: int
+) -> None:
+    page = open_page(viewport={"width": width, "height": height})
+    for place in ("conv1/y/0,5,12,14", "conv2/dx/0,5,11,2"):
+        visit(page, server, f"at={place}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width >= 1152:
+        assert page.evaluate("document.documentElement.scrollHeight") <= height
+    axe(page)
+
+
+def test_a_projector_has_larger_letters(open_page: Callable[..., Page], server: Server) -> None:
+    page = open_page(viewport={"width": 1920, "height": 1080})
+    visit(page, server)
+    assert (
+        float(page.evaluate("parseFloat(getComputedStyle(document.querySelector('.digit')).fontSize)")) >= 20
+    )
+
+
+def test_reduced_motion_moves_the_racetrack_at_once(open_page: Callable[..., Page], server: Server) -> None:
+    page = open_page(reduced_motion="reduce")
+    visit(page, server, "at=conv1/y/0,0,0,0")
+    page.locator("body").press("]")
+    first = page.locator(".track .head").get_attribute("transform")
+    page.wait_for_timeout(400)
+    assert page.locator(".track .head").get_attribute("transform") == first
+
+
+@pytest.mark.parametrize("model", ["tiny", "lenet5"])
+def test_any_network_has_a_stage(page: Page, server: Server, model: str) -> None:
+    run = make_run(server, model=model)
+    visit(page, server, f"run={run['id']}&at=loss/y")
+    for layer in run["network"]["layers"]:
+        if layer["op"] != "flatten":
+            expect(slot(page, f"{layer['name']}/y").or_(page.locator(".name.of-bars"))).not_to_have_count(0)
+    axe(page)
+
+
+def test_training_is_alive_on_the_stage_at_sixty_frames_a_second(page: Page, server: Server) -> None:
+    run = make_run(server, epochs=5)
+    visit(page, server, f"run={run['id']}")
+    page.evaluate(
+        f"fetch('api/runs/{run['id']}', {{method: 'PATCH', headers: {{'Content-Type': 'application/json'}},"
+        " body: JSON.stringify({state: 'running'})})"
+    )
+    page.reload()
+    expect(page.locator(".step-now")).to_be_visible()
+    before = page.locator(".step-now").inner_text()
+    assert page.evaluate(FRAMES) <= 17
+    assert page.locator(".step-now").inner_text() != before
+    page.get_by_role("button", name="Stop and look").click()
+    expect(page.locator(".steps .trigger")).to_be_visible()
+    assert server.get(f"/api/runs/{run['id']}")["state"] == "paused"
