@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -43,9 +45,11 @@ def read_idx(path: Path, sha256: str | None = None) -> Array:
         raise DataError(f"{path.name}: no idx file")
     dtype, axes = IDX_TYPES[content[2]], content[3]
     start = 4 + 4 * axes
-    shape = np.frombuffer(content[4:start], ">u4").astype(int)
-    if len(content) != start + dtype.itemsize * int(np.prod(shape)):
-        raise DataError(f"{path.name}: {len(content)} bytes do not hold an array of {shape.tolist()}")
+    if len(content) < start:
+        raise DataError(f"{path.name}: {len(content)} bytes do not hold the sizes of {axes} axes")
+    shape = struct.unpack_from(f">{axes}I", content, 4)
+    if len(content) != start + dtype.itemsize * math.prod(shape):
+        raise DataError(f"{path.name}: {len(content)} bytes do not hold an array of {list(shape)}")
     return np.frombuffer(content, dtype, offset=start).reshape(shape)
 
 

@@ -20,7 +20,8 @@ def loss_of(net: Network, parameters: dict[str, Array], x: Array, target: Array)
 
 def decisions(values: Values) -> list[Array]:
     """Which way every gate and every maximum went: where they change, there is a kink."""
-    return [value > 0 if tensor == "y" else value for (_, tensor), value in values.items() if tensor in ("y", "indices")]
+    return [value > 0 if tensor == "y" else value
+            for (_, tensor), value in values.items() if tensor in ("y", "indices")]
 
 
 def slopes(net: Network, parameters: dict[str, Array], x: Array, target: Array, rng: np.random.Generator,

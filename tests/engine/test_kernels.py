@@ -61,7 +61,8 @@ def test_convolution_of_any_geometry_agrees_with_its_sentence(
 def test_pooling_of_any_geometry_agrees_with_its_sentence(
         name: str, size: Any, stride: Any, padding: Any, ceil: bool, include: bool, override: int | None, dilation: Any,
         plane: Any, rounded: bool) -> None:
-    own = {"dilation": dilation} if name == "max_pool2d" else {"count_include_pad": include, "divisor_override": override}
+    own = {"max_pool2d": {"dilation": dilation},
+           "avg_pool2d": {"count_include_pad": include, "divisor_override": override}}[name]
     op = OPS[name](kernel_size=size, stride=stride, padding=padding, ceil_mode=ceil, **own)
     x = RNG.normal(size=(2, 2, *plane))
     tensors = {"x": np.round(x) if rounded else x}

@@ -43,7 +43,7 @@ def places(trace: Trace, kinds: tuple[str, ...], count: int, seed: int = 0) -> I
 
 
 def holds(trace: Trace, place: Place, explanation: Explanation) -> bool:
-    """The explanation's value is the tensor's, its terms and its small remainder add up, its reads are what stands there."""
+    """The value is the tensor's, the terms and a small remainder add up to it, the reads are what stands there."""
     values = [term.value for term in explanation.terms]
     size = math.fsum(map(abs, values))
     if explanation.value != float(trace[place.layer, place.tensor][place.index]) or explanation.pages != 1:
@@ -85,7 +85,8 @@ def test_every_tensor_of_a_step_explains_itself_with_every_optimizer(optimizer: 
     run = trainer(optimizer=optimizer, batch_size=2)
     for _ in range(3):
         run.step_once()
-    for trace in (run.trace(3), run.trace(1), run.trace(0), run.trace_of(*digits(2).splits["train"].batch(slice(0, 1)))):
+    image = digits(2).splits["train"].batch(slice(0, 1))
+    for trace in (run.trace(3), run.trace(1), run.trace(0), run.trace_of(*image)):
         for layer in ("input", "target", *run.network.layers, "loss"):
             for place in places_of(trace, layer):
                 assert holds(trace, place, whole(trace, place)), place
@@ -130,7 +131,8 @@ def test_a_weights_gradient_is_grouped_by_sample_and_paged(trained: Trainer) -> 
     found = explain(trace, Place.parse("conv1/dw/3,0,1,1"))
     assert (found.terms_total, len(found.terms), found.pages) == (4 * 26 * 26, 20, math.ceil(4 * 26 * 26 / 20))
     assert [(group.letter, group.at, group.count) for group in found.groups] == [("n", k, 676) for k in range(4)]
-    assert math.fsum([*(group.value for group in found.groups), found.remainder]) == pytest.approx(found.value, rel=1e-12)
+    parts = [*(group.value for group in found.groups), found.remainder]
+    assert math.fsum(parts) == pytest.approx(found.value, rel=1e-12)
     share = explain(trace, Place.parse("conv1/dw/3,0,1,1"), group=3, per_page=1000)
     assert math.fsum(term.value for term in share.terms) == pytest.approx(found.groups[3].value, rel=1e-9)
     assert all(term.at["n"] == 3 for term in share.terms)
@@ -198,8 +200,8 @@ def test_a_place_is_one_string(text: str, place: Place) -> None:
     assert str(place) == text
 
 
-@pytest.mark.parametrize("text", ["", "conv1", "conv1/", "conv1/y/", "conv1/y/0,,1", "conv1/y/-1", "conv1/y/0@", "a/b/0/1",
-                                  "conv1/y/0,1.5", "conv1/y@1/0@2", "../y/0", "conv1/y/٣"])
+@pytest.mark.parametrize("text", ["", "conv1", "conv1/", "conv1/y/", "conv1/y/0,,1", "conv1/y/-1", "conv1/y/0@",
+                                  "a/b/0/1", "conv1/y/0,1.5", "conv1/y@1/0@2", "../y/0", "conv1/y/٣"])
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(PlaceError):
         Place.parse(text)

@@ -56,7 +56,7 @@ def test_watching_changes_nothing() -> None:
 
 
 def test_every_earlier_step_is_had_again_bit_for_bit() -> None:
-    """The ring keeps few snapshots and few traces, so that most must be replayed, over an epoch's end and a new rate."""
+    """The ring keeps so little that most must be replayed, over an epoch's end and a new learning rate."""
     run = dropping()
     size = sum(array.nbytes for array in (*run.parameters.values(), *run.optimizer_state.values()))
     tight, seen = dropping(history_bytes=5 * size, trace_bytes=1), {}

@@ -1,0 +1,72 @@
+"""Settings: what is taken, in which form it is kept, and what is refused with its place."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from engine.ops import OPS
+from engine.optimizers import OPTIMIZERS
+from engine.settings import SettingError, settings_schema
+
+
+@pytest.mark.parametrize(("op", "given", "kept"), [
+    ("conv2d", {"stride": 2}, {"stride": (2, 2), "padding": (0, 0, 0, 0), "flip_kernel": False}),
+    ("conv2d", {"stride": [1, 3], "padding": [1, 2]}, {"stride": (1, 3), "padding": (1, 1, 2, 2)}),
+    ("conv2d", {"padding": [1, 2, 3, 4], "dilation": 2.0}, {"padding": (1, 2, 3, 4), "dilation": (2, 2)}),
+    ("conv2d", {"padding": "full"}, {"padding": "full"}),
+    ("max_pool2d", {"kernel_size": 3, "stride": None}, {"kernel_size": (3, 3), "stride": None}),
+    ("avg_pool2d", {"kernel_size": 3, "divisor_override": -2}, {"divisor_override": -2}),
+    ("softmax", {"axis": -1}, {"axis": -1}),
+    ("dropout", {"p": 1}, {"p": 1.0}),
+])
+def test_settings_are_kept_in_one_form(op: str, given: dict[str, Any], kept: dict[str, Any]) -> None:
+    options = OPS[op](**given).options
+    assert {name: options[name] for name in kept} == kept
+
+
+@pytest.mark.parametrize(("op", "given", "loc", "words"), [
+    ("conv2d", {"stride": 0}, ["stride"], "from 1 to 4096"), ("conv2d", {"stride": True}, ["stride"], "got True"),
+    ("conv2d", {"stride": 1.5}, ["stride"], "whole number"), ("conv2d", {"stride": "2"}, ["stride"], "got '2'"),
+    ("conv2d", {"stride": [1, 2, 3]}, ["stride"], "got 3 values"),
+    ("conv2d", {"stride": [1, True]}, ["stride"], "got True"),
+    ("conv2d", {"stride": math.nan}, ["stride"], "got nan"), ("conv2d", {"stride": math.inf}, ["stride"], "got inf"),
+    ("conv2d", {"stride": None}, ["stride"], "got None"), ("conv2d", {"padding": -1}, ["padding"], "from 0"),
+    ("conv2d", {"padding": "wide"}, ["padding"], "valid, same, full"),
+    ("conv2d", {"padding": [1] * 3}, ["padding"], "got 3"),
+    ("max_pool2d", {"kernel_size": 2, "padding": "full"}, ["padding"], "valid, same, got 'full'"),
+    ("conv2d", {"groups": 10**9}, ["groups"], "to 4096"),
+    ("conv2d", {"flip_kernel": 1}, ["flip_kernel"], "true or false"),
+    ("conv2d", {"out": 3}, ["out"], "no such setting; known: stride"), ("max_pool2d", {}, ["kernel_size"], "is needed"),
+    ("avg_pool2d", {"kernel_size": 2, "divisor_override": 0}, ["divisor_override"], "other than 0"),
+    ("mse_loss", {"reduction": ["mean"]}, ["reduction"], "one of mean"), ("dropout", {"p": 1.1}, ["p"], "from 0 to 1"),
+    ("dropout", {"p": math.nan}, ["p"], "got nan"), ("dropout", {"p": False}, ["p"], "got False"),
+])
+def test_a_setting_that_makes_no_sense_is_refused_with_its_name(op: str, given: dict[str, Any], loc: list[str],
+                                                                words: str) -> None:
+    with pytest.raises(SettingError, match=words) as caught:
+        OPS[op](**given)
+    assert caught.value.loc == loc
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"betas": [0.9]}, "expected 2 numbers"), ({"betas": [0.9, 1.0]}, "below 1"),
+    ({"betas": 0.9}, "expected 2 numbers"),
+    ({"eps": -1}, "from 0"), ({"learning_rate": math.inf}, "got inf"),
+])
+def test_an_optimizers_settings_are_checked_too(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        OPTIMIZERS["adam"](**given)
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_the_schema_of_an_op_names_every_setting_with_a_default_its_op_takes(name: str) -> None:
+    kind = OPS[name]
+    schema = settings_schema(kind.settings)
+    assert schema["additionalProperties"] is False and schema["properties"].keys() == kind.settings.keys()
+    defaults = {key: each["default"] for key, each in schema["properties"].items() if "default" in each}
+    assert set(schema["required"]) == kind.settings.keys() - defaults.keys()
+    kind(**{**kind.example_settings, **defaults})
+    assert all(each["description"] for each in schema["properties"].values())
