@@ -1,10 +1,10 @@
 /** The conversation with the server: the only module that fetches or opens a socket. Facts go into the store. */
 
-import { batch, effect } from "@preact/signals-core";
+import { batch, computed, effect, untracked } from "@preact/signals-core";
 
 import { decode } from "./codec.js";
 import { excerptOf, tensorsIn } from "./excerpt.js";
-import { batched, end } from "./score.js";
+import { batched, end, living } from "./score.js";
 import * as store from "./store.js";
 
 const BASE = new URL(".", document.baseURI);
@@ -335,7 +335,7 @@ function subscribe() {
   const image = source?.kind === "pass" && (source.drawn ? { x: source.x, target: source.target }
     : { dataset: source.dataset, split: source.split, index: source.index });
   socket.send(JSON.stringify({
-    subscribe: training ? tensorsIn(excerptOf(score)) : Object.keys(score.tensors),
+    subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
     sample: source?.kind === "step" ? source.sample : 0,
     ...(image ? { image } : {}),
   }));
@@ -421,10 +421,10 @@ export async function connect(first) {
     const id = store.halted.value;
     if (id) patchRun(id, { state: "paused" }).catch(complain);
   });
+  const shown = computed(() => `${store.view.value} ${store.position.value && store.phase.value?.part === "update" ? store.phase.value.layer : ""}`);
   effect(() => {
-    store.source.value;
-    store.score.value;
-    subscribe();
+    for (const part of [store.source, store.score, shown]) void part.value;
+    untracked(subscribe);
   });
   store.source.value = first.source;
   try {

@@ -72,6 +72,16 @@ export function batched(score, prefix) {
   return !owned && (score.tensors[`${layer}/${tensor}`]?.shape.length ?? 0) > 0;
 }
 
+/**
+ * The tensors that are shown while a network trains: all but the optimizer's, which only its own phase shows.
+ * @param {Score} score @param {Phase|null} phase the phase that is looked at
+ */
+export function living(score, phase) {
+  const optimizers = (/** @type {string} */ prefix) => prefix.includes(".") || prefix.endsWith("_next");
+  return Object.keys(score.tensors).filter((prefix) => !optimizers(prefix)
+    || (phase?.part === "update" && prefix.startsWith(`${phase.layer}/`)));
+}
+
 /** The phases one walks through: mere re-indexing takes no time. @param {Score} score */
 export const walked = (score) => score.phases.flatMap((phase, k) => (phase.view ? [] : [k]));
 

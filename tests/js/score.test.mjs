@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CELL, LONGEST, advance, batched, cellTime, cellsAfter, cellsIn, clockAt, compare, duration, end, known, lettersAt, marks, nextCell,
+import { CELL, LONGEST, advance, batched, cellTime, cellsAfter, cellsIn, clockAt, compare, duration, end, known, living, lettersAt, marks, nextCell,
   nextPhase, ownName, phaseOf, positionAt, positionOf, shareOf, source, start, timeOf, valid, walked } from "../../static/js/score.js";
 import { classroom } from "./networks.mjs";
 
@@ -158,4 +158,12 @@ test("play resumed at a cell goes on with the next one", () => {
     const now = advance(score, clockAt(score, { phase: 0, cell }), 0.01);
     assert.deepEqual([now.phase, now.cell], [0, cell + 1]);
   }
+});
+
+test("while it trains an optimizer's tensors are shown only in its own phase", () => {
+  const all = Object.keys(score.tensors);
+  const usual = living(score, score.phases[0]);
+  assert.deepEqual(all.filter((prefix) => !usual.includes(prefix)), all.filter((prefix) => prefix.endsWith("_next")));
+  const update = living(score, score.phases[phaseOf(score, "d/w_next")]);
+  assert.ok(update.includes("d/b_next") && !update.includes("a/w_next"));
 });
