@@ -28,6 +28,7 @@ class Context:
     datasets: Datasets
     runs: Runs
     viewers: int = 0
+    begun: bool = False  # whether the welcome run has been made, or could not be
 
     @property
     def limits(self) -> Limits:

@@ -81,10 +81,10 @@ async def _welcome(here: Context) -> None:
     def make() -> None:
         plan = plan_of(RunFields(model="classroom"), here.datasets, here.limits)
         run = here.runs.create(plan, looking.live_frame, id=WELCOME)
-        if here.settings.welcome_steps:
-            run.advance(here.settings.welcome_steps)
+        run.advance(here.settings.welcome_steps)
 
     try:
         await here.pool.run("", make)
     except Problem as problem:
         logger.error("the welcome run could not be made: %s", problem.detail)
+    here.begun = True

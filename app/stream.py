@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,34 +157,26 @@ async def serve_socket(
     """Talk to one viewer until it leaves. `read` turns a subscribe message into a Subscription, or raises Problem."""
     viewer = Viewer(asyncio.get_running_loop(), wake)
     hub.add(viewer)
+    teller = asyncio.create_task(_tell(socket, viewer))
     try:
-        tasks = [
-            asyncio.create_task(_listen(socket, viewer, read)),
-            asyncio.create_task(_tell(socket, viewer)),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in done:
-            error = task.exception() if not task.cancelled() else None
-            if error and not isinstance(error, (WebSocketDisconnect, RuntimeError, OSError)):
-                raise error
+        with suppress(WebSocketDisconnect):
+            await _listen(socket, viewer, read)
     finally:
         hub.remove(viewer)
+        teller.cancel()
 
 
 async def _tell(socket: WebSocket, viewer: Viewer) -> None:
-    while True:
-        await viewer.news.wait()
-        content = viewer.take()
-        if content is not None:
-            await socket.send_bytes(content)
-        if viewer.closed:
-            await socket.close(1000, viewer.closed)
-            return
+    """Send what lies in the viewer's slot. A viewer that has gone is noticed by `_listen`."""
+    with suppress(WebSocketDisconnect, RuntimeError, OSError):
+        while True:
+            await viewer.news.wait()
+            content = viewer.take()
+            if content is not None:
+                await socket.send_bytes(content)
+            if viewer.closed:
+                await socket.close(1000, viewer.closed)
+                return
 
 
 async def _listen(socket: WebSocket, viewer: Viewer, read: Callable[[Any], Any]) -> None:
@@ -195,6 +188,8 @@ async def _listen(socket: WebSocket, viewer: Viewer, read: Callable[[Any], Any])
         try:
             await _heed(message, viewer, read)
         except Problem as problem:
+            if viewer.closed:
+                return
             patience -= 1
             await socket.send_text(text.encode({"problem": problem.document()}).decode("ascii"))
             if not patience and socket.application_state is WebSocketState.CONNECTED:

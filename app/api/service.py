@@ -38,7 +38,9 @@ async def status(here: Here) -> Response:
     welcome = next((run for run in here.runs.all() if run.id == WELCOME), None)
     document: dict[str, Any] = {
         "version": own_version(),
-        "ready": here.warming.ready and (welcome is None or welcome.state not in ("created", "running")),
+        "ready": here.begun
+        and here.warming.ready
+        and (welcome is None or welcome.state not in ("created", "running")),
         "compiling": progress.document() if progress else None,
         "welcome": WELCOME if welcome else None,
     }

@@ -14,25 +14,96 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+Sent = tuple[str, str, bytes, str]
 NPZ = "application/x-npz"
-GOOD: dict[str, Any] = {"settings": {"padding": 1}, "tensors": {"x": [[[[1, 2], [3, 4]]]], "w": [[[[1, 0], [0, 1]]]]}}
+CONV = "/api/ops/conv2d/forward"
+GOOD: dict[str, Any] = {
+    "settings": {"padding": 1},
+    "tensors": {"x": [[[[1, 2], [3, 4]]]], "w": [[[[1, 0], [0, 1]]]]},
+}
 LAYER = {"name": "conv", "op": "conv2d", "settings": {"out": 1, "kernel_size": 2}}
 FLAT = {"name": "flat", "op": "flatten"}
 FULL = {"name": "full", "op": "linear", "settings": {"out": 2}}
 NETWORK: dict[str, Any] = {"input": [1, 4, 4], "layers": [LAYER, FLAT, FULL]}
 HUGE = 10**400
 VALUES: list[Any] = [
-    None, True, False, "", "x", "NaN", [], [[]], {}, {"a": 1}, [1, [2]], [[1], [2, 3]], [True], [None], ["1"], [{}],
-    -1, 0, 0.5, 1e308, HUGE, -HUGE, [HUGE], [[[[HUGE]]]], "\ud800", "\x00", "../../etc/passwd", "9**9**9", 
-    [[[[[[[[[[1]]]]]]]]]], list(range(50)), "é" * 500, {"settings": {}}, [1, True], [0.5, "a"], 2**63, 1e400,
+    None,
+    True,
+    False,
+    "",
+    "x",
+    "NaN",
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    [1, [2]],
+    [[1], [2, 3]],
+    [True],
+    [None],
+    ["1"],
+    [{}],
+    -1,
+    0,
+    0.5,
+    1e308,
+    HUGE,
+    -HUGE,
+    [HUGE],
+    [[[[HUGE]]]],
+    "\ud800",
+    "\x00",
+    "../../etc/passwd",
+    "9**9**9",
+    [[[[[[[[[[1]]]]]]]]]],
+    list(range(50)),
+    "é" * 500,
+    {"settings": {}},
+    [1, True],
+    [0.5, "a"],
+    2**63,
+    1e400,
 ]
 TEXTS = [
-    b"", b"{", b"[]", b"null", b"3", b'"x"', b"{}x", b"\xff\xfe", b"{'a': 1}", b'{"tensors": {"x": NaN}}',
-    b'{"tensors": {"x": [Infinity]}}', b'{"tensors": {"x": [-Infinity, 1e999]}}', b'{"settings": {"stride": 1e999}}',
-    b"[" * 100_000, b'{"a":' * 50_000, b'{"tensors": {"x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}",
-    b'{"tensors": {"x": ' + b"[" * 20 + b"1" + b"]" * 20 + b"}}", b'{"settings": ' + b'{"a":' * 60 + b"1" + b"}" * 60 + b"}",
-    b'{"tensors": {"x": ' + b"1" * 5_000 + b"}}", b'{"settings": {"stride": ' + b"9" * 400 + b"}}",
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"3",
+    b'"x"',
+    b"{}x",
+    b"\xff\xfe",
+    b"{'a': 1}",
+    b'{"tensors": {"x": NaN}}',
+    b'{"tensors": {"x": [Infinity]}}',
+    b'{"tensors": {"x": [-Infinity, 1e999]}}',
+    b'{"settings": {"stride": 1e999}}',
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b'{"tensors": {"x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}",
+    b'{"tensors": {"x": ' + b"[" * 20 + b"1" + b"]" * 20 + b"}}",
+    b'{"settings": ' + b'{"a":' * 60 + b"1" + b"}" * 60 + b"}",
+    b'{"tensors": {"x": ' + b"1" * 5_000 + b"}}",
+    b'{"settings": {"stride": ' + b"9" * 400 + b"}}",
 ]
+
+
+#: "%" stands for the welcome run's address, "@" for its first step's explanations.
+ADDRESSES = [
+    "/api/nothing", "/api/runs/nope", "%steps/x/tensors/conv1/y", "%steps/-1/tensors/conv1/y",
+    "%steps/999/tensors/conv1/y", f"%steps/{HUGE}/tensors/conv1/y", "%steps/1/tensors/nope/y",
+    "%steps/1/tensors/conv1/nope", "%steps/1/tensors/conv1/y?sample=32",
+    "%steps/1/tensors/conv1/y?sample=-1", "@conv1/y", "@conv1/y/0,0,0", "@conv1/y/0,0,0,99", "@x",
+    "@conv1/y/0,0,0,0@77", "@loss/y?page=9999", "@loss/y?page=-1", "@loss/y?per_page=501",
+    "@loss/y?order=up", "@conv1/dw/0,0,0,0?group=99", f"@loss/y?page={HUGE}", "@" + "9" * 5000,
+    f"@conv1/y/0,0,0,{HUGE}", "@conv1/y/0,0,0," + "9" * 5000, "%steps/1/frame?tensors=conv1/nope",
+    "%steps/1/frame?sample=99", "%passes/nope", "%passes/nope/frame", "%metrics?since=x",
+    "%score?batch=0", "/api/datasets/nope/test", "/api/datasets/mnist/nope",
+    "/api/datasets/mnist/test/10000", "/api/datasets/mnist/test/-1", "/api/datasets/mnist/test/x",
+    "/api/datasets/mnist/test?limit=0", "/api/datasets/mnist/test?limit=100000",
+    "/api/datasets/..%2f..%2fetc/test/0", "/static/../app/main.py", "/static/..%2f..%2fpyproject.toml",
+    "/static/nope.js", "/api/ops/nope/forward", "/api/runs/%00", "/api/runs/%ff",
+]  # fmt: skip
 
 
 def set_at(document: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -45,102 +116,136 @@ def set_at(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return copy
 
 
-def malformed() -> Iterator[tuple[str, str, bytes, str]]:
+def send(path: str, document: Any, method: str = "POST") -> Sent:
+    return method, path, json.dumps(document).encode(), "application/json"
+
+
+def malformed() -> Iterator[Sent]:
     """Method, path, body, content type: none of these is a request that can be answered."""
-    json_type = "application/json"
+    for content in TEXTS:
+        yield "POST", CONV, content, "application/json"
+        yield "POST", "/api/runs", content, "application/json"
+    yield from to_operators()
+    yield from to_networks()
+    yield from to_runs()
+    for path in ADDRESSES:
+        start = {"@": "/api/runs/welcome/steps/1/explain/", "%": "/api/runs/welcome/"}.get(path[0])
+        yield "GET", start + path[1:] if start else path, b"", ""
+    for method, path in (
+        ("POST", "/api/limits"),
+        ("PUT", "/api/runs"),
+        ("DELETE", "/"),
+        ("PATCH", "/api/ops"),
+        ("GET", CONV),
+    ):
+        yield method, path, b"", ""
+    for kind in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+    ):
+        yield "POST", CONV, json.dumps(GOOD).encode(), kind
+    for content in npz_bodies():
+        yield "POST", CONV, content, NPZ
 
-    def send(path: str, document: Any, method: str = "POST") -> tuple[str, str, bytes, str]:
-        return method, path, json.dumps(document).replace(str(HUGE), "1" + "0" * 400).encode(), json_type
 
-    conv = "/api/ops/conv2d/forward"
-    for body in TEXTS:
-        yield "POST", conv, body, json_type
-        yield "POST", "/api/runs", body, json_type
-    wrong_here = {("settings",): VALUES, ("tensors",): VALUES, ("tensors", "x"): VALUES, ("tensors", "w"): VALUES,
-                  ("settings", "padding"): VALUES, ("dtype",): VALUES, ("extra",): VALUES}
-    fine = [(("settings",), {}), (("settings", "padding"), 0)]
-    for path, values in wrong_here.items():
-        for value in values:
-            if not any(path == at and value == ok and type(value) is type(ok) for at, ok in fine):
-                yield send(conv, set_at(GOOD, path, value))
-    yield send(conv, {"tensors": {}})
+def to_operators() -> Iterator[Sent]:
+    places = [
+        ("settings",),
+        ("tensors",),
+        ("tensors", "x"),
+        ("tensors", "w"),
+        ("settings", "padding"),
+        ("dtype",),
+        ("extra",),
+    ]
+    fine = [(("settings",), "{}"), (("settings", "padding"), "0")]
+    for place in places:
+        for value in VALUES:
+            if (place, json.dumps(value)) not in fine:
+                yield send(CONV, set_at(GOOD, place, value))
+    yield send(CONV, {"tensors": {}})
     yield send("/api/ops/conv2d/backward", GOOD)
     yield send("/api/ops/conv2d/backward", set_at(GOOD, ("tensors", "dy"), [[[[1]]]]))
-    for place in ["", "y", "y/0,0,0", "y/0,0,0,9", "z/0,0,0,0", "dx/0,0,0,0", "y/a", "y/-1,0,0,0", "x/0,0,0,0", "y/0,0,0,0@1", 5]:
-        yield send("/api/ops/conv2d/explain", {**GOOD, "place": place})
-    for setting in [{"kernel_size": 0}, {"kernel_size": 2, "padding": 2}, {"kernel_size": [1, 2, 3]}, {"kernel_size": True},
-                    {"kernel_size": 4096}, {"kernel_size": 2, "stride": 0}, {}, {"kernel_size": 2, "banana": 1}]:
-        yield send("/api/ops/max_pool2d/forward", {"settings": setting, "tensors": {"x": GOOD["tensors"]["x"]}})
+    for asked in [
+        "",
+        "y",
+        "y/0,0,0",
+        "y/0,0,0,9",
+        "z/0,0,0,0",
+        "dx/0,0,0,0",
+        "y/a",
+        "y/-1,0,0,0",
+        "x/0,0,0,0",
+        "y/0,0,0,0@1",
+        5,
+    ]:
+        yield send("/api/ops/conv2d/explain", {**GOOD, "place": asked})
+    pool: dict[str, Any] = {"kernel_size": 2}
+    for setting in [{"kernel_size": 0}, {**pool, "padding": 2}, {"kernel_size": [1, 2, 3]}, {"kernel_size": True},
+                    {"kernel_size": 4096}, {**pool, "stride": 0}, {}, {**pool, "banana": 1}]:  # fmt: skip
+        yield send(
+            "/api/ops/max_pool2d/forward", {"settings": setting, "tensors": {"x": GOOD["tensors"]["x"]}}
+        )
     for target in [[7], [-1], [0.5], [0, 1], "0", [[1, 2, 3]], [True]]:
         yield send("/api/ops/cross_entropy/forward", {"tensors": {"x": [[1, 2]], "target": target}})
     for value in VALUES:
-        yield send("/api/networks/shapes", {"network": value})
-        yield send("/api/networks/shapes", {"network": set_at(NETWORK, ("input",), value)})
-        yield send("/api/networks/shapes", {"network": set_at(NETWORK, ("layers",), value)})
-        yield send("/api/networks/shapes", {"network": set_at(NETWORK, ("layers", 0), value)})
+        yield send("/api/optimizers/adam/step", {"tensors": {"w": [1.0, 2.0, 3.0], "dw": value}})
+
+
+def to_networks() -> Iterator[Sent]:
+    shapes = "/api/networks/shapes"
+    for value in VALUES:
+        yield send(shapes, {"network": value})
+        for place in [("input",), ("layers",), ("layers", 0)]:
+            yield send(shapes, {"network": set_at(NETWORK, place, value)})
         for field in ("name", "op", "inputs"):
-            if value not in ("x", "NaN") or field != "name":
-                if value is not None or field != "inputs":
-                    yield send("/api/networks/shapes", {"network": set_at(NETWORK, ("layers", 1, field), value)})
-        yield send("/api/networks/shapes", {"network": set_at(NETWORK, ("layers", 0, "settings", "out"), value or -1)})
+            allowed = {"name": ("x", "NaN"), "inputs": (None,)}.get(field, ())
+            if value not in allowed:
+                yield send(shapes, {"network": set_at(NETWORK, ("layers", 1, field), value)})
+        yield send(shapes, {"network": set_at(NETWORK, ("layers", 0, "settings", "out"), value or -1)})
         yield send("/api/networks/gradients", {"network": NETWORK, "x": value, "target": [0]})
         yield send("/api/networks/gradients", {"model": "tiny", "parameters": {"conv/w": value}})
+    yield send(shapes, {})
+    yield send(shapes, {"model": "tiny", "network": NETWORK})
+    cycle = [{"name": "a", "op": "relu", "inputs": ["b"]}, {"name": "b", "op": "relu", "inputs": ["a"]}]
+    endless = [{"name": f"r{k}", "op": "relu"} for k in range(500)]
+    for layers in ([LAYER, LAYER], [{**LAYER, "inputs": ["conv"]}], cycle, endless):
+        yield send(shapes, {"network": {**NETWORK, "layers": layers}})
+    wide = {"op": "linear", "settings": {"out": 4096}}
+    bomb = {**NETWORK, "layers": [FLAT, *({**wide, "name": f"w{k}"} for k in range(20))]}
+    yield send("/api/networks/gradients", {"network": bomb, "x": [[[[0] * 4] * 4]], "target": [0]})
+    yield send("/api/runs", {"network": bomb})
+
+
+def to_runs() -> Iterator[Sent]:
+    passes = "/api/runs/welcome/passes"
+    allowed = {"optimizer": ["{}"], "start": ["true", "false"], "seed": ["0"]}
+    for value in VALUES:
         yield send("/api/runs", {"model": value})
         for field in ("dataset", "optimizer", "batch_size", "steps", "epochs", "seed", "start"):
-            if value is not None and not (field == "optimizer" and value == {}) and not (
-                field == "start" and isinstance(value, bool)) and not (field == "seed" and value in (0, False)):
+            if value is not None and json.dumps(value) not in allowed.get(field, []):
                 yield send("/api/runs", {"model": "tiny", "start": False, field: value})
         yield send("/api/runs/welcome/predict", {"x": value})
+        yield send(passes, {"x": value})
         if value is False or value != 0:
-            yield send("/api/runs/welcome/passes", {"dataset": "mnist", "index": value})
-        yield send("/api/runs/welcome/passes", {"x": value})
-        yield send("/api/optimizers/adam/step", {"tensors": {"w": [1.0, 2.0, 3.0], "dw": value}})
-    yield send("/api/networks/shapes", {})
-    yield send("/api/networks/shapes", {"model": "tiny", "network": NETWORK})
-    yield send("/api/networks/shapes", {"network": {**NETWORK, "layers": [LAYER] * 2}})
-    yield send("/api/networks/shapes", {"network": {**NETWORK, "layers": [{**LAYER, "inputs": ["conv"]}]}})
-    cycle = [{"name": "a", "op": "relu", "inputs": ["b"]}, {"name": "b", "op": "relu", "inputs": ["a"]}]
-    yield send("/api/networks/shapes", {"network": {**NETWORK, "layers": cycle}})
-    yield send("/api/networks/shapes", {"network": {**NETWORK, "layers": [{"name": f"r{k}", "op": "relu"} for k in range(500)]}})
-    wide = {"name": "w", "op": "linear", "settings": {"out": 4096}}
-    bomb = [FLAT, *({**wide, "name": f"w{k}"} for k in range(20))]
-    yield send("/api/networks/gradients", {"network": {**NETWORK, "layers": bomb}, "x": [[[[0] * 4] * 4]], "target": [0]})
-    yield send("/api/runs", {"network": {**NETWORK, "layers": bomb}})
+            yield send(passes, {"dataset": "mnist", "index": value})
     for index in (-1, 10_000, HUGE):
-        yield send("/api/runs/welcome/passes", {"dataset": "mnist", "split": "test", "index": index})
-    yield send("/api/runs/welcome/passes", {"dataset": "mnist", "split": "test", "index": 0, "step": 10**6})
-    for body in ({"state": "running"}, {"state": "flying"}, {"pace": 0}, {"learning_rate": "fast"}, {"id": "x"}):
-        yield send("/api/runs/welcome", body, "PATCH")
-    yield send("/api/runs/welcome/step", {"count": 1})
-    yield send("/api/runs/nope/step", {"count": 1})
-    yield "DELETE", "/api/runs/welcome", b"", ""
-    yield "DELETE", "/api/runs/nope", b"", ""
-    for path in [
-        "/api/nothing", "/api/runs/nope", "/api/runs/welcome/steps/x/tensors/conv1/y", "/api/runs/welcome/steps/-1/tensors/conv1/y",
-        "/api/runs/welcome/steps/999/tensors/conv1/y", f"/api/runs/welcome/steps/{HUGE}/tensors/conv1/y",
-        "/api/runs/welcome/steps/1/tensors/nope/y", "/api/runs/welcome/steps/1/tensors/conv1/nope",
-        "/api/runs/welcome/steps/1/tensors/conv1/y?sample=32", "/api/runs/welcome/steps/1/tensors/conv1/y?sample=-1",
-        "/api/runs/welcome/steps/1/explain/conv1/y", "/api/runs/welcome/steps/1/explain/conv1/y/0,0,0",
-        "/api/runs/welcome/steps/1/explain/conv1/y/0,0,0,99", "/api/runs/welcome/steps/1/explain/x",
-        "/api/runs/welcome/steps/1/explain/conv1/y/0,0,0,0@77", "/api/runs/welcome/steps/1/explain/loss/y?page=9999",
-        "/api/runs/welcome/steps/1/explain/loss/y?page=-1", "/api/runs/welcome/steps/1/explain/loss/y?per_page=501",
-        "/api/runs/welcome/steps/1/explain/loss/y?order=up", "/api/runs/welcome/steps/1/explain/conv1/dw/0,0,0,0?group=99",
-        f"/api/runs/welcome/steps/1/explain/loss/y?page={HUGE}", "/api/runs/welcome/steps/1/explain/" + "9" * 5000,
-        f"/api/runs/welcome/steps/1/explain/conv1/y/0,0,0,{HUGE}", "/api/runs/welcome/steps/1/explain/conv1/y/0,0,0," + "9" * 5000,
-        "/api/runs/welcome/steps/1/frame?tensors=conv1/nope", "/api/runs/welcome/steps/1/frame?sample=99",
-        "/api/runs/welcome/passes/nope", "/api/runs/welcome/passes/nope/frame", "/api/runs/welcome/metrics?since=x",
-        "/api/runs/welcome/score?batch=0", "/api/datasets/nope/test", "/api/datasets/mnist/nope", "/api/datasets/mnist/test/10000",
-        "/api/datasets/mnist/test/-1", "/api/datasets/mnist/test/x", "/api/datasets/mnist/test?limit=0",
-        "/api/datasets/mnist/test?limit=100000", "/api/datasets/..%2f..%2fetc/test/0", "/static/../app/main.py",
-        "/static/..%2f..%2fpyproject.toml", "/static/nope.js", "/api/ops/nope/forward", "/api/runs/%00", "/api/runs/%ff",
-    ]:  # fmt: skip
-        yield "GET", path, b"", ""
-    for method, path in [("POST", "/api/limits"), ("PUT", "/api/runs"), ("DELETE", "/"), ("PATCH", "/api/ops"), ("GET", conv)]:
-        yield method, path, b"", ""
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx"):
-        yield "POST", conv, json.dumps(GOOD).encode(), kind
-    for content in npz_bodies():
-        yield "POST", conv, content, NPZ
+        yield send(passes, {"dataset": "mnist", "split": "test", "index": index})
+    yield send(passes, {"dataset": "mnist", "split": "test", "index": 0, "step": 10**6})
+    changes: list[Any] = [
+        {"state": "running"},
+        {"state": "flying"},
+        {"pace": 0},
+        {"learning_rate": "fast"},
+        {"id": "x"},
+    ]
+    for change in changes:
+        yield send("/api/runs/welcome", change, "PATCH")
+    for run in ("welcome", "nope"):
+        yield send(f"/api/runs/{run}/step", {"count": 1})
+        yield "DELETE", f"/api/runs/{run}", b"", ""
 
 
 def npz_bodies() -> Iterator[bytes]:

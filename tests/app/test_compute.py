@@ -1,0 +1,146 @@
+"""Who computes what: runs take turns by step, cheap questions first, and too many at once are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.compute import CHEAP, NEVER, Compute, Pool
+from app.limits import Limits
+from app.problems import Problem
+
+
+class Taker:
+    """Takes `steps` turns and writes its name at each."""
+
+    def __init__(self, name: str, steps: int, book: list[str], done: Callable[[], None]) -> None:
+        self.name, self.left, self.book, self.done = name, steps, book, done
+
+    def take_turn(self) -> float:
+        if not self.left:
+            return NEVER
+        self.book.append(self.name)
+        self.left -= 1
+        if not self.left:
+            self.done()
+        return 0.0 if self.left else NEVER
+
+
+def test_runs_take_turns_by_step() -> None:
+    gate, ended, book = threading.Event(), threading.Semaphore(0), []  # type: ignore[var-annotated]
+    compute = Compute(gate)
+    for name in ("a", "b"):
+        compute.add(Taker(name, 3, book, ended.release))
+    compute.start()
+    time.sleep(0.02)
+    assert book == []  # the gate is closed until the kernels are compiled
+    gate.set()
+    assert all(ended.acquire(timeout=5) for _ in range(2))
+    assert book == ["a", "b"] * 3
+    compute.stop()
+    compute.join(5)
+    assert not compute.is_alive()
+
+
+def test_the_thread_sleeps_until_a_turn_is_due_and_is_woken_by_a_new_run() -> None:
+    gate, ended, calls = threading.Event(), threading.Event(), []  # type: ignore[var-annotated]
+    gate.set()
+
+    class Later:
+        def take_turn(self) -> float:
+            calls.append(time.monotonic())
+            return calls[0] + 0.1
+
+    compute = Compute(gate)
+    compute.add(Later())
+    compute.start()
+    time.sleep(0.05)
+    assert len(calls) <= 3  # woken by its own arrival, then asleep
+    compute.add(Taker("a", 1, [], ended.set))
+    assert ended.wait(1)
+    compute.stop()
+    compute.join(5)
+
+
+def in_pool(test: Callable[[Pool], Any], limits: Limits | None = None) -> None:
+    async def run() -> None:
+        pool = Pool(limits or Limits())
+        pool.start()
+        try:
+            await test(pool)
+        finally:
+            pool.stop()
+            assert pool.join(5)
+
+    asyncio.run(run())
+
+
+def test_a_cheap_question_never_waits_for_a_dear_one() -> None:
+    async def test(pool: Pool) -> None:
+        hold = threading.Event()
+        dear = [asyncio.create_task(pool.run("a", hold.wait, 5, cost=10 * CHEAP)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        assert await asyncio.wait_for(pool.run("a", lambda: 7), 1) == 7
+        hold.set()
+        assert await asyncio.gather(*dear) == [True] * 3
+
+    in_pool(test)
+
+
+def test_too_many_at_once_are_refused_with_the_limits_name_and_a_time_to_come_again() -> None:
+    async def test(pool: Pool) -> None:
+        hold = threading.Event()
+        waiting = [asyncio.create_task(pool.run("a", hold.wait, 5)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(Problem) as caught:
+            await pool.run("a", lambda: 0)
+        assert (caught.value.status, caught.value.extra["limit"]["name"]) == (429, "queue_per_client")
+        assert int(caught.value.headers["Retry-After"]) >= 1
+        waiting.append(asyncio.create_task(pool.run("b", hold.wait, 5)))
+        await asyncio.sleep(0.01)
+        with pytest.raises(Problem) as caught:
+            await pool.run("c", lambda: 0)
+        assert caught.value.extra["limit"]["name"] == "queue"
+        hold.set()
+        await asyncio.gather(*waiting)
+        assert await pool.run("a", lambda: 0) == 0
+
+    in_pool(test, Limits(queue=3, queue_per_client=2))
+
+
+def test_who_waits_for_each_answer_is_never_refused() -> None:
+    async def test(pool: Pool) -> None:
+        assert [await pool.run("a", lambda k=k: k) for k in range(50)] == list(range(50))
+
+    in_pool(test, Limits(queue=1, queue_per_client=1))
+
+
+def test_an_error_reaches_the_one_who_asked_and_the_pool_goes_on() -> None:
+    async def test(pool: Pool) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await pool.run("a", lambda: 1 / 0)
+        assert await pool.run("a", lambda: 1) == 1
+
+    in_pool(test)
+
+
+def test_what_waits_when_the_server_ends_is_answered_with_503() -> None:
+    async def test(pool: Pool) -> None:
+        hold = threading.Event()
+        under_way = [asyncio.create_task(pool.run("a", hold.wait, 5)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(pool.run("a", lambda: 0))
+        await asyncio.sleep(0.01)
+        pool.stop()
+        with pytest.raises(Problem) as caught:
+            await waiting
+        assert caught.value.status == 503
+        hold.set()
+        await asyncio.gather(*under_way)
+
+    in_pool(test)

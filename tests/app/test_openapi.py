@@ -1,0 +1,87 @@
+"""The interface describes itself: every operation, parameter and field has words, and its examples run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.limits import Limits
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> Any:
+    return client.get("/openapi.json").json()
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method, path, operation
+
+
+def undocumented(document: Any) -> list[str]:
+    """What lacks a summary or a description."""
+    found = []
+    for method, path, operation in operations(document):
+        name = f"{method} {path}"
+        if not operation.get("summary") or not operation.get("description"):
+            found.append(name)
+        found += [
+            f"{name}: {each['name']}"
+            for each in operation.get("parameters", [])
+            if not each.get("description")
+        ]
+    for name, schema in document["components"]["schemas"].items():
+        found += [
+            f"{name}.{field}"
+            for field, each in schema.get("properties", {}).items()
+            if not each.get("description")
+        ]
+    return found
+
+
+def test_everything_is_described(document: Any) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert undocumented(document) == []
+
+
+def test_an_undescribed_field_would_be_found(document: Any) -> None:
+    document["components"]["schemas"]["Change"]["properties"]["state"].pop("description")
+    assert undocumented(document) == ["Change.state"]
+
+
+def test_the_whole_interface_is_in_it(document: Any) -> None:
+    run = "/api/runs/{id}"
+    assert {
+        "/api/ops", "/api/ops/{op}/forward", "/api/ops/{op}/backward", "/api/ops/{op}/explain", "/api/models",
+        "/api/optimizers/{optimizer}/step", "/api/networks/shapes", "/api/networks/gradients", "/api/networks/explain",
+        "/api/datasets", "/api/datasets/{name}/{split}/{index}", "/api/limits", "/api/status", "/api/runs", run,
+        f"{run}/step", f"{run}/metrics", f"{run}/predict", f"{run}/passes", f"{run}/parameters",
+        f"{run}/steps/{{step}}/tensors/{{layer}}/{{tensor}}", f"{run}/steps/{{step}}/explain/{{place}}",
+        f"{run}/passes/{{pass_id}}/tensors/{{layer}}/{{tensor}}", f"{run}/passes/{{pass_id}}/explain/{{place}}",
+    } <= document["paths"].keys()  # fmt: skip
+    assert all("4XX" in operation["responses"] for _, _, operation in operations(document))
+
+
+def test_the_examples_of_bodies_run(client: TestClient, document: Any, train: Any) -> None:
+    run = train(model="classroom", steps=2, start=False)["id"]
+    names = {"op": "conv2d", "optimizer": "momentum", "id": run}
+    tried = 0
+    for method, path, operation in operations(document):
+        if "requestBody" in operation:
+            example = operation["requestBody"]["content"]["application/json"]["example"]
+            answer = client.request(method, path.format(**names), json=example)
+            assert answer.status_code < 300, (method, path, answer.text)
+            if path == "/api/runs":
+                client.delete(answer.headers["location"])
+            tried += 1
+    assert tried >= 14
+
+
+def test_every_limit_is_published_with_its_unit_and_its_reason(client: TestClient) -> None:
+    limits = client.get("/api/limits").json()
+    assert limits == Limits().document()
+    assert all(limit["unit"] and limit["description"] and limit["value"] > 0 for limit in limits.values())
