@@ -312,7 +312,7 @@ class _Composer:
 
 
 TITLES = {("input", "y"): "input", ("target", "y"): "target", ("loss", "y"): "loss", ("loss", "p"): "probability",
-          ("loss", "t"): "wish"}
+          ("loss", "t"): "target probability"}
 
 
 def _without(axis: Axis, letters: set[str]) -> Axis:

@@ -182,16 +182,25 @@ class Trainer:
         self.network.backward(state.parameters, values, learning=True, input_gradient=input_gradient)
         return values, update(self.network, self._optimizer_at(step), state, values)
 
-    def step_once(self) -> Metrics:
-        """Learn from the next minibatch."""
-        values, state = self._pass(self._state, input_gradient=False)
+    def _advance(self, state: State) -> tuple[State, Metrics, Values]:
+        """The state after one more update, what its minibatch gave, and the tensors it came by.
+
+        Training and replays go through here alone, so that a faster way may take its place.
+        """
+        values, after = self._pass(state, input_gradient=False)
         target = values["target", "y"]
         right = right_answers(values[self.network.output, "y"], target)
+        loss = float(values["loss", "y"])
+        return after, Metrics(after.step, loss, None if right is None else right / len(target)), values
+
+    def step_once(self) -> Metrics:
+        """Learn from the next minibatch."""
+        state, metrics, values = self._advance(self._state)
         with self._lock:
             self._before, self._state = self._state, state
             self._pass_of = (state.step, values)
             self._keep(state)
-        return Metrics(state.step, float(values["loss", "y"]), None if right is None else right / len(target))
+        return metrics
 
     def _keep(self, state: State) -> None:
         """Remember every `interval`-th state. When there is no more room, every second one goes, until a replay would
@@ -225,7 +234,7 @@ class Trainer:
                 raise HistoryError(f"step {step} is outside the history, {min(kept)} to {self._state.step}")
             state = kept[nearest]
         while state.step < step:
-            state = self._pass(state, input_gradient=False)[1]
+            state = self._advance(state)[0]
         return state
 
     def trace(self, step: int) -> Trace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import ClassVar
@@ -18,7 +19,7 @@ from engine.settings import Float
 @cache
 def _program(sentence: str, rank: int) -> Program:
     at = letters(rank)
-    return Program(f"x{at}", f"y{at} = {sentence.replace('x', 'x' + at)}")
+    return Program(f"x{at}", f"y{at} = " + re.sub(r"\bx\b", f"x{at}", sentence))
 
 
 class Pointwise(Op):
@@ -153,4 +154,104 @@ class Tanh(Pointwise):
         "y": Words("every value is pressed between −1 and 1", "Far from zero the curve is flat."),
         "dx": Words("the gradient times the slope of the curve",
                     "The slope is at most one, at zero, and almost nothing far out."),
+    }
+
+
+@kernel
+def elu_forward(x, y, alpha):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        y[i] = x[i] if x[i] > 0 else alpha * math.expm1(x[i])
+
+
+@kernel
+def elu_backward(x, dy, dx, alpha):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        dx[i] = dy[i] if x[i] > 0 else dy[i] * alpha * math.exp(x[i])
+
+
+class Elu(Pointwise):
+    name = "elu"
+    title = "ELU"
+    sentence = "x if x > 0 else alpha*expm1(x)"
+    settings = {"alpha": Float(1.0, "how far down negative values may go")}
+    constant = ("alpha", "alpha")
+    kernels = (elu_forward, elu_backward)
+    words = {
+        "y": Words("positive values pass, negative ones bend towards a floor",
+                   "A positive value passes unchanged; a negative one goes along an exponential curve."),
+        "dx": Words("the gradient passes whole or by the slope of the curve"),
+    }
+
+
+@kernel
+def softplus_forward(x, y, _):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        y[i] = max(x[i], 0) + math.log1p(math.exp(-abs(x[i])))
+
+
+@kernel
+def softplus_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        small = math.exp(-abs(x[i]))
+        dx[i] = dy[i] / (1 + small) if x[i] >= 0 else dy[i] * small / (1 + small)
+
+
+class Softplus(Pointwise):
+    name = "softplus"
+    title = "Softplus"
+    sentence = "softplus(x)"
+    kernels = (softplus_forward, softplus_backward)
+    words = {
+        "y": Words("a ReLU with a rounded corner", "Far to the right the value passes, far to the left it vanishes."),
+        "dx": Words("the gradient times the slope of the curve", "The slope is the sigmoid of the input."),
+    }
+
+
+@kernel
+def silu_forward(x, y, _):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        y[i] = x[i] / (1 + math.exp(-x[i]))
+
+
+@kernel
+def silu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        share = 1 / (1 + math.exp(-x[i]))
+        dx[i] = dy[i] * (share + x[i] * share * (1 - share))
+
+
+class Silu(Pointwise):
+    name = "silu"
+    title = "SiLU"
+    sentence = "x * sigmoid(x)"
+    kernels = (silu_forward, silu_backward)
+    words = {
+        "y": Words("every value is its own gate", "The value times its sigmoid."),
+        "dx": Words("the gradient through the value and through its gate"),
+    }
+
+
+@kernel
+def gelu_forward(x, y, _):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        y[i] = x[i] * math.erfc(-x[i] * math.sqrt(0.5)) / 2
+
+
+@kernel
+def gelu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        share = math.erfc(-x[i] * math.sqrt(0.5)) / 2
+        dx[i] = dy[i] * (share + x[i] * math.exp(-x[i] * x[i] / 2) / math.sqrt(2 * math.pi))
+
+
+class Gelu(Pointwise):
+    """Hendrycks and Gimpel, 2016; in the form with the error function."""
+
+    name = "gelu"
+    title = "GELU"
+    sentence = "x * Phi(x)"
+    kernels = (gelu_forward, gelu_backward)
+    words = {
+        "y": Words("every value is its own gate", "The value times the share of a bell curve that lies below it."),
+        "dx": Words("the gradient through the value and through its gate"),
     }

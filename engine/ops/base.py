@@ -105,7 +105,10 @@ class Op:
         raise NotImplementedError
 
     def wanted(self, tensors: Mapping[str, Any], wrt: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """The gradients to compute: those asked for whose tensor is given."""
+        """The gradients to compute: those asked for whose tensor is given. The loops trust dy to be shaped as y."""
+        if "y" in tensors and "dy" in tensors and np.shape(tensors["dy"]) != np.shape(tensors["y"]):
+            raise ShapeError(f"dy has shape {list(np.shape(tensors['dy']))}, expected that of y, "
+                             f"{list(np.shape(tensors['y']))}")
         return tuple(name for name in self.gradients
                      if name[1:] in tensors and (wrt is None or name in wrt))
 

@@ -92,9 +92,9 @@ def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool,
                    delta: bool) -> Program:
     """The sentence with only the options that are in use; `p` is what a learner looks at, `t` what it should be."""
     given = f"x[n,k] target[{'n' if indices else 'n,k'}]" + (" weight[k]" if weight else "")
-    wish = "(k == target[n])" if indices else "target[n,k]"
+    t = "(k == target[n])" if indices else "target[n,k]"
     if smoothing:
-        wish = f"(1 - smoothing)*{wish} + smoothing/K"
+        t = f"(1 - smoothing)*{t} + smoothing/K"
     weighed = " * weight[k]" if weight else ""
     keep = " * (target[n] != ignore)" if ignore else ""
     sentences = [
@@ -103,7 +103,7 @@ def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool,
         "z[n] = sum[k](e[n,k])",
         "p[n,k] = e[n,k] / z[n]",
         "logp[n,k] = x[n,k] - top[n] - log(z[n])",
-        f"t[n,k] = {wish}",
+        f"t[n,k] = {t}",
     ]
     over = ""
     if reduction == "mean" and indices and (weight or ignore):
@@ -125,8 +125,8 @@ def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool,
 
 
 @kernel
-def cross_entropy_forward(x, wish, share, p):  # type: ignore[no-untyped-def]
-    """Loss (float64) and p (N,K) from logits x, the weighted wish (N,K) and each row's share of the loss (N)."""
+def cross_entropy_forward(x, t, share, p):  # type: ignore[no-untyped-def]
+    """Loss (float64) and p (N,K) from logits x, the weighted targets t (N,K) and each row's share (N)."""
     loss = 0.0
     for n in range(x.shape[0]):
         top = x[n, 0]
@@ -139,19 +139,19 @@ def cross_entropy_forward(x, wish, share, p):  # type: ignore[no-untyped-def]
         row = 0.0
         for k in range(x.shape[1]):
             p[n, k] /= z
-            if wish[n, k] != 0:
-                row -= wish[n, k] * (x[n, k] - top - math.log(z))
+            if t[n, k] != 0:
+                row -= t[n, k] * (x[n, k] - top - math.log(z))
         if share[n] != 0:
             loss += row * share[n]
     return loss
 
 
 @kernel
-def cross_entropy_backward(p, wish, mass, share, dx):  # type: ignore[no-untyped-def]
-    """dx (N,K) = (p * mass - wish) * share."""
+def cross_entropy_backward(p, t, mass, share, dx):  # type: ignore[no-untyped-def]
+    """dx (N,K) = (p * mass - t) * share."""
     for n in range(p.shape[0]):
         for k in range(p.shape[1]):
-            dx[n, k] = (p[n, k] * mass[n] - wish[n, k]) * share[n] if share[n] != 0 else 0
+            dx[n, k] = (p[n, k] * mass[n] - t[n, k]) * share[n] if share[n] != 0 else 0
 
 
 class CrossEntropy(Op):
@@ -167,7 +167,7 @@ class CrossEntropy(Op):
     }
     settings = {
         "reduction": Choice("mean", "over the images", options=("mean", "sum")),
-        "label_smoothing": Float(0.0, "share of the wish that is spread over all classes", low=0, high=1),
+        "label_smoothing": Float(0.0, "share of the target that is spread over all classes", low=0, high=1),
         "ignore_index": Int(None, "targets of this class do not count", low=-(2**31), high=2**31, optional=True),
     }
     words = {
@@ -209,8 +209,8 @@ class CrossEntropy(Op):
             raise ShapeError(f"weight has shape {list(shapes['weight'])}, expected [{classes}], one for each class")
         return {"y": (), "p": (rows, classes), "t": (rows, classes)}
 
-    def _wish(self, tensors: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-        """The wished distribution times the class weights (N,K), its sum (N), and each row's share of the loss (N)."""
+    def _targets(self, tensors: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+        """The target distribution times the class weights (N,K), its sum (N), and each row's share of the loss (N)."""
         x, target = tensors["x"], tensors["target"]
         self.extents({name: shape for name, shape in shapes_of(tensors).items() if name != "dy"})
         rows, classes = x.shape
@@ -218,38 +218,38 @@ class CrossEntropy(Op):
         share = np.ones(rows)
         total = float(rows)
         if target.ndim == 2:
-            wish = target.astype(np.float64)
+            t = target.astype(np.float64)
         else:
             kept = target != self.options["ignore_index"]
             wrong = kept & ((target < 0) | (target >= classes) | (target != np.floor(target)))
             if wrong.any():
                 row = int(np.argmax(wrong))
                 raise ShapeError(f"target {target[row]} at {row} is no class: expected 0 to {classes - 1}")
-            wish = np.zeros((rows, classes))
-            wish[kept, target[kept].astype(np.int64)] = 1
+            t = np.zeros((rows, classes))
+            t[kept, target[kept].astype(np.int64)] = 1
             share = kept.astype(np.float64)
-            total = float((wish @ weight).sum())
+            total = float((t @ weight).sum())
         smoothing = self.options["label_smoothing"]
-        wish = ((1 - smoothing) * wish + smoothing / classes) * weight
+        t = ((1 - smoothing) * t + smoothing / classes) * weight
         if self.options["reduction"] == "mean":
             with np.errstate(divide="ignore", invalid="ignore"):
                 share = share / total
-        return wish.astype(x.dtype), wish.sum(1).astype(x.dtype), share.astype(x.dtype)
+        return t.astype(x.dtype), t.sum(1).astype(x.dtype), share.astype(x.dtype)
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = tensors["x"]
-        wish, _, share = self._wish(tensors)
+        t, _, share = self._targets(tensors)
         p = np.empty(x.shape, x.dtype)
-        loss = cross_entropy_forward(x, wish, share, p)
+        loss = cross_entropy_forward(x, t, share, p)
         return {"y": np.asarray(loss, x.dtype), "p": p}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         if "dx" not in self.wanted(tensors, wrt):
             return {}
         x = tensors["x"]
-        wish, mass, share = self._wish(tensors)
+        t, mass, share = self._targets(tensors)
         dx = np.empty(x.shape, x.dtype)
-        cross_entropy_backward(tensors["p"], wish, mass, share * _delta(tensors, x.dtype), dx)
+        cross_entropy_backward(tensors["p"], t, mass, share * _delta(tensors, x.dtype), dx)
         return {"dx": dx}
 
     def target_shape(self, x: Shape) -> Shape:

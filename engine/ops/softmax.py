@@ -83,8 +83,8 @@ class Softmax(Op):
 
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
         x = shapes["x"]
-        if x == () and self.options["axis"] in (0, -1, 1):
-            raise ShapeError("x is a single number; softmax needs an axis")
+        if 0 in x:
+            raise ShapeError(f"x is empty: {list(x)}")
         axis = self._axis(x)
         rest = (*x[:axis], *x[axis + 1:])
         return {"y": x, "e": x, "top": rest, "z": rest}
@@ -95,6 +95,7 @@ class Softmax(Op):
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = np.ascontiguousarray(tensors["x"])
+        self.extents({"x": tensors["x"].shape})
         folded = self._folded(x)
         y = np.empty(x.shape, x.dtype)
         softmax_forward(x.reshape(folded), y.reshape(folded))

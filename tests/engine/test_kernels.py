@@ -21,6 +21,8 @@ RNG = np.random.default_rng(11)
 small = st.integers(1, 3)
 pair = st.tuples(small, small).map(list)
 pads = st.one_of(st.integers(0, 2), st.lists(st.integers(0, 2), min_size=4, max_size=4))
+CONV_SHAPES = {"x": np.zeros((1, 1, 4, 4)), "w": np.zeros((2, 1, 3, 3))}
+ELEMENT_WISE = ["relu", "leaky_relu", "sigmoid", "tanh", "elu", "softplus", "silu", "gelu", "mse_loss"]
 quick = settings(max_examples=60, deadline=None)
 
 
@@ -71,7 +73,7 @@ def test_pooling_of_any_geometry_agrees_with_its_sentence(
 
 
 @quick
-@given(shape=st.lists(small, max_size=5), name=st.sampled_from(["relu", "leaky_relu", "sigmoid", "tanh", "mse_loss"]))
+@given(shape=st.lists(small, max_size=5), name=st.sampled_from(ELEMENT_WISE))
 def test_element_wise_ops_take_any_rank(shape: list[int], name: str) -> None:
     tensors = {tensor: RNG.normal(size=shape) for tensor in OPS[name].tensors}
     assert disagreement(OPS[name](), tensors, RNG) < EXACT
@@ -133,6 +135,40 @@ def test_kernels_take_arrays_in_any_order_and_read_only_ones() -> None:
     expected = from_kernels(Conv2d(), tensors, np.ones((1, 1, 2, 2)))
     found = from_kernels(Conv2d(), turned, np.ones((1, 1, 2, 2)))
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(("name", "tensors", "words"), [
+    ("softmax", {"x": np.zeros((2, 0))}, "x is empty"),
+    ("linear", {"x": np.zeros((0, 2)), "w": np.zeros((1, 2))}, "is empty"),
+    ("conv2d", {"x": np.zeros((1, 3, 4, 4)), "w": np.zeros((2, 8, 3, 3))},
+     "input has 3 channels, the kernel expects 8"),
+    ("conv2d", {"x": np.zeros((1, 1, 2, 2)), "w": np.zeros((1, 1, 3, 3))}, r"\(2 - 3\) / 1 \+ 1 = 0"),
+    ("conv2d", {"x": np.zeros((1, 1, 4)), "w": np.zeros((1, 1, 3, 3))}, "x has 3 axes"),
+    ("conv2d", {**CONV_SHAPES, "b": np.zeros(3)}, r"b has shape \[3\], expected \[2\]"),
+    ("mse_loss", {"x": np.zeros(3), "target": np.zeros(4)}, "expected that of x"),
+    ("dropout", {"x": np.zeros(3), "mask": np.zeros(4)}, "expected that of x"),
+    ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, 3])}, "target 3 at 1 is no class"),
+    ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0.5, 1])}, "is no class"),
+    ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, np.nan])}, "is no class"),
+    ("flatten", {"x": np.zeros(3)}, "at least 2"),
+])
+def test_tensors_that_do_not_fit_are_refused_before_anything_is_read(name: str, tensors: dict[str, Array],
+                                                                     words: str) -> None:
+    with pytest.raises(ShapeError, match=words):
+        OPS[name]().forward(tensors)
+
+
+def test_a_window_that_sees_only_padding_is_refused() -> None:
+    with pytest.raises(ShapeError, match="the window at row 0 sees only padding"):
+        MaxPool2d(kernel_size=2, dilation=5, padding=1).extents({"x": (1, 1, 4, 4)})
+    with pytest.raises(ShapeError, match="expected less than 2"):
+        MaxPool2d(kernel_size=2, padding=2).extents({"x": (1, 1, 4, 4)})
+
+
+def test_a_delta_of_another_shape_than_its_tensor_is_refused() -> None:
+    results = Conv2d().forward(CONV)
+    with pytest.raises(ShapeError, match="expected that of y"):
+        Conv2d().backward({**CONV, **results, "dy": np.zeros((2, 2, 9, 9))})
 
 
 # Wrong rules that the comparison must catch: a change to what the kernel gives, in its name.
