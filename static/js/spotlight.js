@@ -37,6 +37,14 @@ export function showStrip(to) {
   strip.value = to;
 }
 
+/** Whether the turn was shown and waits for the learner. */
+export const waiting = signal(false);
+
+/** @param {boolean} to */
+export function wait(to) {
+  waiting.value = to;
+}
+
 /** @param {NonNullable<typeof told.value>|null} what */
 export function tell(what) {
   told.value = what;

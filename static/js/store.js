@@ -397,7 +397,7 @@ export function complain(what) {
 /** One level out: the panel, then the card. Returns whether there was anything to leave. */
 export function leave() {
   if (panel.value) panel.value = null;
-  else if (place.value) closeCard();
+  else if (place.value) back();
   else return false;
   return true;
 }

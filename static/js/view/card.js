@@ -51,7 +51,7 @@ function phaseOfPlace(place) {
   return whole ? whole.phases[phaseOf(whole, nameOf(place))] ?? null : null;
 }
 
-const MOST = 8;
+const MOST = 7;
 
 /** Whether groups are worth more than single terms: not when they are only the rows of a map. @param {Explanation} data @param {string} place */
 function grouped(data, place) {

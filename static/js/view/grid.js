@@ -4,7 +4,7 @@ import { useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { css, ink } from "../colour.js";
-import { number, tail } from "../format.js";
+import { factor, number, tail } from "../format.js";
 import { at, spoken } from "../place.js";
 import { lit, symbol as litSymbol } from "../spotlight.js";
 import { open, scheme, setHover } from "../store.js";
@@ -50,7 +50,7 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
   const known = state === "known" && place !== null;
   const text = state === "pad" ? "0" : number(value, exponent);
   const said = state === "pad" ? `outside the map, zero${letter && `, ${letter}`}`
-    : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, kind) : ""}, ${state === "notyet" ? "not computed yet" : number(value)}`;
+    : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, kind) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
   const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;
@@ -61,8 +61,8 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
       if (known) setHover({ place: /** @type {string} */ (place) });
     }} onBlur=${() => setHover(null)} onPointerEnter=${() => setHover(known ? { place: /** @type {string} */ (place) } : null)}
     onClick=${() => known && open(/** @type {string} */ (place))}>
-    ${letters && letter && html`<span class="letter ${numbers ? "" : "alone"}">${letter}</span>`}
-    ${word && html`<span class="word">${word}</span>`}
-    ${numbers && state !== "notyet" && html`<span class="digits">${text}${letters && html`<span class="tail">${tail(text)}</span>`}</span>`}
+    ${letters && letter && html`<span class="letter ${numbers ? "" : "alone"}" data-text=${letter}></span>`}
+    ${word && html`<span class="word" data-text=${word}></span>`}
+    ${numbers && state !== "notyet" && html`<span class="digits">${text}${letters && html`<span class="tail" data-text=${tail(text)}></span>`}</span>`}
   </button>`;
 }

@@ -10,7 +10,7 @@ import { number } from "../format.js";
 import { at, parse, sizeOf, spoken } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
-import { cellPlace, figure as figureNow, lit, strip, tell, told, walkTo } from "../spotlight.js";
+import { cellPlace, figure as figureNow, lit, strip, tell, told, waiting, walkTo } from "../spotlight.js";
 import {
   cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
   source, step, tensorOf, valueOf,
@@ -94,7 +94,7 @@ function Head({ phase, figure }) {
     <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
     <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${phase.head}`}</h2>
     <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${number(pointed)}</b></span>`
-      : html`<span class="spot">${batch || (narrow ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
+      : waiting.value ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>` : html`<span class="spot">${batch || (narrow ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
   </header>`;
 }
 

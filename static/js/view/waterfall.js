@@ -35,8 +35,8 @@ export function Waterfall({ place, data, rows, phase }) {
   const theme = scheme.value;
   const mine = (/** @type {Entry} */ entry) => (entry.places.length > 0 && entry.places.every((read) => lit.value.has(read)))
     || (entry.group !== null && focus !== null && entry.group === focusChannel.value);
-  const bar = (/** @type {number} */ from, /** @type {number} */ by, /** @type {boolean} */ marked) => html`<svg class="bar" viewBox="0 0 ${WIDTH} 22" preserveAspectRatio="none" aria-hidden="true">
-    <line x1=${x(0)} x2=${x(0)} y1="0" y2="22" /><rect x=${Math.min(x(from), x(from + by))} width=${Math.max(1.5, Math.abs(x(from + by) - x(from)))} y="6" height="10"
+  const bar = (/** @type {number} */ from, /** @type {number} */ by, /** @type {boolean} */ marked) => html`<svg class="bar" viewBox="0 0 ${WIDTH} 24" preserveAspectRatio="none" aria-hidden="true">
+    <line x1=${x(0)} x2=${x(0)} y1="0" y2="24" /><rect x=${Math.min(x(from), x(from + by))} width=${Math.max(1.5, Math.abs(x(from + by) - x(from)))} y="7" height="10"
       fill=${by === 0 ? "var(--rule2)" : css(/** @type {any} */ (kind), Math.sign(by) * (0.5 + Math.abs(by) / range / 2), 1, marked ? "light" : theme)} /></svg>`;
   return html`<div class="waterfall"><table><caption class="spoken">terms of ${place}</caption><tbody>
     ${rows.map((entry, k) => {

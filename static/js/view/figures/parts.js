@@ -130,13 +130,13 @@ export function Single({ place, value, result = false, word = "", width = 64, he
   const range = rangeOf(own);
   const theme = scheme.value;
   const exponent = here === undefined ? 0 : exponentOf([here]);
-  const title = `${nameOf(own).replace("/", " ")}, ${tensor ? spoken(index, tensor.shape, kind) : ""}, ${there ? number(here) : "not computed yet"}`;
+  const title = `${nameOf(own).replace("/", " ")}, ${tensor ? spoken(index, tensor.shape, kind) : ""}, ${there ? `${number(here, exponent)}${factor(exponent)}` : "not computed yet"}`;
   const ringed = !result && lit.value.has(own);
   return html`<button class="number single ${there ? "known" : "notyet"} ${result ? "result" : ""} ${ringed ? "ring" : ""} ${look}" data-place=${own} aria-label=${title}
     aria-disabled=${!there} style="min-width:${rem(width)};height:${rem(height)};${there ? `background:${css(kind, here, range, theme)};color:${ink(kind, here, range, theme)}` : ""}"
     onPointerEnter=${() => there && setHover({ place: own })} onPointerLeave=${() => setHover(null)}
     onFocus=${() => there && setHover({ place: own })} onBlur=${() => setHover(null)} onClick=${() => there && open(own)}>
-    ${word && html`<span class="word">${word}</span>`}
+    ${word && html`<span class="word" data-text=${word}></span>`}
     ${there && html`<span class="digits">${number(here, exponent)}${exponent ? html`<small>${factor(exponent)}</small>` : ""}</span>`}</button>`;
 }
 

@@ -14,7 +14,7 @@ import { positionOn } from "../../windows.js";
 import { cellTime, focusChannel, isKnown, nameOf, pause, playing, position, rangeOf, still, tensorOf } from "../../store.js";
 import { NumberGrid } from "../grid.js";
 import { rem } from "../heatmap.js";
-import { showStrip, strip } from "../../spotlight.js";
+import { showStrip, strip, wait } from "../../spotlight.js";
 import { Symbol } from "../symbol.js";
 import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
 import { Strip } from "./strip.js";
@@ -37,9 +37,12 @@ export function Slide({ phase, figure }) {
     if (!first || turned.has(phase.place)) return;
     turned.add(phase.place);
     if (!playing.peek()) return;
-    const wait = setTimeout(pause, 750);
-    return () => clearTimeout(wait);
+    pause();
+    wait(true);
   }, []);
+  useEffect(() => {
+    if (cell > 0 || playing.value) wait(false);
+  }, [cell > 0, playing.value]);
   useEffect(() => {
     if (cell > 0 && still.value) showStrip(false);
   }, [cell > 0]);
