@@ -228,9 +228,7 @@ def live_frame(run: Run, subscription: Subscription) -> bytes:
 # explanations -------------------------------------------------------------------------------------------------------
 
 
-def explanation_of(
-    run: Run, trace: Trace, place: str, paging: dict[str, Any], limits: Limits
-) -> dict[str, Any]:
+def explanation_of(run: Run, trace: Trace, place: str, paging: dict[str, Any]) -> dict[str, Any]:
     """Why the number at a place of a pass is what it is. A place may name a training step of its own."""
     try:
         where = place_in(place)

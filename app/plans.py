@@ -76,7 +76,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
             f"minibatches of {batch_size}; at most {limits.batch_size} are taken",
             ["batch_size"],
         )
-    networks.check_cost(
+    cost = networks.check_cost(
         network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3
     )
     try:
@@ -88,6 +88,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
         title=_title(asked, model),
         model=asked.model,
         network=network,
+        cost=cost,
         dataset=dataset,
         optimizer=_optimizer(asked, defaults["optimizer"]),
         batch_size=batch_size,

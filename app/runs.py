@@ -42,6 +42,7 @@ class Plan:
     title: str
     model: str | None
     network: Network
+    cost: float  # multiply-adds of one step
     dataset: Dataset
     optimizer: Optimizer
     batch_size: int

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from app import looking, pages, problems
-from app.api import datasets, networks, ops, runs, service, stream
+from app.api import datasets, looks, networks, ops, runs, service, stream
 from app.compute import Compute, Pool
 from app.context import Context
 from app.datasets import Datasets
@@ -47,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings, warming, compute, Pool(settings.limits), data, Runs(compute, settings.limits)
     )
     problems.install(app)
-    for part in (service, ops, networks, datasets, runs, stream):
+    for part in (service, ops, networks, datasets, runs, looks, stream):
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)

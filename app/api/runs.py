@@ -1,4 +1,4 @@
-"""Training runs, and everything that can be looked at in them."""
+"""Training runs: made, started, paused, stepped, followed, asked, forgotten."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app import answers, looking, networks
-from app.api.paging import Paging
 from app.bodies import TENSOR, Fields, read
 from app.context import Context, Here
 from app.faults import refusals
@@ -19,25 +18,10 @@ from app.plans import RunFields, plan_of
 from app.problems import invalid, over_limit
 from app.runs import WELCOME, Run
 from app.wire import npz
-from app.wire.frames import FRAME
-from engine.trace import Trace
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
 Id = Annotated[str, Path(description="a run, as POST /api/runs names it", examples=[WELCOME])]
-Step = Annotated[int, Path(description="finished updates; 0 is the first minibatch's pass", examples=[120])]
-PassId = Annotated[str, Path(description="a pass, as POST .../passes names it")]
-Layer = Annotated[str, Path(description="a layer, or `input`, `target`, `loss`", examples=["conv1"])]
-TensorName = Annotated[str, Path(description="a tensor of the layer", examples=["y"])]
-PlacePath = Annotated[
-    str, Path(description="layer/tensor/index, the batch's axis first", examples=["conv1/y/0,3,5,5"])
-]
-Sample = Annotated[
-    int | None, Query(ge=0, description="one image of the minibatch; its axis is kept with length 1")
-]
-Names = Annotated[
-    str | None, Query(description="layer/tensor, separated by commas; default: all of the score")
-]
 
 
 class Change(Fields):
@@ -50,12 +34,6 @@ class Change(Fields):
 
 class Count(Fields):
     count: int = Field(default=1, ge=1, le=1_000_000, description="how many steps, exactly")
-
-
-class PassFields(looking.ImageFields):
-    step: int | None = Field(
-        default=None, ge=0, description="the parameters of this step; default: the newest"
-    )
 
 
 class PredictFields(Fields):
@@ -259,182 +237,5 @@ def _images(run: Run, here: Context, asked: PredictFields) -> tuple[np.ndarray, 
     return networks.images(run.plan.network, x, ["indices"], "float32", here.limits), known
 
 
-# steps --------------------------------------------------------------------------------------------------------------
-
-
-@router.get(
-    "/{id}/steps/{step}/tensors/{layer}/{tensor}",
-    summary="Any tensor of a training step",
-    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
-)
-async def step_tensor(
-    request: Request, here: Here, id: Id, step: Step, layer: Layer, tensor: TensorName, sample: Sample = None
-) -> Response:
-    """{"layer", "tensor", "step", "shape", "dtype", "values"}. Any step of the run's history can be had; others are
-    404."""
-    run = here.runs.get(id)
-    return await _tensor(request, here, run, lambda: looking.trace_at(run, step), layer, tensor, sample)
-
-
-@router.get(
-    "/{id}/steps/{step}/explain/{place:path}", summary="Why a number of a training step is what it is"
-)
-async def step_explanation(
-    request: Request, here: Here, id: Id, step: Step, place: PlacePath, paging: Paging
-) -> Response:
-    """The explanation of any number: forward, backward or update. Places index the whole minibatch."""
-    run = here.runs.get(id)
-    return await _explanation(request, here, run, lambda: looking.trace_at(run, step), place, paging)
-
-
-@router.get(
-    "/{id}/steps/{step}/frame",
-    summary="Many tensors of one image of a training step at once",
-    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
-)
-async def step_frame(
-    request: Request,
-    here: Here,
-    id: Id,
-    step: Step,
-    tensors: Names = None,
-    sample: Annotated[int, Query(ge=0, description="which image of the minibatch")] = 0,
-) -> Response:
-    """Each block is image `sample` alone; weights, and their gradients for the whole batch, are whole."""
-    run = here.runs.get(id)
-
-    def make() -> bytes:
-        return looking.step_frame(run, step, sample, _names(run, here, tensors))
-
-    return await _frame(request, here, run, make)
-
-
-# passes -------------------------------------------------------------------------------------------------------------
-
-
-@router.post(
-    "/{id}/passes",
-    status_code=201,
-    summary="One image through the run's parameters",
-    openapi_extra=body(PassFields, {"dataset": "mnist", "split": "test", "index": 464}, npz=True),
-)
-async def create_pass(request: Request, here: Here, id: Id) -> Response:
-    """Forward, backward and the update it would make, as a batch of one; nothing is learned from it. The same image
-    and step give the same pass."""
-    run = here.runs.get(id)
-    asked = await read(request, here, PassFields, npz_into="x")
-
-    def make() -> dict[str, Any]:
-        networks.check_cost(run.plan.network, 3, here.limits, here.limits.multiply_adds, "multiply_adds")
-        image = looking.image_of(run, here.datasets, asked, here.limits)
-        return looking.make_pass(run, image, asked.step).document()
-
-    document = await here.compute_for(request, make)
-    where = answers.location(request, f"/api/runs/{run.id}/passes/{document['id']}")
-    return answers.json_response(document, 201, {"Location": where})
-
-
-@router.get("/{id}/passes/{pass_id}", summary="A pass")
-async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
-    """{"id", "run", "step", "label", "source", "loss", "probabilities"}; 404 once it has expired."""
-    return answers.json_response(here.runs.get(id).passes.get(pass_id).document())
-
-
-@router.get(
-    "/{id}/passes/{pass_id}/tensors/{layer}/{tensor}",
-    summary="Any tensor of a pass",
-    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
-)
-async def pass_tensor(
-    request: Request, here: Here, id: Id, pass_id: PassId, layer: Layer, tensor: TensorName
-) -> Response:
-    """{"layer", "tensor", "step", "shape", "dtype", "values"}."""
-    run = here.runs.get(id)
-    return await _tensor(request, here, run, lambda: run.passes.get(pass_id).trace, layer, tensor, None)
-
-
-@router.get("/{id}/passes/{pass_id}/explain/{place:path}", summary="Why a number of a pass is what it is")
-async def pass_explanation(
-    request: Request, here: Here, id: Id, pass_id: PassId, place: PlacePath, paging: Paging
-) -> Response:
-    """The explanation of any number of the pass, as for a step."""
-    run = here.runs.get(id)
-    return await _explanation(request, here, run, lambda: run.passes.get(pass_id).trace, place, paging)
-
-
-@router.get(
-    "/{id}/passes/{pass_id}/frame",
-    summary="Many tensors of a pass at once",
-    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
-)
-async def pass_frame(
-    request: Request, here: Here, id: Id, pass_id: PassId, tensors: Names = None
-) -> Response:
-    """float32 blocks; whole numbers are int32."""
-    run = here.runs.get(id)
-
-    def make() -> bytes:
-        return looking.pass_frame(run.passes.get(pass_id), _names(run, here, tensors))
-
-    return await _frame(request, here, run, make)
-
-
-# what they share ----------------------------------------------------------------------------------------------------
-
-
 def _fresh(document: Any) -> Response:
     return answers.json_response(document, headers={"Cache-Control": "no-store"})
-
-
-def _names(run: Run, here: Context, tensors: str | None) -> tuple[tuple[str, str], ...]:
-    asked = list(looking.score_of(run).tensors) if tensors is None else tensors.split(",")
-    return looking.names_of(asked, run, here.limits)
-
-
-def _caching(run: Run) -> str:
-    """The welcome run keeps its id when the server starts again, perhaps as another version."""
-    return answers.CHECKED if run.id == WELCOME else answers.FOREVER
-
-
-async def _kept(request: Request, here: Context, run: Run, kind: str, make: Any) -> Response:
-    """What never changes: answered with 304 to whoever has it, and computed only then."""
-    tag = answers.etag(run.key, request.url.path, request.url.query, kind)
-
-    def answer() -> Response:
-        response: Response = make()
-        return answers.kept(response, tag, _caching(run))
-
-    if tag in request.headers.get("if-none-match", ""):
-        same = answers.unchanged(request, tag, _caching(run))
-        if same:
-            return same
-    return await here.compute_for(request, answer)
-
-
-async def _tensor(
-    request: Request, here: Context, run: Run, find: Any, layer: str, tensor: str, sample: int | None
-) -> Response:
-    kind = answers.prefers(request, "application/json", npz.NPY)
-
-    def make() -> Response:
-        trace: Trace = find()
-        values = looking.tensor_of(trace, layer, tensor, sample)
-        if kind == npz.NPY:
-            return Response(npz.write_npy(values), media_type=npz.NPY)
-        facts = {"layer": layer, "tensor": tensor, "step": trace.step, "shape": list(values.shape)}
-        return answers.json_response({**facts, "dtype": str(values.dtype), "values": values})
-
-    return await _kept(request, here, run, kind, make)
-
-
-async def _explanation(
-    request: Request, here: Context, run: Run, find: Any, place: str, paging: Paging
-) -> Response:
-    def make() -> Response:
-        return answers.json_response(looking.explanation_of(run, find(), place, paging, here.limits))
-
-    return await _kept(request, here, run, "", make)
-
-
-async def _frame(request: Request, here: Context, run: Run, make: Any) -> Response:
-    return await _kept(request, here, run, FRAME, lambda: Response(make(), media_type=FRAME))

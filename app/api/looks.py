@@ -1,0 +1,217 @@
+"""What can be looked at in a run: any tensor and number of any of its steps, and single images passed through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from app import answers, looking, networks
+from app.api.paging import Paging
+from app.api.runs import Id
+from app.bodies import read
+from app.context import Context, Here
+from app.openapi import body
+from app.runs import WELCOME, Run
+from app.wire import npz
+from app.wire.frames import FRAME
+from engine.trace import Trace
+
+router = APIRouter(prefix="/api/runs", tags=["steps and passes"])
+
+Step = Annotated[int, Path(description="finished updates; 0 is the first minibatch's pass", examples=[120])]
+PassId = Annotated[str, Path(description="a pass, as POST .../passes names it")]
+Layer = Annotated[str, Path(description="a layer, or `input`, `target`, `loss`", examples=["conv1"])]
+TensorName = Annotated[str, Path(description="a tensor of the layer", examples=["y"])]
+PlacePath = Annotated[
+    str, Path(description="layer/tensor/index, the batch's axis first", examples=["conv1/y/0,3,5,5"])
+]
+Sample = Annotated[
+    int | None, Query(ge=0, description="one image of the minibatch; its axis is kept with length 1")
+]
+Listed = Annotated[
+    str | None, Query(description="layer/tensor, separated by commas; default: all of the score")
+]
+Names = tuple[tuple[str, str], ...]
+
+
+class PassFields(looking.ImageFields):
+    step: int | None = Field(
+        default=None, ge=0, description="the parameters of this step; default: the newest"
+    )
+
+
+# steps --------------------------------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/{id}/steps/{step}/tensors/{layer}/{tensor}",
+    summary="Any tensor of a training step",
+    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
+)
+async def step_tensor(
+    request: Request, here: Here, id: Id, step: Step, layer: Layer, tensor: TensorName, sample: Sample = None
+) -> Response:
+    """{"layer", "tensor", "step", "shape", "dtype", "values"}. Any step of the run's history can be had; others are
+    404."""
+    return await _at_step(request, here, id, step).tensor(layer, tensor, sample)
+
+
+@router.get(
+    "/{id}/steps/{step}/explain/{place:path}", summary="Why a number of a training step is what it is"
+)
+async def step_explanation(
+    request: Request, here: Here, id: Id, step: Step, place: PlacePath, paging: Paging
+) -> Response:
+    """The explanation of any number: forward, backward or update. Places index the whole minibatch."""
+    return await _at_step(request, here, id, step).explanation(place, paging)
+
+
+@router.get(
+    "/{id}/steps/{step}/frame",
+    summary="Many tensors of one image of a training step at once",
+    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
+)
+async def step_frame(
+    request: Request,
+    here: Here,
+    id: Id,
+    step: Step,
+    tensors: Listed = None,
+    sample: Annotated[int, Query(ge=0, description="which image of the minibatch")] = 0,
+) -> Response:
+    """Each block is image `sample` alone; weights, and their gradients for the whole batch, are whole."""
+    look = _at_step(request, here, id, step)
+    return await look.frame(tensors, lambda names: looking.step_frame(look.run, step, sample, names))
+
+
+# passes -------------------------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/{id}/passes",
+    status_code=201,
+    summary="One image through the run's parameters",
+    openapi_extra=body(PassFields, {"dataset": "mnist", "split": "test", "index": 464}, npz=True),
+)
+async def create_pass(request: Request, here: Here, id: Id) -> Response:
+    """Forward, backward and the update it would make, as a batch of one; nothing is learned from it. The same image
+    and step give the same pass."""
+    run = here.runs.get(id)
+    asked = await read(request, here, PassFields, npz_into="x")
+
+    def make() -> dict[str, Any]:
+        networks.check_cost(
+            run.plan.network, 1, here.limits, here.limits.multiply_adds, "multiply_adds", passes=3
+        )
+        image = looking.image_of(run, here.datasets, asked, here.limits)
+        return looking.make_pass(run, image, asked.step).document()
+
+    document = await here.compute_for(request, make)
+    where = answers.location(request, f"/api/runs/{run.id}/passes/{document['id']}")
+    return answers.json_response(document, 201, {"Location": where})
+
+
+@router.get("/{id}/passes/{pass_id}", summary="A pass")
+async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
+    """{"id", "run", "step", "label", "source", "loss", "probabilities"}; 404 once it has expired."""
+    return answers.json_response(here.runs.get(id).passes.get(pass_id).document())
+
+
+@router.get(
+    "/{id}/passes/{pass_id}/tensors/{layer}/{tensor}",
+    summary="Any tensor of a pass",
+    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
+)
+async def pass_tensor(
+    request: Request, here: Here, id: Id, pass_id: PassId, layer: Layer, tensor: TensorName
+) -> Response:
+    """{"layer", "tensor", "step", "shape", "dtype", "values"}."""
+    return await _at_pass(request, here, id, pass_id).tensor(layer, tensor)
+
+
+@router.get("/{id}/passes/{pass_id}/explain/{place:path}", summary="Why a number of a pass is what it is")
+async def pass_explanation(
+    request: Request, here: Here, id: Id, pass_id: PassId, place: PlacePath, paging: Paging
+) -> Response:
+    """The explanation of any number of the pass, as for a step."""
+    return await _at_pass(request, here, id, pass_id).explanation(place, paging)
+
+
+@router.get(
+    "/{id}/passes/{pass_id}/frame",
+    summary="Many tensors of a pass at once",
+    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
+)
+async def pass_frame(
+    request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None
+) -> Response:
+    """float32 blocks; whole numbers are int32."""
+    look = _at_pass(request, here, id, pass_id)
+    return await look.frame(tensors, lambda names: looking.pass_frame(look.run.passes.get(pass_id), names))
+
+
+# what they share ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Look:
+    """A request to look at one pass of a run: how to find it, and what finding it costs. It never changes, so whoever
+    has an answer already is answered with 304, and nothing is computed."""
+
+    request: Request
+    here: Context
+    run: Run
+    find: Callable[[], Trace]
+    cost: float = 0.0
+
+    async def tensor(self, layer: str, tensor: str, sample: int | None = None) -> Response:
+        kind = answers.prefers(self.request, "application/json", npz.NPY)
+
+        def make() -> Response:
+            trace = self.find()
+            values = looking.tensor_of(trace, layer, tensor, sample)
+            if kind == npz.NPY:
+                return Response(npz.write_npy(values), media_type=npz.NPY)
+            facts = {"layer": layer, "tensor": tensor, "step": trace.step, "shape": list(values.shape)}
+            return answers.json_response({**facts, "dtype": str(values.dtype), "values": values})
+
+        return await self.kept(kind, make)
+
+    async def explanation(self, place: str, paging: Paging) -> Response:
+        def make() -> Response:
+            return answers.json_response(looking.explanation_of(self.run, self.find(), place, paging))
+
+        return await self.kept("", make)
+
+    async def frame(self, tensors: str | None, build: Callable[[Names], bytes]) -> Response:
+        def make() -> Response:
+            asked = list(looking.score_of(self.run).tensors) if tensors is None else tensors.split(",")
+            return Response(build(looking.names_of(asked, self.run, self.here.limits)), media_type=FRAME)
+
+        return await self.kept(FRAME, make)
+
+    async def kept(self, kind: str, make: Callable[[], Response]) -> Response:
+        # The welcome run keeps its id when the server starts again, perhaps as another version.
+        caching = answers.CHECKED if self.run.id == WELCOME else answers.FOREVER
+        tag = answers.etag(self.run.key, self.request.url.path, self.request.url.query, kind)
+        same = answers.unchanged(self.request, tag, caching)
+        if same is not None:
+            return same
+        return await self.here.compute_for(
+            self.request, lambda: answers.kept(make(), tag, caching), cost=self.cost
+        )
+
+
+def _at_step(request: Request, here: Context, id: str, step: int) -> Look:
+    run = here.runs.get(id)
+    return Look(request, here, run, lambda: looking.trace_at(run, step), run.plan.cost)
+
+
+def _at_pass(request: Request, here: Context, id: str, pass_id: str) -> Look:
+    run = here.runs.get(id)
+    return Look(request, here, run, lambda: run.passes.get(pass_id).trace)
