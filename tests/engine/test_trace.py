@@ -107,9 +107,8 @@ def test_every_op_explains_itself_in_a_network(joining: None) -> None:
         {"op": "sigmoid", "inputs": ["left"]}, {"op": "join", "name": "sum", "inputs": ["sigmoid3", "left"]},
         {"op": "join", "name": "all", "inputs": ["sum", "right"]},
         {"op": "avg_pool2d", "kernel_size": 2, "padding": 1, "count_include_pad": False}, {"op": "tanh"},
-        {"op": "leaky_relu"}, {"op": "elu"},
-        {"op": "softplus"}, {"op": "silu"}, {"op": "gelu"}, {"op": "dropout"}, {"op": "max_pool2d", "kernel_size": 2}, {"op": "flatten"},
-        {"op": "linear", "out": 3}, {"op": "softmax"}]
+        {"op": "leaky_relu"}, {"op": "elu"}, {"op": "softplus"}, {"op": "silu"}, {"op": "gelu"}, {"op": "dropout"},
+        {"op": "max_pool2d", "kernel_size": 2}, {"op": "flatten"}, {"op": "linear", "out": 3}, {"op": "softmax"}]
     net = network(*joined, input=(2, 6, 7), loss={"op": "mse_loss", "settings": {}})
     used = {layer.op.name for layer in net.layers.values()}
     assert used | {"mse_loss", "cross_entropy", "relu"} == set(OPS)
