@@ -5,23 +5,18 @@ import { effect, signal } from "@preact/signals";
 
 import { html } from "./html.js";
 import { Atlas } from "./atlas.js";
+import { Captions, NotYet, cellsShown, place, rangeOf, rem } from "./captions.js";
 import { Lens, lensed } from "./lens.js";
 import { Track } from "./track.js";
-import { gradient } from "../colour.js";
 import * as format from "../format.js";
-import { GRADIENTS, ROWS, TRACK, VALUES, cellBox, clear, hit, layout, neighbour, pair, roomFor } from "../layout.js";
+import { cellBox, hit, layout, neighbour, pair, roomFor } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
 import * as store from "../store.js";
 
 /** @typedef {import("../layout.js").Block} Block */
 /** @typedef {import("../layout.js").Tile} Tile */
-/** @typedef {import("../layout.js").Column} Column */
 /** The tile the keyboard is at, and whether it walks the tile's cells. @typedef {{block: Block, tile: Tile, flat: number, inside: boolean}} Cursor */
-
-const rem = (/** @type {number} */ pixels) => `${pixels / 16}rem`;
-const place = (/** @type {import("../layout.js").Box} */ { x, y, width, height }) =>
-  ({ left: rem(x), top: rem(y), width: rem(width), height: rem(height) });
 
 const margins = { wide: 24, medium: 24, narrow: 16 };
 const card = 312;
@@ -35,9 +30,6 @@ export function placeAt(prefix, flat) {
   return at(prefix, unravel(flat, shape));
 }
 
-/** One range for all that one legend covers. @param {Block} block */
-const rangeOf = (block) => Math.max(...block.shares.map((prefix) => store.rangeOf(prefix)));
-
 /** @param {Block} block @returns {import("./atlas.js").Content} */
 function contentOf(block) {
   const tensor = store.tensorOf(block.prefix);
@@ -48,9 +40,6 @@ function contentOf(block) {
     range: tensor ? rangeOf(block) : 1, next: replaced ? next?.data ?? null : null, replaced,
   };
 }
-
-/** @param {Block} block */
-const cellsShown = (block) => (store.tensorOf(block.prefix) ? store.known(block.prefix) : 0);
 
 /** What a block is called: "output of conv1, 8 maps of 26 × 26, not computed yet". @param {Block} block */
 function describe(block) {
@@ -106,7 +95,7 @@ function Drawn({ stage, margin, narrow }) {
     <div class="stage-box" style=${{ width: rem(stage.width), height: rem(stage.height) }}>
       <${Canvas} stage=${stage} />
       ${narrow ? "" : html`<${Track} stage=${stage} margin=${margin} />`}
-      <${AllWords} stage=${stage} narrow=${narrow} />
+      <${Captions} stage=${stage} narrow=${narrow} />
       ${narrow ? "" : html`<${NotYet} stage=${stage} margin=${margin} />`}
       <${Rings} stage=${stage} />
       <${Slots} stage=${stage} />
@@ -142,132 +131,6 @@ function Canvas({ stage }) {
     };
   }, [stage]);
   return html`<canvas ref=${canvas} class="atlas" aria-hidden="true" style=${{ width: rem(stage.width), height: rem(stage.height) }}></canvas>`;
-}
-
-/** About the width of a text in the interface's font. @param {string} text */
-const wide = (text) => 8.2 * text.length;
-
-/** What stands beneath a block: its range, or the pages of what is too much for one. @param {Block} block */
-const legendText = (block) => (block.pages && block.row === "values" ? "‹ 0–15 ›" : format.range(rangeOf(block)));
-
-/** Which captions and legends have room; the others are told by their tooltips. @param {import("../layout.js").Layout} stage */
-function roomy(stage) {
-  const clearOf = (/** @type {{key: any, middle: number, text: string, system: number, first?: boolean}[]} */ all) => {
-    const seen = new Set();
-    for (const system of stage.systems.keys()) {
-      const texts = all.filter((each) => each.system === system).sort((a, b) => Number(b.first ?? 0) - Number(a.first ?? 0));
-      clear(texts.map(({ middle, text }) => ({ middle, width: wide(text) }))).forEach((free, k) => free && seen.add(texts[k].key));
-    }
-    return seen;
-  };
-  const middle = (/** @type {import("../layout.js").Box} */ { x, width }) => x + width / 2;
-  const captions = clearOf(stage.columns.map((column) => ({ key: column, middle: middle(column), text: column.caption, system: column.system })));
-  const legends = new Set(["values", "gradients"].flatMap((row) => [...clearOf(stage.columns.flatMap((column) => column.blocks
-    .filter((each) => each.look === "tiles" && each.row === row)
-    .map((each) => ({ key: each, middle: middle(each), text: legendText(each), system: column.system, first: Boolean(each.pages) }))))]));
-  return { captions, legends };
-}
-
-/** @param {{stage: import("../layout.js").Layout, narrow: boolean}} props */
-function AllWords({ stage, narrow }) {
-  const { captions, legends } = roomy(stage);
-  return stage.columns.map((column) => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`}
-    column=${column} narrow=${narrow} captioned=${captions.has(column)} legends=${legends} />`);
-}
-
-/** The words of a column: its name, legends, shape, pages. @param {{column: Column, narrow: boolean, captioned: boolean, legends: Set<Block>}} props */
-function Words({ column, narrow, captioned, legends }) {
-  const { x, y, width, symbol, kind, caption, blocks } = column;
-  const main = blocks.filter(({ look }) => look === "tiles");
-  return html`
-    <${Name} column=${column} narrow=${narrow} />
-    ${captioned && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2), top: rem(y + TRACK) }}>${caption}</span>`}
-    ${main.map((block) => html`<${Legend} block=${block} column=${column} worded=${legends.has(block)}
-      top=${narrow ? 24 + 113 + y : y + (block.row === "values" ? VALUES : GRADIENTS) + ROWS.values} />`)}
-    ${kind === "bars" && html`<${Digits} column=${column} />`}
-    ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
-}
-
-/** A tensor's name as the equations write it. @param {string} tensor */
-const written = (tensor) => (tensor === "dy" ? "δ" : /^d./.test(tensor) ? `∂L/∂${tensor.slice(1)}` : tensor);
-
-/** @param {{column: Column, narrow: boolean}} props */
-function Name({ column, narrow }) {
-  const { x, y, width, name, symbol, kind, layer } = column;
-  const score = store.score.value;
-  if (kind === "loss" && !narrow) return null;
-  const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
-    ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
-  const tint = { weight: "wt", gradient: "grad" }[column.blocks[0].kind] ?? "act";
-  const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol}</span>`
-    : html`${symbol ? html`<span class=${`symbol ${tint}`}>${narrow ? written(symbol) : symbol}</span>${" "}` : ""}${name}`;
-  const style = { left: rem(kind === "bars" ? x - 4 : x + width / 2), top: rem(y + (narrow ? 0 : ROWS.top)) };
-  const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
-  return html`<span class=${`name of-${kind}`} style=${style} title=${title}>
-    ${writes >= 0 && !narrow ? html`<button type="button" tabindex="-1" aria-label=${kind === "weights" ? `${name}, weights of ${layer}: go to their gradient`
-      : `${symbol ? `${symbol} ` : ""}${name}: go to this phase`} onClick=${() => store.goTo({ phase: writes, cell: 0 })}>${inside}</button>` : inside}
-  </span>`;
-}
-
-/** @param {Column} column @param {string} prefix */
-const blocksWrite = (column, prefix) => column.blocks.some((block) => block.row === "values" && block.look !== "strip" && block.prefix === prefix);
-
-/** Range and pages under what they cover. @param {{block: Block, column: Column, top: number, worded: boolean}} props */
-function Legend({ block, column, top, worded }) {
-  const shown = cellsShown(block) > 0;
-  const { kind } = block;
-  const paged = block.row === "values" ? block.pages : null;
-  if (!shown && !paged) return null;
-  const range = format.range(rangeOf(block));
-  const style = { left: rem(block.x + block.width / 2), top: rem(top), width: rem(block.width) };
-  return html`<div class="legend" style=${style} title=${shown ? `${block.prefix.replace("/", " ")}: ${range}` : undefined}>
-    ${shown && html`<i style=${{ background: gradient(/** @type {any} */ (kind), store.scheme.value) }}></i>`}
-    ${paged ? html`<${Pages} pages=${paged} owner=${kind === "weight" ? block.prefix : `${column.layer}/y`} roomy=${block.width >= 96} />`
-    : shown && worded && html`<span>${range}</span>`}
-  </div>`;
-}
-
-/** @param {{pages: {first: number, step: number, of: number}, owner: string, roomy: boolean}} props */
-function Pages({ pages: { first, step, of }, owner, roomy }) {
-  const last = Math.min(of, first + step) - 1;
-  const turn = (/** @type {string} */ words, /** @type {string} */ arrow, /** @type {number} */ to, /** @type {boolean} */ off) =>
-    html`<button type="button" aria-label=${`${words} of ${owner.replace("/", " ")}`} disabled=${off} onClick=${() => store.turnPage(owner, to)}>${arrow}</button>`;
-  return html`<span class="pages" title=${`${first}–${last} of ${of}`}>
-    ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${first}–${last}${roomy ? ` of ${of}` : ""}</span>${turn("Later maps", "›", first + step, last === of - 1)}</span>`;
-}
-
-/** The numbers of the classes beside their bars, and what stands beneath. @param {{column: Column}} props */
-function Digits({ column }) {
-  const bars = column.blocks.filter(({ look }) => look === "bars");
-  const label = store.label.value;
-  const { x, y } = column;
-  const first = bars[0].tiles[0];
-  return html`
-    ${bars.map((block) => block.tiles.map((tile) => html`
-      <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }}>${tile.start}</span>`))}
-    <span class="shape grad symbol" style=${{ left: rem(first.x), top: rem(y + TRACK) }}>${column.symbol}${" − "}t</span>`;
-}
-
-/** @param {{column: Column}} props */
-function Loss({ column }) {
-  const [block] = column.blocks;
-  const tensor = store.tensorOf(block.prefix);
-  const shown = tensor && store.known(block.prefix) > 0;
-  const { x, y, width, height } = block.tiles[0];
-  return html`
-    <span class="loss-name soft" style=${{ left: rem(x), width: rem(width), top: rem(y - 20) }}>${column.name}</span>
-    ${shown ? html`<button type="button" class="loss" data-place=${block.prefix} style=${{ left: rem(x + width), top: rem(y + height / 2) }}
-        tabindex="-1" aria-label=${`${block.prefix.replace("/", " ")}, ${format.number(tensor.data[0])}`}
-        onClick=${() => store.open(block.prefix)}>${format.number(tensor.data[0])}</button>`
-    : html`<span class="hatch loss-not" style=${place(block.tiles[0])}></span>`}`;
-}
-
-/** The key of the hatch, while anything is hatched. @param {{stage: import("../layout.js").Layout, margin: number}} props */
-function NotYet({ stage, margin }) {
-  if (stage.blocks.every((block) => cellsShown(block) >= block.size)) return null;
-  const input = stage.columns[0].blocks.find(({ row }) => row === "gradients");
-  const y = input ? input.y + input.height + 8 : GRADIENTS + 92;
-  return html`<span class="not-yet soft" title="Nothing is computed here yet; a hatch is never a zero" style=${{ left: rem(margin), top: rem(y) }}><i class="hatch"></i>not yet</span>`;
 }
 
 /** @param {{stage: import("../layout.js").Layout}} props */
