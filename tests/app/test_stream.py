@@ -230,18 +230,20 @@ def test_viewers_that_never_say_seen_neither_slow_another_nor_grow_the_server(se
                     count += 1
             return count
 
-        alone = max(frames(1.5) for _ in range(3))
-        with ExitStack() as stack:
-            stalled = [stack.enter_context(watch(server.url, run, names)) for _ in range(12)]
-            before = memory(server.pid)
-            beside = max(frames(1.5) for _ in range(3))
-            grown = memory(server.pid) - before
-            for socket in stalled:
-                assert unpack(socket.recv(timeout=5))[0]["step"] >= 0  # type: ignore[arg-type]
-                with pytest.raises(TimeoutError):
-                    socket.recv(timeout=0.01)
-        assert beside > max(5, alone / 2)
-        assert grown < 80 * 2**20  # the run's own history, which is bounded, grows meanwhile
+        ratios = []
+        for _ in range(4):  # other work on this machine may slow one round or another
+            alone = frames(1.5)
+            with ExitStack() as stack:
+                stalled = [stack.enter_context(watch(server.url, run, names)) for _ in range(12)]
+                before = memory(server.pid)
+                ratios.append(frames(1.5) / alone)
+                grown = memory(server.pid) - before
+                for socket in stalled:
+                    assert unpack(socket.recv(timeout=5))[0]["step"] >= 0  # type: ignore[arg-type]
+                    with pytest.raises(TimeoutError):
+                        socket.recv(timeout=0.01)
+        assert max(ratios) > 0.6, ratios
+        assert grown < 40 * 2**20  # the run's own history, which is bounded, grows meanwhile
     finally:
         server_delete(server, f"/api/runs/{run}")
 
