@@ -105,6 +105,6 @@ function Table({ entries, made, lettersOf, result }) {
         <td>${line.text}</td></tr>`;
     })}
     ${made.rounding !== 0 && html`<tr class="soft"><th scope="row">rounding</th><td colspan="4"></td><td>${made.roundingText}</td></tr>`}
-    <tr class="total"><th scope="row"><${Symbol} ...${result} /></th><td colspan="4" class="soft">${made.caption}</td><td>${made.text}</td></tr></tbody></table>`;
+    <tr class="total"><th scope="row"><span class="spoken">${result.name}</span><${Symbol} ...${result} /></th><td colspan="4" class="soft">${made.caption}</td><td>${made.text}</td></tr></tbody></table>`;
 }
 
