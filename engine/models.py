@@ -87,8 +87,7 @@ LENET5 = Model(
         ],
         "loss": {"op": "cross_entropy", "settings": {}},
     },
-    defaults={"optimizer": {"name": "momentum", "learning_rate": 0.02, "momentum": 0.9}, "batch_size": 32, "seed": 7,
-              "epochs": 1},
+    defaults={"optimizer": {"name": "adam", "learning_rate": 0.001}, "batch_size": 32, "seed": 7, "epochs": 1},
 )
 
 MODELS: dict[str, Model] = {model.name: model for model in (TINY, CLASSROOM, LENET5)}
