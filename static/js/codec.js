@@ -5,21 +5,8 @@
 const READERS = {
   float32: (/** @type {ArrayBuffer} */ bytes) => new Float32Array(bytes),
   int32: (/** @type {ArrayBuffer} */ bytes) => new Int32Array(bytes),
-  float64: (/** @type {ArrayBuffer} */ bytes) => Float32Array.from(new Float64Array(bytes)),
-  int64: (/** @type {ArrayBuffer} */ bytes) => Int32Array.from(new BigInt64Array(bytes), Number),
-  float16: (/** @type {ArrayBuffer} */ bytes) => Float32Array.from(new Uint16Array(bytes), half),
 };
-const WIDTH = { float32: 4, int32: 4, float64: 8, int64: 8, float16: 2, uint8: 1 };
-
-/** The number an IEEE half stands for. @param {number} bits */
-export function half(bits) {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
+const WIDTH = { float32: 4, int32: 4, uint8: 1 };
 
 /**
  * @param {ArrayBuffer} frame

@@ -102,12 +102,6 @@ export function padding(/** @type {Read} */ read, /** @type {number[]} */ shape,
 /** The divisor of an axis: how far apart its cells stand in the spread-out picture. @param {Read} read @param {number} axis */
 export const pitchOf = (read, axis) => read.axes[axis]?.pitch ?? 1;
 
-/** Whether a bound letter runs backwards along an axis: the window is turned. */
-export function mirrored(/** @type {Read} */ read, /** @type {number} */ axis, /** @type {Letters} */ bound) {
-  const letters = read.axes[axis]?.letters ?? {};
-  return Object.keys(bound).some((letter) => letters[letter] < 0);
-}
-
 /**
  * The flat window a read takes from one written cell: positions of one read moved by two bound letters.
  * @param {Read} read @param {Letters} bound

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, half } from "../../static/js/codec.js";
+import { decode } from "../../static/js/codec.js";
 
 /** A frame as the server builds it. */
 function frame(header, ...blocks) {
@@ -31,15 +31,6 @@ test("blocks are read at their offsets after a header of any length, in their ow
 test("a byte q stands for (q - 128) * scale", () => {
   const { blocks } = decode(frame({ tensors: [entry("y", [3], "uint8", 0, { scale: 0.5 })] }, Uint8Array.of(0, 128, 255)));
   assert.deepEqual([...blocks[0].data], [-64, 0, 63.5]);
-});
-
-test("half precision is read exactly: signs, subnormals, infinity", () => {
-  assert.equal(half(0x3c00), 1);
-  assert.equal(half(0xc000), -2);
-  assert.equal(half(0x0001), 2 ** -24);
-  assert.equal(half(0x7c00), Infinity);
-  assert.ok(Number.isNaN(half(0x7e00)));
-  assert.equal(half(0x3555), 0.333251953125);
 });
 
 test("a frame cut short, or of an unknown type, is refused with the place", () => {

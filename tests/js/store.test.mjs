@@ -95,8 +95,16 @@ test("the trail grows within the card, goes back on it, and starts anew from any
   assert.deepEqual(store.trail.value, ["loss/y", "loss/p/0,3"]);
   store.back();
   assert.equal(store.place.value, "loss/y");
-  store.open("a/y/0,0,0,0@120");
+  store.open("a/y/0,0,0,0");
   assert.deepEqual(store.trail.value, ["a/y/0,0,0,0"]);
+});
+
+test("a place of the training step that is looked at needs no step", () => {
+  store.source.value = { kind: "step", step: 120, sample: 0 };
+  store.open("a/y/0,0,0,0@120");
+  assert.equal(store.place.value, "a/y/0,0,0,0");
+  store.open("a/y/0,0,0,0@119");
+  assert.equal(store.place.value, "a/y/0,0,0,0@119");
 });
 
 test("numbers of another step keep their step and are not read from this one", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { boxOf, cellsOf, every, extents, mirrored, padding, pitchOf, slides } from "../../static/js/windows.js";
+import { boxOf, cellsOf, every, extents, padding, pitchOf, slides } from "../../static/js/windows.js";
 
 const axis = (letters, offset = 0, pitch = 1) => ({ pitch, offset, letters });
 const read = (...axes) => ({ name: "x", tensor: "a/y", kind: "value", role: "factor", axes });
@@ -47,10 +47,7 @@ test("padding is as far as any place reaches beyond the tensor, also when spread
   assert.deepEqual(padding(read(axis({ i: 1 })), [5], { i: 5 }, {}), [{ before: 0, after: 0 }]);
 });
 
-test("a negative coefficient of a bound letter turns the window, a divisor spreads it", () => {
-  assert.ok(mirrored(back, 0, { u: 3 }));
-  assert.ok(!mirrored(forward, 0, { u: 3 }));
-  assert.ok(!mirrored(back, 0, {}));
+test("a divisor spreads the window's cells apart", () => {
   assert.equal(pitchOf(back, 0), 2);
   assert.equal(pitchOf(read(null), 0), 1);
 });
