@@ -115,7 +115,8 @@ const whenThere = () => new Promise((resolve) => {
  */
 export async function explanationOf(place, options = {}) {
   const path = room() ?? await whenThere();
-  const cell = store.trueName(place).replace(new RegExp(`@${store.step.value}$`), "");
+  const name = store.trueName(place);
+  const cell = store.elsewhere(place) ? name : name.replace(/@\d+$/, "");
   const source = store.source.value;
   const sample = source?.kind === "step" ? source.sample : 0;
   return sample ? turned(await once(`${path}/explain/${cell}${search(options)}`), sample)

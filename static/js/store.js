@@ -129,10 +129,10 @@ export const infoOf = (text) => score.value?.tensors[nameOf(text)];
 /** The kind whose axes a tensor has: a parameter's gradient is indexed like the parameter. @param {string} text */
 export const axesOf = (text) => (score.value && !walk.batched(score.value, prefixOf(text)) ? "weight" : "value");
 
-/** Whether a place is of another step than the one looked at. @param {string} text */
-function elsewhere(text) {
+/** Whether a place is of a training step other than the one looked at; a pass belongs to none. @param {string} text */
+export function elsewhere(text) {
   const of = parse(text).step;
-  return of !== null && of !== step.value;
+  return of !== null && (source.value?.kind !== "step" || of !== step.value);
 }
 
 /** The number at a place, undefined when it is not here. @param {string} text */

@@ -13,7 +13,7 @@ import { phaseOf } from "../score.js";
 import { scale } from "../sums.js";
 import { cellPlace, lit, symbol } from "../spotlight.js";
 import {
-  back, closeCard, explanation, infoOf, isKnown, live, nameOf, open, pin, pinned, place as openPlace, position, rangeOf, scheme, score,
+  axesOf, back, closeCard, explanation, infoOf, isKnown, live, nameOf, open, pin, pinned, place as openPlace, position, rangeOf, scheme, score,
   setHover, source, step, trail, valueOf,
 } from "../store.js";
 import { Waterfall } from "./waterfall.js";
@@ -27,9 +27,15 @@ const shown = () => openPlace.value ?? pinned.value ?? cellPlace.value;
 
 export function Card() {
   const place = shown();
-  const own = place && (parse(place).index.length || infoOf(place)) ? at(nameOf(place), parse(place).index) : null;
+  const own = place && (parse(place).index.length || infoOf(place)) ? ownPlace(place) : null;
   return html`<aside class="card" aria-label="Explanation">${own && (position.value || openPlace.value)
     ? html`<${Explained} key=${own} place=${own} />` : html`<${Empty} />`}</aside>`;
+}
+
+/** A place under the name by which its tensor is stored. @param {string} place */
+function ownPlace(place) {
+  const { index, step: of } = parse(place);
+  return `${at(nameOf(place), index)}${of === null ? "" : `@${of}`}`;
 }
 
 /** The key of looks and ramps, before anything is chosen. */
@@ -81,21 +87,21 @@ function Explained({ place }) {
   const said = explanation.value;
   const data = said && said.place === place && !off ? /** @type {Explanation} */ (said.data) : null;
   const info = infoOf(place);
-  const { index } = parse(place);
+  const { index, step: of } = parse(place);
   const local = valueOf(place);
   const value = data?.value ?? local;
   const there = isKnown(place);
   const phase = phaseOfPlace(place);
   const kind = info?.kind ?? "value";
-  const where = info ? spoken(index, info.shape, weightLike(place) ? "weight" : kind) : "";
+  const where = info ? spoken(index, info.shape, axesOf(place)) : "";
   const rows = data && data.terms.length > 0 ? cardRows(data, place) : [];
   const exponent = value === undefined ? 0 : rows.length ? scale(value, rows) : exponentOf([value]);
   const title = info?.title ? info.title[0].toUpperCase() + info.title.slice(1) : place;
   const [general, generalise] = useState(false);
   const equation = general && phase ? phase.general : data?.equation ?? phase?.equation;
   return html`<div class="explained">
-    <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${`${place}${step.value === null ? "" : `@${step.value}`}`} /></div>
-    <h2 class="card-title">${title}${where && `: ${where}`}</h2>
+    <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${source.value?.kind === "step" && !place.includes("@") ? `${place}@${step.value}` : place} /></div>
+    <h2 class="card-title">${title}${of === null ? "" : ` of step ${of}`}${where && `: ${where}`}</h2>
     ${there || openPlace.value ? html`<p class="big-value">${value === undefined ? "…" : number(value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
       ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>` : html`<p class="big-value soft">not yet</p>`}
     <hr />
@@ -109,12 +115,6 @@ function Explained({ place }) {
     ${data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
     <${Way} place=${place} />
   </div>`;
-}
-
-/** Whether a gradient's or an update's indices are a weight's. @param {string} place */
-function weightLike(place) {
-  const { layer, tensor } = parse(place);
-  return infoOf(place)?.kind === "weight" || infoOf(`${layer}/${tensor.replace(/^d/, "")}`)?.kind === "weight";
 }
 
 /** @param {Explanation} data @param {string} place */

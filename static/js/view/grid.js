@@ -7,7 +7,7 @@ import { css, ink } from "../colour.js";
 import { factor, number, tail } from "../format.js";
 import { at, spoken } from "../place.js";
 import { lit, symbol as litSymbol } from "../spotlight.js";
-import { open, scheme, setHover } from "../store.js";
+import { axesOf, open, scheme, setHover } from "../store.js";
 import { moved, rem } from "./heatmap.js";
 
 /**
@@ -50,7 +50,7 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
   const known = state === "known" && place !== null;
   const text = state === "pad" ? "0" : number(value, exponent);
   const said = state === "pad" ? `outside the map, 0${letter && `, ${letter}`}`
-    : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, kind) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
+    : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
   const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;

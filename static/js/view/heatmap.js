@@ -7,7 +7,7 @@ import { paint, table } from "../colour.js";
 import { number } from "../format.js";
 import { at, parse, spoken } from "../place.js";
 import { lit, symbol as litSymbol } from "../spotlight.js";
-import { open, pinned, scheme, setHover } from "../store.js";
+import { axesOf, open, pinned, scheme, setHover } from "../store.js";
 
 /** @param {number} px design pixels @returns {string} */
 export const rem = (px) => `${px / 16}rem`;
@@ -73,7 +73,7 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
   const shelf = (/** @type {number} */ r, /** @type {number} */ c, height = 1, width = 1) =>
     `left:${rem(cell * c)};top:${rem(cell * r)};width:${rem(cell * width)};height:${rem(cell * height)}`;
   const hidden = !isThere(r0, c0);
-  const words = prefix === "" ? "" : `${prefix.replace("/", " ")}, ${spoken(picture.indexAt(r0, c0), shape, kind)}, ${
+  const words = prefix === "" ? "" : `${prefix.replace("/", " ")}, ${spoken(picture.indexAt(r0, c0), shape, axesOf(prefix))}, ${
     hidden ? "not computed yet" : number(valueAt(r0, c0))}`;
   const mute = prefix === "";
   const tiled = tile.rows < rows || tile.columns < columns;

@@ -1,5 +1,7 @@
 /** The terms of one cell written out as in school: factor, factor, rule, product; the bottom line adds up. */
 
+import { useLayoutEffect, useRef } from "preact/hooks";
+
 import { html } from "./html.js";
 import { exponentFor, ledger, scale } from "../sums.js";
 import { factor } from "../format.js";
@@ -29,12 +31,13 @@ export function book(value, entries, { divide = true } = {}) {
 
 /**
  * @param {{place: string, value: number, entries: Entry[], lines: Line[], kind: string, lettersOf: (entry: Entry) => string,
- *   result: Line, divide: boolean, narrow: boolean, onOpenGroup?: (group: number) => void}} props
+ *   result: Line, divide: boolean, narrow: boolean,
+ *   onCramped: () => void}} props  onCramped: called where the row is wider than its place
  */
-export function Products({ place, value, entries, lines, lettersOf, result, divide, narrow }) {
+export function Products({ place, value, entries, lines, lettersOf, result, divide, narrow, onCramped }) {
   const made = book(value, entries, { divide });
   return narrow ? html`<${Table} ...${{ place, entries, made, lettersOf, result }} />`
-    : html`<${Row} ...${{ place, entries, made, lines, lettersOf, result }} />`;
+    : html`<${Row} ...${{ place, entries, made, lines, lettersOf, result, onCramped }} />`;
 }
 
 /** @typedef {ReturnType<typeof book>} Book */
@@ -59,11 +62,16 @@ function Opening({ factor: { place, tensor, inside, constant }, text, before }) 
     : html`<span class="factor" title=${inside ? undefined : "outside the map: zero"}>${shown}</span>`;
 }
 
-/** @param {{place: string, entries: Entry[], made: Book, lines: Line[], lettersOf: (entry: Entry) => string, result: Line}} props */
-function Row({ entries, made, lines, lettersOf, result }) {
+/** @param {{place: string, entries: Entry[], made: Book, lines: Line[], lettersOf: (entry: Entry) => string, result: Line, onCramped: () => void}} props */
+function Row({ entries, made, lines, lettersOf, result, onCramped }) {
+  const row = useRef(/** @type {HTMLElement|null} */ (null));
+  useLayoutEffect(() => {
+    const box = row.current;
+    if (box && box.scrollWidth > box.clientWidth + 1) onCramped();
+  });
   const height = Math.max(1, ...entries.map(({ factors }) => factors.length));
   const columns = entries.length + (made.rounding ? 1 : 0);
-  return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms">
+  return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms" ref=${row}>
     ${height > 1 && html`<div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
       k < height && lines[k] ? html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>`}
     ${entries.map((entry, k) => {

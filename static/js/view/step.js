@@ -1,6 +1,6 @@
 /** The step view: one phase, cell by cell. Head, the figure its sentence asks for, and the terms written out. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { ask } from "../ask.js";
@@ -12,7 +12,7 @@ import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
 import { cellPlace, figure as figureNow, lit, strip, tell, told, waiting, walkTo } from "../spotlight.js";
 import {
-  cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
+  axesOf, cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
   source, step, tensorOf, valueOf,
 } from "../store.js";
 import { Products, book } from "./products.js";
@@ -79,8 +79,7 @@ function Head({ phase, figure }) {
   const part = PARTS[phase.part];
   const back = part.arrow === "←";
   const cell = position.value?.cell ?? -1;
-  const kind = phase.kind === "gradient" && /^d/.test(phase.tensor) && infoOf(`${phase.layer}/${phase.tensor.slice(1)}`)?.kind === "weight"
-    || phase.part === "update" ? "weight" : phase.kind;
+  const kind = axesOf(phase.place);
   const focused = "focus" in figure && figure.focus !== null;
   const index = indexAt(phase, cell);
   const spot = spoken(index, phase.shape, kind);
@@ -177,8 +176,8 @@ function useTelling(phase, figure) {
   }, [place, channel, off, source.value, step.value]);
 }
 
-/** The terms of the written cell in the order of the figure. @param {Phase} phase @param {Figure} figure */
-function accountOf(phase, figure) {
+/** The terms of the written cell in the order of the figure. @param {Phase} phase @param {Figure} figure @param {number} limit how many terms stand one by one */
+function accountOf(phase, figure, limit) {
   const place = cellPlace.value;
   const now = told.value;
   if (!place || !now || now.place !== place) return null;
@@ -196,7 +195,7 @@ function accountOf(phase, figure) {
     }
     const seat = (/** @type {Record<string, number>} */ where) => seats.get(`${where[u] ?? 0},${where[v] ?? 0}`);
     const shown = figure.focus ? Math.min(channel, phase.bound[figure.focus] - 1) : 0;
-    const entries = windowEntries(whole, part, { focus: figure.focus, channel: shown, most: fit().terms,
+    const entries = windowEntries(whole, part, { focus: figure.focus, channel: shown, most: limit,
       word: figure.focus ? axisWord(phase, figure.focus) : "", order: (where) => seat(where)?.at ?? 0 });
     return dressed(phase, whole, entries, figure.back ? [figure.kernel, figure.plane] : [figure.plane, figure.kernel],
       (entry) => (Object.keys(entry.at).length ? seat(entry.at)?.letter ?? "" : ""));
@@ -205,12 +204,12 @@ function accountOf(phase, figure) {
     const sample = source.value?.kind === "step" ? source.value.sample : 0;
     const mine = (whole.groups ?? []).find((group) => group.at === sample);
     const others = (whole.groups ?? []).filter((group) => group.at !== sample);
-    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total }, fit().terms - 2);
+    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total }, limit - 2);
     const [i, j] = planeLetters(figure.over, phase);
     return dressed(phase, whole, [...listed, subtotal("others", counted(others.length, "other image"), exactSum(others.map(({ value }) => value)), others.length)],
       [figure.plane, figure.over], (entry) => [entry.at[i], entry.at[j]].filter((k) => k !== undefined).join(","));
   }
-  const most = fit().terms - (figure.kind === "product" ? 1 : 0);
+  const most = limit - (figure.kind === "product" ? 1 : 0);
   const first = figure.kind === "product" ? [figure.plane, figure.over] : figure.kind === "terms" && figure.back
     ? [...phase.reads].sort((a, b) => Number(b.kind === "weight") - Number(a.kind === "weight")) : [];
   return dressed(phase, whole, largestEntries(whole, most), first, (entry) => termName(phase, entry.at, whole.terms_total));
@@ -239,7 +238,10 @@ function dressed(phase, whole, entries, order, lettersOf) {
 
 /** @param {{phase: Phase, figure: Figure}} props */
 function Foot({ phase, figure }) {
-  const account = accountOf(phase, figure);
+  const widest = fit().terms;
+  const [room, makeRoom] = useState({ place: "", terms: widest });
+  const limit = room.place === phase.place ? Math.min(room.terms, widest) : widest;
+  const account = accountOf(phase, figure, limit);
   useWalk(account?.entries ?? []);
   useSpeech(phase, account);
   const narrow = shape.value === "narrow";
@@ -254,7 +256,8 @@ function Foot({ phase, figure }) {
     if (blocks) return blocks;
   }
   return html`<${Products} place=${cellPlace.value} value=${account.whole.value} entries=${account.entries} lines=${account.lines} lettersOf=${account.lettersOf}
-    result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} narrow=${narrow} />`;
+    result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} narrow=${narrow}
+    onCramped=${() => limit > 3 && makeRoom({ place: phase.place, terms: limit - 1 })} />`;
 }
 
 /** One number in, one number out. @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>, value: number}} props */
@@ -324,6 +327,6 @@ function sentenceOf(phase, place, { whole, entries }) {
   const { index } = parse(place);
   const terms = made.lines.slice(0, 3).map((line) => (line.factors.length > 1 ? line.factors.map(({ text }) => aloud(text)).join(" times ") : aloud(line.text)));
   const more = made.lines.length - terms.length;
-  const where = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, spoken(index, phase.shape, phase.kind)].filter(Boolean).join(", ");
+  const where = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, spoken(index, phase.shape, axesOf(phase.place))].filter(Boolean).join(", ");
   return `${where} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${more > 0 ? ` plus ${counted(more, "more term")}` : ""}.`;
 }

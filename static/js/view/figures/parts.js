@@ -6,7 +6,7 @@ import { foldOf, planePicture, vectorPicture } from "../../pictures.js";
 import { at, parse, spoken } from "../../place.js";
 import { source } from "../../score.js";
 import { css, ink } from "../../colour.js";
-import { infoOf, isKnown, known, nameOf, open, rangeOf, room, scheme, score, setHover, shape, tensorOf } from "../../store.js";
+import { axesOf, infoOf, isKnown, known, nameOf, open, rangeOf, room, scheme, score, setHover, shape, tensorOf } from "../../store.js";
 import { lit } from "../../spotlight.js";
 import { Heat, rem } from "../heatmap.js";
 import { Symbol } from "../symbol.js";
@@ -20,7 +20,7 @@ export function fit() {
   const { width } = room.value;
   const inner = width - (shape.value === "wide" ? 312 : 0) - (shape.value === "narrow" ? 32 : 48);
   const share = Math.min(1, Math.max(0, (inner - 592) / (900 - 592)));
-  return { inner, narrow: shape.value === "narrow", map: 104 + 56 * share, number: 54 + 6 * share, tight: inner < 800,
+  return { inner, narrow: shape.value === "narrow", map: 104 + 56 * share, number: 52 + 8 * share, tight: inner < 800,
     terms: shape.value !== "wide" || inner >= 900 ? 9 : inner >= 870 ? 8 : 6 };
 }
 
@@ -130,7 +130,7 @@ export function Single({ place, value, result = false, word = "", width = 64, he
   const range = rangeOf(own);
   const theme = scheme.value;
   const exponent = here === undefined ? 0 : exponentOf([here]);
-  const title = `${nameOf(own).replace("/", " ")}, ${tensor ? spoken(index, tensor.shape, kind) : ""}, ${there ? `${number(here, exponent)}${factor(exponent)}` : "not computed yet"}`;
+  const title = `${nameOf(own).replace("/", " ")}, ${tensor ? spoken(index, tensor.shape, axesOf(own)) : ""}, ${there ? `${number(here, exponent)}${factor(exponent)}` : "not computed yet"}`;
   const ringed = !result && lit.value.has(own);
   return html`<button class="number single ${there ? "known" : "notyet"} ${result ? "result" : ""} ${ringed ? "ring" : ""} ${look}" data-place=${own} aria-label=${title}
     aria-disabled=${!there} style="min-width:${rem(width)};height:${rem(height)};${there ? `background:${css(kind, here, range, theme)};color:${ink(kind, here, range, theme)}` : ""}"

@@ -112,16 +112,18 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const glide = cellTime.value >= 300;
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
   const rings = scene.began ? [{ ...box, look: "read" }] : [];
+  const beside = figure.turned && size.inner >= 720;
+  const small = size.inner < 860 ? 78 : 90;
   const grids = {
     window: html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
       <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells}
         ...${numbers} exponent=${wx} name=${plane.name} label="window" /><//>`,
-    kernel: html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? "turned" : title(scene)} ${factor(ww)}`}>
+    kernel: html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? beside ? "turned" : "turned 180°" : title(scene)} ${factor(ww)}`}>
       <${NumberGrid} key=${phase.place} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells}
         ...${numbers} exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} turning=${figure.turned && turning} /><//>`,
-    asItIs: figure.turned && html`<${Part} kind="asitis" caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
+    asItIs: beside && html`<${Part} kind="asitis" caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
       <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
-        width=${rows > 3 ? 90 / rows : 30} height=${rows > 3 ? 90 / rows : 30} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" />
+        width=${small / Math.max(rows, 3)} height=${small / Math.max(rows, 3)} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" />
       <button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
         <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button><//>`,
     plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead}
@@ -137,18 +139,18 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const ringBottom = (box.row + box.rows) * planeCell;
   const lens = html`<${Lens} edge=${[0, height]} ring=${[ringTop, ringBottom]} flip=${back}
     depth=${back ? box.column * planeCell : (sides[1].size - box.column - box.columns) * planeCell} />`;
-  const factors = figure.turned
+  const factors = beside
     ? back ? [grids.asItIs, sign("→", "turns into"), grids.kernel, sign("×", "times"), grids.window]
       : [grids.window, sign("×", "times"), grids.kernel, sign("←", "turned from"), grids.asItIs]
     : back ? [grids.kernel, sign("×", "times"), grids.window] : [grids.window, sign("×", "times"), grids.kernel];
   if (back) {
-    return html`<div class="figure">${grids.result}${sign("=", "equals")}${factors.slice(0, -1)}
+    return html`<div class="figure ${size.inner < 860 ? "snug" : ""}">${grids.result}${sign("=", "equals")}${factors.slice(0, -1)}
       <div class="joined">${factors.at(-1)}${lens}${grids.plane}</div></div>`;
   }
   const [row, column] = scene.result.spotOf(scene.index) ?? [0, 0];
   const single = !figure.turned && !size.tight && scene.place;
   const middle = height / 2;
-  return html`<div class="figure"><div class="joined">${grids.plane}${lens}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
+  return html`<div class="figure ${size.inner < 860 ? "snug" : ""}"><div class="joined">${grids.plane}${lens}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
     <div class="joined">${single && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
       <div class="centred" style="height:${rem(height)}"><${Single} place=${scene.place} /></div><//>
       <${Lens} edge=${[middle - 28, middle + 28]} ring=${[row * resultCell, (row + 1) * resultCell]} depth=${column * resultCell} flip />`}
