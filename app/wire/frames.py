@@ -51,7 +51,9 @@ def frame(
 def quantised(numbers: np.ndarray) -> tuple[np.ndarray, float]:
     """uint8 values q and the scale of (q - 128) * scale. NaN becomes 0, infinities the largest finite magnitude."""
     magnitudes = np.abs(numbers, dtype=np.float32)
-    scale = float(magnitudes.max(initial=0.0, where=np.isfinite(magnitudes))) / 127 or 1.0
+    scale = float(magnitudes.max(initial=0.0, where=np.isfinite(magnitudes))) / 127
+    if scale < np.finfo(np.float32).tiny:  # below, float32 has too few digits left to divide by
+        scale = 1.0
     steps = np.nan_to_num(np.clip(np.rint(numbers / np.float32(scale)), -127, 127))
     return (steps + 128).astype(np.uint8), scale
 
