@@ -83,7 +83,7 @@ function labelOf(entry, phase, total) {
   }
   const [only] = entry.factors.filter(({ tensor }) => tensor);
   const read = only && phase?.reads.find(({ tensor }) => nameOf(tensor) === only.tensor);
-  return read ? plain(read.name) : only?.tensor ? only.tensor : Object.values(entry.at).join(",") || "value";
+  return read ? plain(read.name) : only?.tensor ? plain(only.tensor.slice(only.tensor.indexOf("/") + 1)) : Object.values(entry.at).join(",") || "value";
 }
 
 /** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../sums.js").Line}} props */
