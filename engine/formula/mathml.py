@@ -30,7 +30,10 @@ from engine.formula.nodes import (
     Reduce,
     Sentence,
     Sum,
+    letters_of,
+    reads,
     reduces,
+    replace,
 )
 from engine.formula.text import ATOM, COMPARE, NEG, POWER, PRODUCT, SUM, level, number, sentence_text
 
@@ -63,9 +66,32 @@ class Equation:
 def equation(sentence: Sentence, program: Program) -> Equation:
     """The sentence, in the notation of the screen."""
     writer = _Writer(program)
+    short = _abbreviations(sentence, program)
     left = writer.tensor(sentence.name, tuple(tuple(map(Letter, axis)) for axis in sentence.axes))
-    body = writer.expr(sentence.expr)
-    return Equation(sentence_text(sentence), f'<math display="block"><mrow>{left}<mo>=</mo>{body}</mrow></math>')
+    words = f"<mrow>{left}<mo>=</mo>{writer.expr(replace(sentence.expr, short))}</mrow>"
+    if short:
+        where = f"<mo>,</mo>{_SPACE}".join(f"{writer.expr(letter)}<mo>=</mo>{writer.inline(part)}"
+                                           for part, letter in short.items())
+        rows = f"<mtr><mtd>{words}</mtd></mtr><mtr><mtd><mrow><mtext>where\u00a0</mtext>{where}</mrow></mtd></mtr>"
+        words = f'<mtable displaystyle="true" class="where">{rows}</mtable>'
+    return Equation(sentence_text(sentence), f'<math display="block">{words}</math>')
+
+
+def _abbreviations(sentence: Sentence, program: Program) -> dict[Expr, Expr]:
+    """Fractions that several reads have as their index, and the tensors' own letters to write for them."""
+    counted: dict[Expr, int] = {}
+    letters: dict[Expr, Expr] = {}
+    taken = letters_of(sentence.expr) | {*sentence.free, *sentence.bound}
+    for read in reads(sentence.expr):
+        axes = program.declared[read.tensor]
+        # Idle letters in front (the batch of one, the only group) may have been left out of the read.
+        for axis, parts in zip(axes[len(axes) - len(read.subs):], read.subs, strict=True):
+            for letter, part in zip(axis[-len(parts):], parts, strict=True):
+                if isinstance(part, Quotient) and letter not in taken:
+                    counted[part] = counted.get(part, 0) + 1
+                    letters.setdefault(part, Letter(letter))
+    short = {part: letter for part, letter in letters.items() if counted[part] > 1}
+    return short if len(set(short.values())) == len(short) else {}
 
 
 class _Writer:

@@ -70,6 +70,16 @@ def test_the_delta_of_the_input_reads_as_in_the_textbook() -> None:
     assert gradient("conv2d", "y") == "{y_o,i,j}=∑<c,u,v>{x_c,i+u,j+v}{w_o,c,u,v}+{b_o}"
 
 
+def test_a_fraction_that_several_reads_have_as_index_is_written_once() -> None:
+    program = Program("x[n,c,h,k]", """y[n,c,i,j] = max[u,v](x[n,c,s*i+u,t*j+v])
+        indices[n,c,i,j] = argmax[u,v](x[n,c,s*i+u,t*j+v], (s*i+u)*K + t*j+v)""").gradients(["x"])
+    numbers = {"s": 2, "t": 2, "U": 2, "V": 2}
+    shown = spoken(program.equation("dx", numbers, {"N": 1, "K": 26}).mathml)
+    assert shown == ("{∂L/∂{x_c,h,k}}=∑<u,v>{δ_c,i,j}[{winner_c,i,j}=26h+k]"
+                     "where\u00a0i=(h−u)/2,j=(k−v)/2")
+    assert program.equation("dx", numbers).text.count("(h-u)/2") == 2  # the text stays a sentence of the language
+
+
 def test_a_choice_is_a_brace_of_cases() -> None:
     assert gradient("relu", "dx") == "{∂L/∂{x_c,i,j}}={{δ_c,i,j}if\u00a0{x_c,i,j}>00otherwise"
 
