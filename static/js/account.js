@@ -5,21 +5,6 @@
 
 import { at as placeAt } from "./place.js";
 
-/** @typedef {{tensor: string, index: number[], value: number, inside: boolean}} ReadCell */
-/** @typedef {{reads: number[], factors: number[], value: number, at?: Record<string, number>, family?: number, label?: string}} Term */
-/** @typedef {{letter: string, at: number, value: number, count: number, first: number}} Group */
-/**
- * @typedef {{place: string, value: number, equation: {text: string, mathml: string}, sentence?: string, reads: ReadCell[], terms: Term[],
- *   terms_total: number, page: number, pages: number, page_sum: number, remainder: number, groups?: Group[], added?: Entry[]}} Explanation
- *   added: what is added at the end (a bias), where it stands on another page
- */
-/** A factor: a number that was read (perhaps divided by), or what the sentence itself puts in. */
-/** @typedef {{value: number, place: string|null, constant: boolean, divisor: boolean, tensor: string|null, inside: boolean}} Factor */
-/**
- * @typedef {{id: string, label: string, at: Record<string, number>, factors: Factor[], exact: number, places: string[],
- *   group: number|null, count: number}} Entry
- */
-
 /** The place of a cell that is read; a tensor of another step keeps it. @param {ReadCell} read */
 export function placeOfRead({ tensor, index }) {
   const [prefix, step] = tensor.split("@");

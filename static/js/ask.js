@@ -4,10 +4,6 @@ import { entriesOf } from "./account.js";
 import { figureOf, termsOf } from "./figure.js";
 import { explanationOf } from "./net.js";
 
-/** @typedef {import("./account.js").Explanation} Explanation */
-/** @typedef {import("./score.js").Phase} Phase */
-/** @typedef {import("./figure.js").Figure} Figure */
-
 /** Up to so many terms are asked for in one answer. */
 const MANY = 200;
 

@@ -4,10 +4,6 @@
 export const SIDE = 28;
 const BOX = 20;
 
-/** @typedef {{width: number, height: number, data: ArrayLike<number>}} Ink  ink from 0 (paper) to 1, row by row */
-/** @typedef {{width: number, height: number, data: Float32Array}} Pad      ink that can be drawn on */
-/** @typedef {[number, number]} Point                                       x and y in pixels of the pad */
-
 /** @param {number} size @returns {Pad} an empty square pad */
 export const emptyPad = (size) => ({ width: size, height: size, data: new Float32Array(size * size) });
 

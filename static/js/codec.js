@@ -1,6 +1,5 @@
 /** Binary frames: uint32 little-endian header length, JSON header, then the tensors' blocks. */
 
-/** @typedef {{layer: string, tensor: string, shape: number[], data: Float32Array|Int32Array}} Block */
 
 const READERS = {
   float32: (/** @type {ArrayBuffer} */ bytes) => new Float32Array(bytes),
@@ -10,7 +9,7 @@ const WIDTH = { float32: 4, int32: 4, uint8: 1 };
 
 /**
  * @param {ArrayBuffer} frame
- * @returns {{header: any, blocks: Block[]}}
+ * @returns {{header: any, blocks: Sent[]}}
  */
 export function decode(frame) {
   if (frame.byteLength < 4) throw new RangeError(`a frame starts with four bytes of length; got ${frame.byteLength}`);

@@ -1,8 +1,5 @@
 /** Colours of data: six arms of a diverging ramp through the paper, the same for a map, a number cell and a legend. */
 
-/** @typedef {"light"|"dark"|"contrast"} Look */
-/** @typedef {"value"|"weight"|"gradient"|"index"} Kind */
-
 const STOPS = [0, 0.12, 0.35, 0.65, 1];
 
 const LIGHT = {

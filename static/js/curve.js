@@ -1,8 +1,5 @@
 // The geometry of the training curves: numbers in, numbers out.
 
-/** @typedef {{first: number, last: number, top: number, left: number, right: number, above: number, below: number}} Frame
- * steps at the left and right edge, the value at the upper edge (the lower is 0), and the edges in pixels */
-
 /** @param {Frame} frame @param {number} step @returns {number} pixels from the left */
 export const xOf = (frame, step) =>
   frame.left + ((step - frame.first) / Math.max(1, frame.last - frame.first)) * (frame.right - frame.left);

@@ -1,10 +1,5 @@
 // What the live strip shows of a network: chosen from the score by shape and kind alone.
 
-/** @typedef {{layer: string, tensor: string, part: string, shape: number[], view: boolean,
- *   reads: {tensor: string, kind: string}[]}} Phase */
-/** @typedef {{phases: Phase[], tensors: Record<string, {shape: number[], kind: string}>}} Score */
-/** @typedef {{input: string, weights: string | null, maps: string[], answers: string}} Excerpt  tensors by place prefix */
-
 const nameOf = (/** @type {Phase} */ phase) => `${phase.layer}/${phase.tensor}`;
 const sizeOf = (/** @type {Phase} */ phase) => phase.shape.slice(1).join("x");
 

@@ -6,22 +6,6 @@
 
 import { cellsOf, padding, positionOn, raw } from "./windows.js";
 
-/** @typedef {import("./windows.js").Read} Read */
-/** @typedef {import("./windows.js").Axis} Axis */
-/** @typedef {import("./windows.js").Letters} Letters */
-/** @typedef {import("./score.js").Phase} Phase */
-/**
- * @typedef {{kind: "slide", plane: Read, kernel: Read, turned: boolean, spread: boolean, back: boolean, focus: string|null}
- *   | {kind: "product", plane: Read, over: Read, focus: string|null}
- *   | {kind: "pool", plane: Read}
- *   | {kind: "route", plane: Read, gates: Read[]}
- *   | {kind: "cells", reads: Read[], update: boolean}
- *   | {kind: "ladder", reads: Read[]}
- *   | {kind: "terms", reads: Read[], back: boolean}} Figure
- */
-/** One cell of a window: its letters, where it lies in the plane (null: a gap or padding) and its kernel's cell. */
-/** @typedef {{at: Letters, index: number[]|null, pad: boolean, letter: string, kernelIndex: number[]|null}} WindowCell */
-
 const NAMES = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /** Vectors up to this long are written out as rows of numbers. */

@@ -8,21 +8,6 @@ import { sizeOf } from "./place.js";
 import { batched, ownName, source } from "./score.js";
 import { GAP, TALL, biases, boxOf, kernelShape, kernels, maps, vector } from "./tiling.js";
 
-/** @typedef {import("./score.js").Score} Score */
-/** @typedef {{x: number, y: number, width: number, height: number}} Box */
-/** @typedef {Box & {rows: number, cols: number, start: number, name: string}} Tile */
-/**
- * @typedef {Box & {prefix: string, row: "values"|"gradients", kind: string, look: "tiles"|"bars"|"strip"|"number",
- *   tiles: Tile[], size: number, next: string|null, shares: string[], pages: {first: number, step: number, of: number}|null}} Block
- *   prefix: where the numbers are stored; next: the tensor that will take its place in the update;
- *   shares: the tensors under one legend, so on one range
- */
-/**
- * @typedef {Box & {layer: string, name: string, symbol: string|null, kind: "maps"|"weights"|"bars"|"loss",
- *   caption: string, system: number, blocks: Block[]}} Column
- */
-/** @typedef {{width: number, height: number, columns: Column[], blocks: Block[], systems: number[]}} Layout */
-
 /** Heights of the rows of one system, top to bottom. */
 export const ROWS = { top: 4, name: 24, values: TALL, legend: 26, shape: 28 };
 export const VALUES = ROWS.top + ROWS.name;

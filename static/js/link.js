@@ -9,7 +9,7 @@ import * as store from "./store.js";
 /** The digit of a first visit: a 3 that the welcome run's network is not yet sure of. */
 const DIGIT = /** @type {const} */ ({ kind: "pass", dataset: "mnist", split: "test", index: 464 });
 
-/** @param {store.Source|null} source */
+/** @param {Source|null} source */
 function nameSource(source) {
   if (!source) return null;
   if (source.kind === "step") return `step/${source.sample}`;
@@ -18,7 +18,7 @@ function nameSource(source) {
   return index === DIGIT.index && split === DIGIT.split && dataset === DIGIT.dataset ? null : `${dataset}/${split}/${index}`;
 }
 
-/** @param {string|null} text @param {number|null} step @returns {store.Source} */
+/** @param {string|null} text @param {number|null} step @returns {Source} */
 export function readSource(text, step) {
   const parts = (text ?? "").split("/");
   if (parts[0] === "step" && step !== null && /^\d+$/.test(parts[1] ?? "")) {
@@ -123,7 +123,7 @@ export function apply(given) {
     if (given.speed > 0) store.setSpeed(given.speed);
   });
   whenScored(() => {
-    const score = /** @type {import("./score.js").Score} */ (store.score.value);
+    const score = /** @type {Score} */ (store.score.value);
     const here = (/** @type {string|null} */ place) => place && store.trueName(place);
     batch(() => {
       store.pin(here(given.pin));

@@ -1,9 +1,6 @@
 // The metrics of a run as columns that grow: what the server has told so far.
 
-/** @typedef {{step: number[], loss: number[], accuracy: number[]}} Columns  one entry a recorded step, steps rising */
 /** @typedef {Columns & {epoch: number[]}} EpochColumns */
-/** @typedef {Columns & {probe: Columns, test: EpochColumns}} Metrics
- * the minibatches; now and then 1,000 test images; at each epoch's end the whole test set */
 
 /** @returns {Columns} */
 const columns = () => ({ step: [], loss: [], accuracy: [] });

@@ -164,7 +164,7 @@ export const deleteRun = (id) => ask(`api/runs/${id}`, { method: "DELETE" });
 
 /**
  * The image to look at in a run: the same one where the network takes it, else the first of the run's own data.
- * @param {store.Source|null} source @param {any} run @param {any} score @returns {store.Source}
+ * @param {Source|null} source @param {any} run @param {any} score @returns {Source}
  */
 function fitting(source, run, score) {
   const digit = score.tensors["input/y"]?.shape.join() === "1,1,28,28";
@@ -259,7 +259,7 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
   }
 }
 
-/** Put a frame's tensors into the store. @param {any} header @param {import("./codec.js").Block[]} blocks @param {boolean} whole */
+/** Put a frame's tensors into the store. @param {any} header @param {Sent[]} blocks @param {boolean} whole */
 function take(header, blocks, whole) {
   const info = store.score.value?.tensors ?? {};
   const tensors = whole ? new Map() : new Map(store.tensors.value);
@@ -379,7 +379,7 @@ async function untilReady() {
   }
 }
 
-/** Follow the address to another run, image or step. @param {{run: string|null, step: number|null, source: store.Source}} to */
+/** Follow the address to another run, image or step. @param {{run: string|null, step: number|null, source: Source}} to */
 export async function visit({ run, step, source }) {
   const id = run ?? store.status.value.welcome ?? "welcome";
   const known = store.source.value;
@@ -396,7 +396,7 @@ export async function visit({ run, step, source }) {
 
 /**
  * Connect: status, run, score, the first pass; then follow the store.
- * @param {{run: string|null, step: number|null, source: store.Source}} first
+ * @param {{run: string|null, step: number|null, source: Source}} first
  */
 export async function connect(first) {
   effect(() => {

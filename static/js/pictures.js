@@ -6,12 +6,6 @@
 import { sizeOf } from "./place.js";
 
 /** @typedef {{shape: number[], data: ArrayLike<number>, kind: string}} Tensor */
-/** @typedef {{row: number, column: number, rows: number, columns: number}} Rect */
-/**
- * @typedef {{prefix: string, shape: number[], kind: any, data: ArrayLike<number>, offset: number, rows: number, columns: number,
- *   tile: {rows: number, columns: number}, indexAt: (row: number, column: number) => number[],
- *   spotOf: (index: number[]) => [number, number]|null, holes: Rect[], title: string}} Picture
- */
 /** How a vector is folded: maps of a plane each, so many side by side. @typedef {{maps: number, rows: number, columns: number, across: number}} Fold */
 
 /**

@@ -1,7 +1,5 @@
 /** A Place is `layer/tensor/index`, with a step `...@120`: one string for the URL, the store, the tests and the voice. */
 
-/** @typedef {{layer: string, tensor: string, index: number[], step: number|null}} Place */
-
 const PLACE = /^([^/@]+)\/([^/@]+)(?:\/(\d+(?:,\d+)*))?(?:@(\d+))?$/;
 
 /** @param {string} text @returns {Place} */

@@ -5,11 +5,6 @@ import { holds, ravel, sizeOf } from "./place.js";
 import { lettersAt, source } from "./score.js";
 import { cellsOf, lettersUsed } from "./windows.js";
 
-/** @typedef {import("./layout.js").Box} Box */
-/** @typedef {import("./layout.js").Layout} Layout */
-/** @typedef {import("./score.js").Score} Score */
-/** @typedef {import("./score.js").Phase} Phase */
-
 const MOST = 5000;
 
 /**
@@ -27,7 +22,7 @@ export function channelLetter(phase) {
 /**
  * Flat cells of the stored tensor that a read touches for one written cell, with the channel held; null for all.
  * @param {Score} score @param {Phase} phase @param {number} cell @param {number} channel
- * @param {import("./windows.js").Read} read
+ * @param {Read} read
  * @returns {number[]|null}
  */
 export function touched(score, phase, cell, channel, read) {
@@ -50,7 +45,7 @@ export function touched(score, phase, cell, channel, read) {
 
 /**
  * Boxes to ring at a position.
- * @param {Layout} stage @param {Score} score @param {import("./score.js").Position} position @param {number} channel
+ * @param {Layout} stage @param {Score} score @param {Position} position @param {number} channel
  * @returns {{result: Box|null, reads: Box[]}}
  */
 export function rings(stage, score, position, channel) {

@@ -5,26 +5,6 @@
 
 import { ravel, sizeOf, unravel } from "./place.js";
 
-/** @typedef {import("./windows.js").Read} Read */
-/** @typedef {{text: string, mathml: string}} Equation */
-/**
- * @typedef {{place: string, layer: string, tensor: string, part: "forward"|"loss"|"backward"|"update", label: string,
- *   head: string, note: string, kind: "value"|"weight"|"gradient", shape: number[], view: boolean,
- *   form: "sum"|"max"|"each", sentence: string, equation: Equation, general: Equation,
- *   free: Record<string, number>, bound: Record<string, number>, reads: Read[],
- *   steps: {name: string, equation: Equation}[]}} Phase
- */
-/**
- * @typedef {{name: string, op: string, title: string, inputs: string[], shape: number[],
- *   parameters: Record<string, number[]>, view: boolean}} LayerInfo
- */
-/** @typedef {{shape: number[], kind: "value"|"weight"|"gradient"|"index", title: string}} TensorInfo */
-/**
- * @typedef {{layers: LayerInfo[], tensors: Record<string, TensorInfo>, aliases: Record<string, string>,
- *   phases: Phase[]}} Score
- */
-/** @typedef {{phase: number, cell: number}} Position */
-
 /** Cells a phase writes. @param {Phase} phase */
 export const cellsIn = (phase) => sizeOf(phase.shape);
 

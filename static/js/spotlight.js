@@ -11,22 +11,20 @@ import { at } from "./place.js";
 import { indexAt } from "./score.js";
 import { explanation, hover, nameOf, phase, position } from "./store.js";
 
-/** @typedef {import("./account.js").Explanation} Explanation */
-
 /** The figure of the phase at the position. */
 export const figure = computed(() => (phase.value ? figureOf(phase.value) : null));
 
-/** The cell that is written at the position, null before the first one. @type {import("@preact/signals-core").Signal<string|null>} */
+/** The cell that is written at the position, null before the first one. @type {Signal<string|null>} */
 export const cellPlace = computed(() => {
   const now = phase.value;
   const cell = position.value?.cell ?? -1;
   return now && cell >= 0 ? at(now.place, indexAt(now, cell)) : null;
 });
 
-/** What the server said about the written cell, whole and the part that is shown. @type {import("@preact/signals-core").Signal<{place: string, whole: Explanation, part: Explanation|null, batch: string|null, channel: number}|null>} */
+/** What the server said about the written cell, whole and the part that is shown. @type {Signal<{place: string, whole: Explanation, part: Explanation|null, batch: string|null, channel: number}|null>} */
 export const told = signal(null);
 
-/** The term that is lit while the terms are walked through, or at rest: places it reads. @type {import("@preact/signals-core").Signal<string[]>} */
+/** The term that is lit while the terms are walked through, or at rest: places it reads. @type {Signal<string[]>} */
 export const walking = signal([]);
 
 /** Whether the strip that explains the turn takes the place of the numbers. */
@@ -58,7 +56,7 @@ export function walkTo(places) {
 /**
  * Places that are lit together: what the pointer is on with the cells of the terms it takes part in; otherwise the
  * term that is being walked through.
- * @type {import("@preact/signals-core").Signal<Set<string>>}
+ * @type {Signal<Set<string>>}
  */
 export const lit = computed(() => {
   const on = hover.value;

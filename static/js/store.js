@@ -9,25 +9,13 @@ import { largest, roundUp, follow } from "./colour.js";
 import { format, parse, prefixOf, ravel } from "./place.js";
 import * as walk from "./score.js";
 
-/** @typedef {import("./score.js").Position} Position */
-/** @typedef {{shape: number[], data: Float32Array|Int32Array, kind: "value"|"weight"|"gradient"|"index"}} Tensor */
-/**
- * What is being looked at: one image through the parameters of a step, an image of a step's own minibatch,
- * or the running training itself.
- * @typedef {{kind: "pass", pass?: string, dataset?: string, split?: string, index?: number, drawn?: boolean, x?: number[][], target?: number}
- *   | {kind: "step", step: number, sample: number}} Source
- */
-/** @typedef {{place: string, index?: number[]}|{symbol: string}|null} Hover */
-
-/** @template T @typedef {import("@preact/signals-core").Signal<T>} Signal */
-
 // What the server says.
 
 /** @type {Signal<{ready: boolean, compiling: {done: number, total: number, name: string}|null, version: string, welcome?: string}>} */
 export const status = signal({ ready: false, compiling: null, version: "" });
 /** @type {Signal<any>} */
 export const run = signal(null);
-/** @type {Signal<walk.Score|null>} */
+/** @type {Signal<Score|null>} */
 export const score = signal(null);
 /** @type {Signal<Map<string, Tensor>>} */
 export const tensors = signal(new Map());
@@ -96,7 +84,7 @@ export const said = signal("");
 /** True while training is running and its frames are what Explore shows. */
 export const live = computed(() => run.value?.state === "running" && streaming.value);
 
-/** @type {Signal<walk.Phase|null>} the phase at the position; before the first play the first one */
+/** @type {Signal<Phase|null>} the phase at the position; before the first play the first one */
 export const phase = computed(() => {
   const whole = score.value;
   if (!whole) return null;
@@ -123,7 +111,7 @@ export function tensorOf(text) {
 /** The name under which a tensor is stored and shown: "conv2/x" is "pool1/y". @param {string} text */
 export const nameOf = (text) => (score.value ? walk.ownName(score.value, prefixOf(text)) : prefixOf(text));
 
-/** @param {string} text @returns {walk.TensorInfo|undefined} */
+/** @param {string} text @returns {TensorInfo|undefined} */
 export const infoOf = (text) => score.value?.tensors[nameOf(text)];
 
 /** The kind whose axes a tensor has: a parameter's gradient is indexed like the parameter. @param {string} text */
@@ -222,8 +210,8 @@ export function stepCell(by) {
   if (!score.value) return;
   batch(() => {
     playing.value = false;
-    const from = position.value ?? walk.start(/** @type {walk.Score} */ (score.value));
-    const to = walk.nextCell(/** @type {walk.Score} */ (score.value), from, by);
+    const from = position.value ?? walk.start(/** @type {Score} */ (score.value));
+    const to = walk.nextCell(/** @type {Score} */ (score.value), from, by);
     if (to) settle(to);
   });
 }

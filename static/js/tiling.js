@@ -5,8 +5,6 @@
 
 import { sizeOf } from "./place.js";
 
-/** @typedef {import("./layout.js").Tile} Tile */
-
 /** The height there is for a tensor's tiles, and the gap between maps. */
 export const TALL = 113;
 export const GAP = 3;

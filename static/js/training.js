@@ -6,11 +6,6 @@ import { extend, noMetrics } from "./metrics.js";
 import * as net from "./net.js";
 import * as store from "./store.js";
 
-/** @typedef {{index: number, label: number}} Digit */
-/** @typedef {{name: string, learning_rate: number} & Record<string, any>} Optimizer */
-/** @typedef {{model: string|null, dataset: any, optimizer: Optimizer, batch_size: number, seed: number, epochs: number,
- *   pace: number|null}} Settings */
-
 // Curves.
 
 /** The run's metrics so far; the object is new whenever there is something new. */
@@ -35,9 +30,9 @@ const LATE = 300;
 // Answers: two digits of each class, the first of the test set and a later one.
 
 const LATER = 33;
-/** @type {import("@preact/signals-core").Signal<{dataset: string, digits: Digit[]}|null>} */
+/** @type {Signal<{dataset: string, digits: Digit[]}|null>} */
 export const digits = signal(null);
-/** @type {import("@preact/signals-core").Signal<{run: string, step: number, probabilities: number[][]}|null>} */
+/** @type {Signal<{run: string, step: number, probabilities: number[][]}|null>} */
 export const answers = signal(null);
 
 /** @param {string} dataset */
@@ -65,7 +60,7 @@ async function readAnswers() {
 
 // The first kernels, to be held beside the present ones.
 
-/** @type {import("@preact/signals-core").Signal<{run: string, place: string, step: number, shape: number[], data: Float32Array}|null>} */
+/** @type {Signal<{run: string, place: string, step: number, shape: number[], data: Float32Array}|null>} */
 export const firstWeights = signal(null);
 
 /** @param {string} place */
@@ -116,7 +111,7 @@ export const OPTIMIZERS = [
   { name: "adam", learning_rate: 0.001, betas: [0.9, 0.999] },
 ];
 
-/** @type {import("@preact/signals-core").Signal<Partial<Settings>>} */
+/** @type {Signal<Partial<Settings>>} */
 export const draft = signal({});
 
 /** The welcome run is everybody's: it is looked at, never changed. */

@@ -5,10 +5,6 @@
  * window, a pitch spreads it; an axis that is null goes through an index tensor and is known only to the values.
  */
 
-/** @typedef {{pitch: number, offset: number, letters: Record<string, number>}} Axis */
-/** @typedef {{name: string, tensor: string, kind: string, role: string, axes: (Axis|null)[]}} Read */
-/** @typedef {Record<string, number>} Letters */
-
 /** Position along an axis before the pitch divides it. @param {Axis} axis @param {Letters} letters */
 export function raw(axis, letters) {
   let position = axis.offset;

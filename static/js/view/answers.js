@@ -10,7 +10,7 @@ const CERTAIN = 0.995;
 /** @param {number[]} probabilities */
 const answerOf = (probabilities) => probabilities.indexOf(Math.max(...probabilities));
 
-/** @param {{digit: import("../training.js").Digit, probabilities: number[]|undefined}} props */
+/** @param {{digit: Digit, probabilities: number[]|undefined}} props */
 function Answer({ digit, probabilities }) {
   const { index, label } = digit;
   const answer = probabilities && answerOf(probabilities);

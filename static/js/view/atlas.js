@@ -2,9 +2,6 @@
 
 import { paint, rgb, table } from "../colour.js";
 
-/** @typedef {import("../layout.js").Layout} Layout */
-/** @typedef {import("../layout.js").Block} Block */
-/** @typedef {import("../layout.js").Tile} Tile */
 /**
  * What a block shows: its numbers, how many are written, and the numbers of the update that have replaced them.
  * @typedef {{data: ArrayLike<number>|null, known: number, range: number, next: ArrayLike<number>|null, replaced: number}} Content
@@ -23,7 +20,7 @@ export class Atlas {
     this.drawn = new Map();
     this.scale = 1;
     this.unit = 1;
-    this.scheme = /** @type {import("../colour.js").Look} */ ("light");
+    this.scheme = /** @type {Look} */ ("light");
     this.inks = { paper: "", rule: "", rule2: "", wash: "" };
     /** @type {CanvasPattern|null} */
     this.hatch = null;
@@ -32,7 +29,7 @@ export class Atlas {
   /**
    * Lay the canvas out anew. Where a design pixel is no whole number of device pixels, it is drawn larger and
    * the browser shrinks it, so that all cells of a map stay equal.
-   * @param {Layout} stage @param {number} scale device pixels in a design pixel @param {import("../colour.js").Look} scheme
+   * @param {Layout} stage @param {number} scale device pixels in a design pixel @param {Look} scheme
    */
   fit(stage, scale, scheme) {
     const whole = Math.abs(scale - Math.round(scale)) < EVEN;
@@ -80,7 +77,7 @@ export class Atlas {
     }
   }
 
-  /** @param {import("../layout.js").Box} box @param {number} [out] */
+  /** @param {Box} box @param {number} [out] */
   #clear(box, out = 0) {
     const u = this.unit;
     this.context.clearRect(Math.floor((box.x - out) * u), Math.floor((box.y - out) * u),
@@ -134,7 +131,7 @@ export class Atlas {
     return made.sheet;
   }
 
-  /** A box in whole pixels of the canvas. @param {import("../layout.js").Box} box */
+  /** A box in whole pixels of the canvas. @param {Box} box */
   #pixels(box) {
     const u = this.unit;
     const x = Math.round(box.x * u);
@@ -172,7 +169,7 @@ export class Atlas {
     if (rest) this.context.fillRect(tile.x * u, (tile.y + full * row) * u, rest * tile.width / tile.cols * u, row * u);
   }
 
-  /** @param {import("../layout.js").Box} box in pixels of the canvas */
+  /** @param {Box} box in pixels of the canvas */
   #hatching({ x, y, width, height }) {
     if (!this.hatch) return;
     this.context.save();
@@ -182,7 +179,7 @@ export class Atlas {
     this.context.restore();
   }
 
-  /** A hairline outside the box. @param {import("../layout.js").Box} box */
+  /** A hairline outside the box. @param {Box} box */
   #frame(box) {
     const u = this.unit;
     const line = Math.max(1, Math.round(u));

@@ -6,13 +6,10 @@ import * as format from "../format.js";
 import { GRADIENTS, ROWS, TRACK, VALUES, clear } from "../layout.js";
 import * as store from "../store.js";
 
-/** @typedef {import("../layout.js").Block} Block */
-/** @typedef {import("../layout.js").Column} Column */
-
 /** @param {number} pixels of the design */
 export const rem = (pixels) => `${pixels / 16}rem`;
 
-/** A box as CSS. @param {import("../layout.js").Box} box */
+/** A box as CSS. @param {Box} box */
 export const place = ({ x, y, width, height }) => ({ left: rem(x), top: rem(y), width: rem(width), height: rem(height) });
 
 /** One range for all that one legend covers. @param {Block} block */
@@ -27,7 +24,7 @@ const wide = (text) => 8.2 * text.length;
 /** What stands beneath a block: its range, or the pages of what is too much for one. @param {Block} block */
 const legendText = (block) => (block.pages && block.row === "values" ? "‹ 0–15 ›" : format.range(rangeOf(block)));
 
-/** Which captions and legends have room; the others are told by their tooltips. @param {import("../layout.js").Layout} stage */
+/** Which captions and legends have room; the others are told by their tooltips. @param {Layout} stage */
 function roomy(stage) {
   const clearOf = (/** @type {{key: any, middle: number, text: string, system: number, first?: boolean}[]} */ all) => {
     const seen = new Set();
@@ -37,7 +34,7 @@ function roomy(stage) {
     }
     return seen;
   };
-  const middle = (/** @type {import("../layout.js").Box} */ { x, width }) => x + width / 2;
+  const middle = (/** @type {Box} */ { x, width }) => x + width / 2;
   const captions = clearOf(stage.columns.map((column) => ({ key: column, middle: middle(column), text: column.caption, system: column.system })));
   const legends = new Set(["values", "gradients"].flatMap((row) => [...clearOf(stage.columns.flatMap((column) => column.blocks
     .filter((each) => each.look === "tiles" && each.row === row)
@@ -45,7 +42,7 @@ function roomy(stage) {
   return { captions, legends };
 }
 
-/** @param {{stage: import("../layout.js").Layout, narrow: boolean}} props */
+/** @param {{stage: Layout, narrow: boolean}} props */
 export function Captions({ stage, narrow }) {
   const { captions, legends } = roomy(stage);
   return stage.columns.map((column) => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`}
@@ -139,7 +136,7 @@ function Loss({ column }) {
     : html`<span class="hatch loss-not" style=${place(block.tiles[0])}></span>`}`;
 }
 
-/** The key of the hatch, while anything is hatched. @param {{stage: import("../layout.js").Layout, margin: number}} props */
+/** The key of the hatch, while anything is hatched. @param {{stage: Layout, margin: number}} props */
 export function NotYet({ stage, margin }) {
   if (stage.blocks.every((block) => cellsShown(block) >= block.size)) return null;
   const input = stage.columns[0].blocks.find(({ row }) => row === "gradients");

@@ -20,8 +20,6 @@ import { Waterfall } from "./waterfall.js";
 import { axisWord, freshSteps, inPlane } from "./words.js";
 import { colourOf } from "./symbol.js";
 
-/** @typedef {import("../account.js").Explanation} Explanation */
-
 /** What the card shows: what was opened, else what is pinned, else the cell that is written. */
 const shown = () => openPlace.value ?? pinned.value ?? cellPlace.value;
 

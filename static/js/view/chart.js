@@ -13,7 +13,7 @@ import { html } from "./html.js";
 const LEFT = 46;
 const RIGHT = 104;
 
-/** The step that is being read, null when none is. @type {import("@preact/signals").Signal<number|null>} */
+/** The step that is being read, null when none is. @type {Signal<number|null>} */
 const reading = signal(null);
 
 const smooth = computed(() => {

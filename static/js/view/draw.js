@@ -11,20 +11,18 @@ import { Bars } from "./bars.js";
 import { html } from "./html.js";
 import { Digit } from "./tiles.js";
 
-/** @typedef {import("../centre.js").Point} Point */
-
 /** The pad's own pixels, and half the width of its pen: at a digit's usual size as thick as MNIST's. */
 const SIZE = 280;
 const PEN = 11;
 /** Milliseconds between two questions while the hand moves. */
 const PATIENCE = 150;
 
-/** Strokes stay while the page stays. @type {import("@preact/signals").Signal<Point[][]>} */
+/** Strokes stay while the page stays. @type {Signal<Point[][]>} */
 const strokes = signal([]);
 /** Counts changes of the ink, which is drawn in place. */
 const changes = signal(0);
 let pad = emptyPad(SIZE);
-/** The keyboard's pen: where it is, whether it draws. @type {import("@preact/signals").Signal<{at: Point, down: boolean}|null>} */
+/** The keyboard's pen: where it is, whether it draws. @type {Signal<{at: Point, down: boolean}|null>} */
 const pen = signal(null);
 
 /** The image as MNIST would have it. */
@@ -32,9 +30,9 @@ const image = computed(() => {
   void changes.value;
   return centred(pad);
 });
-/** @type {import("@preact/signals").Signal<{step: number, probabilities: number[]}|null>} */
+/** @type {Signal<{step: number, probabilities: number[]}|null>} */
 const answer = signal(null);
-/** The label the loss shall use; null for the network's own answer. @type {import("@preact/signals").Signal<number|null>} */
+/** The label the loss shall use; null for the network's own answer. @type {Signal<number|null>} */
 const chosen = signal(null);
 
 const said = computed(() => (answer.value ? answer.value.probabilities.indexOf(Math.max(...answer.value.probabilities)) : null));

@@ -13,7 +13,6 @@ import { axesOf, open, pinned, scheme, setHover } from "../store.js";
 export const rem = (px) => `${px / 16}rem`;
 
 /**
- * @typedef {import("../pictures.js").Picture} Picture
  * @typedef {{row: number, column: number, rows: number, columns: number, look: "ring"|"read"|"pin"}} Ring
  * @typedef {{pitch: number, before: number, after: number, size: number}} Side
  */

@@ -8,10 +8,7 @@ import { paint, table } from "../colour.js";
 import * as format from "../format.js";
 import * as store from "../store.js";
 
-/** @typedef {import("../layout.js").Block} Block */
-/** @typedef {import("../layout.js").Tile} Tile */
-
-/** What the lens shows: a tile, the cell in it, and who holds it. @type {import("@preact/signals").Signal<{block: Block, tile: Tile, flat: number, inside: boolean, by: "pointer"|"keyboard", leaving?: boolean}|null>} */
+/** What the lens shows: a tile, the cell in it, and who holds it. @type {Signal<{block: Block, tile: Tile, flat: number, inside: boolean, by: "pointer"|"keyboard", leaving?: boolean}|null>} */
 export const lensed = signal(null);
 
 const SIDE = 176;
@@ -22,7 +19,7 @@ const GRACE = 140;
 const rem = (/** @type {number} */ pixels) => `${pixels / 16}rem`;
 
 /** Beneath the tile, or above it, or beside it: wherever there is room within the stage. */
-function placed(/** @type {Tile} */ tile, /** @type {import("../layout.js").Layout} */ stage) {
+function placed(/** @type {Tile} */ tile, /** @type {Layout} */ stage) {
   const middle = Math.min(stage.width - WIDE - 4, Math.max(4, tile.x + tile.width / 2 - WIDE / 2));
   const level = Math.min(stage.height - HIGH, Math.max(4, tile.y + tile.height / 2 - HIGH / 2));
   if (tile.y + tile.height + GAP + HIGH <= stage.height) return { x: middle, y: tile.y + tile.height + GAP };
@@ -31,7 +28,7 @@ function placed(/** @type {Tile} */ tile, /** @type {import("../layout.js").Layo
   return { x: tile.x - GAP - WIDE, y: level };
 }
 
-/** @param {{stage: import("../layout.js").Layout, placeAt: (prefix: string, flat: number) => string, choose: (block: Block, flat: number) => void}} props */
+/** @param {{stage: Layout, placeAt: (prefix: string, flat: number) => string, choose: (block: Block, flat: number) => void}} props */
 export function Lens({ stage, placeAt, choose }) {
   const now = lensed.value;
   const leaving = Boolean(now?.leaving);
@@ -89,7 +86,7 @@ export function Lens({ stage, placeAt, choose }) {
   </div>`;
 }
 
-/** @param {{block: Block, tile: Tile, tensor: import("../store.js").Tensor|undefined, known: number}} props */
+/** @param {{block: Block, tile: Tile, tensor: Tensor|undefined, known: number}} props */
 function Picture({ block, tile, tensor, known }) {
   const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
   const scheme = store.scheme.value;

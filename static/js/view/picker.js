@@ -17,9 +17,9 @@ const DRAWN = "1,1,28,28";
 /** Digits of a class shown at a time. */
 const ROW = 12;
 
-/** @type {import("@preact/signals").Signal<"train"|"test">} */
+/** @type {Signal<"train"|"test">} */
 const split = signal("test");
-/** First digit shown of each class. @type {import("@preact/signals").Signal<Record<number, number>>} */
+/** First digit shown of each class. @type {Signal<Record<number, number>>} */
 const offsets = signal({});
 
 /** @param {string} dataset @param {number} index */

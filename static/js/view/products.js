@@ -9,7 +9,6 @@ import { lit, symbol } from "../spotlight.js";
 import { infoOf, open, setHover } from "../store.js";
 import { Symbol, colourOf } from "./symbol.js";
 
-/** @typedef {import("../account.js").Entry} Entry */
 /** @typedef {{name: string, kind: string}} Line */
 
 /**
@@ -54,7 +53,7 @@ const isLit = (entry) => entry.places.length > 0 && entry.places.every((place) =
 /** @param {{text: string}|undefined} shown @param {number} k */
 const sign = (shown, k) => (k > 0 && shown && !shown.text.startsWith("÷") ? "×" : "");
 
-/** A factor that can be opened in turn. @param {{factor: import("../account.js").Factor, text: string, before: string}} props */
+/** A factor that can be opened in turn. @param {{factor: Factor, text: string, before: string}} props */
 function Opening({ factor: { place, tensor, inside, constant }, text, before }) {
   const colour = constant ? "soft" : tensor && infoOf(tensor) ? colourOf(/** @type {any} */ (infoOf(tensor)).kind) : "";
   const shown = html`${before && html`<span class="times">${before}</span>`}<span class=${colour}>${text}</span>`;

@@ -14,14 +14,12 @@ import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
 import * as store from "../store.js";
 
-/** @typedef {import("../layout.js").Block} Block */
-/** @typedef {import("../layout.js").Tile} Tile */
 /** The tile the keyboard is at, and whether it walks the tile's cells. @typedef {{block: Block, tile: Tile, flat: number, inside: boolean}} Cursor */
 
 const margins = { wide: 24, medium: 24, narrow: 16 };
 const card = 312;
 
-/** @type {import("@preact/signals").Signal<Cursor|null>} */
+/** @type {Signal<Cursor|null>} */
 const cursor = signal(null);
 
 /** The place of a cell in the stored tensor. @param {string} prefix @param {number} flat */
@@ -89,7 +87,7 @@ export function Stage() {
     </section>`;
 }
 
-/** @param {{stage: import("../layout.js").Layout, margin: number, narrow: boolean}} props */
+/** @param {{stage: Layout, margin: number, narrow: boolean}} props */
 function Drawn({ stage, margin, narrow }) {
   return html`
     <div class="stage-box" style=${{ width: rem(stage.width), height: rem(stage.height) }}>
@@ -103,7 +101,7 @@ function Drawn({ stage, margin, narrow }) {
     </div>`;
 }
 
-/** @param {{stage: import("../layout.js").Layout}} props */
+/** @param {{stage: Layout}} props */
 function Canvas({ stage }) {
   const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
   useLayoutEffect(() => {
@@ -133,7 +131,7 @@ function Canvas({ stage }) {
   return html`<canvas ref=${canvas} class="atlas" aria-hidden="true" style=${{ width: rem(stage.width), height: rem(stage.height) }}></canvas>`;
 }
 
-/** @param {{stage: import("../layout.js").Layout}} props */
+/** @param {{stage: Layout}} props */
 function Rings({ stage }) {
   const score = store.score.value;
   const position = store.position.value;
@@ -153,14 +151,14 @@ function Rings({ stage }) {
   </svg>`;
 }
 
-/** @param {{box: import("../layout.js").Box, marked?: boolean, out?: number}} props */
+/** @param {{box: Box, marked?: boolean, out?: number}} props */
 function Ring({ box, marked = false, out = 1 }) {
   const rect = (/** @type {number} */ by, /** @type {string} */ name) => html`<rect class=${name}
     x=${box.x - by} y=${box.y - by} width=${box.width + 2 * by} height=${box.height + 2 * by} />`;
   return html`${marked && rect(out + 2, "mark")}${rect(out, "ink")}`;
 }
 
-/** @param {import("../layout.js").Layout} stage @param {import("../score.js").Score} score @param {string} text */
+/** @param {Layout} stage @param {Score} score @param {string} text */
 function boxOfPlace(stage, score, text) {
   const { layer, tensor, index } = parse(text);
   const shape = store.infoOf(`${layer}/${tensor}`)?.shape;
@@ -168,7 +166,7 @@ function boxOfPlace(stage, score, text) {
   return tilesBox(stage, score, `${layer}/${tensor}`, [ravel(index, shape)]);
 }
 
-/** One target for the pointer and the keyboard over each row of a column. @param {{stage: import("../layout.js").Layout}} props */
+/** One target for the pointer and the keyboard over each row of a column. @param {{stage: Layout}} props */
 function Slots({ stage }) {
   const slots = useMemo(() => stage.columns.flatMap((column) => ["values", "gradients"].map((row) =>
     column.blocks.filter((block) => block.row === row && block.look !== "number")).filter((blocks) => blocks.length)), [stage]);
@@ -249,7 +247,7 @@ function Slots({ stage }) {
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** From tile to tile. @param {import("../layout.js").Layout} stage @param {Cursor} from @param {string} key @returns {Cursor|null|undefined} undefined: not ours */
+/** From tile to tile. @param {Layout} stage @param {Cursor} from @param {string} key @returns {Cursor|null|undefined} undefined: not ours */
 function walkTiles(stage, from, key) {
   const arrow = ARROWS[/** @type {keyof typeof ARROWS} */ (key)];
   const enter = (/** @type {{block: Block, tile: Tile}|null} */ to) => to && { ...to, flat: to.tile.start, inside: false };

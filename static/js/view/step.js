@@ -26,10 +26,6 @@ import { fit } from "./figures/parts.js";
 import { Symbol, plain } from "./symbol.js";
 import { axisWord, termName } from "./words.js";
 
-/** @typedef {import("../score.js").Phase} Phase */
-/** @typedef {import("../figure.js").Figure} Figure */
-/** @typedef {import("../account.js").Entry} Entry */
-
 const FIGURES = { slide: Slide, product: Product, pool: Pool, route: Route, cells: Cells, ladder: Ladder, terms: Terms };
 const PARTS = {
   forward: { arrow: "→", words: "Forward", colour: "act" },
@@ -217,14 +213,14 @@ function accountOf(phase, figure, limit) {
 
 /**
  * Factors in the order in which the figure shows them, and the symbols of their lines.
- * @param {Phase} phase @param {import("../account.js").Explanation} whole @param {Entry[]} entries
- * @param {import("../windows.js").Read[]} order @param {(entry: Entry) => string} lettersOf
+ * @param {Phase} phase @param {Explanation} whole @param {Entry[]} entries
+ * @param {Read[]} order @param {(entry: Entry) => string} lettersOf
  */
 function dressed(phase, whole, entries, order, lettersOf) {
   const rank = new Map(order.map((read, k) => [nameOf(read.tensor), k]));
   const sorted = entries.map((entry) => ({ ...entry, factors: [...entry.factors].sort((a, b) =>
     Number(a.constant) - Number(b.constant) || (rank.get(a.tensor ?? "") ?? 0) - (rank.get(b.tensor ?? "") ?? 0)) }));
-  const longest = sorted.reduce((most, { factors }) => (factors.length > most.length ? factors : most), /** @type {import("../account.js").Factor[]} */ ([]));
+  const longest = sorted.reduce((most, { factors }) => (factors.length > most.length ? factors : most), /** @type {Factor[]} */ ([]));
   const lines = longest.map(({ tensor }) => {
     const read = tensor && phase.reads.find((each) => nameOf(each.tensor) === tensor);
     return read ? { name: read.name, kind: read.kind } : null;

@@ -7,7 +7,7 @@ import { largest, paint, roundUp, table } from "../colour.js";
 import { room, scheme } from "../store.js";
 import { html } from "./html.js";
 
-/** @typedef {{data: ArrayLike<number>, count: number, rows: number, columns: number, kind: import("../colour.js").Kind, range: number}} Picture */
+/** @typedef {{data: ArrayLike<number>, count: number, rows: number, columns: number, kind: Kind, range: number}} Picture */
 
 const atlas = document.createElement("canvas");
 

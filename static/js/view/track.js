@@ -15,7 +15,7 @@ const TURN = 400;
 
 /**
  * The track as pieces in the order of time, each with its start along the whole.
- * @param {import("../layout.js").Layout} stage @param {number} margin
+ * @param {Layout} stage @param {number} margin
  * @returns {{pieces: Piece[], length: number, place: (head: ReturnType<typeof headOf>) => number}}
  */
 export function trackOf(stage, margin) {
@@ -69,7 +69,7 @@ export function ease(t) {
   return 3 * low ** 2 * (1 - low) + low ** 3;
 }
 
-/** @param {{stage: import("../layout.js").Layout, margin: number}} props */
+/** @param {{stage: Layout, margin: number}} props */
 export function Track({ stage, margin }) {
   const here = useRef(/** @type {SVGSVGElement|null} */ (null));
   const head = useRef({ at: 0, frame: 0, shape: "" });

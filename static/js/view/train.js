@@ -89,7 +89,7 @@ function Entry({ name, value, least, below = Infinity, whole = false, onChange }
 
 /** The optimizer's own numbers, whatever they are called. */
 function OptimizerEntries() {
-  const { optimizer } = /** @type {training.Settings} */ (settings.value);
+  const { optimizer } = /** @type {Settings} */ (settings.value);
   const known = training.OPTIMIZERS.find(({ name }) => name === optimizer.name) ?? optimizer;
   const set = (/** @type {any} */ change) => training.plan({ optimizer: { ...optimizer, ...change } });
   return Object.keys(known).filter((key) => key !== "name" && key !== "learning_rate").map((key) => {
@@ -113,7 +113,7 @@ const short = (name, title) => (title.toLowerCase().startsWith(name.toLowerCase(
 function Settings() {
   const models = useList(training.models);
   const datasets = useList(training.datasets);
-  const now = /** @type {training.Settings} */ (settings.value);
+  const now = /** @type {Settings} */ (settings.value);
   const { plan, adjust } = training;
   const chooseModel = (/** @type {string|null} */ model) => {
     const { defaults, example } = models.find(({ name }) => name === model);

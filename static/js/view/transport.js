@@ -54,10 +54,10 @@ function Speed() {
   <//>`;
 }
 
-/** Cells of the whole score before a phase. @param {import("../score.js").Score} score @param {number} phase */
+/** Cells of the whole score before a phase. @param {Score} score @param {number} phase */
 const before = (score, phase) => score.phases.slice(0, phase).reduce((sum, each) => sum + (each.view ? 0 : cellsIn(each)), 0);
 
-/** The position in words. @param {import("../score.js").Score} score @param {import("../score.js").Position|null} position */
+/** The position in words. @param {Score} score @param {Position|null} position */
 function words(score, position) {
   if (!position) return "not begun";
   const phase = score.phases[position.phase];
@@ -68,7 +68,7 @@ function words(score, position) {
 
 /** @param {{name: string, only: string[]|null}} props */
 function Score({ name, only }) {
-  const score = /** @type {import("../score.js").Score} */ (store.score.value);
+  const score = /** @type {Score} */ (store.score.value);
   const position = store.live.value ? end(score) : store.position.value;
   const shown = useMemo(() => marks(score).filter(({ part }) => !only || only.includes(part)), [score]);
   const root = useRef(/** @type {HTMLElement|null} */ (null));

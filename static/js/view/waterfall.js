@@ -14,13 +14,10 @@ import { book } from "./products.js";
 import { colourOf, plain } from "./symbol.js";
 import { termName } from "./words.js";
 
-/** @typedef {import("../account.js").Entry} Entry */
-/** @typedef {import("../account.js").Explanation} Explanation */
-
 const WIDTH = 118;
 const PAGE = 20;
 
-/** @param {{place: string, data: Explanation, rows: Entry[], phase: import("../score.js").Phase|null}} props */
+/** @param {{place: string, data: Explanation, rows: Entry[], phase: Phase|null}} props */
 export function Waterfall({ place, data, rows, phase }) {
   const [opened, choose] = useState(/** @type {string|null} */ (null));
   const made = book(data.value, rows, { divide: phase?.part !== "update" });
@@ -62,7 +59,7 @@ export function Waterfall({ place, data, rows, phase }) {
   </tbody></table></div>`;
 }
 
-/** A term by its kernel's letter, its word, or the numbers of its letters. @param {Entry} entry @param {import("../score.js").Phase|null} phase @param {number} total */
+/** A term by its kernel's letter, its word, or the numbers of its letters. @param {Entry} entry @param {Phase|null} phase @param {number} total */
 function labelOf(entry, phase, total) {
   if (entry.label) return entry.label;
   if (phase) {
@@ -94,7 +91,7 @@ function Factors({ entry, line }) {
     <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors[k]?.text ?? number(each.value)}</span></li>`)}</ul>`;
 }
 
-/** The terms of one group, page by page. @param {{place: string, group: number, phase: import("../score.js").Phase|null, count: number}} props */
+/** The terms of one group, page by page. @param {{place: string, group: number, phase: Phase|null, count: number}} props */
 function Group({ place, group, phase, count }) {
   const [page, turn] = useState(0);
   const [part, set] = useState(/** @type {Explanation|null} */ (null));

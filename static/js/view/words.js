@@ -5,7 +5,7 @@ import { infoOf, score } from "../store.js";
 
 /**
  * What a summed letter counts: the axis of the values it runs along.
- * @param {import("../score.js").Phase} phase @param {string} letter
+ * @param {Phase} phase @param {string} letter
  */
 export function axisWord(phase, letter) {
   const reads = [...phase.reads].sort((a, b) => Number(a.kind === "weight") - Number(b.kind === "weight"));
@@ -19,7 +19,7 @@ export function axisWord(phase, letter) {
 
 /**
  * The named intermediates that no earlier phase of the layer has already shown.
- * @param {import("../score.js").Phase} phase
+ * @param {Phase} phase
  */
 export function freshSteps(phase) {
   const earlier = (score.value?.phases ?? []).filter((other) => other.layer === phase.layer);
@@ -27,13 +27,13 @@ export function freshSteps(phase) {
   return phase.steps.filter(({ name }) => !before.has(name));
 }
 
-/** Whether a summed letter runs along the rows or columns of a map. @param {import("../score.js").Phase} phase @param {string} letter */
+/** Whether a summed letter runs along the rows or columns of a map. @param {Phase} phase @param {string} letter */
 export const inPlane = (phase, letter) =>
   phase.reads.some(({ axes }) => axes.length === 4 && axes.slice(2).some((axis) => axis && letter in axis.letters));
 
 /**
  * A term by the numbers of its letters; one of many images by its number.
- * @param {import("../score.js").Phase} phase @param {Record<string, number>} at @param {number} total how many terms there are
+ * @param {Phase} phase @param {Record<string, number>} at @param {number} total how many terms there are
  */
 export function termName(phase, at, total) {
   const known = Object.values(phase.bound).reduce((product, count) => product * count, 1);

@@ -14,10 +14,7 @@ import { rem } from "../heatmap.js";
 import { Symbol, plain } from "../symbol.js";
 import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
 
-/** @typedef {import("../../score.js").Phase} Phase */
-/** @typedef {import("../../windows.js").Read} Read */
-
-/** @param {{phase: Phase, figure: Extract<import("../../figure.js").Figure, {kind: "cells"}>}} props */
+/** @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>}} props */
 export function Cells({ phase, figure }) {
   const cell = position.value?.cell ?? -1;
   const index = indexAt(phase, cell);

@@ -13,9 +13,7 @@ import { Symbol, plain } from "../symbol.js";
 import { freshSteps } from "../words.js";
 import { fit } from "./parts.js";
 
-/** @typedef {import("../../score.js").Phase} Phase */
-
-/** @param {{phase: Phase, figure: {reads: import("../../windows.js").Read[]}}} props */
+/** @param {{phase: Phase, figure: {reads: Read[]}}} props */
 export function Ladder({ phase, figure }) {
   const cell = position.value?.cell ?? -1;
   const size = fit();
@@ -51,7 +49,7 @@ export function Ladder({ phase, figure }) {
     </div></div>`;
 }
 
-/** Inputs, the named steps between, the result: every one that is a short vector or a single number. @param {Phase} phase @param {import("../../windows.js").Read[]} reads */
+/** Inputs, the named steps between, the result: every one that is a short vector or a single number. @param {Phase} phase @param {Read[]} reads */
 function rowsOf(phase, reads) {
   const fresh = freshSteps(phase);
   const named = [

@@ -11,10 +11,6 @@ import { lit } from "../../spotlight.js";
 import { Heat, rem } from "../heatmap.js";
 import { Symbol } from "../symbol.js";
 
-/** @typedef {import("../../windows.js").Read} Read */
-/** @typedef {import("../../score.js").Phase} Phase */
-/** @typedef {import("../../pictures.js").Picture} Picture */
-
 /** Width inside the step view, in design pixels, and the sizes that follow from it. */
 export function fit() {
   const { width } = room.value;

@@ -12,8 +12,6 @@ import { rem } from "../heatmap.js";
 import { Symbol } from "../symbol.js";
 import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
 
-/** @typedef {import("../../score.js").Phase} Phase */
-
 /** Sizes of a window's number cells. @param {number} n @param {ReturnType<typeof fit>} size */
 function cellsFor(n, size) {
   if (n <= 2) return { width: size.narrow ? 56 : Math.min(69, size.number + 9), height: size.narrow ? 46 : 62, numbers: true };
@@ -22,7 +20,7 @@ function cellsFor(n, size) {
   return { width: side, height: side, numbers: false };
 }
 
-/** @param {{phase: Phase, figure: Extract<import("../../figure.js").Figure, {kind: "pool"}>}} props */
+/** @param {{phase: Phase, figure: Extract<Figure, {kind: "pool"}>}} props */
 export function Pool({ phase, figure }) {
   const { plane } = figure;
   const cell = position.value?.cell ?? -1;
@@ -78,7 +76,7 @@ export function Pool({ phase, figure }) {
 
 /**
  * What a written gradient's cell reads on the way back, and the window it stood in on the way forward.
- * @param {Phase} phase @param {Extract<import("../../figure.js").Figure, {kind: "route"}>} figure @param {number} cell
+ * @param {Phase} phase @param {Extract<Figure, {kind: "route"}>} figure @param {number} cell
  */
 export function routeOf(phase, { plane, gates }, cell) {
   const d = tensorOf(plane.tensor);
@@ -117,7 +115,7 @@ export function routeOf(phase, { plane, gates }, cell) {
 /**
  * Where the winner of a window stands in its plane: as the index tensor says, or, where that is not at hand, the first of
  * the window that is as large as what came out.
- * @param {Phase} phase @param {import("../../windows.js").Read} gate
+ * @param {Phase} phase @param {Read} gate
  * @returns {((sender: number[], lead: number[], reach: number[][]) => number)|null}
  */
 function winnerOf(phase, gate) {
@@ -135,7 +133,7 @@ function winnerOf(phase, gate) {
   };
 }
 
-/** @param {{phase: Phase, figure: Extract<import("../../figure.js").Figure, {kind: "route"}>}} props */
+/** @param {{phase: Phase, figure: Extract<Figure, {kind: "route"}>}} props */
 export function Route({ phase, figure }) {
   const { plane } = figure;
   const cell = position.value?.cell ?? -1;

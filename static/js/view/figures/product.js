@@ -13,7 +13,7 @@ import { NumberGrid } from "../grid.js";
 import { Symbol } from "../symbol.js";
 import { Caption, Map2D, Part, Sign, cellFor, fit, pictureAt, plural, slice } from "./parts.js";
 
-/** @param {{phase: import("../../score.js").Phase, figure: Extract<import("../../figure.js").Figure, {kind: "product"}>}} props */
+/** @param {{phase: Phase, figure: Extract<Figure, {kind: "product"}>}} props */
 export function Product({ phase, figure }) {
   const { plane, over } = figure;
   const cell = position.value?.cell ?? -1;
@@ -72,8 +72,8 @@ export function Product({ phase, figure }) {
   return html`<div class="figure level">${resultPart}${sign("= ∑", "equals the sum of")}${productPart}${sign("=", "equals")}${planePart}${sign("×", "times")}${overPart}</div>`;
 }
 
-/** Every product of the shown maps, for their colours. @param {import("../../windows.js").Read} plane @param {import("../../score.js").Phase} phase
- * @param {Record<string, number>} letters @param {import("../../pictures.js").Picture} x @param {import("../../pictures.js").Picture} d */
+/** Every product of the shown maps, for their colours. @param {Read} plane @param {Phase} phase
+ * @param {Record<string, number>} letters @param {Picture} x @param {Picture} d */
 function productsOf(plane, phase, letters, x, d) {
   const data = new Float32Array(d.rows * d.columns);
   const [rowLetter, columnLetter] = [2, 3].map((axis) => Object.keys(plane.axes[axis]?.letters ?? {}).find((letter) => letter in phase.bound) ?? "");
@@ -89,7 +89,7 @@ function productsOf(plane, phase, letters, x, d) {
   return { ...d, data, offset: 0, prefix: "", kind: "gradient", spotOf: () => null, holes: [] };
 }
 
-/** The product of the cells that are lit lies where its delta does. @param {import("../../pictures.js").Picture} delta */
+/** The product of the cells that are lit lies where its delta does. @param {Picture} delta */
 function termMarks(delta) {
   for (const place of lit.value) {
     const [layer, tensor, cells = ""] = place.split("/");

@@ -19,9 +19,6 @@ import { Symbol } from "../symbol.js";
 import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
 import { Strip } from "./strip.js";
 
-/** @typedef {import("../../figure.js").Figure} Figure */
-/** @typedef {import("../../score.js").Phase} Phase */
-
 /** Phases whose turn was shown already: it waits for the learner once. @type {Set<string>} */
 const turned = new Set();
 

@@ -6,7 +6,7 @@ import { NumberGrid } from "../grid.js";
 import { Symbol } from "../symbol.js";
 import { Map2D, cellFor } from "./parts.js";
 
-/** @param {{phase: import("../../score.js").Phase, scene: any, onClose: () => void}} props */
+/** @param {{phase: Phase, scene: any, onClose: () => void}} props */
 export function Strip({ phase, scene, onClose }) {
   const rows = scene.asItIs.length;
   const side = 132 / Math.max(rows, scene.asItIs[0].length);

@@ -12,9 +12,6 @@ import { rem } from "../heatmap.js";
 import { Symbol, plain } from "../symbol.js";
 import { Map2D, Part, Sign, Single, fit, ownerOf, pictureAt, plural } from "./parts.js";
 
-/** @typedef {import("../../score.js").Phase} Phase */
-/** @typedef {import("../../windows.js").Read} Read */
-
 /** How a read meets one written cell. @param {Read} read @param {Phase} phase @param {Record<string, number>} letters */
 function viewOf(read, phase, letters) {
   const tensor = tensorOf(read.tensor);

@@ -1,0 +1,125 @@
+/** What the modules under js/ speak of to one another; only `tsc` reads this. */
+
+type Signal<T> = import("@preact/signals-core").Signal<T>;
+
+// The score: what the server says about a network's pass.
+
+type Kind = "value" | "weight" | "gradient" | "index";
+type Letters = Record<string, number>;
+type Axis = { pitch: number; offset: number; letters: Letters };
+type Read = { name: string; tensor: string; kind: string; role: string; axes: (Axis | null)[] };
+type Equation = { text: string; mathml: string };
+type Phase = {
+  place: string; layer: string; tensor: string; part: "forward" | "loss" | "backward" | "update"; label: string;
+  head: string; note: string; kind: "value" | "weight" | "gradient"; shape: number[]; view: boolean;
+  form: "sum" | "max" | "each"; sentence: string; equation: Equation; general: Equation;
+  free: Letters; bound: Letters; reads: Read[]; steps: { name: string; equation: Equation }[];
+};
+type LayerInfo = {
+  name: string; op: string; title: string; inputs: string[]; shape: number[];
+  parameters: Record<string, number[]>; view: boolean;
+};
+type TensorInfo = { shape: number[]; kind: Kind; title: string };
+type Score = {
+  layers: LayerInfo[]; tensors: Record<string, TensorInfo>; aliases: Record<string, string>; phases: Phase[];
+};
+/** `cell` counts in scan order; -1 stands before the first one. */
+type Position = { phase: number; cell: number };
+type Place = { layer: string; tensor: string; index: number[]; step: number | null };
+
+// What is looked at.
+
+type Tensor = { shape: number[]; data: Float32Array | Int32Array; kind: Kind };
+/** A tensor of a binary frame. */
+type Sent = { layer: string; tensor: string; shape: number[]; data: Float32Array | Int32Array };
+/** One image through the parameters of a step, or an image of a step's own minibatch. */
+type Source =
+  | {
+    kind: "pass"; pass?: string; dataset?: string; split?: string; index?: number;
+    drawn?: boolean; x?: number[][]; target?: number;
+  }
+  | { kind: "step"; step: number; sample: number };
+type Hover = { place: string; index?: number[] } | { symbol: string } | null;
+type Look = "light" | "dark" | "contrast";
+
+// The stage, in design pixels (1/16 rem).
+
+type Box = { x: number; y: number; width: number; height: number };
+/** `rows` × `cols` cells that lie next to each other in the tensor from `start` on. */
+type Tile = Box & { rows: number; cols: number; start: number; name: string };
+type Pages = { first: number; step: number; of: number };
+/**
+ * prefix: where the numbers are stored; next: the tensor that will take its place in the update;
+ * shares: the tensors under one legend, so on one range.
+ */
+type Block = Box & {
+  prefix: string; row: "values" | "gradients"; kind: string; look: "tiles" | "bars" | "strip" | "number";
+  tiles: Tile[]; size: number; next: string | null; shares: string[]; pages: Pages | null;
+};
+type Column = Box & {
+  layer: string; name: string; symbol: string | null; kind: "maps" | "weights" | "bars" | "loss";
+  caption: string; system: number; blocks: Block[];
+};
+type Layout = { width: number; height: number; columns: Column[]; blocks: Block[]; systems: number[] };
+
+// The step view.
+
+type Figure =
+  | { kind: "slide"; plane: Read; kernel: Read; turned: boolean; spread: boolean; back: boolean; focus: string | null }
+  | { kind: "product"; plane: Read; over: Read; focus: string | null }
+  | { kind: "pool"; plane: Read }
+  | { kind: "route"; plane: Read; gates: Read[] }
+  | { kind: "cells"; reads: Read[]; update: boolean }
+  | { kind: "ladder"; reads: Read[] }
+  | { kind: "terms"; reads: Read[]; back: boolean };
+/** One cell of a window: its letters, where it lies in the plane (null: a gap or padding) and its kernel's cell. */
+type WindowCell = { at: Letters; index: number[] | null; pad: boolean; letter: string; kernelIndex: number[] | null };
+type ReadCell = { tensor: string; index: number[]; value: number; inside: boolean };
+type Term = { reads: number[]; factors: number[]; value: number; at?: Letters; family?: number; label?: string };
+type Group = { letter: string; at: number; value: number; count: number; first: number };
+/** added: what is added at the end (a bias), where it stands on another page. */
+type Explanation = {
+  place: string; value: number; equation: Equation; sentence?: string; reads: ReadCell[]; terms: Term[];
+  terms_total: number; page: number; pages: number; page_sum: number; remainder: number;
+  groups?: Group[]; added?: Entry[];
+};
+/** A number that was read (perhaps divided by), or what the sentence itself puts in. */
+type Factor = {
+  value: number; place: string | null; constant: boolean; divisor: boolean; tensor: string | null; inside: boolean;
+};
+type Entry = {
+  id: string; label: string; at: Letters; factors: Factor[]; exact: number; places: string[];
+  group: number | null; count: number;
+};
+type Rect = { row: number; column: number; rows: number; columns: number };
+/** Which index stands at a row and column of a drawn tensor, and where an index stands. */
+type Picture = {
+  prefix: string; shape: number[]; kind: any; data: ArrayLike<number>; offset: number; rows: number; columns: number;
+  tile: { rows: number; columns: number }; indexAt: (row: number, column: number) => number[];
+  spotOf: (index: number[]) => [number, number] | null; holes: Rect[]; title: string;
+};
+
+// The training room and the drawing pad.
+
+type Digit = { index: number; label: number };
+type Optimizer = { name: string; learning_rate: number } & Record<string, any>;
+type Settings = {
+  model: string | null; dataset: any; optimizer: Optimizer; batch_size: number; seed: number; epochs: number;
+  pace: number | null;
+};
+/** One entry a recorded step, steps rising. */
+type Columns = { step: number[]; loss: number[]; accuracy: number[] };
+/** The minibatches; now and then 1,000 test images; at each epoch's end the whole test set. */
+type Metrics = Columns & { probe: Columns; test: Columns & { epoch: number[] } };
+/** Steps at the left and right edge, the value at the upper edge (the lower is 0), and the edges in pixels. */
+type Frame = {
+  first: number; last: number; top: number; left: number; right: number; above: number; below: number;
+};
+/** Tensors by the prefix of their places. */
+type Excerpt = { input: string; weights: string | null; maps: string[]; answers: string };
+/** From 0 (paper) to 1, row by row. */
+type Ink = { width: number; height: number; data: ArrayLike<number> };
+/** Ink that can be drawn on. */
+type Pad = { width: number; height: number; data: Float32Array };
+/** x and y in pixels of the pad. */
+type Point = [number, number];
