@@ -31,7 +31,8 @@ class Span:
     def arithmetic(self) -> str:
         """(N + P - F) / S + 1, with its numbers (Rossi, "output size")."""
         pads = "".join(f" + {pad}" for pad in (self.before, self.after) if pad)
-        return f"({self.size}{pads} - {self.extent}) / {self.stride} + 1 = {self.room / self.stride + 1:.4g}"
+        places = f"{self.room / self.stride + 1:.2f}".removesuffix(".00")
+        return f"({self.size}{pads} - {self.extent}) / {self.stride} + 1 = {places}"
 
     def count(self, ceil: bool = False) -> int:
         """How many places the window has; `ceil` also keeps a cut last one, unless it starts in the far padding."""
