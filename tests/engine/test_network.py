@@ -97,7 +97,7 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
     (["layers", 0, "settings", "stride"], True, ["layers", 0, "settings", "stride"], "got True"),
     (["layers", 0, "settings", "strides"], 1, ["layers", 0, "settings", "strides"], "no such setting; known: out"),
     (["layers", 0, "settings", "kernel_size"], 9, ["layers", 0], r"conv1: .*\(7 - 9\) / 1 \+ 1 = -1"),
-    (["layers", 0, "settings", "stride"], 3, ["layers", 0], r"conv1: .*\(7 - 3\) / 3 \+ 1 = 2\.333"),
+    (["layers", 0, "settings", "stride"], 3, ["layers", 0], r"conv1: .*\(7 - 3\) / 3 \+ 1 = 2\.33"),
     (["layers", 0, "settings", "groups"], 2, ["layers", 0], "1 channels, which cannot be split into 2 groups"),
     (["layers", 1, "inputs"], ["out"], ["layers", 1, "inputs", 0], "no layer 'out' before it"),
     (["layers", 1, "inputs"], ["conv1", "conv1"], ["layers", 1, "inputs"], "expected 1 names"),
