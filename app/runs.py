@@ -162,12 +162,7 @@ class Run:
     def _show(self) -> float:
         if self._build is None:
             return NEVER
-        try:
-            return self.hub.serve((self.trainer.step, self.state), self._build)
-        except Exception:
-            logger.exception("no frame of run %s could be built at step %d", self.id, self.trainer.step)
-            self.hub.close("frames of this run cannot be built")
-            return NEVER
+        return self.hub.serve((self.trainer.step, self.state), self._build)
 
     def _take_rate(self) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ a bounded share of the thread's time. A viewer that never says "seen" therefore 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -19,6 +20,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from app.compute import NEVER
 from app.problems import Problem, malformed
 from app.wire import text
+
+logger = logging.getLogger("convscope")
 
 #: The share of the compute thread's time that building frames may take while the run trains.
 SHARE = 0.25
@@ -52,12 +55,14 @@ class Viewer:
     _waiting: bool = False
     _shown: Any = None
     due: float = 0.0
-    _slot: bytes | None = None
+    _slot: bytes | Problem | None = None
+    _refused: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, subscription: Subscription) -> None:
         with self._lock:
             self.subscription, self._waiting, self._shown, self.due = subscription, True, None, 0.0
+            self._refused = ""
         self.wake()
 
     def seen(self) -> None:
@@ -77,13 +82,26 @@ class Viewer:
             if self.subscription is not subscription:  # another one was asked for meanwhile
                 return
             self._slot, self._waiting, self._shown, self.due = content, False, moment, now + SHORTEST
+            self._refused = ""
         self._tell()
+
+    def refuse(self, problem: Problem, subscription: Subscription, moment: Any, now: float) -> bool:
+        """Say why there is no frame of this moment, once; the next moment is tried again. Whether it was news."""
+        with self._lock:
+            if self.subscription is not subscription:
+                return False
+            self._shown, self.due = moment, now + SHORTEST
+            if self._refused == problem.detail:
+                return False
+            self._slot, self._refused = problem, problem.detail
+        self._tell()
+        return True
 
     def close(self, reason: str) -> None:
         self.closed = reason
         self._tell()
 
-    def take(self) -> bytes | None:
+    def take(self) -> bytes | Problem | None:
         with self._lock:
             self.news.clear()
             content, self._slot = self._slot, None
@@ -139,9 +157,7 @@ class Hub:
             if subscription is not None:
                 groups.setdefault(subscription, []).append((viewer, subscription))
         for subscription, members in groups.items():
-            content = build(subscription)
-            for viewer, own in members:
-                viewer.deliver(content, own, moment, now)
+            self._give(members, subscription, build, moment, now)
             if time.monotonic() - now > LONGEST:
                 break
         took = time.monotonic() - now
@@ -149,6 +165,32 @@ class Hub:
         return min(
             (max(when, self._next) for when in (each.wants(moment, now) for each in viewers)), default=NEVER
         )
+
+
+    def _give(
+        self,
+        members: list[tuple[Viewer, Subscription]],
+        subscription: Subscription,
+        build: Callable[[Subscription], bytes],
+        moment: Any,
+        now: float,
+    ) -> None:
+        """One frame for everybody who asked for it. What is wrong with it concerns nobody else."""
+        unexpected: Exception | None = None
+        try:
+            content = build(subscription)
+        except Problem as found:
+            problem = found
+        except Exception as error:
+            problem = Problem(500, "this frame could not be built; the server's log says what went wrong")
+            unexpected = error
+        else:
+            for viewer, own in members:
+                viewer.deliver(content, own, moment, now)
+            return
+        news = [viewer.refuse(problem, own, moment, now) for viewer, own in members]
+        if unexpected is not None and any(news):
+            logger.error("a frame of %s could not be built", moment, exc_info=unexpected)
 
 
 async def serve_socket(
@@ -172,7 +214,9 @@ async def _tell(socket: WebSocket, viewer: Viewer) -> None:
         while True:
             await viewer.news.wait()
             content = viewer.take()
-            if content is not None:
+            if isinstance(content, Problem):
+                await socket.send_text(_written(content))
+            elif content is not None:
                 await socket.send_bytes(content)
             if viewer.closed:
                 await socket.close(1000, viewer.closed)
@@ -191,10 +235,14 @@ async def _listen(socket: WebSocket, viewer: Viewer, read: Callable[[Any], Any])
             if viewer.closed:
                 return
             patience -= 1
-            await socket.send_text(text.encode({"problem": problem.document()}).decode("ascii"))
+            await socket.send_text(_written(problem))
             if not patience and socket.application_state is WebSocketState.CONNECTED:
                 await socket.close(1008, "too many messages that make no sense")
                 return
+
+
+def _written(problem: Problem) -> str:
+    return text.encode({"problem": problem.document()}).decode("ascii")
 
 
 async def _heed(message: Any, viewer: Viewer, read: Callable[[Any], Any]) -> None:

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from websockets.sync.client import ClientConnection, connect
 
 from app.compute import NEVER
+from app.problems import Problem
 from app.stream import Hub, Subscription, Viewer
 from app.wire.frames import unpack
 from tests.app.conftest import WELCOME_STEPS
@@ -124,6 +125,29 @@ def test_a_frame_of_a_subscription_given_up_meanwhile_is_not_sent(bench: Bench) 
     assert viewer.take() is None
 
 
+def test_a_frame_that_cannot_be_built_concerns_only_who_asked_for_it(bench: Bench) -> None:
+    fine, odd = bench.viewers
+    fine.ask(ONE)
+    odd.ask(TWO)
+
+    def build(subscription: Subscription) -> bytes:
+        if subscription == TWO:
+            raise KeyError("b")
+        return b"frame"
+
+    said = []
+    for step in (1, 2):
+        time.sleep(0.012)
+        bench.hub.serve(step, build)
+        assert fine.take() == b"frame"
+        fine.seen()
+        said.append(odd.take())
+    assert isinstance(said[0], Problem) and said[0].status == 500
+    assert said[1] is None and not fine.closed and not odd.closed
+    bench.serve(3)
+    assert odd.take() == b"3"
+
+
 # sockets -------------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +209,25 @@ def test_after_many_of_them_the_socket_is_closed(client: TestClient) -> None:
         assert socket.receive() == {
             "type": "websocket.close", "code": 1008, "reason": "too many messages that make no sense"
         }  # fmt: skip
+
+
+def test_a_subscription_to_what_a_step_lacks_is_told_so_and_disturbs_no_other(
+    client: TestClient, train: Callable[..., Any]
+) -> None:
+    run = train(model="tiny", start=False)
+    stream = f"ws://localhost/api/runs/{run['id']}/stream"
+    with client.websocket_connect(stream) as one, client.websocket_connect(stream) as other:
+        one.send_json({"subscribe": ["conv/y"]})
+        assert unpack(one.receive_bytes())[0]["step"] == 0
+        for asked in ({"subscribe": ["conv/w_next"]}, {"subscribe": [], "image": {"x": np.zeros((4, 4)).tolist()}}):
+            other.send_json(asked)
+            assert json.loads(other.receive_text())["problem"]["status"] in (404, 422)
+        other.send_json({"subscribe": ["conv/w_next"]})
+        assert json.loads(other.receive_text())["problem"]["status"] == 404
+        client.post(f"/api/runs/{run['id']}/step", json={"count": 1})
+        assert "conv/w_next" in unpack(other.receive_bytes())[1]
+        one.send_json({"seen": 0})
+        assert unpack(one.receive_bytes())[0]["step"] == 1
 
 
 def test_a_stream_of_a_deleted_run_is_closed_with_the_reason(
