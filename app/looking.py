@@ -139,9 +139,11 @@ def trace_at(run: Run, step: int) -> Trace:
 
 
 def tensor_of(trace: Trace, layer: str, tensor: str, sample: int | None = None) -> np.ndarray:
-    """A tensor of the pass; with `sample`, of that image alone. 404 when there is none of that name."""
+    """A tensor of the pass; with `sample`, of that image alone. What has no axis, as the loss and its own gradient,
+    belongs to the whole batch. 404 when there is none of that name."""
     try:
-        return trace[layer, tensor] if sample is None else trace.sample(layer, tensor, sample)
+        whole = trace[layer, tensor]
+        return whole if sample is None or not whole.ndim else trace.sample(layer, tensor, sample)
     except (KeyError, PlaceError) as error:
         raise missing(str(error.args[0])) from None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from app.limits import Limits
-from app.problems import malformed, over_limit
+from app.problems import Problem, invalid, malformed, over_limit
 from app.wire import text
 
 NPZ = "application/x-npz"
@@ -21,6 +21,7 @@ NPY = "application/x-npy"
 #: The member that holds the rest of a request's body, and of an answer's, as JSON.
 REQUEST, RESPONSE = "request", "response"
 LONGEST_REQUEST = 1 << 20
+_addresses = re.compile(r" at 0x[0-9a-f]+")
 
 
 def write_npy(array: np.ndarray) -> bytes:
@@ -46,24 +47,22 @@ def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive, limits)
-            arrays = {name: _read_member(archive, info, name) for name, info in members.items()}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-        UnicodeDecodeError,
-        OverflowError,
-    ) as error:
-        raise malformed(f"this is not a readable .npz file: {error}") from None
+            arrays = {name: _read_member(archive, info, name, limits) for name, info in members.items()}
+    except Problem:
+        raise
+    except Exception as error:  # the readers of a damaged archive, and of each kind of compression, raise many kinds
+        reason = _addresses.sub("", str(error).partition("\n")[0]) or type(error).__name__
+        raise malformed(f"this is not a readable .npz file: {reason[:200]}") from None
     rest: Any = {}
     if REQUEST in arrays:
         words = arrays.pop(REQUEST)
         if words.dtype.kind != "U" or words.ndim:
             raise malformed(f"the member {REQUEST} must be a 0-d unicode array with JSON in it", [REQUEST])
-        rest = text.decode(str(words).encode("utf-8", "surrogatepass"))
+        try:
+            written = str(words).encode("utf-8", "surrogatepass")
+        except (ValueError, SystemError):  # which of them, depends on the code point
+            raise malformed(f"the member {REQUEST} holds characters that Unicode does not have", [REQUEST]) from None
+        rest = text.decode(written)
     for name, array in arrays.items():
         if array.dtype.kind == "U":
             raise malformed(f"{name}: expected numbers, got unicode", [name])
@@ -96,25 +95,21 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipI
     return members
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: Limits) -> np.ndarray:
     with archive.open(info) as stream:
         content = stream.read(info.file_size + 1)
     source = io.BytesIO(content)
-    try:
-        version = npy.read_magic(source)
-        if version == (1, 0):
-            shape, fortran, dtype = npy.read_array_header_1_0(source)
-        elif version == (2, 0):
-            shape, fortran, dtype = npy.read_array_header_2_0(source)
-        else:
-            raise ValueError(f"version {version} of the .npy format")
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        first = str(error).partition("\n")[0][:200]
-        raise malformed(f"{name}: the header cannot be read: {first}", [name]) from None
+    shape, fortran, dtype = _header(source, name)
     if dtype.kind not in "fiu" and not (name == REQUEST and dtype.kind == "U"):
         raise malformed(f"{name}: expected whole or floating-point numbers, got {dtype}", [name])
-    if any(length < 0 for length in shape):
+    if len(shape) > limits.rank:
+        raise over_limit(
+            "rank", limits.rank, f"{name} has {len(shape)} axes; at most {limits.rank} are taken", [name]
+        )
+    if any(type(length) is not int or not 0 <= length <= limits.npz_bytes for length in shape):
         raise malformed(f"{name}: the header says the shape is {list(shape)}", [name])
+    if 0 in shape:
+        raise invalid(f"{name} is empty: {list(shape)}", [name])
     held, said = len(content) - source.tell(), math.prod(shape) * dtype.itemsize
     if held != said:
         raise malformed(f"{name}: the header says {said} bytes, there are {held}", [name])
@@ -122,6 +117,22 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> 
         raise over_limit(
             "request", LONGEST_REQUEST, f"{REQUEST} holds more than {LONGEST_REQUEST} characters"
         )
-    flat = np.frombuffer(content, dtype, offset=source.tell()) if said else np.empty(0, dtype)
+    flat = np.frombuffer(content, dtype, offset=source.tell())
     array = flat.reshape(shape, order="F" if fortran else "C")
     return array.astype(array.dtype.newbyteorder("="), order="C")
+
+
+def _header(source: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether the columns come first, and the kind of number."""
+    try:
+        version = npy.read_magic(source)
+        if version == (1, 0):
+            return npy.read_array_header_1_0(source)
+        if version == (2, 0):
+            return npy.read_array_header_2_0(source)
+    except Exception:  # it is read as an expression of Python, which may go wrong in every way that one can
+        raise malformed(
+            f"{name}: the header cannot be read; expected descr, fortran_order and shape as numpy.save writes them",
+            [name],
+        ) from None
+    raise malformed(f"{name}: expected version 1.0 or 2.0 of the .npy format, got {version}", [name])

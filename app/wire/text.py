@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from app.problems import Loc, invalid, malformed
+from app.problems import Loc, invalid, malformed, over_limit
 
 LARGEST_INTEGER = 2**53
 DEEPEST = 32
@@ -66,8 +66,8 @@ def _parts(value: Any) -> Iterator[str]:
             yield f"{',' if position else ''}{json.dumps(str(name))}:"
             yield from _parts(item)
         yield "}"
-    elif isinstance(value, np.ndarray):
-        yield from _array_parts(value)
+    elif isinstance(value, (np.ndarray, np.generic)):
+        yield from _array_parts(np.asarray(value))
     else:
         yield _dumps(value)
 
@@ -77,9 +77,13 @@ def _array_parts(array: np.ndarray) -> Iterator[str]:
         yield _dumps(array.tolist()) if _finite(array) else _dumps(_worded(array.tolist()))
         return
     yield "["
-    for position, row in enumerate(array):
-        yield "," if position else ""
-        yield from _array_parts(row) if array.ndim > 1 else (_dumps(_worded(row.item())),)
+    rows = max(1, BLOCK * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        yield "," if start else ""
+        if rows > 1:
+            yield "".join(_array_parts(array[start : start + rows]))[1:-1]
+        else:
+            yield from _array_parts(array[start])
     yield "]"
 
 
@@ -108,7 +112,8 @@ def _worded(value: Any) -> Any:
 def array(value: Any, loc: Loc, dtype: np.dtype, *, rank: int, elements: int) -> np.ndarray:
     """A tensor from nested lists (or an array as .npz brings it), in `dtype`, with at most `rank` axes.
 
-    Raises 400 for what is ragged or holds anything but finite numbers, 422 for what is empty or does not fit.
+    Raises 400 for what is ragged or holds anything but finite numbers, 413 for what exceeds a limit, 422 for what is
+    empty.
     """
     name = ".".join(map(str, loc))
     if isinstance(value, np.ndarray):
@@ -116,11 +121,13 @@ def array(value: Any, loc: Loc, dtype: np.dtype, *, rank: int, elements: int) ->
     else:
         found = _from_lists(value, loc, name, rank)
     if found.ndim > rank:
-        raise invalid(f"{name} has {found.ndim} axes, at most {rank} are taken", loc)
+        raise over_limit("rank", rank, f"{name} has {found.ndim} axes; at most {rank} are taken", loc)
     if not found.size:
         raise invalid(f"{name} is empty: {list(found.shape)}", loc)
     if found.size > elements:
-        raise invalid(f"{name} has {found.size} elements, at most {elements} are taken", loc)
+        raise over_limit(
+            "elements", elements, f"{name} has {found.size} elements; at most {elements} are taken", loc
+        )
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(found, dtype=dtype).reshape(found.shape)
     if isinstance(value, np.ndarray):
@@ -135,7 +142,7 @@ def _from_lists(value: Any, loc: Loc, name: str, rank: int) -> np.ndarray:
     level: list[Any] = [value]
     while level and isinstance(level[0], list):
         if len(shape) == rank:
-            raise invalid(f"{name} is nested deeper than {rank} axes", loc)
+            raise over_limit("rank", rank, f"{name} is nested deeper than {rank} axes", loc)
         if set(map(type, level)) != {list}:
             raise malformed(
                 f"{name} is ragged: numbers and lists stand side by side at depth {len(shape)}", loc

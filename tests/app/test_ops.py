@@ -144,3 +144,11 @@ def test_every_optimizer_steps_and_explains_its_new_weight(client: TestClient, n
 def test_gradient_descent_moves_a_weight_by_the_rate_times_its_gradient(client: TestClient) -> None:
     body = {"settings": {"learning_rate": 0.5}, "tensors": {"w": [1.0], "dw": [0.5]}}
     assert client.post("/api/optimizers/sgd/step", json=body).json()["tensors"]["w"] == [0.75]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_result_without_axes_is_answered(client: TestClient, dtype: str) -> None:
+    body = {"tensors": {"x": 1, "mask": 1}, "dtype": dtype}
+    answer = client.post("/api/ops/dropout/forward", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["shapes"]["y"] == []

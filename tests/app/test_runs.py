@@ -47,7 +47,7 @@ def test_a_new_run_has_a_location_and_takes_the_models_defaults(client: TestClie
     run = client.get(answer.headers["location"]).json()
     assert run["state"] == "created"
     assert (run["batch_size"], run["seed"], run["steps"], run["dataset"]) == (32, 7, 1875, "mnist")
-    assert run["optimizer"]["name"] == "momentum" and run["optimizer"]["learning_rate"] == 0.02
+    assert run["optimizer"]["name"] == "adam" and run["optimizer"]["learning_rate"] == 0.001
     assert client.delete(answer.headers["location"]).status_code == 204
     assert client.get(answer.headers["location"]).status_code == 404
 
@@ -279,6 +279,16 @@ def test_a_frame_of_a_pass_holds_every_tensor_of_the_score(client: TestClient) -
     assert np.array_equal(tensors["conv1/y"], tensor(client, f"{path}/tensors/conv1/y"))
     few = unpack(client.get(f"{path}/frame", params={"tensors": "conv1/y,conv2/x"}).content)[1]
     assert few.keys() == {"conv1/y", "conv2/x"}
+
+
+def test_what_belongs_to_the_whole_batch_is_whole_in_each_sample(client: TestClient) -> None:
+    tensors = client.get("/api/runs/welcome/score").json()["tensors"]
+    for name in (*tensors, "loss/dy"):
+        address = f"/api/runs/welcome/steps/1/tensors/{name}"
+        whole, one = client.get(address), client.get(address, params={"sample": 1})
+        assert (whole.status_code, one.status_code) == (200, 200), (name, one.text)
+        if not whole.json()["shape"]:
+            assert one.json() == whole.json()
 
 
 def test_a_frame_of_a_step_holds_one_image_and_the_whole_batchs_gradients(client: TestClient) -> None:

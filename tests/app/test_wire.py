@@ -53,6 +53,13 @@ def test_a_large_array_is_written_in_blocks_and_reads_the_same() -> None:
     assert np.array_equal(np.float32(written), np.nan_to_num(array))
 
 
+@pytest.mark.parametrize("shape", [(20_000,), (9_000, 1), (3, 5_000), (2, 3, 4_000), (0, 5)])
+def test_an_array_of_any_shape_is_written_in_few_pieces(shape: tuple[int, ...]) -> None:
+    array = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
+    assert np.array_equal(np.array(text.decode(text.encode(array))).reshape(shape), array)
+    assert sum(1 for _ in text._parts(array)) < 30
+
+
 def test_what_is_not_finite_is_written_in_words() -> None:
     assert json.loads(text.encode({"a": np.array([np.nan, np.inf, -np.inf, 1])})) == {
         "a": ["NaN", "Infinity", "-Infinity", 1.0]
@@ -88,9 +95,21 @@ def test_a_number_that_float32_cannot_hold_is_refused() -> None:
     assert "float32" in refusal([1e300], "float32").detail
 
 
-@pytest.mark.parametrize("value", [[], [[]], [[[[[[[[[1]]]]]]]]], [0] * 1001])
-def test_empty_too_deep_and_too_large_arrays_are_refused(value: object) -> None:
+@pytest.mark.parametrize("value", [[], [[]]])
+def test_an_empty_array_is_refused(value: object) -> None:
     assert refusal(value).status == 422
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [([[[[[[[[[1]]]]]]]]], ("rank", 8)), ([0] * 1001, ("elements", 1000)), (np.zeros((1,) * 9), ("rank", 8))],
+)
+def test_too_deep_and_too_large_arrays_are_refused_with_the_limits_name(
+    value: object, limit: tuple[str, int]
+) -> None:
+    problem = refusal(value)
+    assert problem.status == 413
+    assert problem.extra["limit"] == {"name": limit[0], "value": limit[1]}
 
 
 @pytest.mark.parametrize(
