@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from app.limits import Limits
-from app.problems import Problem, too_many, unavailable
+from app.problems import closing, too_many
 
 logger = logging.getLogger("convscope")
 
@@ -173,7 +173,3 @@ class Pool:
                 future.set_result(job())
             except BaseException as error:
                 future.set_exception(error)
-
-
-def closing() -> Problem:
-    return unavailable("the server is shutting down", retry_after=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import MEDIA_TYPE, Problem
+from app.problems import Problem, closing
 
 READING = {"GET", "HEAD", "OPTIONS"}
 HEADERS = {
@@ -40,14 +41,23 @@ class Guard:
             )
             return
 
+        answered = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
+                answered = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await (problem.response() if problem else self.app)(scope, receive, send_guarded)
+        try:
+            await (problem.response() if problem else self.app)(scope, receive, send_guarded)
+        except asyncio.CancelledError:  # the server ends, and waits no longer for this answer
+            if answered:
+                raise
+            await closing().response()(scope, receive, send_guarded)
 
     def refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -113,6 +123,6 @@ async def refuse_socket(problem: Problem, scope: Scope, receive: Receive, send: 
         await send({"type": "websocket.close", "code": 1008, "reason": problem.detail[:100]})
         return
     response = problem.response()
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(response.body)).encode())]
-    await send({"type": "websocket.http.response.start", "status": problem.status, "headers": headers})
+    start = {"type": "websocket.http.response.start", "status": problem.status, "headers": response.raw_headers}
+    await send(start)
     await send({"type": "websocket.http.response.body", "body": bytes(response.body)})

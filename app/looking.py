@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -236,7 +235,6 @@ def explanation_of(run: Run, trace: Trace, place: str, paging: dict[str, Any]) -
         where = place_in(place)
         if where.step is not None:
             trace = trace_at(run, where.step)
-            where = replace(where, step=None)
         with refusals(status=404):
             return documents.explanation(place, explain(trace, where, **paging))
     except PlaceError as error:

@@ -108,6 +108,10 @@ def unavailable(detail: str, retry_after: int, kind: str = "", **extra: Any) -> 
     return Problem(503, detail, kind=kind, headers={"Retry-After": str(retry_after)}, extra=extra)
 
 
+def closing() -> Problem:
+    return unavailable("the server is shutting down", retry_after=5)
+
+
 def of_http(error: HTTPException, path: str) -> Problem:
     """Starlette's own errors: no such page (404), no such method (405)."""
     detail = str(error.detail)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from app.guard import Guard, same_origin
+from app.guard import Guard, refuse_socket, same_origin
 from app.pages import content_security_policy
+from app.problems import MEDIA_TYPE, too_many
 
 STREAM = "ws://localhost/api/runs/welcome/stream"
 
@@ -122,3 +125,43 @@ def test_the_page_and_its_files_are_asked_again_and_not_sent_twice(client: TestC
         again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
     assert "immutable" in client.get("/static/vendor/preact.js?v=1").headers["cache-control"]
+
+
+def test_a_call_that_the_ending_server_gives_up_is_answered_with_503() -> None:
+    sent: list[Any] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def end() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+        task = asyncio.create_task(Guard(slow)(scope, receive, send))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    asyncio.run(end())
+    headers = dict(sent[0]["headers"])
+    assert sent[0]["status"] == 503
+    assert headers[b"content-type"] == MEDIA_TYPE.encode() and b"retry-after" in headers
+
+
+def test_a_refused_handshake_says_when_to_come_again() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "extensions": {"websocket.http.response": {}}}
+    asyncio.run(refuse_socket(too_many("viewers", 1, "1 stream is open already", 5), scope, receive, send))
+    assert sent[0]["status"] == 429
+    assert dict(sent[0]["headers"])[b"retry-after"] == b"5"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
@@ -302,6 +304,31 @@ def test_the_server_ends_within_two_seconds_with_streams_open_and_training_on(tm
         assert server.process.wait(timeout=10) == 0
         assert time.monotonic() - start < 2.5
         assert "Traceback" not in server.tail()
+
+
+def test_calls_under_way_when_the_server_ends_are_answered_with_503(tmp_path: Path) -> None:
+    body = {"tensors": {"x": np.ones((1, 8, 100, 100)).tolist(), "w": np.ones((128, 8, 11, 11)).tolist()}}
+    answers: list[Any] = []
+    with serve(tmp_path) as server:
+        server.wait_ready()
+
+        def ask() -> None:
+            answers.append(httpx.post(f"{server.url}/api/ops/conv2d/forward", json=body, timeout=60))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        server.process.terminate()
+        assert server.process.wait(timeout=10) == 0
+        for thread in threads:
+            thread.join()
+        assert "Traceback" not in server.tail()
+    late = [answer for answer in answers if answer.status_code != 200]
+    assert len(answers) == 8 and late
+    for answer in late:
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert "retry-after" in answer.headers
 
 
 def post(server: Server, path: str, body: Any) -> Any:
