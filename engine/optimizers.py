@@ -36,7 +36,7 @@ class Optimizer:
     state: ClassVar[tuple[str, ...]] = ()
     words: ClassVar[dict[str, Words]] = {}
 
-    def __init__(self, **settings: Any):
+    def __init__(self, /, **settings: Any):
         self.options = read_settings(self.settings, settings)
 
     def with_rate(self, learning_rate: float) -> Optimizer:

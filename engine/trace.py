@@ -39,15 +39,16 @@ class Place:
     index: tuple[int, ...] = ()
     step: int | None = None
 
-    PATTERN = re.compile(r"(?P<layer>[A-Za-z][\w-]*)/(?P<tensor>[A-Za-z][\w.]*)(?:@(?P<early>\d+))?"
-                         r"(?:/(?P<index>\d+(?:,\d+)*))?(?:@(?P<step>\d+))?", re.ASCII)
+    #: No tensor is as long, and no run, as eighteen digits say.
+    PATTERN = re.compile(r"(?P<layer>[A-Za-z][\w-]*)/(?P<tensor>[A-Za-z][\w.]*)(?:@(?P<early>\d{1,18}))?"
+                         r"(?:/(?P<index>\d{1,18}(?:,\d{1,18})*))?(?:@(?P<step>\d{1,18}))?", re.ASCII)
 
     @classmethod
     def parse(cls, text: str) -> Place:
         """Read a place. The step may stand after the tensor, too, as in a read's `conv1/w_next@119`."""
         match = cls.PATTERN.fullmatch(text)
         if match is None or (match["early"] and match["step"]):
-            raise PlaceError(f"{text!r} is no place; expected layer/tensor/index, as conv1/dx/0,3,5,5")
+            raise PlaceError(f"{text[:80]!r} is no place; expected layer/tensor/index, as conv1/dx/0,3,5,5")
         step = match["step"] or match["early"]
         index = tuple(int(number) for number in match["index"].split(",")) if match["index"] else ()
         return cls(match["layer"], match["tensor"], index, int(step) if step else None)
@@ -148,6 +149,8 @@ class Trace(Mapping[Key, Array]):
 
     def _has_batch(self, key: Key) -> bool:
         layer, tensor = key
+        if key == ("loss", "dy"):
+            return False
         if layer in ("input", "target") or tensor == "dy":
             return True
         if self._of_parameter(layer, tensor):
@@ -191,7 +194,7 @@ class Trace(Mapping[Key, Array]):
             if key in self._stored:
                 arrays[name] = self._stored[key]
             elif key == ("loss", "dy"):
-                arrays[name] = np.ones(())
+                arrays[name] = np.ones((), self._stored["input", "y"].dtype)
         return Tensors(local.program, arrays, local.numbers, local.extents)
 
     def _find(self, layer: str, tensor: str) -> tuple[str, Local, Tensors]:
@@ -215,8 +218,16 @@ def explain(trace: Trace, place: Place, **paging: Any) -> Explanation:
     """Why the number at a place is what it is; `paging` as engine.formula.explain takes it.
 
     Each read names its tensor as "layer/tensor", resolved to what is really stored in this pass, or "conv1/w_next@119"
-    where it belongs to a step of the training run; with its index it is a place that can be explained in turn.
+    where it belongs to a step of the training run; with its index it is a place that can be explained in turn. A place
+    that names its step hands it on to what it reads.
     """
+    found = _explanation(trace, place, paging)
+    if place.step is None:
+        return found
+    return _placed(found, lambda tensor: tensor if "@" in tensor else f"{tensor}@{place.step}")
+
+
+def _explanation(trace: Trace, place: Place, paging: Mapping[str, Any]) -> Explanation:
     layer, tensor = key = trace.network.resolve(place.layer, place.tensor)
     try:
         array = trace[key]

@@ -67,7 +67,12 @@ async def step_tensor(
 async def step_explanation(
     request: Request, here: Here, id: Id, step: Step, place: PlacePath, paging: Paging
 ) -> Response:
-    """The explanation of any number: forward, backward or update. Places index the whole minibatch."""
+    """The explanation of any number: forward, backward or update. Places index the whole minibatch.
+
+    A read with `inside: false` found nothing and counts as 0: it lies outside its tensor (padding) or, with
+    `gap: true`, between two cells (a stride leaves it out); `index` then names the cell before it. The tensor of a
+    read may end in `@step`: the read belongs to that training step.
+    """
     return await _at_step(request, here, id, step).explanation(place, paging)
 
 

@@ -9,13 +9,14 @@ from engine.formula.mathml import Equation
 
 @dataclass(frozen=True)
 class Read:
-    """A cell that a term reads. Where it lies outside (padding), or between two cells (a gap, index rounded
-    down), `inside` is False and the value 0."""
+    """A cell that a term reads. Where nothing is read `inside` is False and the value 0: the place lies outside
+    (padding), or, with `gap`, between two cells (a stride leaves it out), after the cell that the index names."""
 
     tensor: str
     index: tuple[int, ...]
     value: float
     inside: bool
+    gap: bool = False
 
 
 @dataclass(frozen=True)

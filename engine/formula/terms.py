@@ -15,8 +15,8 @@ from engine.formula.nodes import Expr, FormulaError, reads
 from engine.formula.nodes import Read as Access
 from engine.formula.run import GRID_LIMIT, Tensors
 
-Cell = tuple[str, tuple[int, ...], float, bool]
-"""A read's tensor, index, value, and whether it lies inside."""
+Cell = tuple[str, tuple[int, ...], float, bool, bool]
+"""A read's tensor, index, value, whether it lies inside, and whether between two cells."""
 
 
 class _Terms:
@@ -177,10 +177,10 @@ class Ledger:
         for row, (k, value) in enumerate(zip(family_of.tolist(), self.values[numbers].tolist(), strict=True)):
             factors, looked, at = rows[row]
             where = []
-            for tensor, index, number, inside in looked:
+            for tensor, index, number, inside, gap in looked:
                 position = seen.setdefault((tensor, index, inside), len(cells))
                 if position == len(cells):
-                    cells.append(Read(tensor, index, number, inside))
+                    cells.append(Read(tensor, index, number, inside, gap))
                 where.append(position)
             terms.append(Term(where, factors, value, at, k, self.labels[k]))
         return terms, cells
@@ -191,7 +191,13 @@ def _cells(grid: Grid, read: Access, size: int) -> list[Cell]:
     values, present, where = grid.look(read)
     index = _transposed([_spread(w, size) for w in where], size)
     inside = _spread(_there(present), size)
-    return [(read.tensor, i, float(v), bool(p)) for i, v, p in zip(index, _spread(values, size), inside, strict=True)]
+    shape = grid.tensors[read.tensor].shape if where else ()
+
+    def between(index: tuple[int, ...]) -> bool:
+        return bool(where) and all(0 <= i < n for i, n in zip(index, shape, strict=True))
+
+    return [(read.tensor, i, float(v), bool(p), not p and between(i))
+            for i, v, p in zip(index, _spread(values, size), inside, strict=True)]
 
 
 def _spread(values: Any, size: int) -> list[Any]:

@@ -66,11 +66,11 @@ class Op:
     example_settings: ClassVar[dict[str, Any]] = {}
     example_shapes: ClassVar[dict[str, Shape]] = {"x": (1, 2, 4, 4)}
 
-    def __init__(self, **settings: Any):
+    def __init__(self, /, **settings: Any):
         self.options = read_settings(self.settings, settings)
 
     @classmethod
-    def as_layer(cls, **settings: Any) -> Op:
+    def as_layer(cls, /, **settings: Any) -> Op:
         """The op as a network's layer: settings such as `out` and `kernel_size` stand in for the weights."""
         values = read_settings({**cls.layer_settings, **cls.settings}, settings)
         op = cls(**{name: settings[name] for name in settings if name in cls.settings})

@@ -53,12 +53,13 @@ def holds(trace: Trace, place: Place, explanation: Explanation) -> bool:
     products = all(math.prod(term.factors) == pytest.approx(term.value, rel=1e-12, abs=1e-300)
                    for term in explanation.terms)
     return products and abs(explanation.remainder) <= ROUNDING * size and all(
-        float(at(trace, read.tensor, read.index)) == read.value for read in explanation.reads if read.inside)
+        float(at(trace, read.tensor, read.index, place.step)) == read.value for read in explanation.reads if read.inside)
 
 
-def at(trace: Trace, tensor: str, index: tuple[int, ...]) -> Any:
+def at(trace: Trace, tensor: str, index: tuple[int, ...], own: int | None) -> Any:
+    """What stands at a read of a place of step `own`."""
     place = Place.parse(tensor)
-    if place.step is not None:
+    if place.step not in (None, own):
         assert trace.previous is not None
         trace = trace.previous()
         assert trace.step == place.step
@@ -201,10 +202,29 @@ def test_a_place_is_one_string(text: str, place: Place) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "conv1", "conv1/", "conv1/y/", "conv1/y/0,,1", "conv1/y/-1", "conv1/y/0@",
-                                  "a/b/0/1", "conv1/y/0,1.5", "conv1/y@1/0@2", "../y/0", "conv1/y/٣"])
+                                  "a/b/0/1", "conv1/y/0,1.5", "conv1/y@1/0@2", "../y/0", "conv1/y/٣",
+                                  "conv1/y/" + "9" * 5000, "conv1/y@" + "9" * 5000, "conv1/y/0@" + "9" * 5000])
 def test_what_is_no_place_is_refused(text: str) -> None:
-    with pytest.raises(PlaceError):
+    with pytest.raises(PlaceError, match="is no place"):
         Place.parse(text)
+
+
+def test_the_reads_of_a_place_with_a_step_lead_on_within_that_step(trained: Trainer) -> None:
+    """Else they would be looked up in the pass from which the place was opened, where other weights stand."""
+    steps = {name: {read.tensor for read in explain(trained.trace(4), Place.parse(name)).reads}
+             for name in ("conv1/w_next@4/0,0,0,0", "conv1/w_next/0,0,0,0", "conv1/w@4/0,0,0,0")}
+    assert [*steps.values()] == [{"conv1/w@4", "conv1/w.v_next@4"}, {"conv1/w", "conv1/w.v_next"}, {"conv1/w_next@3"}]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gradient_of_the_loss_for_itself_is_one_in_the_dtype_of_the_pass(dtype: type) -> None:
+    net = network({"op": "flatten"}, {"op": "linear", "out": 3})
+    parameters = net.initial(0, dtype)
+    values = net.forward(parameters, np.ones((2, 1, 6, 6), dtype), np.array([0, 1]))
+    net.backward(parameters, values, learning=False)
+    trace = Trace(net, values, parameters)
+    for array in (trace["loss", "dy"], trace.sample("loss", "dy", 1)):
+        assert (array.dtype, array.shape, float(array)) == (dtype, (), 1.0)
 
 
 @pytest.mark.parametrize(("text", "words"), [
