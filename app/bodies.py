@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from app.context import Context
 from app.limits import Limits
-from app.problems import Problem, invalid, malformed, over_limit
+from app.misfits import misfits, summary, word
+from app.problems import MOST_ERRORS, Problem, invalid, malformed, over_limit
 from app.wire import npz, text
 
 JSON = "application/json"
@@ -21,6 +23,30 @@ class Fields(BaseModel):
     """A body's fields: unknown ones are refused, and nothing is converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown(cls, given: Any) -> Any:
+        """An error for each unknown field costs more than the field: beyond some, one for all of them."""
+        if isinstance(given, dict):
+            unknown = len(given.keys() - cls.model_fields.keys())
+            if unknown > MOST_ERRORS:
+                raise PydanticCustomError("unknown", f"{unknown} fields are not known here")
+        return given
+
+
+def at_most(limit: str, *loc: str) -> BeforeValidator:
+    """Refuses a list longer than this limit before any of its items is looked at."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        limits = info.context or Limits()
+        most = getattr(limits, limit)
+        if isinstance(value, list) and len(value) > most:
+            unit = limits.document()[limit]["unit"]
+            raise over_limit(limit, most, f"{len(value)} {unit}; at most {most} are taken", loc)
+        return value
+
+    return BeforeValidator(check)
 
 
 Body = TypeVar("Body", bound=Fields)
@@ -71,35 +97,31 @@ def _parse(content: bytes, kind: str, model: type[Body], npz_into: str, limits: 
     if kind == npz.NPZ:
         document, members = npz.read_npz(content, limits)
     else:
-        document = text.decode(content) if content.strip() else {}
+        document = text.decode(content, limits.names) if content.strip() else {}
     if not isinstance(document, dict):
-        raise malformed(f"expected a JSON object, got {_word(document)}")
-    for name, field in model.model_fields.items():
-        if name in document and not (field.json_schema_extra or {}) == TENSOR:
-            text.check_plain(document[name], [name])
+        raise malformed(f"expected a JSON object, got {word(document)}")
     for name, tensor in members.items():
         place = document if name in model.model_fields else document.setdefault(npz_into, {})
         if not isinstance(place, dict):
-            raise invalid(f"expected an object, got {_word(place)}", [npz_into])
+            raise invalid(f"expected an object, got {word(place)}", [npz_into])
         if name in place:
             raise invalid(f"{name} is given twice, in JSON and as a member", [name])
         place[name] = tensor
-    return validate(model, document)
+    return validate(model, document, limits)
 
 
-def validate(model: type[Body], document: Any) -> Body:
+def validate(model: type[Body], document: Any, limits: Limits) -> Body:
+    """The document as `model`: 422 with what does not fit, 413 with the limit that it exceeds."""
     try:
-        return model.model_validate(document)
+        made = model.model_validate(document, context=limits)
     except ValidationError as error:
-        errors = [(each["loc"], each["msg"]) for each in error.errors(include_url=False, include_input=False)]
-        detail = "; ".join(f"{'.'.join(map(str, loc)) or 'the body'}: {what}" for loc, what in errors[:3])
-        raise Problem(422, detail, kind="invalid", errors=errors) from None
+        errors = misfits(error.errors(include_url=False), document)
+        raise Problem(422, summary(errors), kind="invalid", errors=errors) from None
+    for name, field in model.model_fields.items():
+        if name in document and not (field.json_schema_extra or {}) == TENSOR:
+            text.check_plain(document[name], [name])
+    return made
 
 
 #: Marks a field that holds numbers in nested lists, or tensors by name: checked when they become arrays.
 TENSOR: dict[str, Any] = {"x-tensor": True}
-
-
-def _word(value: Any) -> str:
-    words = {list: "a list", dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
-    return words.get(type(value), "a number")

@@ -15,6 +15,7 @@ def _limit(value: float, unit: str, description: str) -> Any:
 class Limits:
     json_bytes: int = _limit(8 << 20, "bytes", "largest JSON body; send larger tensors as application/x-npz")
     body_bytes: int = _limit(64 << 20, "bytes", "largest body of any kind")
+    names: int = _limit(1000, "names", "most names in one JSON object")
     npz_bytes: int = _limit(256 << 20, "bytes", "largest .npz body once unpacked")
     npz_members: int = _limit(512, "tensors", "most members of one .npz body")
     rank: int = _limit(8, "axes", "highest rank of a tensor")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from app.bodies import TENSOR, Fields
+from app.bodies import TENSOR, Fields, at_most
 from app.faults import refusals
 from app.limits import Limits
 from app.problems import Loc, invalid, over_limit
@@ -31,7 +31,7 @@ class LayerFields(Fields):
         description="the operator's settings; `out`, `kernel_size`, `bias` stand in for weights",
         examples=[{"out": 8, "kernel_size": 3}],
     )
-    inputs: list[str] | None = Field(
+    inputs: Annotated[list[str] | None, at_most("layers", "network", "layers")] = Field(
         default=None, description="the layers it reads, or `input`; default: the layer before"
     )
 
@@ -44,8 +44,10 @@ class LossFields(Fields):
 class NetworkFields(Fields):
     """A network document. What GET /api/models answers can be sent back as it is."""
 
-    input: list[int] = Field(description="[channels, height, width] of one image", examples=[[1, 28, 28]])
-    layers: list[LayerFields] = Field(
+    input: Annotated[list[int], at_most("rank", "network", "input")] = Field(
+        description="[channels, height, width] of one image", examples=[[1, 28, 28]]
+    )
+    layers: Annotated[list[LayerFields], at_most("layers", "network", "layers")] = Field(
         description="each after the layers that it reads; the last one feeds the loss"
     )
     loss: str | LossFields = Field(default="cross_entropy", description="name, or op and settings")
@@ -97,18 +99,11 @@ def model_of(choice: NetworkChoice) -> Model | None:
 
 
 def network_of(choice: NetworkChoice, limits: Limits) -> Network:
-    """The network, within the limits of layers and parameters."""
+    """The network, within the limit of parameters."""
     model = model_of(choice)
     if model:
         return Network.from_document(model.document)
     assert choice.network is not None
-    if len(choice.network.layers) > limits.layers:
-        raise over_limit(
-            "layers",
-            limits.layers,
-            f"{len(choice.network.layers)} layers; at most {limits.layers} are taken",
-            ["network", "layers"],
-        )
     with refusals("network"):
         network = Network.from_document(choice.network.document())
     count = sum(math.prod(shape) for shape in network.parameter_shapes.values())

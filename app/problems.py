@@ -13,6 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.misfits import misfits, summary
+
 logger = logging.getLogger("convscope")
 
 MEDIA_TYPE = "application/problem+json"
@@ -125,9 +127,8 @@ def of_http(error: HTTPException, path: str) -> Problem:
 
 def of_validation(error: RequestValidationError) -> Problem:
     """A parameter of the path or of the query that is not what its description says."""
-    errors = [(tuple(each["loc"]), str(each["msg"])) for each in error.errors()]
-    detail = "; ".join(f"{'.'.join(map(str, loc))}: {what}" for loc, what in errors[:3])
-    return Problem(422, detail, kind="invalid", errors=errors)
+    errors = misfits(error.errors())
+    return Problem(422, summary(errors), kind="invalid", errors=errors)
 
 
 def install(app: FastAPI) -> None:

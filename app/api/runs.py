@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app import answers, looking, networks
-from app.bodies import TENSOR, Fields, read
+from app.bodies import TENSOR, Fields, at_most, read
 from app.context import Context, Here
 from app.faults import refusals
 from app.openapi import body
@@ -44,7 +44,9 @@ class PredictFields(Fields):
     )
     dataset: str | None = Field(default=None, description="in place of x: a data set of GET /api/datasets")
     split: str = Field(default="test", description="`train` or `test`")
-    indices: list[int] | None = Field(default=None, description="in place of x: which images of the split")
+    indices: Annotated[list[int] | None, at_most("predicted_images", "indices")] = Field(
+        default=None, description="in place of x: which images of the split"
+    )
     layers: bool = Field(default=True, description="whether to answer with every layer's y, too")
 
 

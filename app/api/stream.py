@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, WebSocket
 from pydantic import Field
 
 from app import looking
-from app.bodies import Fields, validate
+from app.bodies import Fields, at_most, validate
 from app.context import Here
 from app.guard import refuse_socket
 from app.problems import Problem, too_many
@@ -18,7 +18,9 @@ router = APIRouter()
 
 
 class SubscribeFields(Fields):
-    subscribe: list[str] = Field(description="layer/tensor of each block")
+    subscribe: Annotated[list[str], at_most("subscriptions", "subscribe")] = Field(
+        description="layer/tensor of each block"
+    )
     sample: int = Field(default=0, ge=0, description="which image of the step's minibatch")
     image: looking.ImageFields | None = Field(
         default=None, description="in place of sample: this image as a batch of one"
@@ -38,7 +40,7 @@ async def stream(socket: WebSocket, here: Here, id: str) -> None:
         return
 
     async def read(said: dict[str, Any]) -> Subscription:
-        asked = validate(SubscribeFields, said)
+        asked = validate(SubscribeFields, said, here.limits)
 
         def make() -> Subscription:
             image = (

@@ -62,7 +62,7 @@ def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]
             written = str(words).encode("utf-8", "surrogatepass")
         except (ValueError, SystemError):  # which of them, depends on the code point
             raise malformed(f"the member {REQUEST} holds characters that Unicode does not have", [REQUEST]) from None
-        rest = text.decode(written)
+        rest = text.decode(written, limits.names)
     for name, array in arrays.items():
         if array.dtype.kind == "U":
             raise malformed(f"{name}: expected numbers, got unicode", [name])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
 
+from app.limits import Limits
 from app.problems import Loc, invalid, malformed, over_limit
 
 LARGEST_INTEGER = 2**53
@@ -18,14 +20,25 @@ DEEPEST = 32
 BLOCK = 4096
 
 
-def decode(content: bytes) -> Any:
-    """The value of a JSON text, or 400. NaN, Infinity and numbers beyond float64 are refused."""
+def decode(content: bytes, names: int = Limits.names) -> Any:
+    """The value of a JSON text, or 400. NaN, Infinity, numbers beyond float64 and names given twice are refused, and
+    objects of more than so many names are 413."""
 
     def refuse(word: str) -> NoReturn:
         raise malformed(f"JSON has no {word}; NaN and infinity may arrive in .npz only")
 
+    def together(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(pairs) > names:
+            raise over_limit("names", names, f"{len(pairs)} names in one object; at most {names} are taken")
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            twice = next(name for name, count in counts.items() if count > 1)
+            raise malformed(f"{json.dumps(twice)[:80]} is given {counts[twice]} times in one object")
+        return made
+
     try:
-        return json.loads(content, parse_constant=refuse)
+        return json.loads(content, parse_constant=refuse, object_pairs_hook=together)
     except RecursionError:
         raise malformed("the JSON text is nested too deeply") from None
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import struct
+import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -383,3 +384,60 @@ def test_a_detail_quotes_only_a_part_of_what_was_sent(client: TestClient) -> Non
     answer = client.post("/api/ops/conv2d/forward", json={**GOOD, "settings": {"padding": "x" * 100_000}})
     assert answer.status_code == 422
     assert len(answer.content) < 3_000
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "limit"),
+    [
+        ("/api/networks/shapes", b'{"network": {"input": [1], "layers": [' + b"{}," * 200_000 + b"{}]}}", "layers"),
+        ("/api/runs", b'{"network": {"input": [' + b'"",' * 200_000 + b'""], "layers": []}}', "rank"),
+        ("/api/runs", b"{" + b",".join(b'"k%d":1' % k for k in range(200_000)) + b"}", "names"),
+        ("/api/runs/welcome/predict", b'{"indices": [' + b'"",' * 500_000 + b'""]}', "predicted_images"),
+    ],
+)  # fmt: skip
+def test_numbers_of_things_are_checked_before_the_things(
+    client: TestClient, path: str, content: bytes, limit: str
+) -> None:
+    start = time.monotonic()
+    answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413 and answer.json()["limit"]["name"] == limit
+    assert time.monotonic() - start < 1
+
+
+def test_many_unknown_fields_are_one_error(client: TestClient) -> None:
+    layer = {f"k{number}": 1 for number in range(900)}
+    start = time.monotonic()
+    answer = client.post("/api/networks/shapes", json={"network": {"input": [1], "layers": [layer] * 200}})
+    assert answer.status_code == 422 and "900 fields" in answer.json()["detail"]
+    assert time.monotonic() - start < 1
+
+
+def test_a_name_given_twice_is_refused(client: TestClient) -> None:
+    content = b'{"model": "tiny", "steps": 3, "steps": 4}'
+    answer = client.post("/api/runs", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400 and '"steps" is given 2 times' in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "detail"),
+    [
+        ({"model": "tiny", "foo": [1]}, ["foo"], "there is no such field here, got a list"),
+        ({"model": "tiny", "dataset": 5}, ["dataset"], "expected a string or an object, got 5"),
+        ({"model": "tiny", "dataset": {"y": 1}}, ["dataset", "y"], "there is no such field here, got 1"),
+        ({"model": "tiny", "steps": 0}, ["steps"], "expected at least 1, got 0"),
+        ({"model": "tiny", "steps": True}, ["steps"], "expected a whole number, got true"),
+        ({"network": {"layers": []}}, ["network", "input"], "expected a value, got none"),
+        ({"network": {"input": [None], "layers": []}}, ["network", "input", 0], "expected a whole number, got null"),
+    ],
+)
+def test_a_misfit_says_what_was_got_and_where_it_stands_in_the_body(
+    client: TestClient, body: Any, loc: list[str], detail: str
+) -> None:
+    answer = client.post("/api/runs", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"loc": loc, "detail": detail}]
+
+
+def test_a_query_that_does_not_fit_says_what_was_got(client: TestClient) -> None:
+    errors = client.get("/api/runs/welcome/steps/1/explain/loss/y?page=-1").json()["errors"]
+    assert errors == [{"loc": ["query", "page"], "detail": 'expected at least 0, got "-1"'}]
