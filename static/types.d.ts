@@ -86,6 +86,7 @@ type Explanation = {
 /** A number that was read (perhaps divided by), or what the sentence itself puts in. */
 type Factor = {
   value: number; place: string | null; constant: boolean; divisor: boolean; tensor: string | null; inside: boolean;
+  over?: string; // what is divided by, where that is more than the number that was read
 };
 type Entry = {
   id: string; label: string; at: Letters; factors: Factor[]; exact: number; places: string[];

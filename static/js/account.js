@@ -7,21 +7,21 @@ import { at as placeAt } from "./place.js";
 
 /** The place of a cell that is read; a tensor of another step keeps it. @param {ReadCell} read */
 export function placeOfRead({ tensor, index }) {
-  const [prefix, step] = tensor.split("@");
-  return `${placeAt(prefix, index)}${step === undefined ? "" : `@${step}`}`;
+  return placeAt(tensor, index);
 }
 
 /**
  * The factors of a term with the cells they were read from. What stands for no read is a number of the sentence: all
  * of them make one factor, the last.
- * @param {Term} term @param {ReadCell[]} reads @returns {Factor[]}
+ * A read that is divided by under more than its own name ("√v̂ + ε") keeps what stands there.
+ * @param {Term} term @param {ReadCell[]} reads @param {string} [text] the equation @returns {Factor[]}
  */
-export function factorsOf(term, reads) {
+export function factorsOf(term, reads, text = "") {
   const free = term.reads.map((k) => reads[k]);
   /** @type {Factor[]} */
   const found = [];
-  let constant = 1;
-  let constants = 0;
+  /** @type {number[]} */
+  const constants = [];
   for (const value of term.factors) {
     let divisor = false;
     let at = free.findIndex((read) => (read.inside ? read.value === value : value === 0));
@@ -30,8 +30,7 @@ export function factorsOf(term, reads) {
       divisor = at >= 0;
     }
     if (at < 0) {
-      constant *= value;
-      constants++;
+      constants.push(value);
       continue;
     }
     const [read] = free.splice(at, 1);
@@ -40,19 +39,32 @@ export function factorsOf(term, reads) {
       tensor: read.tensor.split("@")[0], inside: read.inside,
     });
   }
-  if (constants) {
-    found.push({ value: constant, place: null, constant: true, divisor: false, tensor: null, inside: true });
+  for (const read of free) {
+    const over = dividedBy(text, read);
+    if (!over || !constants.length) continue;
+    found.push({ value: 1 / /** @type {number} */ (constants.pop()), place: placeOfRead(read), constant: false, divisor: true,
+      tensor: read.tensor.split("@")[0], inside: true, over });
+  }
+  if (constants.length) {
+    found.push({ value: constants.reduce((all, value) => all * value, 1), place: null, constant: true, divisor: false, tensor: null, inside: true });
   }
   return found;
 }
 
+/** The bracket under a fraction in which a read stands with more than itself. @param {string} text @param {ReadCell} read */
+function dividedBy(text, { tensor }) {
+  const name = tensor.split("@")[0].split(/[/.]/).at(-1);
+  const under = /\/\s*\((.*)\)$/.exec(text.replace(/\[[^\]]*\]/g, ""))?.[1] ?? "";
+  return under.split(/\W+/).includes(name ?? "") ? under : "";
+}
+
 /** @param {Explanation} explanation @returns {Entry[]} */
-export function entriesOf({ terms, reads }) {
+export function entriesOf({ terms, reads, equation }) {
   return terms.map((term, k) => ({
     id: `${term.family ?? 0} ${Object.values(term.at ?? { k }).join(",")}`,
     label: term.label ?? "",
     at: term.at ?? {},
-    factors: factorsOf(term, reads),
+    factors: factorsOf(term, reads, equation?.text),
     exact: term.value,
     places: term.reads.flatMap((at) => (reads[at].inside ? [placeOfRead(reads[at])] : [])),
     group: null,

@@ -9,7 +9,7 @@ import { lit, symbol } from "../spotlight.js";
 import { infoOf, open, setHover } from "../store.js";
 import { Symbol, colourOf } from "./symbol.js";
 
-/** @typedef {{name: string, kind: string}} Line */
+/** @typedef {{name: string, kind: string, text?: string}} Line */
 
 /**
  * Entries as they are printed: a power of ten for each line of factors, one for the products.
@@ -72,7 +72,7 @@ function Row({ entries, made, lines, lettersOf, result, onCramped }) {
   const columns = entries.length + (made.rounding ? 1 : 0);
   return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms" ref=${row}>
     ${height > 1 && html`<div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
-      k < height && lines[k] ? html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>`}
+      k < height && lines[k] ? lines[k].text || html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>`}
     ${entries.map((entry, k) => {
       const line = made.lines[k];
       const alone = line.factors.length < 2;

@@ -17,14 +17,13 @@ import {
 } from "../store.js";
 import { Products, book } from "./products.js";
 import { Cells } from "./figures/cells.js";
-import { Ladder } from "./figures/ladder.js";
 import { Pool, Route, routeOf } from "./figures/pool.js";
 import { Product } from "./figures/product.js";
 import { Slide } from "./figures/slide.js";
-import { Terms } from "./figures/terms.js";
+import { Ladder, Terms } from "./figures/terms.js";
 import { fit } from "./figures/parts.js";
-import { Symbol, plain } from "./symbol.js";
-import { axisWord, termName } from "./words.js";
+import { Symbol } from "./symbol.js";
+import { axisWord, factorName, termName, termText } from "./words.js";
 
 const FIGURES = { slide: Slide, product: Product, pool: Pool, route: Route, cells: Cells, ladder: Ladder, terms: Terms };
 const PARTS = {
@@ -221,14 +220,12 @@ function dressed(phase, whole, entries, order, lettersOf) {
   const sorted = entries.map((entry) => ({ ...entry, factors: [...entry.factors].sort((a, b) =>
     Number(a.constant) - Number(b.constant) || (rank.get(a.tensor ?? "") ?? 0) - (rank.get(b.tensor ?? "") ?? 0)) }));
   const longest = sorted.reduce((most, { factors }) => (factors.length > most.length ? factors : most), /** @type {Factor[]} */ ([]));
-  const lines = longest.map(({ tensor }) => {
+  const lines = longest.map((each) => {
+    const { tensor } = each;
     const read = tensor && phase.reads.find((each) => nameOf(each.tensor) === tensor);
-    return read ? { name: read.name, kind: read.kind } : null;
+    return read ? { name: read.name, kind: read.kind, text: each.over ? factorName(each, phase) : "" } : null;
   });
-  const named = (/** @type {Entry} */ entry) => {
-    const read = entry.factors.length === 1 && phase.reads.find((each) => nameOf(each.tensor) === entry.factors[0].tensor);
-    return lettersOf(entry) || (read ? plain(read.name) : "");
-  };
+  const named = (/** @type {Entry} */ entry) => lettersOf(entry) || termText(entry, phase);
   return { whole, entries: sorted, lines: /** @type {any[]} */ (lines), lettersOf: named };
 }
 

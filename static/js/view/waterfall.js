@@ -6,13 +6,13 @@ import { html } from "./html.js";
 import { entriesOf } from "../account.js";
 import { css } from "../colour.js";
 import { letterOf, planeLetters, figureOf } from "../figure.js";
-import { number } from "../format.js";
+import { factor, number } from "../format.js";
 import { explanationOf } from "../net.js";
 import { lit } from "../spotlight.js";
-import { focusChannel, focusOn, infoOf, nameOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
+import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
 import { book } from "./products.js";
-import { colourOf, plain } from "./symbol.js";
-import { termName } from "./words.js";
+import { colourOf } from "./symbol.js";
+import { factorName, termName, termText } from "./words.js";
 
 const WIDTH = 118;
 const PAGE = 20;
@@ -52,7 +52,7 @@ export function Waterfall({ place, data, rows, phase }) {
         }}>${labelOf(entry, phase, data.terms_total)}</button>` : labelOf(entry, phase, data.terms_total)}</th>
         <td class="bars">${bar(steps[k], line.units, marked)}</td><td class="term">${line.text}</td></tr>
       ${opened === entry.id && html`<tr class="detail"><td colspan="3">${entry.group !== null
-        ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count} />` : html`<${Factors} entry=${entry} line=${line} />`}</td></tr>`}`;
+        ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count} />` : html`<${Factors} entry=${entry} line=${line} exponents=${made.exponents} phase=${phase} />`}</td></tr>`}`;
     })}
     ${made.rounding !== 0 && html`<tr class="rounding"><th scope="row">rounding</th><td class="bars">${bar(steps[steps.length - 1], made.rounding, false)}</td><td class="term">${made.roundingText}</td></tr>`}
     <tr class="total"><th scope="row">=</th><td class="bars soft">${made.caption}</td><td class="term">${made.text}</td></tr>
@@ -78,17 +78,16 @@ function labelOf(entry, phase, total) {
     const name = termName(phase, entry.at, total);
     if (name) return name;
   }
-  const [only] = entry.factors.filter(({ tensor }) => tensor);
-  const read = only && phase?.reads.find(({ tensor }) => nameOf(tensor) === only.tensor);
-  return read ? plain(read.name) : only?.tensor ? plain(only.tensor.slice(only.tensor.indexOf("/") + 1)) : Object.values(entry.at).join(",") || "value";
+  return termText(entry, phase) || Object.values(entry.at).join(",") || "value";
 }
 
-/** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../sums.js").Line}} props */
-function Factors({ entry, line }) {
+/** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../sums.js").Line, exponents: number[], phase: Phase|null}} props */
+function Factors({ entry, line, exponents, phase }) {
   return html`<ul class="factors">${entry.factors.map((each, k) => html`<li key=${k}>${each.place
     ? html`<button class="link" onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${each.place}</button>`
     : html`<span class="soft">${each.constant ? "a constant" : `${each.tensor ?? ""} outside, zero`}</span>`}
-    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors[k]?.text ?? number(each.value)}</span></li>`)}</ul>`;
+    ${each.over && html`<i>${factorName(each, phase)}</i>`}
+    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : number(each.value)}</span></li>`)}</ul>`;
 }
 
 /** The terms of one group, page by page. @param {{place: string, group: number, phase: Phase|null, count: number}} props */

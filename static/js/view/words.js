@@ -1,7 +1,10 @@
 /** How letters of a sentence are called on the screen. */
 
+import { termsOf } from "../figure.js";
 import { axisWords } from "../place.js";
-import { infoOf, score } from "../store.js";
+import { constant } from "../sums.js";
+import { infoOf, nameOf, score } from "../store.js";
+import { plain } from "./symbol.js";
 
 /**
  * What a summed letter counts: the axis of the values it runs along.
@@ -36,9 +39,32 @@ export const inPlane = (phase, letter) =>
  * @param {Phase} phase @param {Record<string, number>} at @param {number} total how many terms there are
  */
 export function termName(phase, at, total) {
-  const known = Object.values(phase.bound).reduce((product, count) => product * count, 1);
-  const batch = total > known + 2;
+  const batch = total > termsOf(phase) + 2;
   const letters = Object.keys(phase.bound).filter((letter) => letter in at && (phase.bound[letter] > 1 || (batch && axisWord(phase, letter) === "image")));
   if (letters.length === 1 && axisWord(phase, letters[0]) === "image") return `image ${at[letters[0]]}`;
   return letters.map((letter) => at[letter]).join(",");
+}
+
+/** The name of what a factor was read from, as its equation writes it. @param {Factor} factor @param {Phase|null} phase */
+export function factorName({ tensor, over }, phase) {
+  if (over) return overText(over);
+  const read = tensor && phase?.reads.find((each) => nameOf(each.tensor) === tensor);
+  return plain(read ? read.name : (tensor ?? "").slice((tensor ?? "").indexOf("/") + 1));
+}
+
+/** "sqrt(vhat) + 1e-08" as it is written by hand. @param {string} text */
+export const overText = (text) => text.replace(/sqrt\((\w+)\)/g, "√$1").replace(/[a-z_]\w*/g, plain)
+  .replace(/\d+(\.\d+)?e-\d+/g, (number) => constant(Number(number), false).text.replace(/^1×/, ""));
+
+/** A term as it is written: "e ÷ z", "−0.03·v′". @param {Entry} entry @param {Phase|null} phase */
+export function termText({ factors }, phase) {
+  const read = factors.filter((each) => !each.constant);
+  const text = read.map((each, k) => {
+    const name = each.over ? `(${factorName(each, phase)})` : factorName(each, phase);
+    return `${each.divisor ? (k ? " ÷ " : "1 ÷ ") : k ? "·" : ""}${name}`;
+  }).join("");
+  const number = factors.find((each) => each.constant);
+  if (!number || !text) return text;
+  const put = constant(number.value, phase?.part !== "update").text;
+  return put.startsWith("÷") ? `${text} ${put}` : put === "1" ? text : put === "−1" ? `−${text}` : `${put}·${text}`;
 }
