@@ -220,6 +220,10 @@ class _Composer:
     def _of_update(self, layer: Layer, parameter: str) -> tuple[Phase, dict[str, TensorInfo]]:
         assert self.optimizer is not None
         local = update_program(layer, parameter, self.optimizer, 1)
+        later = self.optimizer.numbers(2)
+        changing = {name for name, value in local.numbers.items() if later[name] != value}
+        local = replace(local, numbers={name: value for name, value in local.numbers.items()
+                                        if name not in changing | {"lr"}})
         words = self.optimizer.words.get("next", Words(""))
         return self._phase(local, f"{parameter}_next", "update", "update", words, (), False)
 
