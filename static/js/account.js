@@ -72,6 +72,18 @@ export function entriesOf({ terms, reads, equation }) {
   }));
 }
 
+/** Whether a value is not the sum of its terms but the largest of them. @param {Explanation} explanation */
+export const isLargest = ({ equation }) => /^[^=]*= max\[/.test(equation?.text ?? "");
+
+/** What the largest was taken from, largest first where there is much. @param {Explanation} explanation @param {number} most */
+export function candidatesOf({ terms, reads }, most) {
+  const all = terms.flatMap((term) => {
+    const read = reads[term.reads[0]];
+    return read?.inside ? [{ place: placeOfRead(read), index: read.index, value: read.value, wins: term.factors.at(-1) === 1 }] : [];
+  });
+  return all.length > most ? all.sort((a, b) => Number(b.wins) - Number(a.wins) || b.value - a.value).slice(0, most) : all;
+}
+
 /** @param {string} id @param {string} label @param {number} exact @param {number} count @param {number|null} [group] @returns {Entry} */
 export const subtotal = (id, label, exact, count, group = null) =>
   ({ id, label, at: {}, factors: [], exact, places: [], group, count });

@@ -55,7 +55,7 @@ export async function ask(place, phase, figure, channel, sample) {
  * @param {string} place @param {Phase|null} phase @param {(data: Explanation) => boolean} grouped
  */
 export async function askCard(place, phase, grouped) {
-  const hidden = phase !== null && figureOf(phase).kind === "route";
+  const hidden = phase !== null && ["route", "pool"].includes(figureOf(phase).kind);
   const data = await withAdded(place, phase, { per_page: 20, ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}) });
   if (data.terms_total <= 12 || grouped(data)) return data;
   return withAdded(place, phase, LARGEST);

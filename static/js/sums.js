@@ -95,12 +95,21 @@ export function ledger(value, entries, { exponent = 0, divide = true } = {}) {
 /** Where nothing reaches this, a line of numbers is printed in thousandths: sums need more digits than a look at a cell. */
 const SMALL = 0.01;
 
-/** The power of ten for a line of numbers that are multiplied or added. @param {number[]} values */
-export function exponentFor(values) {
+/** The power of ten for a line of numbers that are multiplied or added. @param {number[]} values @param {number} [small] */
+export function exponentFor(values, small = SMALL) {
   const most = Math.max(0, ...values.map(Math.abs).filter(Number.isFinite));
-  if (most === 0 || most >= SMALL) return 0;
-  return Math.max(-30, 3 * Math.floor(Math.log10(most / SMALL) / 3));
+  if (most === 0 || most >= small) return 0;
+  return Math.max(-30, 3 * Math.floor(Math.log10(most / small) / 3));
 }
 
 /** The power of ten for a row of products, judged by its largest entry and the value. @param {number} value @param {{exact: number}[]} entries */
 export const scale = (value, entries) => exponentFor([value, ...entries.map(({ exact }) => exact)]);
+
+/** The power of ten in which the smallest entry still says something beside a large one. @param {number} value @param {{exact: number}[]} entries */
+export function fine(value, entries) {
+  const sizes = entries.map(({ exact }) => Math.abs(exact)).filter((size) => size > 0 && Number.isFinite(size));
+  const largest = Math.max(Math.abs(value), ...sizes);
+  let exponent = exponentFor([Math.min(largest, ...sizes)], 0.1);
+  while (exponent < 0 && largest / 10 ** exponent >= 1e5) exponent += 3;
+  return exponent;
+}

@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
-import { rowsOf } from "../account.js";
+import { isLargest, rowsOf } from "../account.js";
 import { css, gradient } from "../colour.js";
 import { exponentOf, factor, number } from "../format.js";
 import { askCard } from "../ask.js";
@@ -16,7 +16,7 @@ import {
   axesOf, back, closeCard, explanation, infoOf, isKnown, live, nameOf, open, pin, pinned, place as openPlace, position, rangeOf, scheme, score,
   setHover, source, step, trail, valueOf,
 } from "../store.js";
-import { Waterfall } from "./waterfall.js";
+import { Largest, Waterfall } from "./waterfall.js";
 import { axisWord, freshSteps, inPlane } from "./words.js";
 import { colourOf } from "./symbol.js";
 
@@ -55,7 +55,7 @@ function phaseOfPlace(place) {
   return whole ? whole.phases[phaseOf(whole, nameOf(place))] ?? null : null;
 }
 
-const MOST = 7;
+const MOST = 8;
 
 /** Whether groups are worth more than single terms: not when they are only the rows of a map. @param {Explanation} data @param {string} place */
 function grouped(data, place) {
@@ -93,7 +93,7 @@ function Explained({ place }) {
   const kind = info?.kind ?? "value";
   const where = info ? spoken(index, info.shape, axesOf(place)) : "";
   const rows = data && data.terms.length > 0 ? cardRows(data, place) : [];
-  const exponent = value === undefined ? 0 : rows.length ? scale(value, rows) : exponentOf([value]);
+  const exponent = value === undefined ? 0 : rows.length && !(data && isLargest(data)) ? scale(value, rows) : exponentOf([value]);
   const title = info?.title ? info.title[0].toUpperCase() + info.title.slice(1) : place;
   const [general, generalise] = useState(false);
   const equation = general && phase ? phase.general : data?.equation ?? phase?.equation;
@@ -110,7 +110,7 @@ function Explained({ place }) {
     ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} />`}
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
-    ${data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
+    ${data && isLargest(data) ? html`<${Largest} data=${data} place=${place} />` : data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
     <${Way} place=${place} />
   </div>`;
 }

@@ -3,8 +3,9 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
-import { exponentFor, ledger, scale } from "../sums.js";
-import { factor } from "../format.js";
+import { exponentFor, fine, ledger, scale } from "../sums.js";
+import { candidatesOf } from "../account.js";
+import { factor, number } from "../format.js";
 import { lit, symbol } from "../spotlight.js";
 import { infoOf, open, setHover } from "../store.js";
 import { Symbol, colourOf } from "./symbol.js";
@@ -19,8 +20,8 @@ import { Symbol, colourOf } from "./symbol.js";
 export function book(value, entries, { divide = true } = {}) {
   const lines = Math.max(0, ...entries.map(({ factors }) => factors.length));
   const exponents = Array.from({ length: lines }, (_, k) =>
-    exponentFor(entries.flatMap(({ factors }) => (factors[k] && !factors[k].constant ? [factors[k].value] : []))));
-  const exponent = scale(value, entries);
+    exponentFor(entries.flatMap(({ factors }) => (factors[k] && !factors[k].constant && (divide || factors.length > 1) ? [factors[k].value] : [])), divide ? undefined : 1));
+  const exponent = divide ? scale(value, entries) : fine(value, entries);
   const made = ledger(value, entries.map(({ factors, exact }) => ({
     exact,
     factors: factors.map((each, k) => ({ value: each.value, exponent: exponents[k], constant: each.constant, divisor: each.divisor })),
@@ -115,3 +116,15 @@ function Table({ entries, made, lettersOf, result }) {
     <tr class="total"><th scope="row"><span class="spoken">${result.name}</span><${Symbol} ...${result} /></th><td colspan="4" class="soft">${made.caption}</td><td>${made.text}</td></tr></tbody></table>`;
 }
 
+/** What the largest is taken from, each with its place. @param {{whole: Explanation, name: string, text: string}} props */
+export function Candidates({ whole, name, text }) {
+  const found = candidatesOf(whole, 9);
+  return html`<div class="products blocks candidates ${found.length > 4 ? "dense" : ""}" role="group" aria-label="what the largest is taken from">
+    ${found.map(({ place, index, value, wins }) => html`<div class="block ${wins || lit.value.has(place) ? "marked" : ""}" key=${place}
+      onPointerEnter=${() => setHover({ place })} onPointerLeave=${() => setHover(null)}><span>${seatOf(index)}</span>
+      <span><button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${number(value)}</button>${wins && html` <b>max</b>`}</span></div>`)}
+    <div class="block"><span>the largest</span><span aria-label="${name} is ${text}">= <b class="value">${text}</b></span></div></div>`;
+}
+
+/** Row and column of a cell in a map, else its last number. @param {number[]} index */
+export const seatOf = (index) => (index.length === 4 ? `row ${index[2]}, column ${index[3]}` : `number ${index.at(-1) ?? 0}`);

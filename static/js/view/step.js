@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { ask } from "../ask.js";
-import { counted, exactSum, largestEntries, subtotal, windowEntries } from "../account.js";
+import { candidatesOf, counted, exactSum, isLargest, largestEntries, subtotal, windowEntries } from "../account.js";
 import { planeLetters, strongest, termsOf, windowOf } from "../figure.js";
 import { number } from "../format.js";
 import { at, parse, sizeOf, spoken } from "../place.js";
@@ -15,7 +15,7 @@ import {
   axesOf, cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
   source, step, tensorOf, valueOf,
 } from "../store.js";
-import { Products, book } from "./products.js";
+import { Candidates, Products, book } from "./products.js";
 import { Cells } from "./figures/cells.js";
 import { Pool, Route, routeOf } from "./figures/pool.js";
 import { Product } from "./figures/product.js";
@@ -244,6 +244,7 @@ function Foot({ phase, figure }) {
   if (figure.kind === "cells" && account.entries.length === 1 && account.entries[0].factors.length < 2) {
     return html`<${Plain} phase=${phase} figure=${figure} value=${account.whole.value} />`;
   }
+  if (isLargest(account.whole)) return html`<${Candidates} whole=${account.whole} name=${phase.tensor} text=${number(account.whole.value)} />`;
   if (figure.kind === "route" && !narrow) {
     const blocks = Blocks({ phase, figure });
     if (blocks) return blocks;
@@ -316,10 +317,10 @@ const aloud = (text) => text.replace(/^\u2212/, "minus ").replace(/^÷ /, "one o
 
 /** "conv1, map 5, row 12, column 14 is 1.691: 0.082 times minus 0.502 plus …" @param {Phase} phase @param {string} place @param {NonNullable<ReturnType<typeof accountOf>>} account */
 function sentenceOf(phase, place, { whole, entries }) {
+  const spot = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, spoken(parse(place).index, phase.shape, axesOf(phase.place))].filter(Boolean).join(", ");
+  if (isLargest(whole)) return `${spot} is ${aloud(number(whole.value))}, the largest of ${candidatesOf(whole, 9).map((each) => aloud(number(each.value))).join(", ")}.`;
   const made = book(whole.value, entries, { divide: phase.part !== "update" });
-  const { index } = parse(place);
   const terms = made.lines.slice(0, 3).map((line) => (line.factors.length > 1 ? line.factors.map(({ text }) => aloud(text)).join(" times ") : aloud(line.text)));
   const more = made.lines.length - terms.length;
-  const where = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, spoken(index, phase.shape, axesOf(phase.place))].filter(Boolean).join(", ");
-  return `${where} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${more > 0 ? ` plus ${counted(more, "more term")}` : ""}.`;
+  return `${spot} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${more > 0 ? ` plus ${counted(more, "more term")}` : ""}.`;
 }

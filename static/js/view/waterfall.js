@@ -3,14 +3,14 @@
 import { useEffect, useState } from "preact/hooks";
 
 import { html } from "./html.js";
-import { entriesOf } from "../account.js";
+import { candidatesOf, entriesOf } from "../account.js";
 import { css } from "../colour.js";
 import { letterOf, planeLetters, figureOf } from "../figure.js";
 import { factor, number } from "../format.js";
 import { explanationOf } from "../net.js";
 import { lit } from "../spotlight.js";
 import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
-import { book } from "./products.js";
+import { book, seatOf } from "./products.js";
 import { colourOf } from "./symbol.js";
 import { factorName, termName, termText } from "./words.js";
 
@@ -57,6 +57,22 @@ export function Waterfall({ place, data, rows, phase }) {
     ${made.rounding !== 0 && html`<tr class="rounding"><th scope="row">rounding</th><td class="bars">${bar(steps[steps.length - 1], made.rounding, false)}</td><td class="term">${made.roundingText}</td></tr>`}
     <tr class="total"><th scope="row">=</th><td class="bars soft">${made.caption}</td><td class="term">${made.text}</td></tr>
   </tbody></table></div>`;
+}
+
+/** What the largest was taken from: each as long as it is large. @param {{data: Explanation, place: string}} props */
+export function Largest({ data, place }) {
+  const found = candidatesOf(data, 12);
+  const sizes = found.map(({ value }) => value);
+  const [low, high] = [Math.min(0, ...sizes), Math.max(0, ...sizes)];
+  const x = (/** @type {number} */ v) => WIDTH * (v - low) / (high - low || 1);
+  return html`<div class="waterfall largest"><table><caption class="spoken">what ${place} is the largest of</caption><tbody>
+    ${found.map((each) => html`<tr key=${each.place} class="can ${each.wins ? "marked" : ""}" onClick=${() => open(each.place, { from: "card" })}
+        onPointerEnter=${() => setHover({ place: each.place })} onPointerLeave=${() => setHover(null)}>
+      <th scope="row"><button class="row-name" title=${each.place}>${seatOf(each.index)}</button></th>
+      <td class="bars"><svg class="bar" viewBox="0 0 ${WIDTH} 24" preserveAspectRatio="none" aria-hidden="true"><line x1=${x(0)} x2=${x(0)} y1="0" y2="24" />
+        <rect x=${Math.min(x(0), x(each.value))} width=${Math.max(1.5, Math.abs(x(each.value) - x(0)))} y="7" height="10"
+          fill=${each.value === 0 ? "var(--rule2)" : css(infoOf(each.place)?.kind ?? "value", each.value, Math.max(high, -low), each.wins ? "light" : scheme.value)} /></svg></td>
+      <td class="term">${number(each.value)}</td><td class="won">${each.wins ? "max" : ""}</td></tr>`)}</tbody></table></div>`;
 }
 
 /** A term by its kernel's letter, its word, or the numbers of its letters. @param {Entry} entry @param {Phase|null} phase @param {number} total */
