@@ -17,7 +17,7 @@ from app.datasets import Datasets
 from app.faults import place_in, refusals
 from app.limits import Limits
 from app.passes import Image, Pass
-from app.problems import Loc, invalid, missing, over_limit
+from app.problems import Loc, Problem, invalid, missing, over_limit
 from app.runs import Run
 from app.stream import Subscription
 from app.wire import documents
@@ -66,6 +66,8 @@ def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, l
     if (asked.x is None) == (asked.dataset is None):
         raise invalid("expected either x or dataset, split and index", [*loc, "x"])
     target = None
+    if asked.x is not None:
+        check_only_x(asked, ("split", "index"), loc)
     if asked.dataset is not None:
         if asked.index is None:
             raise invalid("expected the index of an image in the split", [*loc, "index"])
@@ -90,6 +92,13 @@ def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, l
     digest = hashlib.blake2b(x.tobytes(), digest_size=12)
     digest.update(repr((source, None if target is None else target.tolist())).encode())
     return Image(digest.hexdigest(), x, target, source)
+
+
+def check_only_x(asked: Fields, others: tuple[str, ...], loc: Loc = ()) -> None:
+    """422 when pixels are given together with where in a data set they are to be had."""
+    for name in others:
+        if name in asked.model_fields_set and (name == "split" or getattr(asked, name) is not None):
+            raise invalid(f"expected either x or dataset and {name}, got both x and {name}", [*loc, name])
 
 
 def trace_of(run: Run, image: Image, step: int | None) -> Trace:
@@ -144,7 +153,13 @@ def tensor_of(trace: Trace, layer: str, tensor: str, sample: int | None = None) 
         whole = trace[layer, tensor]
         return whole if sample is None or not whole.ndim else trace.sample(layer, tensor, sample)
     except (KeyError, PlaceError) as error:
-        raise missing(str(error.args[0])) from None
+        raise _absent(trace, layer, str(error.args[0])) from None
+
+
+def _absent(trace: Trace, layer: str, reason: str) -> Problem:
+    """The input and the target are no layers, and yet places have their names."""
+    names = trace.tensors(layer) if layer in ("input", "target") else ()
+    return missing(f"{layer} has no such tensor; it has {', '.join(names)}" if names else reason)
 
 
 def names_of(
@@ -190,13 +205,17 @@ def frame_of(
     )
 
 
-def step_frame(run: Run, step: int, sample: int, names: Iterable[tuple[str, str]]) -> bytes:
+def all_of(run: Run, trace: Trace) -> list[str]:
+    """What of the score this pass has: the first one has no update behind it, and a single image's pass none ahead."""
+    return [name for name in score_of(run).tensors if tuple(name.split("/")) in trace]
+
+
+def step_frame(trace: Trace, sample: int, names: Iterable[tuple[str, str]]) -> bytes:
     """Image `sample` of a recorded step's minibatch, and the weights with the whole batch's gradients."""
-    trace = trace_at(run, step)
     target = tensor_of(trace, "target", "y", sample)
     label = int(target[0]) if target.ndim == 1 and target.dtype.kind in "iu" else None
     header = {
-        "step": step,
+        "step": trace.step,
         "loss": float(trace["loss", "y"]),
         "label": label,
         "batch": trace.batch,
@@ -233,12 +252,17 @@ def explanation_of(run: Run, trace: Trace, place: str, paging: dict[str, Any]) -
     """Why the number at a place of a pass is what it is. A place may name a training step of its own."""
     try:
         where = place_in(place)
-        if where.step is not None:
-            trace = trace_at(run, where.step)
+    except PlaceError as error:
+        raise missing(str(error.args[0])) from None
+    if where.step is not None:
+        trace = trace_at(run, where.step)
+    try:
         with refusals(status=404):
             return documents.explanation(place, explain(trace, where, **paging))
     except PlaceError as error:
-        raise missing(str(error.args[0])) from None
+        reason = str(error.args[0])
+        known = (where.layer, where.tensor) in trace
+        raise (missing(reason) if known else _absent(trace, where.layer, reason)) from None
 
 
 def score_of(run: Run) -> Score:

@@ -112,17 +112,21 @@ class Run:
             self.state, self._until, self._clock = "running", self.trainer.step + count, None
         self._wake()
 
-    def set_pace(self, pace: float | None) -> None:
-        """At most so many steps a second; None for as fast as it goes."""
+    def change(self, asked: Mapping[str, Any]) -> None:
+        """All of `state`, `pace` (steps a second at most, None for as fast as it goes) and `learning_rate` (from the
+        next step on) that is asked for, or nothing. Raises Problem 409 and the engine's SettingError."""
+        rate = asked.get("learning_rate")
+        if rate is not None:
+            self.trainer.optimizer.with_rate(rate)
         with self._lock:
-            self.pace, self._next = pace, 0.0
-        self._wake()
-
-    def set_learning_rate(self, rate: float) -> None:
-        """From the next step on. Raises the engine's SettingError."""
-        self.trainer.optimizer.with_rate(rate)
-        with self._lock:
-            self._rate = rate
+            if asked.get("state") == "running":
+                self.start()
+            elif asked.get("state") == "paused":
+                self.pause()
+            if "pace" in asked:
+                self.pace, self._next = asked["pace"], 0.0
+            if rate is not None:
+                self._rate = rate
         self._wake()
 
     def fail(self, error: str) -> None:

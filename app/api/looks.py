@@ -34,7 +34,7 @@ Sample = Annotated[
     int | None, Query(ge=0, description="one image of the minibatch; its axis is kept with length 1")
 ]
 Listed = Annotated[
-    str | None, Query(description="layer/tensor, separated by commas; default: all of the score")
+    str | None, Query(description="layer/tensor, separated by commas; default: all that the pass has")
 ]
 Names = tuple[tuple[str, str], ...]
 
@@ -91,7 +91,7 @@ async def step_frame(
 ) -> Response:
     """Each block is image `sample` alone; weights, and their gradients for the whole batch, are whole."""
     look = _at_step(request, here, id, step)
-    return await look.frame(tensors, lambda names: looking.step_frame(look.run, step, sample, names))
+    return await look.frame(tensors, lambda trace, names: looking.step_frame(trace, sample, names))
 
 
 # passes -------------------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ async def pass_frame(
 ) -> Response:
     """float32 blocks; whole numbers are int32."""
     look = _at_pass(request, here, id, pass_id)
-    return await look.frame(tensors, lambda names: looking.pass_frame(look.run.passes.get(pass_id), names))
+    return await look.frame(tensors, lambda _, names: looking.pass_frame(look.run.passes.get(pass_id), names))
 
 
 # what they share ----------------------------------------------------------------------------------------------------
@@ -193,10 +193,12 @@ class Look:
 
         return await self.kept("", make)
 
-    async def frame(self, tensors: str | None, build: Callable[[Names], bytes]) -> Response:
+    async def frame(self, tensors: str | None, build: Callable[[Trace, Names], bytes]) -> Response:
         def make() -> Response:
-            asked = list(looking.score_of(self.run).tensors) if tensors is None else tensors.split(",")
-            return Response(build(looking.names_of(asked, self.run, self.here.limits)), media_type=FRAME)
+            trace = self.find()
+            asked = looking.all_of(self.run, trace) if tensors is None else tensors.split(",")
+            names = looking.names_of(asked, self.run, self.here.limits)
+            return Response(build(trace, names), media_type=FRAME)
 
         return await self.kept(FRAME, make)
 

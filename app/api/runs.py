@@ -97,15 +97,8 @@ async def change(request: Request, here: Here, id: Id) -> Response:
     """The run as it then is. 409 where its state does not allow the change."""
     run = here.runs.own(id)
     asked = await read(request, here, Change)
-    if asked.learning_rate is not None:
-        with refusals():
-            run.set_learning_rate(asked.learning_rate)
-    if "pace" in asked.model_fields_set:
-        run.set_pace(asked.pace)
-    if asked.state == "running":
-        run.start()
-    elif asked.state == "paused":
-        run.pause()
+    with refusals():
+        run.change(asked.model_dump(exclude_unset=True))
     return _fresh(run.document())
 
 
@@ -229,6 +222,7 @@ def _images(run: Run, here: Context, asked: PredictFields) -> tuple[np.ndarray, 
     if (asked.x is None) == (asked.dataset is None or asked.indices is None):
         raise invalid("expected either x or dataset, split and indices", ["x"])
     if asked.x is not None:
+        looking.check_only_x(asked, ("dataset", "split", "indices"))
         return networks.images(run.plan.network, asked.x, ["x"], "float32", here.limits), None
     assert asked.dataset is not None and asked.indices is not None
     split = looking.split_of(run, here.datasets, asked.dataset, asked.split)

@@ -105,6 +105,18 @@ def test_a_learning_rate_takes_effect_with_the_next_step(client: TestClient, tra
     assert client.patch(path, json={"learning_rate": -1}).status_code == 422
 
 
+def test_a_change_is_made_whole_or_not_at_all(client: TestClient, train: Train) -> None:
+    run = train(model="tiny", steps=2)
+    path = f"/api/runs/{run['id']}"
+    before = client.get(path).json()
+    changes = [{"state": "running", "learning_rate": 0.9, "pace": 3.0}, {"learning_rate": -1.0, "pace": 3.0}]
+    for change, status in zip(changes, (409, 422), strict=True):
+        assert client.patch(path, json=change).status_code == status
+        assert client.get(path).json() == before
+    changed = client.patch(path, json={"learning_rate": 0.9, "pace": 3.0}).json()
+    assert (changed["optimizer"]["learning_rate"], changed["pace"]) == (0.9, 3.0)
+
+
 def test_a_run_whose_loss_is_no_number_any_more_says_so(train: Train) -> None:
     run = train(model="tiny", optimizer={"name": "sgd", "learning_rate": 1e6}, steps=500)
     assert run["state"] == "failed"
@@ -297,6 +309,46 @@ def test_a_frame_of_a_step_holds_one_image_and_the_whole_batchs_gradients(client
     assert np.array_equal(tensors["conv1/y"], whole[7:8])
     assert np.array_equal(tensors["conv1/dw"], tensor(client, "/api/runs/welcome/steps/2/tensors/conv1/dw"))
     assert np.array_equal(whole[7:8], tensor(client, "/api/runs/welcome/steps/2/tensors/conv1/y", sample=7))
+
+
+def test_a_frame_of_the_first_step_holds_all_that_it_has(client: TestClient, train: Train) -> None:
+    run = train(model="tiny", optimizer={"name": "momentum"}, start=False)
+    path = f"/api/runs/{run['id']}/steps/0/frame"
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    names = unpack(answer.content)[1]
+    assert {"conv/y", "conv/dw", "conv/w"} <= set(names) and "conv/w_next" not in names
+    assert client.get(path, params={"tensors": "conv/w_next"}).status_code == 404
+
+
+def test_the_reads_of_another_steps_place_are_of_that_step(client: TestClient) -> None:
+    for look in ("steps/5", "steps/2"):
+        path = f"/api/runs/welcome/{look}/explain/conv1/w_next/0,0,0,0@4"
+        found = client.get(path).json()
+        reads = {read["tensor"]: read for read in found["reads"]}
+        assert reads and all(name.endswith("@4") for name in reads)
+        for name, read in reads.items():
+            index = ",".join(map(str, read["index"]))
+            again = client.get(f"/api/runs/welcome/{look}/explain/{name}/{index}").json()
+            assert again["value"] == read["value"]
+    here = client.get("/api/runs/welcome/steps/4/explain/conv1/w_next/0,0,0,0").json()
+    assert "conv1/w" in {read["tensor"] for read in here["reads"]}
+
+
+@pytest.mark.parametrize("name", ["input/zz", "target/dy"])
+def test_what_the_input_lacks_is_not_called_a_missing_layer(client: TestClient, name: str) -> None:
+    for path in (f"tensors/{name}", f"explain/{name}/0,0"):
+        answer = client.get(f"/api/runs/welcome/steps/1/{path}")
+        assert answer.status_code == 404
+        assert "no such tensor; it has y" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("other", [{"dataset": "mnist"}, {"split": "train"}, {"index": 4}, {"indices": [1]}])
+def test_pixels_together_with_a_place_in_a_data_set_are_refused(client: TestClient, other: Any) -> None:
+    x = np.zeros((28, 28)).tolist()
+    for path in ("passes",) * ("indices" not in other) + ("predict",) * ("index" not in other):
+        answer = client.post(f"/api/runs/welcome/{path}", json={"x": x, **other})
+        assert answer.status_code == 422 and "either x or" in answer.json()["detail"]
 
 
 def test_what_a_step_left_is_what_the_next_one_read(client: TestClient) -> None:
