@@ -19,7 +19,7 @@ from engine.models import MODELS, Model
 from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
-from engine.train import optimizer_from
+from engine.train import check_dataset, optimizer_from
 
 #: The model whose defaults a network of the client's own takes.
 USUAL = MODELS["classroom"]
@@ -80,7 +80,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
         network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3
     )
     try:
-        network.check_batch(*train.batch(slice(0, 1)))
+        check_dataset(network, dataset)
     except ShapeError as error:
         raise invalid(str(error), ["dataset"]) from None
     own = networks.own_parameters(asked) if asked.parameters is None else asked.parameters

@@ -195,10 +195,14 @@ class Network:
         if x.ndim != len(self.input_shape) + 1 or x.shape[1:] != self.input_shape or len(x) == 0:
             raise ShapeError(f"input has shape {list(x.shape)}, expected [N, {', '.join(map(str, self.input_shape))}]")
         if target is not None:
-            try:
-                self.loss.op.extents({"x": (len(x), *self._shape(self.output)), "target": target.shape})
-            except ShapeError as error:
-                raise ShapeError(f"loss: {error}") from None
+            self.check_target(target, len(x))
+
+    def check_target(self, target: Array, count: int) -> None:
+        """Refuse targets of so many images, (N,) or (N, ...), that the loss cannot take."""
+        try:
+            self.loss.op.check_target((count, *self._shape(self.output)), target)
+        except ShapeError as error:
+            raise ShapeError(f"loss: {error}") from None
 
     def forward(self, parameters: Mapping[str, Array], x: Array, target: Array | None = None,
                 draws: Callable[[Layer], np.random.Generator] | None = None) -> Values:

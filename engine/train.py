@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.data import Dataset, Split
 from engine.network import Key, Layer, Network, Values
+from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.trace import Trace
 
@@ -73,6 +74,16 @@ def update(network: Network, optimizer: Optimizer, state: State, values: Mapping
     return State(state.step + 1, parameters, moved)
 
 
+def check_dataset(network: Network, dataset: Dataset) -> None:
+    """Refuse, with a ShapeError, images or targets that the network cannot take, wherever they stand."""
+    for name, split in dataset.splits.items():
+        try:
+            network.check_batch(*split.batch(slice(0, 1)))
+            network.check_target(split.targets, len(split))
+        except ShapeError as error:
+            raise ShapeError(f"{dataset.name}/{name}: {error}") from None
+
+
 def right_answers(answers: Array, target: Array) -> int | None:
     """How many rows have their largest value at the target's class; None where targets are no classes."""
     if target.ndim != 1 or target.dtype.kind not in "iu" or answers.ndim != 2:
@@ -110,8 +121,7 @@ class Trainer:
         self._traces: OrderedDict[int, Trace] = OrderedDict()
         self._trace_bytes = trace_bytes
         self._lock = threading.Lock()
-        train = dataset.splits["train"]
-        network.check_batch(*train.batch(slice(0, 1)))
+        check_dataset(network, dataset)
 
     # time -----------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-_erf = np.frompyfunc(math.erf, 1, 1)
+_erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:
@@ -20,7 +20,8 @@ def _softplus(z: np.ndarray) -> np.ndarray:
 
 
 def _normal_distribution(z: np.ndarray) -> np.ndarray:
-    return (1 + np.asarray(_erf(np.asarray(z) / math.sqrt(2)), dtype=np.float64)) / 2
+    """By erfc: 1 + erf would cancel far to the left."""
+    return np.asarray(_erfc(-np.asarray(z) / math.sqrt(2)), dtype=np.float64) / 2
 
 
 def _normal_density(z: np.ndarray) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Element-wise functions of any rank: what goes in at one cell comes out at the same cell."""
+"""Element-wise functions of any rank: what goes in at one cell comes out at the same cell.
+
+The kernels compute in float64 and round once, so that a float32 value is what its sentence says, rounded.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,30 @@ from engine.settings import Float
 
 
 @cache
-def _program(sentence: str, rank: int) -> Program:
+def _program(sentence: str, slope: str, rank: int) -> Program:
     at = letters(rank)
-    return Program(f"x{at}", f"y{at} = " + re.sub(r"\bx\b", f"x{at}", sentence))
+
+    def placed(text: str) -> str:
+        return re.sub(r"\b[xy]\b", lambda name: name[0] + at, text)
+
+    return Program(f"x{at}", f"y{at} = {placed(sentence)}",
+                   stated=f"dx{at} = dy{at} * {placed(slope)}" if slope else "")
 
 
 class Pointwise(Op):
-    """`sentence` says y from x without indices; the kernels take flat arrays and the op's one constant."""
+    """`sentence` says y from x without indices; the kernels take flat arrays and the op's one constant.
+
+    Where the slope is best said by y itself, `slope` does: backward then gets y in place of x, and both the kernel and
+    the sentence start from the number that is stored. Said by x it would differ where y is rounded to 1.
+    """
 
     sentence: ClassVar[str]
+    slope: ClassVar[str] = ""
     kernels: ClassVar[tuple[Kernel, Kernel]]
     constant: ClassVar[tuple[str, str] | None] = None  # the setting and its name in the sentence
 
     def program(self, shapes: Shapes) -> Program:
-        return _program(self.sentence, len(shapes["x"]))
+        return _program(self.sentence, self.slope, len(shapes["x"]))
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         return {self.constant[1]: self._constant()} if self.constant else {}
@@ -41,16 +54,16 @@ class Pointwise(Op):
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = np.ascontiguousarray(tensors["x"])
         y = np.empty(tensors["x"].shape, x.dtype)
-        self.kernels[0](x.reshape(-1), y.reshape(-1), x.dtype.type(self._constant()))
+        self.kernels[0](x.reshape(-1), y.reshape(-1), self._constant())
         return {"y": y}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         if "dx" not in self.wanted(tensors, wrt):
             return {}
-        x = np.ascontiguousarray(tensors["x"])
-        dx = np.empty(tensors["x"].shape, x.dtype)
-        self.kernels[1](x.reshape(-1), np.ascontiguousarray(tensors["dy"]).reshape(-1), dx.reshape(-1),
-                        x.dtype.type(self._constant()))
+        seen = np.ascontiguousarray(tensors["y" if self.slope else "x"])
+        dx = np.empty(tensors["x"].shape, seen.dtype)
+        self.kernels[1](seen.reshape(-1), np.ascontiguousarray(tensors["dy"]).reshape(-1), dx.reshape(-1),
+                        self._constant())
         return {"dx": dx}
 
 
@@ -83,13 +96,13 @@ class Relu(Pointwise):
 @kernel
 def leaky_relu_forward(x, y, slope):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        y[i] = x[i] if x[i] > 0 else slope * x[i]
+        y[i] = x[i] if x[i] > 0 else slope * np.float64(x[i])
 
 
 @kernel
 def leaky_relu_backward(x, dy, dx, slope):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        dx[i] = dy[i] if x[i] > 0 else slope * dy[i]
+        dx[i] = dy[i] if x[i] > 0 else slope * np.float64(dy[i])
 
 
 class LeakyRelu(Pointwise):
@@ -109,21 +122,23 @@ class LeakyRelu(Pointwise):
 @kernel
 def sigmoid_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        small = math.exp(-abs(x[i]))
+        small = math.exp(-abs(np.float64(x[i])))
         y[i] = 1 / (1 + small) if x[i] >= 0 else small / (1 + small)
 
 
 @kernel
-def sigmoid_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
-    for i in range(x.size):
-        small = math.exp(-abs(x[i]))
-        dx[i] = dy[i] * small / ((1 + small) * (1 + small))
+def sigmoid_backward(y, dy, dx, _):  # type: ignore[no-untyped-def]
+    for i in range(y.size):
+        share = np.float64(y[i])
+        dx[i] = np.float64(dy[i]) * share * (1 - share)
 
 
 class Sigmoid(Pointwise):
     name = "sigmoid"
     title = "Sigmoid"
     sentence = "sigmoid(x)"
+    slope = "y * (1 - y)"
+    saved = ("y",)
     kernels = (sigmoid_forward, sigmoid_backward)
     words = {
         "y": Words("every value is pressed between 0 and 1", "Far from zero the curve is flat."),
@@ -135,20 +150,22 @@ class Sigmoid(Pointwise):
 @kernel
 def tanh_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        y[i] = math.tanh(x[i])
+        y[i] = math.tanh(np.float64(x[i]))
 
 
 @kernel
-def tanh_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
-    for i in range(x.size):
-        height = math.tanh(x[i])
-        dx[i] = dy[i] * (1 - height * height)
+def tanh_backward(y, dy, dx, _):  # type: ignore[no-untyped-def]
+    for i in range(y.size):
+        height = np.float64(y[i])
+        dx[i] = np.float64(dy[i]) * (1 - height * height)
 
 
 class Tanh(Pointwise):
     name = "tanh"
     title = "Tanh"
     sentence = "tanh(x)"
+    slope = "(1 - y**2)"
+    saved = ("y",)
     kernels = (tanh_forward, tanh_backward)
     words = {
         "y": Words("every value is pressed between −1 and 1", "Far from zero the curve is flat."),
@@ -160,13 +177,13 @@ class Tanh(Pointwise):
 @kernel
 def elu_forward(x, y, alpha):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        y[i] = x[i] if x[i] > 0 else alpha * math.expm1(x[i])
+        y[i] = x[i] if x[i] > 0 else alpha * math.expm1(np.float64(x[i]))
 
 
 @kernel
 def elu_backward(x, dy, dx, alpha):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        dx[i] = dy[i] if x[i] > 0 else dy[i] * alpha * math.exp(x[i])
+        dx[i] = dy[i] if x[i] > 0 else np.float64(dy[i]) * alpha * math.exp(np.float64(x[i]))
 
 
 class Elu(Pointwise):
@@ -186,14 +203,14 @@ class Elu(Pointwise):
 @kernel
 def softplus_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        y[i] = max(x[i], 0) + math.log1p(math.exp(-abs(x[i])))
+        y[i] = max(np.float64(x[i]), 0.0) + math.log1p(math.exp(-abs(np.float64(x[i]))))
 
 
 @kernel
 def softplus_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        small = math.exp(-abs(x[i]))
-        dx[i] = dy[i] / (1 + small) if x[i] >= 0 else dy[i] * small / (1 + small)
+        small = math.exp(-abs(np.float64(x[i])))
+        dx[i] = np.float64(dy[i]) * ((1 if x[i] >= 0 else small) / (1 + small))
 
 
 class Softplus(Pointwise):
@@ -210,14 +227,16 @@ class Softplus(Pointwise):
 @kernel
 def silu_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        y[i] = x[i] / (1 + math.exp(-x[i]))
+        small = math.exp(-abs(np.float64(x[i])))
+        y[i] = np.float64(x[i]) * ((1 if x[i] >= 0 else small) / (1 + small))
 
 
 @kernel
 def silu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        share = 1 / (1 + math.exp(-x[i]))
-        dx[i] = dy[i] * (share + x[i] * share * (1 - share))
+        small = math.exp(-abs(np.float64(x[i])))
+        share = (1 if x[i] >= 0 else small) / (1 + small)
+        dx[i] = np.float64(dy[i]) * (share + np.float64(x[i]) * share * (1 - share))
 
 
 class Silu(Pointwise):
@@ -234,14 +253,16 @@ class Silu(Pointwise):
 @kernel
 def gelu_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        y[i] = x[i] * math.erfc(-x[i] * math.sqrt(0.5)) / 2
+        at = np.float64(x[i])
+        y[i] = at * (math.erfc(-at / math.sqrt(2)) / 2)
 
 
 @kernel
 def gelu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        share = math.erfc(-x[i] * math.sqrt(0.5)) / 2
-        dx[i] = dy[i] * (share + x[i] * math.exp(-x[i] * x[i] / 2) / math.sqrt(2 * math.pi))
+        at = np.float64(x[i])
+        share = math.erfc(-at / math.sqrt(2)) / 2
+        dx[i] = np.float64(dy[i]) * (share + at * math.exp(-at * at / 2) / math.sqrt(2 * math.pi))
 
 
 class Gelu(Pointwise):

@@ -94,7 +94,7 @@ class Op:
     # kernels --------------------------------------------------------------------------------------------------------
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        """Every result, in the dtype of x."""
+        """Every result, in the dtype of x, and named intermediates that are worth keeping."""
         raise NotImplementedError
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
@@ -144,6 +144,10 @@ class Op:
     def answer(self, x: Array) -> Array:
         """A loss's reading of the network's last layer: its prediction."""
         return x
+
+    def check_target(self, x: Shape, target: Array) -> None:
+        """Refuse, in a loss, targets that cannot be meant for a last layer of this shape."""
+        self.extents({"x": x, "target": target.shape})
 
     def target_shape(self, x: Shape) -> Shape:
         """A loss's usual target for a last layer of this shape."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -26,9 +25,9 @@ from engine.ops.base import (
 from engine.settings import Choice, Float, Int
 
 
-def _delta(tensors: Mapping[str, Array], dtype: np.dtype) -> Any:
+def _delta(tensors: Mapping[str, Array]) -> float:
     """The gradient of the loss itself: 1 unless it is given."""
-    return dtype.type(tensors["dy"]) if "dy" in tensors else dtype.type(1)
+    return float(tensors["dy"]) if "dy" in tensors else 1.0
 
 
 @cache
@@ -76,15 +75,15 @@ class MseLoss(Op):
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = tensors["x"]
         self.extents({name: tensors[name].shape for name in ("x", "target")})
-        difference = (x - tensors["target"]).astype(np.float64)
+        difference = x.astype(np.float64) - tensors["target"]
         return {"y": np.asarray(np.sum(difference * difference) * self._factor(x), x.dtype)}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         if "dx" not in self.wanted(tensors, wrt):
             return {}
         x = tensors["x"]
-        factor = x.dtype.type(2 * self._factor(x)) * _delta(tensors, x.dtype)
-        return {"dx": np.asarray((x - tensors["target"]) * factor, x.dtype)}
+        factor = 2 * self._factor(x) * _delta(tensors)
+        return {"dx": np.asarray((x.astype(np.float64) - tensors["target"]) * factor, x.dtype)}
 
 
 @cache
@@ -116,31 +115,41 @@ def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool,
         sentences.append("mass[n] = sum[k](t[n,k] * weight[k])")
     sentences.append(f"y = -sum[n,k](t[n,k]{weighed} * logp[n,k]{keep}){over}")
     dy = "dy * " if delta else ""
-    slope = "(p[n,k] * mass[n] - t[n,k] * weight[k])" if weight else "(p[n,k] - t[n,k])"
-    if not indices and not weight:
-        sentences.insert(-1, "mass[n] = sum[k](t[n,k])")
-        slope = "(p[n,k] * mass[n] - t[n,k])"
+    slope = f"{dy}(p[n,k] - t[n,k]){keep}{over}"
+    if weight or not indices:  # p times a sum that is rounded in its own way: two terms, as their difference may vanish
+        if not weight:
+            sentences.insert(-1, "mass[n] = sum[k](t[n,k])")
+        slope = f"{dy}p[n,k] * mass[n]{keep}{over} - {dy}t[n,k]{weighed}{keep}{over}"
     return Program(given, "\n".join(sentences), held=("top", "t", "m", "mass", "target", "weight"),
-                   stated=f"dx[n,k] = {dy}{slope}{keep}{over}")
+                   stated=f"dx[n,k] = {slope}")
 
 
 @kernel
-def cross_entropy_forward(x, t, share, p):  # type: ignore[no-untyped-def]
-    """Loss (float64) and p (N,K) from logits x, the weighted targets t (N,K) and each row's share (N)."""
+def cross_entropy_forward(x, t, share, p, logp):  # type: ignore[no-untyped-def]
+    """Loss (float64), p and logp (N,K) from logits x, the weighted targets t (N,K) and each row's share (N).
+
+    All in float64, and log z as log(1 + the others): for a confident digit the loss is that small.
+    """
     loss = 0.0
     for n in range(x.shape[0]):
-        top = x[n, 0]
+        best = 0
         for k in range(1, x.shape[1]):
-            top = max(top, x[n, k])
-        z = x.dtype.type(0)
+            if x[n, k] > x[n, best] or x[n, k] != x[n, k]:
+                best = k
+        top = np.float64(x[n, best])
+        others = 0.0
         for k in range(x.shape[1]):
-            p[n, k] = math.exp(x[n, k] - top)
-            z += p[n, k]
+            if k != best:
+                others += math.exp(np.float64(x[n, k]) - top)
+        z = math.exp(top - top) + others
+        log_z = math.log1p(others)
         row = 0.0
         for k in range(x.shape[1]):
-            p[n, k] /= z
+            below = np.float64(x[n, k]) - top
+            p[n, k] = math.exp(below) / z
+            logp[n, k] = below - log_z
             if t[n, k] != 0:
-                row -= t[n, k] * (x[n, k] - top - math.log(z))
+                row -= t[n, k] * (below - log_z)
         if share[n] != 0:
             loss += row * share[n]
     return loss
@@ -151,7 +160,7 @@ def cross_entropy_backward(p, t, mass, share, dx):  # type: ignore[no-untyped-de
     """dx (N,K) = (p * mass - t) * share."""
     for n in range(p.shape[0]):
         for k in range(p.shape[1]):
-            dx[n, k] = (p[n, k] * mass[n] - t[n, k]) * share[n] if share[n] != 0 else 0
+            dx[n, k] = (np.float64(p[n, k]) * mass[n] - t[n, k]) * share[n] if share[n] != 0 else 0
 
 
 class CrossEntropy(Op):
@@ -209,8 +218,23 @@ class CrossEntropy(Op):
             raise ShapeError(f"weight has shape {list(shapes['weight'])}, expected [{classes}], one for each class")
         return {"y": (), "p": (rows, classes), "t": (rows, classes)}
 
+    def check_target(self, x: Shape, target: Array) -> None:
+        super().check_target(x, target)
+        if target.ndim == 1:
+            self._kept(target, x[1])
+
+    def _kept(self, target: Array, classes: int) -> Array:
+        """Which class numbers count; ShapeError for one that is no class."""
+        kept: Array = target != self.options["ignore_index"]
+        wrong = kept & ((target < 0) | (target >= classes) | (target != np.floor(target)))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ShapeError(f"target {target[row]} at {row} is no class: expected 0 to {classes - 1}")
+        return kept
+
     def _targets(self, tensors: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-        """The target distribution times the class weights (N,K), its sum (N), and each row's share of the loss (N)."""
+        """The target distribution times the class weights (N,K), its sum (N), and each row's share of the loss (N),
+        float64."""
         x, target = tensors["x"], tensors["target"]
         self.extents({name: shape for name, shape in shapes_of(tensors).items() if name != "dy"})
         rows, classes = x.shape
@@ -220,11 +244,7 @@ class CrossEntropy(Op):
         if target.ndim == 2:
             t = target.astype(np.float64)
         else:
-            kept = target != self.options["ignore_index"]
-            wrong = kept & ((target < 0) | (target >= classes) | (target != np.floor(target)))
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                raise ShapeError(f"target {target[row]} at {row} is no class: expected 0 to {classes - 1}")
+            kept = self._kept(target, classes)
             t = np.zeros((rows, classes))
             t[kept, target[kept].astype(np.int64)] = 1
             share = kept.astype(np.float64)
@@ -234,14 +254,14 @@ class CrossEntropy(Op):
         if self.options["reduction"] == "mean":
             with np.errstate(divide="ignore", invalid="ignore"):
                 share = share / total
-        return t.astype(x.dtype), t.sum(1).astype(x.dtype), share.astype(x.dtype)
+        return t, t.sum(1), share
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = tensors["x"]
         t, _, share = self._targets(tensors)
-        p = np.empty(x.shape, x.dtype)
-        loss = cross_entropy_forward(x, t, share, p)
-        return {"y": np.asarray(loss, x.dtype), "p": p}
+        p, logp = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+        loss = cross_entropy_forward(x, t, share, p, logp)
+        return {"y": np.asarray(loss, x.dtype), "p": p, "logp": logp}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         if "dx" not in self.wanted(tensors, wrt):
@@ -249,7 +269,7 @@ class CrossEntropy(Op):
         x = tensors["x"]
         t, mass, share = self._targets(tensors)
         dx = np.empty(x.shape, x.dtype)
-        cross_entropy_backward(tensors["p"], t, mass, share * _delta(tensors, x.dtype), dx)
+        cross_entropy_backward(tensors["p"], t, mass, share * _delta(tensors), dx)
         return {"dx": dx}
 
     def target_shape(self, x: Shape) -> Shape:
@@ -257,5 +277,5 @@ class CrossEntropy(Op):
 
     def answer(self, x: Array) -> Array:
         p = np.empty(x.shape, x.dtype)
-        cross_entropy_forward(x, np.zeros(x.shape, x.dtype), np.zeros(x.shape[0], x.dtype), p)
+        cross_entropy_forward(x, np.zeros(x.shape), np.zeros(x.shape[0]), p, np.empty(x.shape, x.dtype))
         return p

@@ -20,6 +20,7 @@ def _program(rank: int, axis: int) -> Program:
     summed = LETTERS[axis]
     rest = ",".join(name for name in LETTERS[:rank] if name != summed)
     one = f"[{rest}]" if rest else ""
+    # Two terms of dx, not y * (dy - mean): where all of dy are alike, their difference has no digits left.
     return Program(
         f"x{all_of}",
         f"top{one} = max[{summed}](x{all_of})\n"
@@ -27,6 +28,8 @@ def _program(rank: int, axis: int) -> Program:
         f"z{one} = sum[{summed}](e{all_of})\n"
         f"y{all_of} = e{all_of} / z{one}",
         held=("top",),
+        stated=f"mean{one} = sum[{summed}](y{all_of} * dy{all_of})\n"
+               f"dx{all_of} = y{all_of} * dy{all_of} - y{all_of} * mean{one}",
     )
 
 
@@ -38,24 +41,23 @@ def softmax_forward(x, y):  # type: ignore[no-untyped-def]
             top = x[a, 0, b]
             for k in range(1, x.shape[1]):
                 top = max(top, x[a, k, b])
-            z = x.dtype.type(0)
+            z = 0.0
             for k in range(x.shape[1]):
-                y[a, k, b] = math.exp(x[a, k, b] - top)
-                z += y[a, k, b]
+                z += math.exp(np.float64(x[a, k, b]) - np.float64(top))
             for k in range(x.shape[1]):
-                y[a, k, b] /= z
+                y[a, k, b] = math.exp(np.float64(x[a, k, b]) - np.float64(top)) / z
 
 
 @kernel
 def softmax_backward(y, dy, dx):  # type: ignore[no-untyped-def]
-    """dx = y * (dy - sum over K of y * dy)."""
+    """dx = y * dy - y * mean, with the mean of dy by the shares y."""
     for a in range(y.shape[0]):
         for b in range(y.shape[2]):
-            mean = y.dtype.type(0)
+            mean = 0.0
             for k in range(y.shape[1]):
-                mean += y[a, k, b] * dy[a, k, b]
+                mean += np.float64(y[a, k, b]) * np.float64(dy[a, k, b])
             for k in range(y.shape[1]):
-                dx[a, k, b] = y[a, k, b] * (dy[a, k, b] - mean)
+                dx[a, k, b] = np.float64(y[a, k, b]) * np.float64(dy[a, k, b]) - np.float64(y[a, k, b]) * mean
 
 
 class Softmax(Op):
@@ -68,7 +70,8 @@ class Softmax(Op):
         "e": Words("e to the power of each value", "Every share is positive."),
         "z": Words("the sum of all shares", "Dividing by it makes them add up to one."),
         "y": Words("each share of the whole", "All shares are positive and add up to one."),
-        "dx": Words("what one share gains the others lose"),
+        "mean": Words("the mean gradient, every share with its weight"),
+        "dx": Words("what one share gains the others lose", "Only what a gradient is above or below the mean counts."),
     }
     example_shapes = {"x": (1, 3)}
 

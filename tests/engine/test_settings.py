@@ -53,7 +53,8 @@ def test_a_setting_that_makes_no_sense_is_refused_with_its_name(op: str, given: 
 
 @pytest.mark.parametrize("name", ["self", "cls", "settings", "known", "kind"])
 def test_an_unknown_setting_is_refused_whatever_pythons_own_names_are(name: str) -> None:
-    for make in (*OPS.values(), *OPTIMIZERS.values(), *(kind.as_layer for kind in OPS.values())):
+    makers: list[Any] = [*OPS.values(), *OPTIMIZERS.values(), *(kind.as_layer for kind in OPS.values())]
+    for make in makers:
         with pytest.raises(SettingError, match="there is no such setting") as caught:
             make(**{name: 1})
         assert caught.value.loc == [name]

@@ -53,7 +53,8 @@ def holds(trace: Trace, place: Place, explanation: Explanation) -> bool:
     products = all(math.prod(term.factors) == pytest.approx(term.value, rel=1e-12, abs=1e-300)
                    for term in explanation.terms)
     return products and abs(explanation.remainder) <= ROUNDING * size and all(
-        float(at(trace, read.tensor, read.index, place.step)) == read.value for read in explanation.reads if read.inside)
+        float(at(trace, read.tensor, read.index, place.step)) == read.value
+        for read in explanation.reads if read.inside)
 
 
 def at(trace: Trace, tensor: str, index: tuple[int, ...], own: int | None) -> Any:
@@ -224,7 +225,7 @@ def test_the_gradient_of_the_loss_for_itself_is_one_in_the_dtype_of_the_pass(dty
     net.backward(parameters, values, learning=False)
     trace = Trace(net, values, parameters)
     for array in (trace["loss", "dy"], trace.sample("loss", "dy", 1)):
-        assert (array.dtype, array.shape, float(array)) == (dtype, (), 1.0)
+        assert array.dtype == dtype and array.shape == () and array == 1
 
 
 @pytest.mark.parametrize(("text", "words"), [

@@ -225,3 +225,14 @@ def test_classroom_reads_97_of_100_test_digits_after_one_epoch_the_same_each_tim
     assert accuracy is not None and accuracy >= 0.97
     assert run.trace(1000)["linear", "w_next"].tobytes() == run.trace(1001)["linear", "w"].tobytes()
     assert run.evaluate("test") == (loss, accuracy)
+
+
+@pytest.mark.parametrize(("labels", "words"), [
+    ([0, 1, 2, 10], "digits/train: loss: target 10 at 3 is no class: expected 0 to 9"),
+    ([0, -1, 2, 3], "target -1 at 1"), ([0, 1, 2.5, 3], "target 2.5 at 2"),
+])
+def test_one_target_that_is_no_class_is_refused_before_training(labels: list[float], words: str) -> None:
+    images = digits(4).splits["train"].images
+    with pytest.raises(ShapeError, match=words):
+        trainer(dataset=from_arrays(images, np.array(labels), "digits"), batch_size=1)
+    trainer(dataset=from_arrays(images, np.array([0, 1, 2, 9]), "digits"), batch_size=1)

@@ -1,0 +1,131 @@
+"""What is stored is what its sentence says, rounded to the dtype: the remainder of an explanation stays small at
+extreme but legal values, where naive arithmetic cancels, overflows or vanishes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.formula import Tensors, explain
+from engine.ops import OPS
+from engine.ops.activations import Pointwise
+from engine.ops.base import Array, Op, shapes_of
+from tests.engine.tools import from_kernels
+
+BOUNDS = {np.float32: 1e-5, np.float64: 1e-12}
+ELEMENT_WISE = sorted(name for name, kind in OPS.items() if issubclass(kind, Pointwise))
+DTYPES = st.sampled_from([np.float32, np.float64])
+many = settings(max_examples=150, deadline=None)
+
+
+def numbers(most: float) -> st.SearchStrategy[float]:
+    return st.floats(-most, most, width=32) | st.integers(-int(most), int(most)).map(float)
+
+
+def rows(most: float, count: int = 5) -> st.SearchStrategy[list[float]]:
+    """Values far apart, and values that are almost the same."""
+    alike = st.tuples(numbers(most), st.lists(st.integers(-9, 9), min_size=count, max_size=count)).map(
+        lambda drawn: [drawn[0] * (1 + step * 1e-6) for step in drawn[1]])
+    return st.lists(numbers(most), min_size=count, max_size=count) | alike
+
+
+def excess(op: Op, tensors: dict[str, Array], dy: Array, names: set[str] | None = None) -> float:
+    """The largest remainder over its bound, of every element of every result and gradient that the kernels keep.
+
+    A number below the smallest normal one of its dtype has fewer digits, and float64 itself is as fine as 1e-15.
+    """
+    kept = from_kernels(op, tensors, dy)
+    shapes = shapes_of({**tensors, "dy": dy})
+    program = op.program(shapes).gradients([n[1:] for n in op.gradients if n[1:] in tensors])
+    known = Tensors(program, {**tensors, "dy": dy, **kept}, op.numbers(shapes), op.extents(shapes))
+    worst = 0.0
+    for name in names or kept:
+        dtype = kept[name].dtype.type
+        floor = max(float(np.finfo(dtype).tiny), 4e-15 if name == "logp" else 0.0)
+        for index in np.ndindex(kept[name].shape):
+            found = explain(known, name, index, per_page=10**6)
+            bound = BOUNDS[dtype] * math.fsum(abs(term.value) for term in found.terms) + floor
+            worst = max(worst, abs(found.remainder) / bound)
+    return worst
+
+
+@pytest.mark.parametrize("name", ELEMENT_WISE)
+@many
+@given(dtype=DTYPES, x=rows(30) | rows(300), dy=rows(1000))
+def test_element_wise_functions_at_any_height(name: str, dtype: type, x: list[float], dy: list[float]) -> None:
+    assert excess(OPS[name](), {"x": np.array(x, dtype)}, np.array(dy, dtype)) <= 1
+
+
+@many
+@given(dtype=DTYPES, x=rows(30) | rows(300), dy=rows(1000))
+def test_softmax_of_shares_and_gradients_that_are_far_apart_or_alike(dtype: type, x: list[float],
+                                                                     dy: list[float]) -> None:
+    assert excess(OPS["softmax"](), {"x": np.array([x], dtype)}, np.array([dy], dtype)) <= 1
+
+
+@many
+@given(dtype=DTYPES, x=st.lists(rows(30) | rows(300), min_size=2, max_size=2), targets=st.data(),
+       reduction=st.sampled_from(["mean", "sum"]), smoothing=st.sampled_from([0.0, 0.1]), weighed=st.booleans(),
+       shares=st.booleans(), dy=numbers(100))
+def test_cross_entropy_of_confident_and_of_mistaken_outputs(
+        dtype: type, x: list[list[float]], targets: Any, reduction: str, smoothing: float, weighed: bool, shares: bool,
+        dy: float) -> None:
+    tensors = {"x": np.array(x, dtype), "target": np.array(targets.draw(st.lists(
+        st.integers(0, 4), min_size=2, max_size=2)))}
+    if shares:
+        tensors["target"] = np.array(targets.draw(st.lists(rows(1), min_size=2, max_size=2)), dtype)
+    if weighed:
+        tensors["weight"] = np.array([0.1, 3, 1, 1e-3, 50], dtype)
+    op = OPS["cross_entropy"](reduction=reduction, label_smoothing=smoothing)
+    assert excess(op, tensors, np.array(dy, dtype)) <= 1
+
+
+@many
+@given(dtype=DTYPES, x=rows(300), target=rows(300), dy=numbers(100),
+       reduction=st.sampled_from(["mean", "sum", "half_sum"]))
+def test_squared_error_of_close_and_of_distant_values(dtype: type, x: list[float], target: list[float], dy: float,
+                                                      reduction: str) -> None:
+    tensors = {"x": np.array(x, dtype), "target": np.array(target, dtype)}
+    assert excess(OPS["mse_loss"](reduction=reduction), tensors, np.array(dy, dtype)) <= 1
+
+
+@pytest.mark.parametrize(("name", "x", "dy"), [
+    ("tanh", [4, 8, 10], [1, 1, 1]), ("sigmoid", [20, -20, 40], [1, 1, 1]), ("gelu", [-8, -5, 8], [1, 1, 1]),
+    ("softmax", [.1, .2, .3], [1, 1.0001, 1.0002]), ("softmax", [.1, .2, .3], [1000, 1000.001, 1000.002]),
+    ("silu", [-100, -30, 100], [1, 1, 1]), ("softplus", [-30, 30, 0], [1, 1, 1]),
+])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_that_once_differed_from_their_sentences(name: str, x: list[float], dy: list[float],
+                                                        dtype: type) -> None:
+    assert excess(OPS[name](), {"x": np.array([x], dtype)}, np.array([dy], dtype)) <= 1
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softmax"])
+def test_the_stated_gradient_of_an_activation_equals_the_derived_one(name: str) -> None:
+    rng = np.random.default_rng(4)
+    op = OPS[name]()
+    tensors = {"x": rng.normal(size=(4, 5)), "dy": rng.normal(size=(4, 5))}
+    program, shapes = op.program(shapes_of(tensors)), shapes_of(tensors)
+    stated, derived = (Tensors(program.gradients(["x"], stated=each), tensors, {}, op.extents(shapes))["dx"]
+                       for each in (True, False))
+    assert np.allclose(stated, derived, rtol=1e-13, atol=1e-15)
+
+
+def test_a_loss_computed_in_single_precision_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cross-entropy of a digit at 0.9999998: in float32 its logarithm has one digit."""
+    kind = OPS["cross_entropy"]
+    tensors = {"x": np.array([[15.25, 0, 0]], np.float32), "target": np.array([0])}
+    right = kind.forward
+    assert excess(kind(), tensors, np.array(1, np.float32)) <= 1
+
+    def single(self: Op, given: dict[str, Array]) -> dict[str, Array]:
+        found = right(self, given)
+        return {**found, "y": np.asarray(-np.log(found["p"][0, 0]), np.float32)}
+
+    monkeypatch.setattr(kind, "forward", single)
+    assert excess(kind(), tensors, np.array(1, np.float32)) > 1
