@@ -1,4 +1,4 @@
-"""Who may ask: the hosts this server answers to, the pages that may change its state, and the security headers."""
+"""Who may ask, and how: the hosts it answers to, the pages that may change its state, and the security headers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Guard:
             await send(message)
 
         try:
-            await (problem.response() if problem else self.app)(scope, receive, send_guarded)
+            await (problem.response() if problem else _answer(self.app))(scope, receive, send_guarded)
         except asyncio.CancelledError:  # the server ends, and waits no longer for this answer
             if answered:
                 raise
@@ -115,6 +115,21 @@ def same_origin(origin: str, host: str) -> bool:
         )
     except ValueError:
         return False
+
+
+def _answer(app: ASGIApp) -> ASGIApp:
+    """The application, which answers HEAD wherever it answers GET."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        if scope["method"] == "HEAD":
+            await app({**scope, "method": "GET"}, receive, send_head)
+        else:
+            await app(scope, receive, send)
+
+    return answer
 
 
 async def refuse_socket(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

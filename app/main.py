@@ -68,7 +68,8 @@ def _port(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
     settings = parse(arguments)
-    keep_kernels_in(settings.data_dir)
+    if complaint := keep_kernels_in(settings.data_dir):
+        print(complaint, file=sys.stderr, flush=True)
     listener = listen(settings.host, settings.port)
 
     from app.server import create_app  # Numba reads its folder when it is imported, so not before this line

@@ -11,7 +11,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app.misfits import misfits, summary
 
@@ -19,6 +21,7 @@ logger = logging.getLogger("convscope")
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS, LONGEST_DETAIL = 20, 600
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 Loc = Sequence[str | int]
 
 
@@ -114,15 +117,25 @@ def closing() -> Problem:
     return unavailable("the server is shutting down", retry_after=5)
 
 
-def of_http(error: HTTPException, path: str) -> Problem:
-    """Starlette's own errors: no such page (404), no such method (405)."""
-    detail = str(error.detail)
+def of_http(error: HTTPException, path: str, methods: Iterable[str] = ()) -> Problem:
+    """Starlette's own errors: no such page (404), no such method (405) where these are answered."""
+    detail, headers = str(error.detail), dict(error.headers or {})
     if error.status_code == 404:
         detail = f"there is nothing at {path}"
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "other methods")
-        detail = f"this method is not allowed at {path}; it answers {allowed}"
-    return Problem(error.status_code, detail, headers=error.headers)
+        headers["Allow"] = ", ".join(methods) or headers.get("Allow", "")
+        detail = f"this method is not allowed at {path}; it answers {headers['Allow'] or 'other methods'}"
+    return Problem(error.status_code, detail, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that is answered at this path, which may have several routes."""
+    found: set[str] = set()
+    for method in _METHODS:
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            found.add(method)
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 def of_validation(error: RequestValidationError) -> Problem:
@@ -140,7 +153,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        return of_http(error, request.url.path).response()
+        methods = _methods(request) if error.status_code == 405 else ()
+        return of_http(error, request.url.path, methods).response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def _gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is there to read it
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:

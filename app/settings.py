@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,23 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME", home / ".local" / "share")) / "convscope"
 
 
-def keep_kernels_in(data_dir: Path) -> None:
-    """Name the folder of compiled kernels; Numba reads it once, when it is first imported."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(data_dir / "numba"))
+def keep_kernels_in(data_dir: Path) -> str:
+    """Name the folder of compiled kernels; Numba reads it once, when it is first imported.
+
+    Where it cannot be written a temporary one takes its place, for this start alone, and what to say about it is
+    answered.
+    """
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or data_dir / "numba")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            complaint = ""
+    except OSError as error:
+        wanted, reason = folder, error.strerror or str(error)
+        folder = Path(tempfile.mkdtemp(prefix="convscope-"))
+        complaint = (
+            f"{wanted} cannot be written ({reason}): the compiled kernels go into {folder}, and the next start has to "
+            "compile them again. Choose another folder with --data."
+        )
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    return complaint

@@ -165,3 +165,20 @@ def test_a_refused_handshake_says_when_to_come_again() -> None:
     asyncio.run(refuse_socket(too_many("viewers", 1, "1 stream is open already", 5), scope, receive, send))
     assert sent[0]["status"] == 429
     assert dict(sent[0]["headers"])[b"retry-after"] == b"5"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/status", "/api/runs", "/static/js/main.js", "/api/no"])
+def test_head_is_answered_as_get_without_the_body(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])
+    assert head.headers["content-length"] == get.headers["content-length"] and not head.content
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/api/runs", "GET, HEAD, POST"), ("/api/runs/welcome", "DELETE, GET, HEAD, PATCH"), ("/api/limits", "GET, HEAD")],
+)
+def test_a_method_that_is_not_allowed_is_told_all_that_are(client: TestClient, path: str, methods: str) -> None:
+    answer = client.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+    assert methods in answer.json()["detail"]

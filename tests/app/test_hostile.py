@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import random
@@ -441,3 +442,21 @@ def test_a_misfit_says_what_was_got_and_where_it_stands_in_the_body(
 def test_a_query_that_does_not_fit_says_what_was_got(client: TestClient) -> None:
     errors = client.get("/api/runs/welcome/steps/1/explain/loss/y?page=-1").json()["errors"]
     assert errors == [{"loc": ["query", "page"], "detail": 'expected at least 0, got "-1"'}]
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        pass
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")]
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/runs", "raw_path": b"/api/runs", "query_string": b"",
+        "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1), "scheme": "http",
+    }  # fmt: skip
+    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    assert not caplog.records

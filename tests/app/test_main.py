@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
 from app.main import FIRST_PORT, address, listen, parse
-from app.settings import default_data_dir
+from app.settings import default_data_dir, keep_kernels_in
 from tests.server import Server
 
 
@@ -60,3 +61,23 @@ def test_the_address_is_one_that_a_browser_here_can_open(host: str, url: str) ->
 def test_one_friendly_line_names_the_address(server: Server) -> None:
     lines = server.tail().splitlines()
     assert lines[0].startswith("Convscope is at http://127.0.0.1:")
+
+
+def test_kernels_go_into_the_data_folder_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    assert keep_kernels_in(tmp_path) == ""
+    assert Path(os.environ["NUMBA_CACHE_DIR"]) == tmp_path / "numba"
+
+
+@pytest.mark.parametrize("named", ["", "numba"])
+def test_a_data_folder_that_cannot_be_written_is_said_in_one_line_and_a_temporary_one_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    file = tmp_path / "file"  # nobody, not even root, can make a folder in a file
+    file.touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(file / named) if named else "")
+    complaint = keep_kernels_in(file)
+    taken = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert str(file / "numba") in complaint and str(taken) in complaint and len(complaint.splitlines()) == 1
+    assert taken.is_dir() and not list(taken.iterdir())
+    taken.rmdir()
