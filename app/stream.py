@@ -232,11 +232,11 @@ async def _listen(socket: WebSocket, viewer: Viewer, read: Callable[[Any], Any])
         try:
             await _heed(message, viewer, read)
         except Problem as problem:
-            if viewer.closed:
+            if viewer.closed or socket.application_state is not WebSocketState.CONNECTED:
                 return
             patience -= 1
             await socket.send_text(_written(problem))
-            if not patience and socket.application_state is WebSocketState.CONNECTED:
+            if not patience:
                 await socket.close(1008, "too many messages that make no sense")
                 return
 

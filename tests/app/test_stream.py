@@ -16,11 +16,12 @@ import httpx
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketState
 from websockets.sync.client import ClientConnection, connect
 
 from app.compute import NEVER
 from app.problems import Problem
-from app.stream import Hub, Subscription, Viewer
+from app.stream import Hub, Subscription, Viewer, serve_socket
 from app.wire.frames import unpack
 from tests.app.conftest import WELCOME_STEPS
 from tests.server import Server, serve
@@ -148,6 +149,24 @@ def test_a_frame_that_cannot_be_built_concerns_only_who_asked_for_it(bench: Benc
     assert said[1] is None and not fine.closed and not odd.closed
     bench.serve(3)
     assert odd.take() == b"3"
+
+
+def test_nothing_is_said_on_a_socket_that_has_been_closed_meanwhile() -> None:
+    class Closed:
+        application_state = WebSocketState.DISCONNECTED
+
+        async def receive(self) -> Any:
+            return {"type": "websocket.receive", "text": "nonsense"}
+
+        async def send_text(self, words: str) -> None:
+            raise RuntimeError('Cannot call "send" once a close message has been sent.')
+
+    async def read(said: Any) -> Any:
+        raise AssertionError("not reached")
+
+    hub = Hub()
+    asyncio.run(serve_socket(Closed(), hub, lambda: None, read))  # type: ignore[arg-type]
+    assert not len(hub)
 
 
 # sockets -------------------------------------------------------------------------------------------------------------
