@@ -12,6 +12,7 @@ import { cellTime, isKnown, known, nameOf, position, rangeOf, tensorOf } from ".
 import { NumberGrid } from "../grid.js";
 import { rem } from "../heatmap.js";
 import { Symbol, plain } from "../symbol.js";
+import { overText } from "../words.js";
 import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
 
 /** @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>}} props */
@@ -131,24 +132,45 @@ function Update({ phase, reads, index, letters, began }) {
   const through = reads.some((read) => nameOf(read.tensor) === nameOf(gradient));
   const first = given[0];
   const others = given.slice(1);
-  /** @type {{name: string, kind: string, tensor: string, index: number[], look: "ring"|"read"|null, words: string}[]} */
+  const read = /** @type {"read"} */ ("read");
+  const moved = began && told.value ? entriesOf(told.value.whole).find(({ factors }) => factors.some(({ constant: put }) => put)) : undefined;
+  const rate = moved?.factors.find((each) => each.constant);
+  const made = others.length === 1 ? madeOf(phase, others[0]) : [];
+  const under = moved?.factors.find(({ over }) => over)?.over?.split(/\b[a-z]hat\b/) ?? [];
+  /** What stands before the next slice. */
+  const scaled = rate ? `× ${constant(rate.value, false).text}` : "";
+  const last = html`<span class="verb">${under[1]?.replace(/^\)/, "") && `${overText(under[1].replace(/^\)/, ""))} ) `}${scaled}</span>+`;
+  /** @type {{name: string, kind: string, tensor: string, index: number[], look: "ring"|"read"|null, words: string, before: any}[]} */
   const shown = [
-    ...(!through && tensorOf(gradient) ? [{ name: `d${parameter}`, kind: "gradient", tensor: gradient, index, look: /** @type {"read"} */ ("read"), words: "" }] : []),
-    ...others.map((read) => ({ name: read.name, kind: read.kind, tensor: read.tensor, index: indexOf(read, letters), look: /** @type {"read"} */ ("read"), words: "" })),
-    { name: first.name, kind: first.kind, tensor: first.tensor, index: indexOf(first, letters), look: "read", words: "before" },
-    { name: phase.tensor, kind: phase.kind, tensor: phase.place, index, look: "ring", words: "after" },
+    ...made.map(({ name, tensor, kind, factor: by }, k) => ({ name, kind, tensor, index, look: read, words: "", before: html`${k > 0 && "+"}<span class="verb">${by}</span>` })),
+    ...(!through && !made.length && tensorOf(gradient) ? [{ name: `d${parameter}`, kind: "gradient", tensor: gradient, index, look: read, words: "", before: "" }] : []),
+    ...others.map((each, k) => ({ name: each.name, kind: each.kind, tensor: each.tensor, index: indexOf(each, letters), look: read, words: "",
+      before: made.length ? "=" : k ? html`÷<span class="verb">${under.length ? "( √" : ""}</span>` : through ? "" : html`<span class="verb">goes<br />into</span>→` })),
+    { name: first.name, kind: first.kind, tensor: first.tensor, index: indexOf(first, letters), look: read, words: "before", before: last },
+    { name: phase.tensor, kind: phase.kind, tensor: phase.place, index, look: "ring", words: "after", before: "=" },
   ];
-  const moved = began && told.value ? entriesOf(told.value.whole) : [];
-  const rate = (/** @type {string} */ tensor) => {
-    const factor2 = moved.find(({ factors }) => factors.some((each) => each.tensor === nameOf(tensor)))?.factors.find((each) => each.constant);
-    return factor2 ? `× ${constant(factor2.value, false).text}` : "";
-  };
-  const sign = (/** @type {number} */ k) => (k === shown.length - 1 ? "=" : k === shown.length - 2 ? html`<span class="verb">${rate(shown[k - 1].tensor)}</span>+` : "→");
   const room = (size.inner - 48 * shown.length) / shown.length;
   return html`<div class="figure ${size.narrow ? "wrapped" : ""}">
-    ${shown.map(({ name, kind, tensor, index: at2, look, words }, k) => html`
-      ${k > 0 && html`<${Sign} height=${150}>${sign(k)}<//>`}
+    ${shown.map(({ name, kind, tensor, index: at2, look, words, before }) => html`
+      ${before && html`<${Sign} height=${150}>${before}<//>`}
       <${Slice} name=${name} kind=${kind} prefix=${tensor} index=${at2} look=${began ? look : null} words=${words} room=${size.narrow ? 150 : Math.min(190, room)} />`)}</div>`;
+}
+
+/**
+ * What a named step of an update adds up, each with its number: 0.9 × v and ∂L/∂w for v′; nothing where it is no such sum.
+ * @param {Phase} phase @param {Read} read
+ */
+function madeOf(phase, read) {
+  const text = phase.steps.find(({ name }) => name === read.name)?.equation.text.split(" = ")[1] ?? "";
+  const terms = text.replace(/\[[^\]]*\]/g, "").split(" + ").map((term) => /^(?:([\d.]+)\*)?([a-z]\w*)$/.exec(term));
+  const parameter = phase.tensor.replace(/_next$/, "");
+  const found = terms.flatMap((term) => {
+    if (!term) return [];
+    const [, by, name] = term;
+    const tensor = name === `d${parameter}` ? `${phase.layer}/${name}` : name === parameter ? `${phase.layer}/${name}` : `${phase.layer}/${parameter}.${name}`;
+    return tensorOf(tensor) ? [{ name, tensor, kind: tensorOf(tensor)?.kind ?? "weight", factor: by ? `${by} ×` : "" }] : [];
+  });
+  return found.length === terms.length ? found : [];
 }
 
 /** The kernel, row or vector a parameter's cell stands in. @param {{name: string, kind: string, prefix: string, index: number[], look: "ring"|"read"|null, words: string, room: number}} props */
