@@ -143,6 +143,9 @@ export function windowEntries(whole, part, { focus, channel, most, word, order }
   return closed(whole, entries, added);
 }
 
+/** Of a long sum so many terms stand one by one, in the card and in the row of products alike. */
+const LISTED = 8;
+
 /**
  * The largest terms one by one, the rest as one entry, then what is added.
  * @param {Explanation} whole @param {number} most
@@ -152,7 +155,7 @@ export function largestEntries(whole, most) {
   const plain = entriesOf(whole).filter((entry) => !entry.label);
   const complete = whole.pages <= 1;
   if (complete) return closed(whole, shorten(plain, most), added);
-  const largest = bySize(plain).slice(0, most);
+  const largest = bySize(plain).slice(0, Math.min(most, LISTED));
   const entries = largest.some(({ exact }) => exact !== 0) ? largest.filter(({ exact }) => exact !== 0) : largest;
   const rest = whole.terms_total - entries.length - added.length;
   const zero = entries.length < largest.length;

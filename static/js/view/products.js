@@ -15,13 +15,13 @@ import { Symbol, colourOf } from "./symbol.js";
 /**
  * Entries as they are printed: a power of ten for each line of factors, one for the products.
  * @param {number} value @param {Entry[]} entries
- * @param {{divide?: boolean}} [options]
+ * @param {{divide?: boolean, exponent?: number}} [options]
  */
-export function book(value, entries, { divide = true } = {}) {
+export function book(value, entries, { divide = true, exponent: given } = {}) {
   const lines = Math.max(0, ...entries.map(({ factors }) => factors.length));
   const exponents = Array.from({ length: lines }, (_, k) =>
     exponentFor(entries.flatMap(({ factors }) => (factors[k] && !factors[k].constant && (divide || factors.length > 1) ? [factors[k].value] : [])), divide ? undefined : 1));
-  const exponent = divide ? scale(value, entries) : fine(value, entries);
+  const exponent = given ?? (divide ? scale : fine)(value, entries);
   const made = ledger(value, entries.map(({ factors, exact }) => ({
     exact,
     factors: factors.map((each, k) => ({ value: each.value, exponent: exponents[k], constant: each.constant, divisor: each.divisor })),

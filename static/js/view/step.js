@@ -202,7 +202,7 @@ function accountOf(phase, figure, limit) {
     const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total }, limit - 2);
     const [i, j] = planeLetters(figure.over, phase);
     return dressed(phase, whole, [...listed, subtotal("others", counted(others.length, "other image"), exactSum(others.map(({ value }) => value)), others.length)],
-      [figure.plane, figure.over], (entry) => [entry.at[i], entry.at[j]].filter((k) => k !== undefined).join(","));
+      [figure.plane, figure.over], (entry) => (i in entry.at ? `row ${entry.at[i]}, col ${entry.at[j]}` : ""));
   }
   const most = limit - (figure.kind === "product" ? 1 : 0);
   const first = figure.kind === "product" ? [figure.plane, figure.over] : figure.kind === "terms" && figure.back

@@ -14,7 +14,7 @@ import { book, seatOf } from "./products.js";
 import { colourOf } from "./symbol.js";
 import { factorName, termName, termText } from "./words.js";
 
-const WIDTH = 118;
+const WIDTH = 100;
 const PAGE = 20;
 
 /** @param {{place: string, data: Explanation, rows: Entry[], phase: Phase|null}} props */
@@ -52,7 +52,7 @@ export function Waterfall({ place, data, rows, phase }) {
         }}>${labelOf(entry, phase, data.terms_total)}</button>` : labelOf(entry, phase, data.terms_total)}</th>
         <td class="bars">${bar(steps[k], line.units, marked)}</td><td class="term">${line.text}</td></tr>
       ${opened === entry.id && html`<tr class="detail"><td colspan="3">${entry.group !== null
-        ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count} />` : html`<${Factors} entry=${entry} line=${line} exponents=${made.exponents} phase=${phase} />`}</td></tr>`}`;
+        ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count} exponent=${made.exponent} />` : html`<${Factors} entry=${entry} line=${line} exponents=${made.exponents} phase=${phase} />`}</td></tr>`}`;
     })}
     ${made.rounding !== 0 && html`<tr class="rounding"><th scope="row">rounding</th><td class="bars">${bar(steps[steps.length - 1], made.rounding, false)}</td><td class="term">${made.roundingText}</td></tr>`}
     <tr class="total"><th scope="row">=</th><td class="bars soft">${made.caption}</td><td class="term">${made.text}</td></tr>
@@ -106,8 +106,8 @@ function Factors({ entry, line, exponents, phase }) {
     <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : number(each.value)}</span></li>`)}</ul>`;
 }
 
-/** The terms of one group, page by page. @param {{place: string, group: number, phase: Phase|null, count: number}} props */
-function Group({ place, group, phase, count }) {
+/** The terms of one group, page by page, in the unit of their sum. @param {{place: string, group: number, phase: Phase|null, count: number, exponent: number}} props */
+function Group({ place, group, phase, count, exponent }) {
   const [page, turn] = useState(0);
   const [part, set] = useState(/** @type {Explanation|null} */ (null));
   useEffect(() => {
@@ -119,11 +119,12 @@ function Group({ place, group, phase, count }) {
   }, [place, group, page]);
   if (!part) return html`<p class="soft">…</p>`;
   const entries = entriesOf(part).filter(({ label }) => !label);
-  return html`<div class="group"><table><tbody>${entries.map((entry) => html`<tr key=${entry.id} class=${entry.places.length && entry.places.every((read) => lit.value.has(read)) ? "marked" : ""}
+  const made = book(part.value, entries, { exponent, divide: phase?.part !== "update" });
+  return html`<div class="group"><table><tbody>${entries.map((entry, n) => html`<tr key=${entry.id} class=${entry.places.length && entry.places.every((read) => lit.value.has(read)) ? "marked" : ""}
       onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)} onPointerLeave=${() => setHover(null)}>
-      <th scope="row">${labelOf(entry, phase, part.terms_total)}</th><td>${entry.factors.map((each, k) => html`${k > 0 ? " × " : ""}${each.place
-        ? html`<button class="link ${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : ""}" title=${each.place} onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${number(each.value)}</button>`
-        : number(each.value)}`)}</td><td class="term">${number(entry.exact)}</td></tr>`)}</tbody></table>
+      <th scope="row">${labelOf(entry, phase, part.terms_total)}</th><td>${entry.factors.map((each, k) => html`${k > 0 && !each.divisor ? " × " : " "}${each.place
+        ? html`<button class="link ${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : ""}" title=${each.place} onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${
+        made.lines[n].factors[k].text}${factor(made.exponents[k])}</button>` : made.lines[n].factors[k].text}`)}</td><td class="term">${made.lines[n].text}</td></tr>`)}</tbody></table>
     ${part.pages > 1 && html`<p class="pages"><button aria-label="page before" disabled=${page === 0} onClick=${() => turn(page - 1)}>‹</button>
       ${PAGE * page}–${Math.min(count, PAGE * (page + 1)) - 1} of ${count}<button aria-label="next page" disabled=${page + 1 >= part.pages} onClick=${() => turn(page + 1)}>›</button></p>`}</div>`;
 }

@@ -41,8 +41,7 @@ export const inPlane = (phase, letter) =>
 export function termName(phase, at, total) {
   const batch = total > termsOf(phase) + 2;
   const letters = Object.keys(phase.bound).filter((letter) => letter in at && (phase.bound[letter] > 1 || (batch && axisWord(phase, letter) === "image")));
-  if (letters.length === 1 && axisWord(phase, letters[0]) === "image") return `image ${at[letters[0]]}`;
-  return letters.map((letter) => at[letter]).join(",");
+  return letters.map((letter) => `${axisWord(phase, letter)} ${at[letter]}`).join(", ").replace("column", "col");
 }
 
 /** The name of what a factor was read from, as its equation writes it. @param {Factor} factor @param {Phase|null} phase */
