@@ -90,7 +90,7 @@ def test_cross_entropy_of_confident_and_of_mistaken_outputs(
        reduction=st.sampled_from(["mean", "sum", "half_sum"]))
 def test_squared_error_of_close_and_of_distant_values(dtype: type, x: list[float], target: list[float], dy: float,
                                                       reduction: str) -> None:
-    tensors = {"x": np.array(x, dtype), "target": np.array(target, dtype)}
+    tensors: dict[str, Array] = {"x": np.array(x, dtype), "target": np.array(target, dtype)}
     assert excess(OPS["mse_loss"](reduction=reduction), tensors, np.array(dy, dtype)) <= 1
 
 
