@@ -4,6 +4,7 @@
  * bound letters alone is the kernel that lies in it. Nothing here knows a layer's name or what it is called.
  */
 
+import { sizeOf } from "./place.js";
 import { cellsOf, padding, positionOn, raw } from "./windows.js";
 
 const NAMES = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -163,7 +164,7 @@ export const lit = (read, phase, free, shape) =>
   });
 
 /** How many terms the sum of one cell has. @param {Phase} phase */
-export const termsOf = (phase) => Object.values(phase.bound).reduce((product, count) => product * count, 1);
+export const termsOf = (phase) => sizeOf(Object.values(phase.bound));
 
 /**
  * The summed map that says most at the start: the one whose numbers weigh most together.
@@ -172,7 +173,7 @@ export const termsOf = (phase) => Object.values(phase.bound).reduce((product, co
 export function strongest(read, phase, letter, tensor) {
   const axis = read.axes.findIndex((form) => form && letter in form.letters);
   if (axis < 0) return 0;
-  const inner = tensor.shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const inner = sizeOf(tensor.shape.slice(axis + 1));
   const sums = new Array(phase.bound[letter]).fill(0);
   for (let k = 0; k < tensor.data.length; k++) {
     const at = Math.floor(k / inner) % tensor.shape[axis];

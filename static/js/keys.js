@@ -23,6 +23,14 @@ export const WITHIN = [
   { shown: ["Enter"], words: "explain this number" },
 ];
 
+/** What the training room listens to instead. */
+export const TRAINING = [
+  { shown: ["Space"], words: "train or pause" },
+  { shown: ["."], words: "one step" },
+  { shown: ["←", "→"], words: "on the curves: one recorded step" },
+  { shown: ["Enter"], words: "on the curves: open the step" },
+];
+
 /** @param {KeyboardEvent} event */
 export function handle(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;

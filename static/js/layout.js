@@ -5,7 +5,7 @@
  */
 
 import { sizeOf } from "./place.js";
-import { batched, ownName, source } from "./score.js";
+import { batched, bisect, ownName, source } from "./score.js";
 import { GAP, TALL, biases, boxOf, kernelShape, kernels, maps, vector } from "./tiling.js";
 
 /** Heights of the rows of one system, top to bottom. */
@@ -31,11 +31,7 @@ function block(/** @type {Omit<Block, keyof Box>} */ what, /** @type {number} */
   const tiles = what.tiles.map((tile) => ({
     ...tile, x: x + tile.x * scale, y: y + tile.y * scale, width: tile.width * scale, height: tile.height * scale,
   }));
-  const left = Math.min(...tiles.map((tile) => tile.x));
-  const top = Math.min(...tiles.map((tile) => tile.y));
-  const right = Math.max(...tiles.map((tile) => tile.x + tile.width));
-  const bottom = Math.max(...tiles.map((tile) => tile.y + tile.height));
-  return { ...what, tiles, x: left, y: top, width: right - left, height: bottom - top };
+  return { ...what, tiles, ...around(tiles) };
 }
 
 /** @typedef {Omit<Block, keyof Box>} Loose */
@@ -176,14 +172,7 @@ function shrink(line, room) {
   });
   const fits = (/** @type {number} */ scale) => at(scale).reduce((sum, each, k) => sum + each * line[k].width, 0) <= room;
   if (fits(1)) return line.map(() => 1);
-  let low = 0;
-  let high = 1;
-  for (let k = 0; k < 30; k++) {
-    const middle = (low + high) / 2;
-    if (fits(middle)) low = middle;
-    else high = middle;
-  }
-  return at(low);
+  return at(bisect(fits) - 1e-9);
 }
 
 /**
@@ -285,7 +274,7 @@ export function hit(stage, x, y, reach = GAP / 2) {
 }
 
 /** The cell of a tile under a point. @param {Tile} tile @param {number} x @param {number} y */
-export function flatAt(tile, x, y) {
+function flatAt(tile, x, y) {
   const within = (/** @type {number} */ part, /** @type {number} */ count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
   return tile.start + within((y - tile.y) / tile.height, tile.rows) * tile.cols + within((x - tile.x) / tile.width, tile.cols);
 }

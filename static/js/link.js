@@ -13,7 +13,7 @@ const DIGIT = /** @type {const} */ ({ kind: "pass", dataset: "mnist", split: "te
 function nameSource(source) {
   if (!source) return null;
   if (source.kind === "step") return `step/${source.sample}`;
-  if (source.drawn) return source.x ? `drawn/${pack(source.x)}` : null;
+  if (source.drawn) return source.x ? ["drawn", pack(source.x), source.target].filter((part) => part !== undefined).join("/") : null;
   const { dataset, split, index } = source;
   return index === DIGIT.index && split === DIGIT.split && dataset === DIGIT.dataset ? null : `${dataset}/${split}/${index}`;
 }
@@ -25,7 +25,7 @@ export function readSource(text, step) {
     return { kind: "step", step, sample: Number(parts[1]) };
   }
   const x = parts[0] === "drawn" ? unpack(parts[1] ?? "") : null;
-  if (x) return { kind: "pass", drawn: true, x };
+  if (x) return { kind: "pass", drawn: true, x, ...(/^\d+$/.test(parts[2] ?? "") ? { target: Number(parts[2]) } : {}) };
   if (parts.length === 3 && /^\d+$/.test(parts[2])) {
     return { kind: "pass", dataset: parts[0], split: parts[1], index: Number(parts[2]) };
   }

@@ -41,6 +41,8 @@ effect(() => {
   const scheme = store.scheme.value;
   if (scheme === "light") delete root.dataset.theme;
   else root.dataset.theme = scheme;
+  const paper = getComputedStyle(root).getPropertyValue("--paper");
+  for (const bar of document.querySelectorAll("meta[name=theme-color]")) bar.setAttribute("content", paper);
 });
 effect(() => {
   if (store.size.value === "auto") delete root.dataset.size;

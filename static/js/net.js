@@ -26,12 +26,61 @@ async function ask(path, options = {}) {
   const request = body === undefined ? rest
     : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...rest.headers } };
   for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
-    const response = await fetch(new URL(path, BASE), request);
+    const response = await fetch(new URL(path, BASE), request).catch((error) => {
+      if (!options.signal?.aborted) void (back ??= untilBack());
+      if (options.signal?.aborted || !repeatable(path, options.method)) throw error;
+    });
+    if (!response) {
+      await back;
+      continue;
+    }
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));
     if (response.status !== 503 || !response.headers.has("Retry-After")) throw new Refused(response.status, problem);
     await sleep(wait, options.signal ?? undefined);
   }
+}
+
+/** Whether a request may be sent again that perhaps arrived. @param {string} path @param {string} [method] */
+const repeatable = (path, method) => method !== "POST" || /(passes|predict)$/.test(path);
+
+/** While the server does not answer: resolves when it does. @type {Promise<void>|null} */
+let back = null;
+
+async function untilBack() {
+  store.away.value = true;
+  do await sleep(700);
+  while (!(await fetch(new URL("api/status", BASE)).then(({ ok }) => ok, () => false)));
+  back = null;
+  store.away.value = false;
+  void resume();
+}
+
+/** After the server was away: what is looked at is computed again, as far as it is still there. */
+async function resume() {
+  kept.clear();
+  const id = store.run.value?.id;
+  if (!id) return;
+  try {
+    await untilReady();
+    await refresh();
+    watch();
+    const { history } = store.run.value;
+    const step = store.step.value ?? 0;
+    if (step >= history.first && step <= history.last) store.atStep(step);
+    else lookAgain();
+  } catch (error) {
+    await lost(error, id);
+  }
+}
+
+/** A run that the server no longer has gives way to the first one; anything else is said. @param {unknown} error @param {string} id */
+async function lost(error, id) {
+  const { welcome = "welcome" } = store.status.value;
+  const missing = (/** @type {unknown} */ what) => what instanceof Refused && what.status === 404;
+  if (id === welcome || !missing(error) || !(await get(`api/runs/${id}`).then(() => false, missing))) return complain(error);
+  await adopt(welcome).catch(complain);
+  store.complain({ title: "That run is gone", detail: `The server has no run "${id}" any more; this is the first one.` });
 }
 
 /** @param {number} milliseconds @param {AbortSignal} [signal] */
@@ -119,8 +168,17 @@ export async function explanationOf(place, options = {}) {
   const cell = store.elsewhere(place) ? name : name.replace(/@\d+$/, "");
   const source = store.source.value;
   const sample = source?.kind === "step" ? source.sample : 0;
-  return sample ? turned(await once(`${path}/explain/${cell}${search(options)}`), sample)
-    : once(`${path}/explain/${cell}${search(options)}`);
+  try {
+    const told = await once(`${path}/explain/${cell}${search(options)}`);
+    return sample ? turned(told, sample) : told;
+  } catch (error) {
+    if (source?.kind !== "pass" || !(error instanceof Refused) || error.status !== 404) throw error;
+    if (room() === path) {
+      if (await get(path).then(() => true, () => false)) throw error;
+      if (room() === path) store.atStep(store.step.value ?? 0);
+    }
+    return explanationOf(place, options);
+  }
 }
 
 /** Reads of a minibatch as this page counts: the image that is looked at is number 0. @param {any} data @param {number} sample */
@@ -237,9 +295,7 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       path = `api/runs/${run}/steps/${source.step}/frame${search({ sample: source.sample })}`;
       facts.step = source.step;
     } else {
-      const asked = source.drawn ? { x: source.x, target: source.target, step }
-        : { dataset: source.dataset, split: source.split, index: source.index, step };
-      const pass = await post(`api/runs/${run}/passes`, asked, { signal });
+      const pass = await post(`api/runs/${run}/passes`, { ...named(source), step }, { signal });
       made = { ...source, pass: pass.id };
       facts = { label: pass.label ?? null, step: pass.step };
       path = `api/runs/${run}/passes/${pass.id}/frame`;
@@ -253,11 +309,14 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       store.label.value = facts.label ?? header.label ?? null;
     });
   } catch (error) {
-    if (!signal.aborted) complain(error);
+    if (!signal.aborted) await lost(error, wanted.run);
   } finally {
     if (fetching === controller) store.loading.value = false;
   }
 }
+
+/** An image as the server is told of it. @param {Extract<Source, {kind: "pass"}>} source */
+const named = ({ drawn, x, target, dataset, split, index }) => (drawn ? { x, target } : { dataset, split, index });
 
 /** Put a frame's tensors into the store. @param {any} header @param {Sent[]} blocks @param {boolean} whole */
 function take(header, blocks, whole) {
@@ -273,6 +332,7 @@ function take(header, blocks, whole) {
 
 /** @param {unknown} error */
 export function complain(error) {
+  if (store.away.value) return;
   const title = error instanceof Refused ? error.title : "The server cannot be reached";
   store.complain({ title, detail: error instanceof Error ? error.message : String(error) });
 }
@@ -315,7 +375,7 @@ function openStream(id) {
     if (opened !== socket) return;
     socket = null;
     store.streaming.value = false;
-    if (store.run.value?.state === "running") setTimeout(() => store.run.value?.id === id && watch(), 1000);
+    if (store.run.value?.state === "running") setTimeout(() => store.run.value?.id === id && !store.away.value && watch(), 1000);
   };
 }
 
@@ -333,12 +393,10 @@ function subscribe() {
   const score = store.score.value;
   const source = store.source.value;
   if (!score || socket?.readyState !== WebSocket.OPEN) return;
-  const image = source?.kind === "pass" && (source.drawn ? { x: source.x, target: source.target }
-    : { dataset: source.dataset, split: source.split, index: source.index });
   socket.send(JSON.stringify({
     subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
     sample: source?.kind === "step" ? source.sample : 0,
-    ...(image ? { image } : {}),
+    ...(source?.kind === "pass" ? { image: named(source) } : {}),
   }));
 }
 
@@ -349,7 +407,7 @@ function watch() {
   const run = store.run.value;
   clearInterval(asking);
   if (run?.state === "running") {
-    asking = setInterval(() => document.hidden || refresh().catch(() => {}), 1000);
+    asking = setInterval(() => document.hidden || store.away.value || refresh().catch(() => {}), 1000);
     if (!socket || streamed !== run.id) openStream(run.id);
   } else if (socket) {
     closeStream();
@@ -383,11 +441,11 @@ async function untilReady() {
 export async function visit({ run, step, source }) {
   const id = run ?? store.status.value.welcome ?? "welcome";
   const known = store.source.value;
-  const named = (/** @type {any} */ what) => JSON.stringify({ ...what, pass: undefined });
+  const same = (/** @type {any} */ a, /** @type {any} */ b) => JSON.stringify({ ...a, pass: undefined }) === JSON.stringify({ ...b, pass: undefined });
   if (id !== store.run.value?.id) {
     store.source.value = source;
     await adopt(id, step).catch(complain);
-  } else if (named(known) !== named(source)) {
+  } else if (!same(known, source)) {
     store.look(source);
   } else if (step !== null && step !== store.step.value) {
     store.atStep(step);
@@ -436,9 +494,8 @@ export async function connect(first) {
     try {
       await adopt(first.run ?? welcome, first.step);
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 404 || !first.run) throw error;
-      store.complain({ title: "That run is gone", detail: `There is no run "${first.run}" any more; this is the first one.` });
-      await adopt(welcome);
+      if (!first.run) throw error;
+      await lost(error, first.run);
     }
     if (ready) {
       await ready;

@@ -240,14 +240,19 @@ export function timeOf(cells, count) {
   const tail = duration(cells) - slow * CELL;
   const share = Math.min(1, (count - slow) / rest);
   const first = tail / (rest * CELL);
+  return slow * CELL + tail * bisect((t) => rise(t, first) < share);
+}
+
+/** Where, between 0 and 1, a condition ceases to hold; a hair above it. @param {(t: number) => boolean} holds */
+export function bisect(holds) {
   let low = 0;
   let high = 1;
   for (let k = 0; k < 40; k++) {
     const middle = (low + high) / 2;
-    if (rise(middle, first) < share) low = middle;
+    if (holds(middle)) low = middle;
     else high = middle;
   }
-  return slow * CELL + tail * high;
+  return high;
 }
 
 /** From 0 to 1 with slope `first` at 0 (the slow pace), then ever faster. @param {number} t @param {number} first */

@@ -9,7 +9,7 @@ import { entriesOf } from "./account.js";
 import { figureOf } from "./figure.js";
 import { at } from "./place.js";
 import { indexAt } from "./score.js";
-import { explanation, hover, nameOf, phase, position } from "./store.js";
+import { explanation, hover, nameOf, phase, position, setter } from "./store.js";
 
 /** The figure of the phase at the position. */
 export const figure = computed(() => (phase.value ? figureOf(phase.value) : null));
@@ -30,23 +30,13 @@ export const walking = signal([]);
 /** Whether the strip that explains the turn takes the place of the numbers. */
 export const strip = signal(false);
 
-/** @param {boolean} to */
-export function showStrip(to) {
-  strip.value = to;
-}
+export const showStrip = setter(strip);
 
 /** Whether the turn was shown and waits for the learner. */
 export const waiting = signal(false);
 
-/** @param {boolean} to */
-export function wait(to) {
-  waiting.value = to;
-}
-
-/** @param {NonNullable<typeof told.value>|null} what */
-export function tell(what) {
-  told.value = what;
-}
+export const wait = setter(waiting);
+export const tell = setter(told);
 
 /** @param {string[]} places */
 export function walkTo(places) {

@@ -27,6 +27,8 @@ export const step = signal(null);
 export const explanation = signal(null);
 /** What could not be had, said once at the top. @type {Signal<{title: string, detail: string}|null>} */
 export const problem = signal(null);
+/** True while the server does not answer: nothing moves until it does. */
+export const away = signal(false);
 /** Whether a frame of the stream has arrived lately. */
 export const streaming = signal(false);
 /** @type {Signal<{loss: number, accuracy?: number, images_per_second?: number, epoch?: number, images_seen?: number, step: number}|null>} */
@@ -183,6 +185,26 @@ export function rangeOf(prefix, now = performance.now()) {
 
 // Actions.
 
+/** An action that only sets its signal. @template T @param {Signal<T>} signal @returns {(to: T) => void} */
+export const setter = (signal) => (to) => {
+  signal.value = to;
+};
+export const pin = setter(pinned);
+export const setHover = setter(hover);
+export const focusOn = setter(focusChannel);
+export const openPanel = setter(panel);
+export const setTheme = setter(theme);
+export const setSize = setter(size);
+/** One polite sentence for who listens. */
+export const say = setter(said);
+export const complain = setter(problem);
+
+/** What could not be had belongs to the view in which it was wanted. @param {typeof view.value} to */
+export const show = (to) => batch(() => {
+  if (to !== view.value) problem.value = null;
+  view.value = to;
+});
+
 /** Set when play last moved, so that a position set by hand starts the clock anew. */
 export const clock = { phase: 0, time: 0 };
 
@@ -248,7 +270,7 @@ export const togglePlay = () => (playing.value ? pause() : play());
 /** Time passes (main.js calls this on each animation frame while playing). @param {number} milliseconds */
 export function tick(milliseconds) {
   const whole = score.value;
-  if (!whole || !playing.value || live.value) return;
+  if (!whole || !playing.value || live.value || away.value) return;
   const now = walk.advance(whole, clock, milliseconds * speed.value);
   Object.assign(clock, { phase: now.phase, time: now.time });
   batch(() => {
@@ -308,21 +330,6 @@ export function back() {
   });
 }
 
-/** @param {string|null} text */
-export function pin(text) {
-  pinned.value = text;
-}
-
-/** @param {Hover} to */
-export function setHover(to) {
-  hover.value = to;
-}
-
-/** @param {number} channel */
-export function focusOn(channel) {
-  focusChannel.value = channel;
-}
-
 /** Look at another image, through the same step's parameters. @param {Source} what */
 export function look(what) {
   const id = run.value?.id;
@@ -347,39 +354,9 @@ export function atStep(to) {
   });
 }
 
-/** @param {"explore"|"train"} to */
-export function show(to) {
-  view.value = to;
-}
-
-/** @param {typeof panel.value} what */
-export function openPanel(what) {
-  panel.value = what;
-}
-
-/** @param {typeof theme.value} to */
-export function setTheme(to) {
-  theme.value = to;
-}
-
-/** @param {typeof size.value} to */
-export function setSize(to) {
-  size.value = to;
-}
-
 /** Turn the page of a tensor's maps. @param {string} prefix @param {number} first */
 export function turnPage(prefix, first) {
   pages.value = { ...pages.value, [prefix]: Math.max(0, first) };
-}
-
-/** One polite sentence for who listens. @param {string} sentence */
-export function say(sentence) {
-  said.value = sentence;
-}
-
-/** @param {{title: string, detail: string}|null} what */
-export function complain(what) {
-  problem.value = what;
 }
 
 /** One level out: the panel, then the card. Returns whether there was anything to leave. */

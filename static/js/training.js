@@ -37,7 +37,7 @@ export const answers = signal(null);
 
 /** @param {string} dataset */
 async function chooseDigits(dataset) {
-  const found = (await datasets()).find(({ name }) => name === dataset);
+  const found = (await net.datasets()).find((/** @type {any} */ { name }) => name === dataset);
   const pairs = await Promise.all(Array.from({ length: 2 * (found?.classes ?? 0) }, async (_, k) => {
     const query = { label: k >> 1, offset: k % 2 ? LATER : 0, limit: 1 };
     const { indices } = await net.digits(dataset, "test", query);
@@ -90,11 +90,6 @@ function repeat(work, pause) {
     clearTimeout(timer);
   };
 }
-
-/** The lists of what can be chosen, whether bare or under a name. @param {any} answer @returns {any[]} */
-const listOf = (answer) => (Array.isArray(answer) ? answer : Object.values(answer).find(Array.isArray) ?? []);
-export const models = async () => listOf(await net.models());
-export const datasets = async () => listOf(await net.datasets());
 
 /** Keep curves and answers up to date. @returns {() => void} ends it */
 export function follow() {

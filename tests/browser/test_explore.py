@@ -187,10 +187,21 @@ def test_the_help_lists_the_keys(page: Page, server: Server) -> None:
     page.locator("body").press("?")
     dialog = page.get_by_role("dialog", name="Keys")
     for key in ("Space", ".", ",", "PageUp", "Enter", "Esc"):
-        expect(dialog.get_by_text(key, exact=True)).to_be_visible()
+        expect(dialog.get_by_text(key, exact=True).first).to_be_visible()
+    expect(dialog.get_by_role("heading", name="In Train")).to_be_visible()
     axe(page)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+
+
+def test_a_first_visit_can_begin_on_the_drawing_pad_and_comes_back_to_its_button(page: Page, server: Server) -> None:
+    visit(page, server)
+    button = page.get_by_role("button", name="Draw your own digit")
+    button.click()
+    expect(page.locator(".picker .pad")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(button).to_be_focused()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "contrast"])

@@ -163,6 +163,9 @@ test("an image, a minibatch's image and a drawing are told in the address", () =
   assert.match(text, /^[\w.-]+$/);
   assert.deepEqual(link.unpack(text), x);
   assert.deepEqual(link.readSource(`drawn/${text}`, null), { kind: "pass", drawn: true, x });
+  const labelled = { kind: "pass", drawn: true, x, target: 0 };
+  store.source.value = labelled;
+  assert.deepEqual(link.read(link.write()).source, labelled);
 });
 
 test("an address that makes no sense leads to a first visit", () => {

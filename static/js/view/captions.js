@@ -5,6 +5,7 @@ import { gradient } from "../colour.js";
 import * as format from "../format.js";
 import { GRADIENTS, ROWS, TRACK, VALUES, clear } from "../layout.js";
 import * as store from "../store.js";
+import { colourOf, plain } from "./symbol.js";
 
 /** @param {number} pixels of the design */
 export const rem = (pixels) => `${pixels / 16}rem`;
@@ -62,9 +63,6 @@ function Words({ column, narrow, captioned, legends }) {
     ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
 }
 
-/** A tensor's name as the equations write it. @param {string} tensor */
-const written = (tensor) => (tensor === "dy" ? "δ" : /^d./.test(tensor) ? `∂L/∂${tensor.slice(1)}` : tensor);
-
 /** @param {{column: Column, narrow: boolean}} props */
 function Name({ column, narrow }) {
   const { x, y, width, name, symbol, kind, layer } = column;
@@ -72,9 +70,8 @@ function Name({ column, narrow }) {
   if (kind === "loss" && !narrow) return null;
   const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
     ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
-  const tint = { weight: "wt", gradient: "grad" }[column.blocks[0].kind] ?? "act";
   const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol}</span>`
-    : html`${symbol ? html`<span class=${`symbol ${tint}`}>${narrow ? written(symbol) : symbol}</span>${" "}` : ""}${name}`;
+    : html`${symbol ? html`<span class=${`symbol ${colourOf(column.blocks[0].kind)}`}>${narrow ? plain(symbol) : symbol}</span>${" "}` : ""}${name}`;
   const style = { left: rem(kind === "bars" ? x - 4 : x + width / 2), top: rem(y + (narrow ? 0 : ROWS.top)) };
   const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
   return html`<span class=${`name of-${kind}`} style=${style} title=${title}>

@@ -24,7 +24,7 @@ export function First() {
     <div class="ways">
       <button type="button" class="button primary" ref=${button} aria-disabled=${able ? undefined : "true"} onClick=${store.play}>
         <${Icon} name="play" /> Play the pass</button>
-      <button type="button" class="button" onClick=${() => store.openPanel("picker")}>Draw your own digit</button>
+      <button type="button" class="button" onClick=${() => store.openPanel("draw")}>Draw your own digit</button>
       <button type="button" class="button" onClick=${() => store.show("train")}>Train the network first</button>
     </div>
     <p class="soft" role="status">${compiling && !ready

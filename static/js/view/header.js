@@ -1,11 +1,11 @@
 /** The line at the top: what is looked at, by which network, after which step; where to go; how it looks. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { Chevron } from "./icons.js";
 import { Choice, Popover } from "./popover.js";
-import { paint, table } from "../colour.js";
+import { Tiles } from "./tiles.js";
 import * as format from "../format.js";
 import * as net from "../net.js";
 import * as store from "../store.js";
@@ -60,27 +60,18 @@ function SourceChip() {
   const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : `a ${label}`;
   return html`<button type="button" class="trigger source" aria-haspopup="dialog" aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}
       onClick=${() => store.openPanel("picker")}>
-    <${Thumbnail} />
+    <${Tiles} picture=${input} across=${1} width=${28} name="thumbnail" />
     <span>${source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : html`a <b>${label}</b>`}
       ${source.kind === "pass" && source.drawn ? "" : html` <span class="soft from">${from}</span>`}</span><${Chevron} />
   </button>`;
 }
 
-function Thumbnail() {
-  const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
+/** @returns {import("./tiles.js").Picture|null} */
+function input() {
   const image = store.tensors.value.get("input/y");
-  const scheme = store.scheme.value;
-  useEffect(() => {
-    const context = canvas.current?.getContext("2d");
-    if (!context || !image || image.shape.length !== 4) return;
-    const [, , rows, cols] = image.shape;
-    const element = /** @type {HTMLCanvasElement} */ (canvas.current);
-    if (element.width !== cols || element.height !== rows) Object.assign(element, { width: cols, height: rows });
-    const picture = new ImageData(cols, rows);
-    paint(new Uint32Array(picture.data.buffer), image.data, 0, rows * cols, store.rangeOf("input/y"), table("value", scheme));
-    context.putImageData(picture, 0, 0);
-  }, [image, scheme]);
-  return html`<canvas ref=${canvas} class="thumbnail" width="28" height="28" aria-hidden="true"></canvas>`;
+  if (image?.shape.length !== 4) return null;
+  const [, , rows, columns] = image.shape;
+  return { data: image.data, count: 1, rows, columns, kind: "value", range: store.rangeOf("input/y") };
 }
 
 /** The networks: the welcome run, the runs there are, and the presets to start from. */
@@ -91,8 +82,8 @@ function ModelMenu() {
   const [models, setModels] = useState(/** @type {any[]} */ ([]));
   useEffect(() => {
     if (!open) return;
-    net.get("api/runs").then((answer) => setRuns(answer.runs ?? answer)).catch(net.complain);
-    net.models().then((answer) => setModels(answer.models ?? answer)).catch(net.complain);
+    net.get("api/runs").then(setRuns).catch(net.complain);
+    net.models().then(setModels).catch(net.complain);
   }, [open]);
   if (!run) return null;
   const choose = (/** @type {() => Promise<any>} */ act) => {
@@ -162,10 +153,13 @@ function LookMenu() {
   <//>`;
 }
 
-/** What could not be had, until it is dismissed. */
+const AWAY = { title: "The server is away", detail: "This page waits, and goes on when it is back." };
+
+/** What could not be had, until it is dismissed or the view is left. */
 function Problem() {
-  const problem = store.problem.value;
+  const away = store.away.value;
+  const problem = away ? AWAY : store.problem.value;
   if (!problem) return null;
   return html`<div class="problem" role="alert"><p><b>${problem.title}.</b> ${problem.detail}</p>
-    <button type="button" class="button" onClick=${() => store.complain(null)}>Close</button></div>`;
+    ${!away && html`<button type="button" class="button" onClick=${() => store.complain(null)}>Close</button>`}</div>`;
 }

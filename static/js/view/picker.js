@@ -1,16 +1,15 @@
 /** What the network shall look at: a digit of the data, an image of a step's minibatch, or one of the visitor's own. */
 
 import { batch, signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import * as format from "../format.js";
 import * as net from "../net.js";
-import { infoOf, look, openPanel, panel, run, say, source } from "../store.js";
-import { datasets } from "../training.js";
+import { infoOf, look, openPanel, run, say, source, status } from "../store.js";
 import { Draw } from "./draw.js";
 import { html } from "./html.js";
-import { Minibatch } from "./minibatch.js";
-import { Thumb } from "./thumb.js";
+import { Dialog } from "./popover.js";
+import { Digit, Thumb } from "./tiles.js";
 
 /** The input that a drawing fits. */
 const DRAWN = "1,1,28,28";
@@ -86,7 +85,7 @@ function ByNumber({ dataset }) {
 
 function ByClass() {
   const [all, setAll] = useState(/** @type {any[]} */ ([]));
-  useEffect(() => void datasets().then(setAll, net.complain), []);
+  useEffect(() => void net.datasets().then(setAll, net.complain), []);
   const [, ...input] = infoOf("input/y")?.shape ?? [];
   const fitting = all.filter(({ shape }) => shape.join() === input.join());
   const dataset = fitting.find(({ name }) => name === run.value?.dataset) ?? fitting[0];
@@ -101,25 +100,72 @@ function ByClass() {
   </section>`;
 }
 
-function Content() {
-  const dialog = useRef(/** @type {HTMLDialogElement|null} */ (null));
-  useEffect(() => {
-    const element = /** @type {HTMLDialogElement} */ (dialog.current);
-    const before = /** @type {HTMLElement|null} */ (document.activeElement);
-    element.showModal();
-    return () => before?.focus?.();
-  }, []);
-  const close = () => openPanel(null);
-  return html`<dialog ref=${dialog} class="picker" aria-labelledby="picker-title" onClose=${close}
-    onClick=${(/** @type {MouseEvent} */ event) => event.target === dialog.current && close()}>
-    <div class="picker-page">
-      <header><h2 id="picker-title">What shall the network look at?</h2>
-        <button class="button" onClick=${close} aria-label="close" title="Esc">✕</button></header>
-      <${ByClass} />${infoOf("input/y")?.shape.join() === DRAWN && html`<${Draw} />`}<${Minibatch} />
-    </div>
-  </dialog>`;
+/** Images shown at a time. */
+const PAGE = 32;
+
+/** @param {number} step @returns {Promise<{labels: number[], images: Float32Array[]}>} */
+async function minibatch(step) {
+  const path = `api/runs/${run.peek().id}/steps/${step}/tensors`;
+  const [input, target] = await Promise.all([net.get(`${path}/input/y`), net.get(`${path}/target/y`)]);
+  return { labels: target.values, images: input.values.map((/** @type {any} */ image) => Float32Array.from(image.flat(Infinity))) };
 }
 
-export function Picker() {
-  return panel.value === "picker" || panel.value === "draw" ? html`<${Content} />` : null;
+/** An image of a step's own minibatch. */
+function Minibatch() {
+  const { history, step: now, state } = run.value ?? {};
+  const what = source.value;
+  const [text, setText] = useState(String(what?.kind === "step" ? what.step : now ?? 0));
+  const [shown, setShown] = useState(/** @type {{step: number, labels: number[], images: Float32Array[]}|null} */ (null));
+  const [first, setFirst] = useState(0);
+  const asked = Number(text);
+  const fits = Boolean(history) && text.trim() !== "" && Number.isInteger(asked) && asked >= history.first && asked <= history.last;
+  const ready = status.value.ready;
+  useEffect(() => {
+    if (!fits || !ready) return undefined;
+    let wanted = true;
+    const timer = setTimeout(() => minibatch(asked).then((found) => {
+      if (!wanted) return;
+      setShown({ step: asked, ...found });
+      setFirst(0);
+    }, net.complain), 200);
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
+  }, [asked, fits, ready]);
+  const choose = (/** @type {number} */ sample) => {
+    look({ kind: "step", step: asked, sample });
+    say(`Looking at image ${sample} of step ${asked}'s minibatch.`);
+  };
+  const mine = shown?.step === asked ? shown : null;
+  const total = mine?.images.length ?? 0;
+  return html`<section class="minibatch" aria-label="An image of a step's minibatch">
+    <header>
+      <label><span class="serif">An image of the minibatch of step</span>
+        <input type="text" inputmode="numeric" autocomplete="off" value=${text} aria-invalid=${!fits}
+          onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label>
+      <span class="soft">${history ? `kept: ${format.count(history.first)} to ${format.count(history.last)}` : ""}${state === "running" ? ", training goes on" : ""}</span>
+      ${total > PAGE && html`<span class="pages">
+        <button class="turn" aria-label="earlier images" aria-disabled=${first === 0} onClick=${() => setFirst(Math.max(0, first - PAGE))}>‹</button>
+        ${first}–${Math.min(total, first + PAGE) - 1} of ${total}
+        <button class="turn" aria-label="further images" aria-disabled=${first + PAGE >= total} onClick=${() => first + PAGE < total && setFirst(first + PAGE)}>›</button></span>`}
+    </header>
+    <div class="samples" role="group" aria-label="images of the minibatch">
+      ${mine ? mine.images.slice(first, first + PAGE).map((image, k) => {
+        const sample = first + k;
+        const chosen = what?.kind === "step" && what.step === asked && what.sample === sample;
+        return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} title="image ${sample}, a ${mine.labels[sample]}"
+          aria-label="image ${sample}, a ${mine.labels[sample]}" onClick=${() => choose(sample)}><${Digit} image=${image} width=${26} /></button>`;
+      }) : html`<p class="soft">${!ready ? "There as soon as the arithmetic is compiled." : fits ? "Fetching the minibatch." : `Choose a step that is kept.`}</p>`}
+    </div>
+    <p class="soft">A weight's gradient is then the whole batch's, and this image's share of it is named.</p>
+  </section>`;
 }
+
+export const Picker = () => html`<${Dialog} name="picker">
+  <div class="picker-page">
+    <header><h2 id="picker-title">What shall the network look at?</h2>
+      <button class="button" onClick=${() => openPanel(null)} aria-label="close" title="Esc">✕</button></header>
+    <${ByClass} />${infoOf("input/y")?.shape.join() === DRAWN && html`<${Draw} />`}<${Minibatch} />
+  </div>
+<//>`;

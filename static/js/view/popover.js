@@ -1,12 +1,33 @@
-/** A button and what it opens beneath itself; Esc, a click elsewhere or leaving with Tab closes it. */
+/** What opens above the page: popovers, their choices, dialogs. Esc, a click elsewhere or leaving with Tab closes them. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
 import { openPanel, panel } from "../store.js";
 
 /**
- * @param {{name: NonNullable<typeof panel.value>, label: any, title?: string, describedBy?: string, spoken: string, align?: "left"|"right", className?: string, children: any}} props
+ * A dialog over the page, called by the heading `${name}-title` in it; the focus goes back to where it was.
+ * @param {{name: string, children?: any}} props
+ */
+export function Dialog({ name, children }) {
+  const dialog = useRef(/** @type {HTMLDialogElement|null} */ (null));
+  useLayoutEffect(() => {
+    const element = /** @type {HTMLDialogElement} */ (dialog.current);
+    const before = /** @type {HTMLElement|null} */ (document.activeElement);
+    element.showModal();
+    return () => {
+      element.close();
+      before?.focus?.();
+    };
+  }, []);
+  const close = () => dialog.current && openPanel(null);
+  return html`<dialog ref=${dialog} class=${name} aria-labelledby="${name}-title" onClose=${close}
+    onClick=${(/** @type {Event} */ event) => event.target === dialog.current && close()}>${children}</dialog>`;
+}
+
+/**
+ * A button and what it opens beneath itself.
+ * @param {{name: NonNullable<typeof panel.value>, label: any, title?: string, spoken: string, align?: "left"|"right", className?: string, children: any}} props
  */
 export function Popover({ name, label, title, spoken, align = "left", className = "", children }) {
   const root = useRef(/** @type {HTMLElement|null} */ (null));

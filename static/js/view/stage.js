@@ -9,7 +9,7 @@ import { Captions, NotYet, cellsShown, place, rangeOf, rem } from "./captions.js
 import { Lens, lensed } from "./lens.js";
 import { Track } from "./track.js";
 import * as format from "../format.js";
-import { cellBox, hit, layout, neighbour, pair, roomFor } from "../layout.js";
+import { around, cellBox, hit, layout, neighbour, pair, roomFor } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
 import * as store from "../store.js";
@@ -202,12 +202,9 @@ function Slots({ stage }) {
     return hit(stage, (event.clientX - box.left) / unit, (event.clientY - box.top) / unit, 4);
   };
   return slots.map((blocks, k) => {
-    const boxes = blocks.flatMap(({ tiles }) => tiles);
-    const box = { x: Math.min(...boxes.map(({ x }) => x)), y: Math.min(...boxes.map(({ y }) => y)), width: 0, height: 0 };
-    box.width = Math.max(24, Math.max(...boxes.map(({ x, width }) => x + width)) - box.x);
-    box.height = Math.max(24, Math.max(...boxes.map(({ y, height }) => y + height)) - box.y);
+    const { x, y, width, height } = around(blocks);
     const main = blocks.find(({ look }) => look !== "strip") ?? blocks[0];
-    return html`<button type="button" key=${`${main.prefix} ${main.row}`} class="slot" style=${place(box)}
+    return html`<button type="button" key=${`${main.prefix} ${main.row}`} class="slot" style=${place({ x, y, width: Math.max(24, width), height: Math.max(24, height) })}
       ref=${(/** @type {HTMLElement|null} */ element) => { elements.current[k] = element; }}
       tabindex=${k === Math.max(0, current) ? 0 : -1} aria-label=${describe(main)} data-tensor=${main.prefix}
       title=${cellsShown(main) === 0 ? "not computed yet" : undefined}

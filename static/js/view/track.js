@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
 import { ROWS, TRACK, headOf } from "../layout.js";
-import { end } from "../score.js";
+import { bisect, end } from "../score.js";
 import * as store from "../store.js";
 
 const RADIUS = ROWS.shape / 2;
@@ -18,7 +18,7 @@ const TURN = 400;
  * @param {Layout} stage @param {number} margin
  * @returns {{pieces: Piece[], length: number, place: (head: ReturnType<typeof headOf>) => number}}
  */
-export function trackOf(stage, margin) {
+function trackOf(stage, margin) {
   const left = margin;
   const systems = stage.systems.length;
   const right = (/** @type {number} */ k) => stage.width - margin - (k === systems - 1 ? RADIUS : 0);
@@ -58,15 +58,9 @@ export function trackOf(stage, margin) {
 }
 
 /** cubic-bezier(.2, 0, 0, 1), the one easing. @param {number} t */
-export function ease(t) {
-  let low = 0;
-  let high = 1;
-  for (let k = 0; k < 24; k++) {
-    const u = (low + high) / 2;
-    if (3 * u * (1 - u) ** 2 * 0.2 + u ** 3 < t) low = u;
-    else high = u;
-  }
-  return 3 * low ** 2 * (1 - low) + low ** 3;
+function ease(t) {
+  const along = bisect((u) => 3 * u * (1 - u) ** 2 * 0.2 + u ** 3 < t);
+  return 3 * along ** 2 * (1 - along) + along ** 3;
 }
 
 /** @param {{stage: Layout, margin: number}} props */

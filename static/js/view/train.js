@@ -6,10 +6,11 @@ import { count } from "../format.js";
 import * as net from "../net.js";
 import { run, show, status } from "../store.js";
 import * as training from "../training.js";
-import { Answers } from "./answers.js";
 import { Curves } from "./chart.js";
 import { html } from "./html.js";
+import { Icon } from "./icons.js";
 import { Strip } from "./strip.js";
+import { Thumb } from "./tiles.js";
 
 const { draft, isOver, isWelcome, pending, settings } = training;
 
@@ -46,9 +47,6 @@ function Progress() {
   </div>`;
 }
 
-const Pause = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 2h3.2v12H3zM9.8 2H13v12H9.8z" /></svg>`;
-const Play = html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 1.5 14 8 3 14.5z" /></svg>`;
-
 function Commands() {
   const running = run.value.state === "running";
   const { ready } = status.value;
@@ -56,9 +54,9 @@ function Commands() {
   const why = ready ? "" : "Training waits until the arithmetic is compiled";
   const [words, act] = running ? ["Pause", training.pause] : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
   return html`<div class="commands">
-    <button class="button primary" aria-disabled=${!ready} title=${why} onClick=${() => ready && act()}>${running ? Pause : Play} ${words}</button>
+    <button class="button primary" aria-disabled=${!ready} title=${why} onClick=${() => ready && act()}><${Icon} name=${running ? "pause" : "play"} /> ${words}</button>
     ${!over && html`<button class="button" aria-disabled=${!ready} title=${why || "exactly one minibatch"}
-      onClick=${() => ready && training.oneStep()}>${Play} One step</button>`}
+      onClick=${() => ready && training.oneStep()}><${Icon} name="play" /> One step</button>`}
   </div>`;
 }
 
@@ -111,8 +109,8 @@ function useList(/** @type {() => Promise<any[]>} */ ask) {
 const short = (name, title) => (title.toLowerCase().startsWith(name.toLowerCase()) ? title.slice(0, name.length) : name);
 
 function Settings() {
-  const models = useList(training.models);
-  const datasets = useList(training.datasets);
+  const models = useList(net.models);
+  const datasets = useList(net.datasets);
   const now = /** @type {Settings} */ (settings.value);
   const { plan, adjust } = training;
   const chooseModel = (/** @type {string|null} */ model) => {
@@ -144,6 +142,44 @@ function Settings() {
         <button class="link" onClick=${() => { draft.value = {}; }}>Keep this one</button></p>`}
     </div>
   </div>`;
+}
+
+/** Above this share an answer goes without its certainty. */
+const CERTAIN = 0.995;
+
+/** @param {number[]} probabilities */
+const answerOf = (probabilities) => probabilities.indexOf(Math.max(...probabilities));
+
+/** @param {{digit: Digit, probabilities: number[]|undefined}} props */
+function Answer({ digit, probabilities }) {
+  const { index, label } = digit;
+  const answer = probabilities && answerOf(probabilities);
+  const share = probabilities?.[/** @type {number} */ (answer)] ?? 1;
+  const wrong = answer !== undefined && answer !== label;
+  const certainty = `${Math.round(100 * share)}%`;
+  const words = `test digit ${index}, a ${label}: ` + (answer === undefined ? "no answer yet"
+    : `the network says ${answer}${wrong ? ", wrong" : ""}, ${certainty} certain`);
+  return html`<li><button class="answer ${wrong ? "wrong" : ""}" title="Open in Explore"
+      onClick=${() => training.openDigit(index)}>
+    <${Thumb} dataset=${training.digits.value?.dataset} split="test" index=${index} width=${56} />
+    <span class="spoken">${words}</span>
+    <span aria-hidden="true"><b>${answer ?? "–"}</b>${wrong ? html`<b class="not">✗ is ${label}</b>`
+      : share < CERTAIN ? html`<i>${certainty}</i>` : null}</span>
+  </button></li>`;
+}
+
+/** What the network answers now to twenty test digits that stay the same. */
+function Answers() {
+  const shown = training.digits.value?.digits ?? [];
+  const known = training.answers.value?.run === run.value?.id ? training.answers.value : null;
+  const right = known ? shown.filter(({ label }, k) => answerOf(known.probabilities[k]) === label).length : null;
+  return html`<section class="answers" aria-labelledby="answers-title">
+    <header><h2 id="answers-title">Its answers now</h2>
+      ${right !== null && html`<p class="soft">${right} right, ${shown.length - right} wrong</p>`}</header>
+    ${shown.length ? html`<ul>${shown.map((digit, k) => html`
+      <${Answer} key=${digit.index} digit=${digit} probabilities=${known?.probabilities[k]} />`)}</ul>`
+      : html`<p class="soft">${training.digits.value ? "This data has no test digits." : "Fetching twenty test digits."}</p>`}
+  </section>`;
 }
 
 /** In the training room the keys for playing a pass train instead. @param {KeyboardEvent} event */
