@@ -188,7 +188,9 @@ def describe(op: Op, tensor: str, free: Mapping[str, int], bound: Mapping[str, i
     """The op's words for one tensor, with the counts put in."""
     counts = {**free, **bound}
     chosen = op.words.get(op.wording(tensor, counts), Words(""))
-    counts |= {"terms": math.prod(bound.values()), "window": counts.get("u", 1) * counts.get("v", 1)}
+    terms = math.prod(bound.values())
+    counts |= {"terms": terms, "each": terms // bound.get("n", 1),
+               "window": counts.get("u", 1) * counts.get("v", 1)}
     names: dict[str, Count] = {name: Count(count) for name, count in counts.items()}
     names |= {name.capitalize(): FirstCount(count) for name, count in counts.items()}
     return Words(chosen.head.format_map(names), chosen.note.format_map(names))

@@ -209,9 +209,9 @@ class Conv2d(Op):
                             "At most {window:outputs} of each map read this cell. The kernel was turned on the way "
                             "forward, so it is not on the way back."),
         "dw": Words("the gradient of one weight. The delta lies over the input.",
-                    "One weight was used {terms:times}, so it hears from {terms:deltas}."),
+                    "One weight is used {each:times} in every image, and hears from {each:deltas} of each."),
         "db": Words("the gradient of the bias. It adds up every delta of its map.",
-                    "The bias was added {terms:times}, so it hears from {terms:deltas}."),
+                    "The bias is added {each:times} in every image, and hears from {each:deltas} of each."),
     }
     example_shapes = {"x": (1, 1, 4, 4), "w": (1, 1, 3, 3), "b": (1,)}
 

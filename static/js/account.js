@@ -183,16 +183,18 @@ function closed(whole, entries, added) {
 
 /**
  * The rows of a card: terms one by one up to ten, then groups, largest first, with what is left as one row.
- * @param {Explanation} explanation @param {(group: Group) => string} nameOf @param {number} [most]
+ * @param {Explanation} explanation @param {(group: Group) => string} nameOf @param {number} [most] @param {number|null} [keep] a group that is always shown
  * @returns {Entry[]}
  */
-export function rowsOf(explanation, nameOf, most = 8) {
+export function rowsOf(explanation, nameOf, most = 8, keep = null) {
   const groups = explanation.groups ?? [];
   if (explanation.terms_total <= most + 2) return withoutZeros(largestEntries(explanation, most + 2), most);
   if (!groups.length) return largestEntries(explanation, most);
   const added = addedTo(explanation);
   const named = groups.map((group) => subtotal(`group ${group.at}`, nameOf(group), group.value, group.count, group.at));
   const sorted = bySize(named);
+  const kept = sorted.findIndex(({ group }) => group === keep);
+  if (kept >= most) sorted.splice(most - 1, 0, ...sorted.splice(kept, 1));
   const rest = sorted.slice(most);
   const rows = rest.length > 1 ? sorted.slice(0, most) : sorted;
   if (rest.length > 1) rows.push(subtotal("rest", `${rest.length} others`, sumOf(rest), rest.length));

@@ -68,7 +68,7 @@ def test_a_phase_says_everything_a_drawing_needs() -> None:
     ("conv2/dx", "the gradient of its input. The kernel is turned by 180°.",
      "At most nine outputs in each of sixteen maps read this cell. The minus signs in δ’s index turn the kernel."),
     ("conv2/dw", "the gradient of one weight. The delta lies over the input.",
-     "One weight was used 121 times, so it hears from 121 deltas."),
+     "One weight is used 121 times in every image, and hears from 121 deltas of each."),
     ("pool1/dx", "the winner takes the whole gradient, the others get zero",
      "Only the largest of four values reached the output, so only it can change the error. "
      "In a tie the first in reading order wins."),

@@ -118,7 +118,11 @@ function Explained({ place }) {
 /** @param {Explanation} data @param {string} place */
 function cardRows(data, place) {
   const phase = phaseOfPlace(place);
-  return rowsOf(grouped(data, place) ? data : { ...data, groups: [] }, (group) => `${phase ? axisWord(phase, group.letter) : group.letter} ${group.at}`, MOST);
+  const sample = source.value?.kind === "step" && phase && axisWord(phase, data.groups?.[0]?.letter ?? "") === "image" ? source.value.sample : null;
+  return rowsOf(grouped(data, place) ? data : { ...data, groups: [] }, ({ letter, at: k }) => {
+    const word = phase ? axisWord(phase, letter) : letter;
+    return word === "image" && k === sample ? "this image" : `${word} ${k}`;
+  }, MOST, sample);
 }
 
 /** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */

@@ -69,7 +69,7 @@ function Row({ entries, made, lines, lettersOf, result, onCramped }) {
     const box = row.current;
     if (box && box.scrollWidth > box.clientWidth + 1) onCramped();
   });
-  const height = Math.max(1, ...entries.map(({ factors }) => factors.length));
+  const height = Math.min(2, Math.max(1, ...entries.map(({ factors }) => factors.length)));
   const columns = entries.length + (made.rounding ? 1 : 0);
   return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms" ref=${row}>
     ${height > 1 && html`<div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
@@ -80,7 +80,8 @@ function Row({ entries, made, lines, lettersOf, result, onCramped }) {
       return html`<div class="column ${isLit(entry) ? "marked" : ""}" key=${entry.id} ...${lights(entry)}>
         ${alone ? html`<span class="line name">${two(nameOf(entry, lettersOf))[0]}</span><span class="line name">${two(nameOf(entry, lettersOf))[1]}</span>`
           : Array.from({ length: Math.max(2, height) }, (_, n) => html`<span class="line">${line.factors[n]
-            ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />` : " "}</span>`)}
+            ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />${
+              n === 1 && line.factors.slice(2).map((shown) => html` <span class="soft">${sign(shown, 2)} ${shown.text}</span>`)}` : " "}</span>`)}
         <span class="line sum ${height < 2 ? "bare" : ""}">${alone && entry.factors[0]?.place ? html`<button class="factor" tabIndex=${-1} onClick=${() => open(/** @type {string} */ (entry.factors[0].place))}>${line.text}</button>` : line.text}</span>
       </div><span class="joint" aria-hidden="true">${k < entries.length - 1 || made.rounding ? "+" : "="}</span>`;
     })}

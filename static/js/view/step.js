@@ -6,7 +6,7 @@ import { html } from "./html.js";
 import { ask } from "../ask.js";
 import { candidatesOf, counted, exactSum, isLargest, largestEntries, subtotal, windowEntries } from "../account.js";
 import { planeLetters, strongest, termsOf, windowOf } from "../figure.js";
-import { number } from "../format.js";
+import { exponentOf, factor, number } from "../format.js";
 import { at, parse, sizeOf, spoken } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
@@ -80,7 +80,12 @@ function Head({ phase, figure }) {
   const spot = spoken(index, phase.shape, kind);
   const where = cell < 0 ? `${counted(sizeOf(phase.shape), "number")} to write` : focused ? (fit().inner < 880 ? "" : `row ${index.at(-2)}, column ${index.at(-1)}`) : spot;
   const images = told.value && told.value.place === cellPlace.value ? Math.round(told.value.whole.terms_total / termsOf(phase)) : 1;
-  const batch = phase.part === "backward" && images > 2 ? `sum over ${images} images` : "";
+  const whole = told.value?.whole;
+  const sample = source.value?.kind === "step" ? source.value.sample : -1;
+  const share = whole?.groups?.find((group) => axisWord(phase, group.letter) === "image" && group.at === sample)?.value;
+  const unit = exponentOf([share ?? 0]);
+  const batch = phase.part === "backward" && images > 2
+    ? `sum over ${images} images${share === undefined ? "" : `, this one’s share ${number(share, unit)}${factor(unit)}`}` : "";
   const narrow = shape.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
   const pointed = on ? valueOf(on) : undefined;

@@ -120,11 +120,12 @@ function Group({ place, group, phase, count, exponent }) {
   if (!part) return html`<p class="soft">…</p>`;
   const entries = entriesOf(part).filter(({ label }) => !label);
   const made = book(part.value, entries, { exponent, divide: phase?.part !== "update" });
-  return html`<div class="group"><table><tbody>${entries.map((entry, n) => html`<tr key=${entry.id} class=${entry.places.length && entry.places.every((read) => lit.value.has(read)) ? "marked" : ""}
+  return html`<div class="group"><table>${[made.exponent, ...made.exponents].some(Boolean) && html`<thead><tr><th></th><td class="soft">${
+    made.exponents.map(factor).filter(Boolean).join(", ")}</td><td class="soft">${made.caption}</td></tr></thead>`}<tbody>${entries.map((entry, n) => html`<tr key=${entry.id} class=${entry.places.length && entry.places.every((read) => lit.value.has(read)) ? "marked" : ""}
       onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)} onPointerLeave=${() => setHover(null)}>
-      <th scope="row">${labelOf(entry, phase, part.terms_total)}</th><td>${entry.factors.map((each, k) => html`${k > 0 && !each.divisor ? " × " : " "}${each.place
+      <th scope="row">${labelOf(entry, phase, part.terms_total).replace(/^image \d+, /, "")}</th><td>${entry.factors.map((each, k) => html`${k > 0 && !each.divisor ? " × " : " "}${each.place
         ? html`<button class="link ${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : ""}" title=${each.place} onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${
-        made.lines[n].factors[k].text}${factor(made.exponents[k])}</button>` : made.lines[n].factors[k].text}`)}</td><td class="term">${made.lines[n].text}</td></tr>`)}</tbody></table>
+        made.lines[n].factors[k].text}</button>` : made.lines[n].factors[k].text}`)}</td><td class="term">${made.lines[n].text}</td></tr>`)}</tbody></table>
     ${part.pages > 1 && html`<p class="pages"><button aria-label="page before" disabled=${page === 0} onClick=${() => turn(page - 1)}>‹</button>
       ${PAGE * page}–${Math.min(count, PAGE * (page + 1)) - 1} of ${count}<button aria-label="next page" disabled=${page + 1 >= part.pages} onClick=${() => turn(page + 1)}>›</button></p>`}</div>`;
 }
