@@ -67,12 +67,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(folder: Path, *arguments: str, cwd: Path = ROOT, path: Path | None = None) -> Iterator[Server]:
-    """`python -m app` on a free port with its data in `folder`, serving pages; ended by its own process id.
+def serve(
+    folder: Path, *arguments: str, cwd: Path = ROOT, path: Path | None = None, port: int | None = None
+) -> Iterator[Server]:
+    """`python -m app` on `port` or a free one with its data in `folder`, serving pages; ended by its own process id.
 
     It is the checkout's, or the one installed in `path`.
     """
-    port, log = free_port(), folder / "server.log"
+    port, log = port or free_port(), folder / "server.log"
     command = [sys.executable, "-m", "app", "--no-open", "--port", str(port), "--data", str(folder), *arguments]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
     with log.open("wb") as output:

@@ -53,6 +53,7 @@ async function untilBack() {
   while (!(await fetch(new URL("api/status", BASE)).then(({ ok }) => ok, () => false)));
   back = null;
   store.away.value = false;
+  store.complain(null);
   void resume();
 }
 
@@ -78,7 +79,12 @@ async function resume() {
 async function lost(error, id) {
   const { welcome = "welcome" } = store.status.value;
   const missing = (/** @type {unknown} */ what) => what instanceof Refused && what.status === 404;
-  if (id === welcome || !missing(error) || !(await get(`api/runs/${id}`).then(() => false, missing))) return complain(error);
+  if (!missing(error) || !(await get(`api/runs/${id}`).then(() => false, missing))) return complain(error);
+  if (id === welcome) {
+    // A server that has just started still makes it.
+    await sleep(500);
+    return resume();
+  }
   await adopt(welcome).catch(complain);
   store.complain({ title: "That run is gone", detail: `The server has no run "${id}" any more; this is the first one.` });
 }
@@ -175,7 +181,7 @@ export async function explanationOf(place, options = {}) {
     if (source?.kind !== "pass" || !(error instanceof Refused) || error.status !== 404) throw error;
     if (room() === path) {
       if (await get(path).then(() => true, () => false)) throw error;
-      if (room() === path) store.atStep(store.step.value ?? 0);
+      if (room() === path) await resume();
     }
     return explanationOf(place, options);
   }

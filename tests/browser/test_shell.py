@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Watch
 from tests.browser.test_explore import visit
-from tests.server import Server
+from tests.server import Server, serve
 
 PLACE = "conv1/y/0,5,12,14"
 
@@ -27,3 +30,42 @@ def test_an_open_drawer_shows_the_card_above_the_transport(
     assert card["y"] + card["height"] <= transport["y"] + 1
     page.locator(".drawer .card").get_by_role("button", name="Close").click()
     expect(page.locator(".drawer .card")).to_have_count(0)
+
+
+def test_what_began_the_pass_hands_the_focus_to_the_play_button(page: Page, server: Server) -> None:
+    visit(page, server)
+    expect(page.get_by_role("button", name="Play the pass")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".transport .disc")).to_be_focused()
+
+
+def test_a_long_steps_button_is_called_by_the_words_it_shows(page: Page, server: Server) -> None:
+    visit(page, server, "at=loss/y")
+    page.evaluate("import('./static/js/store.js').then(store => { store.step.value = 1490; })")
+    trigger = page.locator(".steps .trigger")
+    expect(trigger).to_contain_text("1,490")
+    name = trigger.get_attribute("aria-label")
+    assert name and trigger.inner_text().replace("\n", " ") in name
+
+
+def test_while_the_server_is_away_the_page_says_so_and_holds_and_then_goes_on(
+    open_page: Callable[..., Page], watch: Watch, tmp_path: Path
+) -> None:
+    page = open_page()
+    with serve(tmp_path) as other:
+        watch.host = urlsplit(other.url).netloc
+        other.wait_ready()
+        page.goto(f"{other.url}/#at=conv1/y/0,5,12,14")
+        page.locator(".transport .disc:not([aria-disabled])").click()
+    notice = page.locator(".problem")
+    expect(notice).to_contain_text("The server is away")
+    at = page.get_by_role("slider", name="Score of the pass")
+    held = at.get_attribute("aria-valuetext")
+    page.wait_for_timeout(500)
+    assert at.get_attribute("aria-valuetext") == held
+    with serve(tmp_path, port=urlsplit(other.url).port):
+        expect(notice).to_have_count(0, timeout=20_000)
+        expect(at).not_to_have_attribute("aria-valuetext", held or "")
+        page.locator(".transport .disc").click()
+        expect(page.locator(".card table, .card .terms").first).to_be_visible()
+    watch.errors = [error for error in watch.errors if "Failed to load resource" not in error]

@@ -17,8 +17,15 @@ export function First() {
   const what = source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this digit" : html`this <i>${label}</i>`;
   useEffect(() => {
     if (able && (document.activeElement === document.body || document.activeElement === null)) button.current?.focus({ focusVisible: true });
-  }, [able]);
+  }, [able, store.live.value]);
+  useEffect(() => () => {
+    const { activeElement } = document;
+    if (activeElement === document.body || activeElement?.closest(".first")) {
+      /** @type {HTMLElement|null} */ (document.querySelector(".transport .disc"))?.focus();
+    }
+  }, []);
   if (store.live.value) return html`<${Learning} />`;
+  const count = compiling?.total ? `, ${compiling.done} of ${compiling.total}` : "";
   return html`<section class="first" aria-label="Welcome">
     <p class="sentence">Press play, and ${what} goes through the network, one number at a time, to the loss and back.</p>
     <div class="ways">
@@ -28,7 +35,7 @@ export function First() {
       <button type="button" class="button" onClick=${() => store.show("train")}>Train the network first</button>
     </div>
     <p class="soft" role="status">${compiling && !ready
-      ? html`Compiling the kernels once, ${compiling.done} of ${compiling.total}: ${compiling.name}`
+      ? `Compiling the kernels once${count}${compiling.name ? `: ${compiling.name}` : " …"}`
       : able ? html`or press <b>space</b>` : "The network is being trained for a moment …"}</p>
     ${compiling && !ready && html`<progress max=${compiling.total} value=${compiling.done} aria-label="Kernels compiled"></progress>`}
   </section>`;

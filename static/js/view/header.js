@@ -112,7 +112,7 @@ function StepMenu() {
   if (running && store.streaming.value) return html`<span class="soft step-now">after step <b>${format.count(step)}</b></span>`;
   const first = Math.max(run.history?.first ?? step, source?.kind === "step" ? 1 : 0);
   const last = run.history?.last ?? run.step ?? step;
-  return html`<${Popover} name="step" className="steps" spoken=${`${words} ${step}. Choose another step`}
+  return html`<${Popover} name="step" className="steps" spoken=${`${words} ${format.count(step)}. Choose another step`}
       label=${html`<span class="soft">${words}</span> <b>${format.count(step)}</b>`}>
     <${StepScrubber} first=${first} last=${last} step=${step} />
   <//>`;
