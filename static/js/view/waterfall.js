@@ -35,7 +35,7 @@ export function Waterfall({ place, data, rows, phase }) {
   const bar = (/** @type {number} */ from, /** @type {number} */ by, /** @type {boolean} */ marked) => html`<svg class="bar" viewBox="0 0 ${WIDTH} 24" preserveAspectRatio="none" aria-hidden="true">
     <line x1=${x(0)} x2=${x(0)} y1="0" y2="24" /><rect x=${Math.min(x(from), x(from + by))} width=${Math.max(1.5, Math.abs(x(from + by) - x(from)))} y="7" height="10"
       fill=${by === 0 ? "var(--rule2)" : css(/** @type {any} */ (kind), Math.sign(by) * (0.5 + Math.abs(by) / range / 2), 1, marked ? "light" : theme)} /></svg>`;
-  return html`<div class="waterfall"><table><caption class="spoken">terms of ${place}</caption><tbody>
+  return html`<div class="waterfall"><table aria-label="terms of ${place}"><tbody>
     ${rows.map((entry, k) => {
       const line = made.lines[k];
       const marked = mine(entry);
@@ -65,7 +65,7 @@ export function Largest({ data, place }) {
   const sizes = found.map(({ value }) => value);
   const [low, high] = [Math.min(0, ...sizes), Math.max(0, ...sizes)];
   const x = (/** @type {number} */ v) => WIDTH * (v - low) / (high - low || 1);
-  return html`<div class="waterfall largest"><table><caption class="spoken">what ${place} is the largest of</caption><tbody>
+  return html`<div class="waterfall largest"><table aria-label="what ${place} is the largest of"><tbody>
     ${found.map((each) => html`<tr key=${each.place} class="can ${each.wins ? "marked" : ""}" onClick=${() => open(each.place, { from: "card" })}
         onPointerEnter=${() => setHover({ place: each.place })} onPointerLeave=${() => setHover(null)}>
       <th scope="row"><button class="row-name" title=${each.place}>${seatOf(each.index)}</button></th>
