@@ -85,7 +85,7 @@ function Head({ phase, figure }) {
   const share = whole?.groups?.find((group) => axisWord(phase, group.letter) === "image" && group.at === sample)?.value;
   const unit = exponentOf([share ?? 0]);
   const batch = phase.part === "backward" && images > 2
-    ? `sum over ${images} images${share === undefined ? "" : `, this one’s share ${number(share, unit)}${factor(unit)}`}` : "";
+    ? share === undefined ? `sum over ${images} images` : `${images} images, this one ${number(share, unit)}${factor(unit)}` : "";
   const narrow = shape.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
   const pointed = on ? valueOf(on) : undefined;

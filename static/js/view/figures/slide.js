@@ -169,7 +169,7 @@ const title = ({ kernelLead, w }) => {
 function wordFor(sides) {
   const spread = sides.some(({ pitch }) => pitch > 1);
   const padded = sides.some(({ before, after }) => before + after > 0);
-  return spread ? "spread apart" : padded ? "padded" : "";
+  return spread ? "spread" : padded ? "padded" : "";
 }
 
 /** The phone's layout: both maps small, then window and kernel. @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof fit>}} props */
