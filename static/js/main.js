@@ -59,7 +59,9 @@ effect(() => {
   const hash = link.write();
   clearTimeout(writing);
   writing = setTimeout(() => {
-    if (location.hash !== hash) history.replaceState(null, "", hash);
+    if (location.hash === hash) return;
+    const source = (/** @type {string} */ text) => new URLSearchParams(text.slice(1)).get("source");
+    history[source(hash) === source(location.hash) ? "replaceState" : "pushState"](null, "", hash);
   }, 250);
 });
 addEventListener("hashchange", () => {

@@ -138,7 +138,7 @@ function Settings() {
       onChange=${(/** @type {number|null} */ pace) => adjust({ pace })} />
     <div class="again">
       <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready} onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
-      ${changed.length > 0 && html`<p class="soft" role="status">A new ${changed.join(", ")} takes a new run: it starts again from step 0.${" "}
+      ${changed.length > 0 && html`<p class="soft" role="status">A new ${changed.join(", ").replace(/, (?=[^,]*$)/, " and ")} takes a new run: it starts again from step 0.${" "}
         <button class="link" onClick=${() => { draft.value = {}; }}>Keep this one</button></p>`}
     </div>
   </div>`;
