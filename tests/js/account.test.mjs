@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { entriesOf, exactSum, factorsOf, largestEntries, placeOfRead, rowsOf, shorten, windowEntries } from "../../static/js/account.js";
+import { candidatesOf, entriesOf, exactSum, factorsOf, isLargest, largestEntries, placeOfRead, rowsOf, shorten, windowEntries } from "../../static/js/account.js";
 
 const cell = (tensor, index, value, inside = true) => ({ tensor, index, value, inside });
 
@@ -47,11 +47,25 @@ describe("factors", () => {
     const made = factorsOf({ reads: [0, 1], factors: [1, 1 / 1.5], value: 1 / 1.5 }, [cell("e/e", [3], 1), cell("z/z", [], 1.5)]);
     assert.deepEqual([made[1].value, made[1].divisor, made[1].place], [1.5, true, "z/z"]);
   });
+  it("under a fraction keep what stands there with them", () => {
+    const reads = [cell("c/w.m", [0], 0.03), cell("c/w.v", [0], 0.0004)];
+    const [, under, put] = factorsOf({ reads: [0, 1], factors: [-1, 0.1, 0.03, 50], value: -0.15 }, reads, "w[o] = w[o] - 0.1*m[o]/(sqrt(v[o]) + 1e-08)");
+    assert.deepEqual([under.value, under.over, under.place, put.value], [0.02, "sqrt(v) + 1e-08", "c/w.v/0", -0.1]);
+  });
   it("outside the map are zero and have no place", () => {
     const [pad] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [cell("a/y", [0, 0, -1, 0], 0, false), cell("b/w", [0], 3)]);
     assert.deepEqual([pad.value, pad.place, pad.inside], [0, null, false]);
   });
   it("of another step keep it in their place", () => assert.equal(placeOfRead(cell("c/w_next@119", [5, 0], 1)), "c/w_next/5,0@119"));
+});
+
+describe("the largest", () => {
+  it("is taken from values, one of which won", () => {
+    const told = { equation: { text: "y[i] = max[u](x[2*i+u])" }, reads: [cell("a/y", [0], 0), cell("a/y", [1], 2)],
+      terms: [{ reads: [0], factors: [0, 0], value: 0 }, { reads: [1], factors: [2, 1], value: 2 }] };
+    assert.ok(isLargest(told) && !isLargest(explanation(1)));
+    assert.deepEqual(candidatesOf(told, 9).map(({ value, wins }) => [value, wins]), [[0, false], [2, true]]);
+  });
 });
 
 describe("entries", () => {
