@@ -7,17 +7,19 @@ import hashlib
 import mimetypes
 import re
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
 from jinja2 import Environment, FileSystemLoader
 from starlette.datastructures import URL
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app import answers, places
 
+OWN_LINES = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/[ \t]*$|//[^\n]*$)", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 NAME = "convscope"
 
@@ -32,13 +34,26 @@ def own_version() -> str:
         return "0"
 
 
+def without_comments(code: str) -> str:
+    """JavaScript without the comments that have lines of their own; what follows keeps its line number."""
+    return OWN_LINES.sub(lambda found: "\n" * found[0].count("\n"), code)
+
+
 class Files(StaticFiles):
-    """Static files, asked again each time (ETag); vendored ones with ?v= are kept for good."""
+    """Static files, asked again each time (ETag); vendored ones with ?v= are kept for good.
+
+    Our own modules travel without their comments, a fifth of their size.
+    """
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         forever = path.startswith("vendor") and b"v=" in scope.get("query_string", b"")
         response.headers["Cache-Control"] = answers.FOREVER if forever else answers.CHECKED
+        own = path.endswith(".js") and not path.startswith("vendor")
+        if own and isinstance(response, FileResponse) and scope["method"] == "GET":
+            code = without_comments(Path(response.path).read_text("utf-8"))
+            kept = {name: response.headers[name] for name in ("etag", "last-modified", "cache-control")}
+            return Response(code, headers=kept, media_type="text/javascript")
         return response
 
 
