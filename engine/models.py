@@ -38,7 +38,7 @@ TINY = Model(
         ],
         "loss": {"op": "mse_loss", "settings": {"reduction": "half_sum"}},
     },
-    defaults={"optimizer": {"name": "sgd", "learning_rate": 0.1}, "batch_size": 1, "seed": 7, "steps": 10},
+    defaults={"optimizer": {"name": "sgd", "learning_rate": 0.01}, "batch_size": 1, "seed": 7, "steps": 10},
     parameters={"conv/w": [[[[0.5, -0.25], [0.75, 0.25]]]], "fc/w": [[0.5]]},
     example={"x": [[[[1, 0, 2, 1], [0, 1, 1, 0], [2, 3, 0, 1], [1, 2, 1, 1]]]], "target": [[1]]},
 )

@@ -34,7 +34,7 @@ def refusal(value: object, dtype: str = "float64") -> Problem:
 @given(
     arrays.arrays(
         np.float64,
-        arrays.array_shapes(min_dims=0, max_dims=5, max_side=4),
+        arrays.array_shapes(min_dims=0, max_dims=5, max_side=3),
         elements=st.floats(allow_nan=False, allow_infinity=False),
     )
 )
