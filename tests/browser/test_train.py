@@ -186,7 +186,7 @@ def test_a_changed_optimizer_waits_for_a_new_run_and_says_so(page: Page, server:
     choose(page, "optimizer", "adam")
     choose(page, "batch", "64")
     enter(page, "seed", "11")
-    expect(page.locator(".again")).to_contain_text("A new optimizer, batch, seed takes a new run")
+    expect(page.locator(".again")).to_contain_text("A new optimizer, batch and seed takes a new run")
     expect(page.locator(".again")).to_contain_text("starts again from step 0")
     before = server.get(f"/api/runs/{run['id']}")
     assert (before["optimizer"]["name"], before["batch_size"]) == ("momentum", 32)
@@ -203,12 +203,16 @@ def test_a_changed_optimizer_waits_for_a_new_run_and_says_so(page: Page, server:
 def test_learning_rate_and_speed_change_the_run_itself(page: Page, server: Server) -> None:
     run = make_run(server, steps=1)
     visit(page, server, f"&run={run['id']}")
-    enter(page, "learning rate", "0.005")
-    choose(page, "speed", "5 steps a second")
+    expect(page.locator(".progress h2")).to_have_text("Epoch 1, step 1")
     path = f"/api/runs/{run['id']}"
-    server.wait_until(lambda: server.get(path)["pace"] == 5, 10, "the pace")
+    page.wait_for_timeout(1500)  # as slow as a hand: each change after the last one has settled
+    enter(page, "learning rate", "0.005")
     server.wait_until(lambda: server.get(path)["optimizer"]["learning_rate"] == 0.005, 10, "the learning rate")
+    page.wait_for_timeout(1500)
+    choose(page, "speed", "5 steps a second")
+    server.wait_until(lambda: server.get(path)["pace"] == 5, 10, "the pace")
     expect(page.locator(".again p")).to_have_count(0)
+    page.wait_for_timeout(1500)
     choose(page, "speed", "as fast as it goes")
     server.wait_until(lambda: server.get(path)["pace"] is None, 10, "the pace")
 

@@ -75,14 +75,18 @@ function Choice({ name, value, options, onChange }) {
  * @param {{name: string, value: number, least: number, below?: number, whole?: boolean, onChange: (value: number) => void}} props
  */
 function Entry({ name, value, least, below = Infinity, whole = false, onChange }) {
+  // What is being typed stays, however often the run's news draw the row again.
+  const [typed, setTyped] = useState(/** @type {string|null} */ (null));
   const take = (/** @type {any} */ event) => {
+    setTyped(null);
     const asked = Number(event.currentTarget.value);
     const fits = event.currentTarget.value.trim() !== "" && asked >= least && asked < below && (!whole || Number.isInteger(asked));
     if (fits && asked !== value) onChange(asked);
     else event.currentTarget.value = String(value);
   };
   return html`<label class="row"><span>${name}</span>
-    <input type="text" inputmode=${whole ? "numeric" : "decimal"} value=${String(value)} autocomplete="off" onChange=${take} /></label>`;
+    <input type="text" inputmode=${whole ? "numeric" : "decimal"} value=${typed ?? String(value)} autocomplete="off"
+      onInput=${(/** @type {any} */ event) => setTyped(event.currentTarget.value)} onChange=${take} /></label>`;
 }
 
 /** The optimizer's own numbers, whatever they are called. */
