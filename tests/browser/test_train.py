@@ -205,16 +205,16 @@ def test_learning_rate_and_speed_change_the_run_itself(page: Page, server: Serve
     visit(page, server, f"&run={run['id']}")
     expect(page.locator(".progress h2")).to_have_text("Epoch 1, step 1")
     path = f"/api/runs/{run['id']}"
-    page.wait_for_timeout(1500)  # as slow as a hand: each change after the last one has settled
-    enter(page, "learning rate", "0.005")
-    server.wait_until(lambda: server.get(path)["optimizer"]["learning_rate"] == 0.005, 10, "the learning rate")
-    page.wait_for_timeout(1500)
-    choose(page, "speed", "5 steps a second")
-    server.wait_until(lambda: server.get(path)["pace"] == 5, 10, "the pace")
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        enter(page, "learning rate", "0.005")
+    assert server.get(path)["optimizer"]["learning_rate"] == 0.005
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        choose(page, "speed", "5 steps a second")
+    assert server.get(path)["pace"] == 5
     expect(page.locator(".again p")).to_have_count(0)
-    page.wait_for_timeout(1500)
-    choose(page, "speed", "as fast as it goes")
-    server.wait_until(lambda: server.get(path)["pace"] is None, 10, "the pace")
+    with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        choose(page, "speed", "as fast as it goes")
+    assert server.get(path)["pace"] is None
 
 
 def test_what_is_no_number_is_put_back(page: Page, server: Server) -> None:
