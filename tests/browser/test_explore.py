@@ -252,10 +252,13 @@ def test_a_projector_has_larger_letters(open_page: Callable[..., Page], server: 
 def test_reduced_motion_moves_the_racetrack_at_once(open_page: Callable[..., Page], server: Server) -> None:
     page = open_page(reduced_motion="reduce")
     visit(page, server, "at=conv1/y/0,0,0,0")
+    head = page.locator(".track .head")
+    before = head.get_attribute("transform")
     page.locator("body").press("]")
-    first = page.locator(".track .head").get_attribute("transform")
+    expect(head).not_to_have_attribute("transform", before)
+    first = head.get_attribute("transform")
     page.wait_for_timeout(400)
-    assert page.locator(".track .head").get_attribute("transform") == first
+    assert head.get_attribute("transform") == first
 
 
 @pytest.mark.parametrize("model", ["tiny", "lenet5"])

@@ -181,7 +181,7 @@ def test_while_training_the_strip_is_live_and_the_page_keeps_60_frames_a_second(
 
 
 def test_a_changed_optimizer_waits_for_a_new_run_and_says_so(page: Page, server: Server) -> None:
-    run = make_run(server, steps=2)
+    run = make_run(server, steps=2, epochs=50)
     visit(page, server, f"&run={run['id']}")
     choose(page, "optimizer", "adam")
     choose(page, "batch", "64")
