@@ -49,6 +49,16 @@ class State:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """All that training goes on from: the last state, the one before it (so that the last step can still be looked
+    at), and which optimizer makes the updates from which one on."""
+
+    before: State
+    state: State
+    optimizers: tuple[tuple[int, Optimizer], ...]
+
+
+@dataclass(frozen=True)
 class Metrics:
     """Of a step's minibatch, in the forward pass before its update; accuracy is None where there are no classes."""
 
@@ -165,11 +175,27 @@ class Trainer:
     def learning_rate(self, value: float) -> None:
         """Takes effect with the next step; replays keep to what was in force then."""
         with self._lock:
-            self._optimizers = [*self._optimizers, (self._state.step + 1, self.optimizer.with_rate(value))]
+            following = self._state.step + 1
+            earlier = [each for each in self._optimizers if each[0] < following]
+            self._optimizers = [*earlier, (following, self.optimizer.with_rate(value))]
 
     def _optimizer_at(self, step: int) -> Optimizer:
         """The optimizer that made, or would make, the `step`-th update."""
         return next(optimizer for first, optimizer in reversed(self._optimizers) if first <= max(1, step))
+
+    def checkpoint(self) -> Checkpoint:
+        """Of this moment. Its arrays never change, so it costs next to nothing."""
+        with self._lock:
+            return Checkpoint(self._before, self._state, tuple(self._optimizers))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of an equal trainer, bit for bit as that one would have. The history begins there."""
+        with self._lock:
+            self._before, self._state = checkpoint.before, checkpoint.state
+            self._optimizers = list(checkpoint.optimizers)
+            self._pass_of = (0, {})
+            self._snapshots = OrderedDict({state.step: state for state in (self._before, self._state)})
+            self._traces.clear()
 
     # steps ----------------------------------------------------------------------------------------------------------
 

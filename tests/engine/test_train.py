@@ -236,3 +236,26 @@ def test_one_target_that_is_no_class_is_refused_before_training(labels: list[flo
     with pytest.raises(ShapeError, match=words):
         trainer(dataset=from_arrays(images, np.array(labels), "digits"), batch_size=1)
     trainer(dataset=from_arrays(images, np.array([0, 1, 2, 9]), "digits"), batch_size=1)
+
+
+@pytest.mark.parametrize("at", [0, 1, 17])
+def test_a_trainer_goes_on_from_a_checkpoint_bit_for_bit(at: int) -> None:
+    unbroken = dropping(seed=3)
+    for _ in range(at):
+        unbroken.step_once()
+    unbroken.learning_rate = 0.02
+    checkpoint = unbroken.checkpoint()
+    resumed = dropping(seed=3)
+    resumed.restore(checkpoint)
+    assert resumed.history == (at if at > 1 else 0, at)
+    assert same(dict(resumed.trace(at)), dict(unbroken.trace(at)))
+    assert [resumed.step_once() for _ in range(12)] == [unbroken.step_once() for _ in range(12)]
+    assert same(resumed.parameters, unbroken.parameters)
+    assert same(dict(resumed.trace(at + 5)), dict(unbroken.trace(at + 5)))
+
+
+def test_of_two_learning_rates_before_the_same_step_the_later_is_kept() -> None:
+    training = dropping()
+    for rate in (0.5, 0.25, 0.125):
+        training.learning_rate = rate
+    assert [optimizer.options["learning_rate"] for _, optimizer in training.checkpoint().optimizers] == [0.125]
