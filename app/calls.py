@@ -13,7 +13,7 @@ from pydantic import Field
 
 from app import networks
 from app.bodies import TENSOR, Fields
-from app.faults import place_in, refusals
+from app.faults import refusals
 from app.limits import Limits
 from app.networks import DType
 from app.problems import invalid, missing, over_limit
@@ -24,7 +24,7 @@ from engine.ops import OPS
 from engine.ops.base import Op, Shape
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.settings import settings_schema
-from engine.trace import PlaceError
+from engine.trace import Place, PlaceError
 
 Arrays = dict[str, np.ndarray]
 
@@ -264,7 +264,7 @@ def describe_optimizer(kind: type[Optimizer]) -> dict[str, Any]:
 def _place(text: str) -> tuple[str, tuple[int, ...]]:
     """tensor/index, the layer left out."""
     try:
-        place = place_in(f"op/{text}")
+        place = Place.parse(f"op/{text}")
         if place.step is not None:
             raise PlaceError(text)
     except PlaceError:

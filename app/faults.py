@@ -11,7 +11,6 @@ from engine.formula import FormulaError
 from engine.network import NetworkError
 from engine.ops.base import ShapeError
 from engine.settings import SettingError
-from engine.trace import Place, PlaceError
 from engine.train import HistoryError
 
 
@@ -27,11 +26,3 @@ def refusals(*loc: str | int, status: int = 422) -> Iterator[None]:
         raise Problem(status, str(error), kind="invalid", errors=[(loc, str(error))]) from None
     except HistoryError as error:
         raise missing(str(error.args[0])) from None
-
-
-def place_in(text: str) -> Place:
-    """A place as it is written in an address or a body. Raises PlaceError."""
-    try:
-        return Place.parse(text)
-    except ValueError:  # an index of thousands of digits
-        raise PlaceError(f"{text[:80]!r} is no place") from None

@@ -26,6 +26,9 @@ class Limits:
     explained_elements: int = _limit(
         10_000_000, "elements", "largest grid of letters that one explanation evaluates"
     )
+    checked_places: int = _limit(
+        4096, "places", "most central differences of one check; of larger tensors a random choice is checked"
+    )
     step_multiply_adds: int = _limit(20_000_000_000, "multiply-adds", "dearest training step of a run")
     activations: int = _limit(60_000_000, "elements", "most elements of all layers' outputs in one pass")
     layers: int = _limit(200, "layers", "longest network")

@@ -14,7 +14,7 @@ from pydantic import Field
 from app import networks
 from app.bodies import TENSOR, Fields
 from app.datasets import Datasets
-from app.faults import place_in, refusals
+from app.faults import refusals
 from app.limits import Limits
 from app.passes import Image, Pass
 from app.problems import Loc, Problem, invalid, missing, over_limit
@@ -24,7 +24,7 @@ from app.wire import documents
 from app.wire.frames import frame
 from engine.data import Split
 from engine.score import Score, score
-from engine.trace import PlaceError, Trace, explain
+from engine.trace import Place, PlaceError, Trace, explain
 
 Order = Literal["index", "largest"]
 
@@ -251,7 +251,7 @@ def live_frame(run: Run, subscription: Subscription) -> bytes:
 def explanation_of(run: Run, trace: Trace, place: str, paging: dict[str, Any]) -> dict[str, Any]:
     """Why the number at a place of a pass is what it is. A place may name a training step of its own."""
     try:
-        where = place_in(place)
+        where = Place.parse(place)
     except PlaceError as error:
         raise missing(str(error.args[0])) from None
     if where.step is not None:

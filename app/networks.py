@@ -17,6 +17,7 @@ from app.wire import text
 from engine.models import MODELS, Model
 from engine.network import Network
 from engine.ops.base import ShapeError
+from engine.trace import Trace
 
 DType = Literal["float64", "float32"]
 
@@ -84,6 +85,24 @@ Tensor = Annotated[Any, Field(json_schema_extra=TENSOR)]
 class NetworkChoice(Fields):
     network: NetworkField = None
     model: ModelField = None
+
+
+class PassFields(NetworkChoice):
+    parameters: Parameters = None
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**53, description="draws parameters where none are given; default 0"
+    )
+    x: Any = Field(
+        default=None,
+        description="images (N, C, H, W), or one (C, H, W); default: the model's example",
+        json_schema_extra=TENSOR,
+    )
+    target: Any = Field(
+        default=None,
+        description="N class numbers, or values for each output; default: the model's example",
+        json_schema_extra=TENSOR,
+    )
+    dtype: DType = Field(default="float64", description="of the arithmetic and of the answer")
 
 
 def model_of(choice: NetworkChoice) -> Model | None:
@@ -190,3 +209,29 @@ def check_cost(
             f"{elements} elements in all layers; at most {limits.activations} are taken",
         )
     return float(cost)
+
+
+def trace_of(asked: PassFields, limits: Limits) -> Trace:
+    """The pass that is asked for, within the limits."""
+    network = network_of(asked, limits)
+    model = model_of(asked)
+    example = model.example if model else (asked.network.example if asked.network else None)
+    given = {"x": asked.x, "target": asked.target}
+    for name, value in given.items():
+        if value is None and isinstance(example, dict):
+            given[name] = example.get(name)
+        if given[name] is None:
+            raise invalid(f"{name} is missing", [name])
+    x = images(network, given["x"], ["x"], asked.dtype, limits)
+    target = targets(network, given["target"], x, ["target"], asked.dtype, limits)
+    check_cost(network, len(x), limits, limits.multiply_adds, "multiply_adds", passes=3)
+    kind = np.dtype(asked.dtype).type
+    own = own_parameters(asked) if asked.parameters is None and asked.seed is None else asked.parameters
+    if own is None:
+        parameters = network.initial(asked.seed or 0, kind)
+    else:
+        parameters = parameters_of(network, own, asked.dtype, limits)
+    with refusals():
+        values = network.forward(parameters, x, target)
+        network.backward(parameters, values, learning=False)
+    return Trace(network, values, parameters, origin=(asked.seed or 0) if own is None else None)

@@ -170,13 +170,12 @@ class Network:
         """Parameters from "conv1/w" or PyTorch's "conv1.weight"; each must be there, with its shape."""
         named: dict[str, Array] = {}
         for key, value in given.items():
-            layer_name, _, tensor = key.replace(".", "/").rpartition("/")
-            if "." in key and layer_name in self.layers:
-                tensor = self.layers[layer_name].op.torch_names.get(tensor, tensor)
-            name = f"{layer_name}/{tensor}"
-            if name not in self.parameter_shapes:
+            name = self.own_name(key)
+            if name is None:
                 known = ", ".join(self.parameter_shapes) or "none"
                 raise NetworkError(["parameters", key], f"the network has no such parameter; it has {known}")
+            if name in named:
+                raise NetworkError(["parameters", key], f"{name} is given twice, under two names")
             named[name] = np.array(value, dtype)
         found = {}
         for name, shape in self.parameter_shapes.items():
@@ -187,6 +186,20 @@ class Network:
                                                          f"expected {list(shape)}")
             found[name] = named[name]
         return found
+
+    def own_name(self, key: str) -> str | None:
+        """A parameter's name from "conv1/w" or PyTorch's "conv1.weight"; None when there is none."""
+        layer_name, _, tensor = key.replace(".", "/").rpartition("/")
+        if "." in key and layer_name in self.layers:
+            tensor = self.layers[layer_name].op.torch_names.get(tensor, tensor)
+        name = f"{layer_name}/{tensor}"
+        return name if name in self.parameter_shapes else None
+
+    def torch_name(self, name: str) -> str:
+        """PyTorch's name of a parameter: "conv1/w" is "conv1.weight"."""
+        layer, _, tensor = name.partition("/")
+        names = {own: theirs for theirs, own in self.layers[layer].op.torch_names.items()}
+        return f"{layer}.{names.get(tensor, tensor)}"
 
     # passes ---------------------------------------------------------------------------------------------------------
 

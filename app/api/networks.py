@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app import answers, networks
+from app import answers, checks, networks
+from app.api.ops import checked
 from app.api.paging import Paging
-from app.bodies import TENSOR, read
+from app.bodies import read
 from app.context import Context, Here
-from app.faults import place_in, refusals
-from app.networks import DType, NetworkChoice
+from app.faults import refusals
+from app.networks import NetworkChoice
 from app.openapi import body
 from app.problems import invalid
 from app.wire import documents, npz, text
 from engine.models import MODELS
-from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.score import score
-from engine.trace import PlaceError, Trace, explain
+from engine.trace import Place, PlaceError, explain
 
 router = APIRouter(prefix="/api", tags=["networks"])
 
@@ -35,25 +34,7 @@ class ScoreFields(NetworkChoice):
     )
 
 
-class PassFields(NetworkChoice):
-    parameters: networks.Parameters = None
-    seed: int | None = Field(
-        default=None, ge=0, lt=2**53, description="draws parameters where none are given; default 0"
-    )
-    x: Any = Field(
-        default=None,
-        description="images (N, C, H, W), or one (C, H, W); default: the model's example",
-        json_schema_extra=TENSOR,
-    )
-    target: Any = Field(
-        default=None,
-        description="N class numbers, or values for each output; default: the model's example",
-        json_schema_extra=TENSOR,
-    )
-    dtype: DType = Field(default="float64", description="of the arithmetic and of the answer")
-
-
-class PassPlaceFields(PassFields):
+class PassPlaceFields(networks.PassFields):
     place: str = Field(
         description="layer/tensor/index of the number to explain", examples=["conv/dw/0,0,1,1"]
     )
@@ -125,16 +106,16 @@ async def network_score(request: Request, here: Here) -> Response:
 @router.post(
     "/networks/gradients",
     summary="Forward and backward: every layer, every parameter",
-    openapi_extra=body(PassFields, {"model": "tiny"}, npz=True),
+    openapi_extra=body(networks.PassFields, {"model": "tiny"}, npz=True),
 )
 async def gradients(request: Request, here: Here) -> Response:
     """{"loss", "layers": {name: {"y", "dy", ...}}, "gradients": {"conv1/w": ...}, "parameters"}. As .npz, tensors are
     named by their places: `conv1/y`, `conv1/dw`, `conv1/w`."""
-    asked = await read(request, here, PassFields, npz_into="parameters")
+    asked = await read(request, here, networks.PassFields, npz_into="parameters")
     kind = answers.prefers(request, "application/json", npz.NPZ)
 
     def make() -> Response:
-        trace = _trace(asked, here)
+        trace = networks.trace_of(asked, here.limits)
         network = trace.network
         layers: dict[str, dict[str, np.ndarray]] = {"input": {"y": trace["input", "y"]}}
         for layer in (*network.layers.values(), network.loss):
@@ -159,6 +140,22 @@ async def gradients(request: Request, here: Here) -> Response:
 
 
 @router.post(
+    "/networks/check",
+    summary="A network's gradients beside central differences, and beside your own",
+    openapi_extra=body(checks.NetworkCheckFields, {"model": "tiny", "gradients": {"fc.weight": [[0]]}}, npz=True),
+)
+async def network_check(request: Request, here: Here) -> Response:
+    """As for an operator, for every parameter (`conv1/w`) and for the images (`x`); `gradients` takes PyTorch's names
+    too."""
+    asked = await read(request, here, checks.NetworkCheckFields, npz_into="parameters")
+
+    def make_report() -> checks.Report:
+        return checks.network_report(*checks.network_check_of(asked, here.limits), here.limits)
+
+    return await checked(request, here, make_report)
+
+
+@router.post(
     "/networks/explain",
     summary="Why a number of a network's pass is what it is",
     openapi_extra=body(PassPlaceFields, {"model": "tiny", "place": "conv/dw/0,0,1,1"}, npz=True),
@@ -169,8 +166,10 @@ async def network_explanation(request: Request, here: Here, paging: Paging) -> R
 
     def make() -> Response:
         try:
-            place = place_in(asked.place)
-            trace = _trace(asked, here)
+            place = Place.parse(asked.place)
+            if place.step is not None:
+                raise PlaceError(f"{asked.place!r}: a pass without a run has no steps; expected layer/tensor/index")
+            trace = networks.trace_of(asked, here.limits)
             with refusals("place"):
                 return answers.json_response(
                     documents.explanation(asked.place, explain(trace, place, **paging))
@@ -191,7 +190,7 @@ def _gradient(parameter: str) -> tuple[str, str]:
     return layer, f"d{tensor}"
 
 
-async def _cost(request: Request, asked: PassFields, here: Context) -> float:
+async def _cost(request: Request, asked: networks.PassFields, here: Context) -> float:
     """Three times a forward pass's multiply-adds, for one image: how dear the call is, about."""
 
     def find() -> float:
@@ -199,34 +198,3 @@ async def _cost(request: Request, asked: PassFields, here: Context) -> float:
         return 3.0 * sum(layer.multiply_adds for layer in network.shapes())
 
     return await here.ask(request, find)
-
-
-def _trace(asked: PassFields, here: Context) -> Trace:
-    """The pass that is asked for, within the limits."""
-    limits = here.limits
-    network: Network = networks.network_of(asked, limits)
-    model = networks.model_of(asked)
-    example = model.example if model else (asked.network.example if asked.network else None)
-    given = {"x": asked.x, "target": asked.target}
-    for name, value in given.items():
-        if value is None and isinstance(example, dict):
-            given[name] = example.get(name)
-        if given[name] is None:
-            raise invalid(f"{name} is missing", [name])
-    x = networks.images(network, given["x"], ["x"], asked.dtype, limits)
-    target = networks.targets(network, given["target"], x, ["target"], asked.dtype, limits)
-    networks.check_cost(network, len(x), limits, limits.multiply_adds, "multiply_adds", passes=3)
-    kind = np.dtype(asked.dtype).type
-    own = (
-        networks.own_parameters(asked)
-        if asked.parameters is None and asked.seed is None
-        else asked.parameters
-    )
-    if own is None:
-        parameters = network.initial(asked.seed or 0, kind)
-    else:
-        parameters = networks.parameters_of(network, own, asked.dtype, limits)
-    with refusals():
-        values = network.forward(parameters, x, target)
-        network.backward(parameters, values, learning=False)
-    return Trace(network, values, parameters, origin=(asked.seed or 0) if own is None else None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from app import answers, calls
+from app import answers, calls, checks
 from app.api.paging import Paging
 from app.bodies import read
 from app.calls import OpFields, OpPlaceFields, OptimizerFields, OptimizerPlaceFields
-from app.context import Here
+from app.checks import CheckFields, Report
+from app.context import Context, Here
 from app.openapi import body
 from app.wire import npz, text
 from engine.ops import OPS
@@ -32,6 +34,8 @@ SOBEL: dict[str, Any] = {
     },
 }
 DELTA = {**SOBEL, "tensors": {**SOBEL["tensors"], "dy": [[[[1, 0, 0], [0, 0, 0], [0, 0, 2]]]]}}
+#: Its gradient of w as it comes out when one forgets that the kernel was turned on the way forward.
+WRONG = [[[[10, 12, 0], [16, 19, 2], [0, 4, 5]]]]
 UPDATE: dict[str, Any] = {
     "settings": {"learning_rate": 0.1, "momentum": 0.9},
     "tensors": {"w": [0.5, -1.0], "dw": [0.2, 0.1], "v": [0.0, 0.3], "step": 1},
@@ -91,6 +95,39 @@ async def explain(request: Request, here: Here, op: OpName, paging: Paging) -> R
         return answers.json_response(call.explain(asked.place, paging, here.limits))
 
     return await here.compute_for(request, make, cost=3 * call.cost)
+
+
+@router.post(
+    "/ops/{op}/check",
+    summary="Gradients beside central differences, and beside your own",
+    openapi_extra=body(CheckFields, {**DELTA, "gradients": {"dw": WRONG}}, npz=True),
+)
+async def check(request: Request, here: Here, op: OpName) -> Response:
+    """{"agrees", "tolerance", "tensors": {name: {"agrees", "largest_absolute", "largest_relative", "place", "elements",
+    "checked", "kinks", "analytic", "numeric"}}, "gradients"?}.
+
+    Differences are central, in float64; `largest_relative` is a share of the tensor's largest gradient, and kinks and
+    ties are left out of both and listed. `gradients` compares your own: {"dw": {"agrees", "largest_absolute",
+    "largest_relative", "place", "given", "expected", "looks_like", "guess"}}. `looks_like` is null or one of flip,
+    mirrored, transposed, padding, stride, dilation, groups, sum_not_mean, mean_not_sum, sign, scale, zero, overwritten,
+    not_summed, dy_ignored, passed_on, exchanged, shape, kink, or another setting's name.
+    """
+    asked = await read(request, here, CheckFields, npz_into="tensors")
+    call, own = await here.ask(request, checks.check_of, op, asked, here.limits)
+    return await checked(request, here, lambda: checks.report_of(call, own, here.limits))
+
+
+async def checked(request: Request, here: Context, make_report: Callable[[], Report]) -> Response:
+    """A report of a check, dear to make; as .npz the gradients are members, `dx` and `dx_numeric`."""
+    kind = answers.prefers(request, "application/json", npz.NPZ)
+
+    def make() -> Response:
+        report = make_report()
+        if kind == npz.NPZ:
+            return Response(npz.write_npz(report.arrays(), report.document(arrays=False)), media_type=npz.NPZ)
+        return answers.json_response(report.document(arrays=True))
+
+    return await here.compute_for(request, make, cost=here.limits.multiply_adds)
 
 
 @router.get("/optimizers", tags=["optimizers"], summary="Every optimizer: sentences, settings, state")

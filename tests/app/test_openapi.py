@@ -56,7 +56,8 @@ def test_an_undescribed_field_would_be_found(document: Any) -> None:
 def test_the_whole_interface_is_in_it(document: Any) -> None:
     run = "/api/runs/{id}"
     assert {
-        "/api/ops", "/api/ops/{op}/forward", "/api/ops/{op}/backward", "/api/ops/{op}/explain", "/api/models",
+        "/api/ops", "/api/ops/{op}/forward", "/api/ops/{op}/backward", "/api/ops/{op}/explain", "/api/ops/{op}/check",
+        "/api/models", "/api/networks/check",
         "/api/optimizers/{optimizer}/step", "/api/networks/shapes", "/api/networks/gradients", "/api/networks/explain",
         "/api/datasets", "/api/datasets/{name}/{split}/{index}", "/api/limits", "/api/status", "/api/runs", run,
         f"{run}/step", f"{run}/metrics", f"{run}/predict", f"{run}/passes", f"{run}/parameters",

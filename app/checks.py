@@ -1,0 +1,257 @@
+"""Gradients checked: central differences beside them, and what a client's own wrong one looks like. For the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from app import networks
+from app.bodies import TENSOR
+from app.calls import Arrays, Call, OpFields, call_of
+from app.limits import Limits
+from app.networks import PassFields
+from app.problems import invalid
+from engine.check import TOLERANCE, Comparison, Difference, apart, compare
+from engine.network import Network
+from engine.ops.base import Op
+from engine.suspect import guess
+from engine.trace import Trace
+
+#: A forward pass of the smallest op costs as much time as so many multiply-adds.
+CALL = 50_000
+#: Mistakes are tried out only where this many passes are within the limit of multiply-adds.
+TRIES = 1000
+
+Own = Field(
+    default=None,
+    description="your own gradients by name, to be compared: dx, dw, db; in .npz as members of these names",
+    json_schema_extra=TENSOR,
+)
+OwnOfNetwork = Field(
+    default=None,
+    description="your own gradients by the parameters' names (`conv1/w` or `conv1.weight`), to be compared",
+    json_schema_extra=TENSOR,
+)
+
+
+class CheckFields(OpFields):
+    gradients: dict[str, Any] | None = Own
+
+
+class NetworkCheckFields(PassFields):
+    gradients: dict[str, Any] | None = OwnOfNetwork
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every gradient beside its differences, and every gradient that was given beside the right one."""
+
+    found: dict[str, Comparison]
+    given: dict[str, dict[str, Any]]
+
+    def arrays(self) -> Arrays:
+        """As members of an .npz: `dx`, `dx_numeric`."""
+        named = {name: each.analytic for name, each in self.found.items()}
+        return named | {f"{name}_numeric": each.numeric for name, each in self.found.items()}
+
+    def document(self, arrays: bool) -> dict[str, Any]:
+        agrees = all(each.difference.agrees for each in self.found.values())
+        rest = {
+            "agrees": agrees and all(each["agrees"] for each in self.given.values()),
+            "tolerance": TOLERANCE,
+            "tensors": {name: _compared(name, each, arrays) for name, each in self.found.items()},
+        }
+        return {**rest, "gradients": self.given} if self.given else rest
+
+
+def _compared(name: str, found: Comparison, arrays: bool) -> dict[str, Any]:
+    values = {"analytic": found.analytic, "numeric": found.numeric} if arrays else {}
+    kinks = [
+        {
+            "place": _place(name, kink.index),
+            "kind": "tie" if kink.tie else "kink",
+            "detail": kink.words,
+            "analytic": kink.analytic,
+            "below": kink.below,
+            "above": kink.above,
+        }
+        for kink in found.kinks
+    ]
+    count = {"elements": found.analytic.size, "checked": found.checked}
+    return {**_difference(name, found.difference), **count, "kinks": kinks, **values}
+
+
+def _difference(name: str, found: Difference) -> dict[str, Any]:
+    place = None if found.index is None else _place(name, found.index)
+    return {
+        "agrees": found.agrees,
+        "largest_absolute": found.absolute,
+        "largest_relative": found.relative,
+        "place": place,
+    }
+
+
+def _place(name: str, index: tuple[int, ...]) -> str:
+    return f"{name}/{','.join(map(str, index))}" if index else name
+
+
+def places(cost: float, calls: int, limits: Limits) -> int:
+    """How many places of a tensor are checked, with two passes of this cost and so many ops for each."""
+    affordable = limits.multiply_adds / (2 * (cost + calls * CALL))
+    return max(1, min(limits.checked_places, int(affordable)))
+
+
+# operators ----------------------------------------------------------------------------------------------------------
+
+
+def check_of(name: str, asked: CheckFields, limits: Limits) -> tuple[Call, Arrays]:
+    """The call, and the gradients to compare. Members of an .npz that are named as gradients are these."""
+    own = dict(asked.gradients or {})
+    tensors = dict(asked.tensors)
+    for key in [key for key in tensors if key != "dy" and key[:1] == "d" and key[1:] in tensors and key not in own]:
+        own[key] = tensors.pop(key)
+    call = call_of(name, asked.model_copy(update={"tensors": tensors}), limits)
+    if "dy" not in call.arrays and not call.op.is_loss:
+        raise invalid("dy is missing: the gradient of the loss with respect to y", ["tensors", "dy"])
+    given = {
+        key: networks.tensor(value, ["gradients", key], "float64", limits) for key, value in own.items()
+    }
+    return call, given
+
+
+def report_of(call: Call, given: Arrays, limits: Limits) -> Report:
+    op, made = call.op, call.backward()
+    results = call.forward()
+    exact = {
+        key: array.astype(np.float64) if array.dtype.kind == "f" else array
+        for key, array in {**call.arrays, **results}.items()
+    }
+    dy = exact.get("dy", np.ones(()))
+    inputs = {key: array for key, array in exact.items() if key in call.arrays and key != "dy"}
+
+    def evaluate(key: str, array: np.ndarray) -> Arrays:
+        return op.forward({**inputs, key: array})
+
+    slopes = {key: array for key, array in made.items() if key not in results}
+    most = max(1, places(call.cost, 1, limits) // max(1, len(slopes)))
+    found = {key: compare(key[1:], exact[key[1:]], slope, dy, evaluate, most) for key, slope in slopes.items()}
+    tried = (op, exact) if call.cost * TRIES <= limits.multiply_adds else (None, None)
+    return Report(found, {key: _judged(key, array, found, *tried) for key, array in given.items()})
+
+
+def _judged(
+    name: str,
+    given: np.ndarray,
+    found: Mapping[str, Comparison],
+    op: Op | None,
+    tensors: Mapping[str, np.ndarray] | None,
+    tensor: str = "",
+) -> dict[str, Any]:
+    """A gradient that was given beside the right one; `tensor` is its name in the op, where that is another."""
+    if name not in found:
+        raise invalid(f"there is no gradient {name!r} here; there are: {', '.join(found)}", ["gradients", name])
+    right = found[name]
+    if given.shape == right.analytic.shape:
+        kinks = {kink.index: kink for kink in right.kinks}
+        difference = apart(given, right.analytic)
+        others = np.ones(given.shape, bool)
+        for index, kink in kinks.items():
+            others[index] = not kink.allows(float(given[index]))
+        if not difference.agrees and apart(given, right.analytic, others).agrees:
+            words = f"{name} differs at kinks and ties only, where any slope between the two sides is right"
+            return {**_difference(name, difference), "agrees": True, "looks_like": "kink", "guess": words}
+        said = _difference(name, difference)
+        if difference.agrees:
+            return {**said, "looks_like": None, "guess": None}
+        assert difference.index is not None
+        said |= {"given": given[difference.index], "expected": right.analytic[difference.index]}
+    else:
+        said = {"agrees": False, "largest_absolute": None, "largest_relative": None, "place": None}
+    why = guess(tensor or name, given, right.analytic, op, tensors)
+    return {**said, "looks_like": why and why.kind, "guess": why and why.words}
+
+
+# networks -----------------------------------------------------------------------------------------------------------
+
+
+def network_check_of(asked: NetworkCheckFields, limits: Limits) -> tuple[Trace, Arrays]:
+    """The pass, and the gradients to compare. Members of an .npz that are named `conv1/dw` are these."""
+    network = networks.network_of(asked, limits)
+    parameters, own = dict(asked.parameters or {}), dict(asked.gradients or {})
+    for name in [name for name in parameters if _parameter_of(name) in network.parameter_shapes]:
+        own[_parameter_of(name)] = parameters.pop(name)
+    given = _own_gradients(network, own, limits)
+    return networks.trace_of(asked.model_copy(update={"parameters": parameters or None}), limits), given
+
+
+def network_report(trace: Trace, own: Arrays, limits: Limits) -> Report:
+    """Every parameter's gradient, and that of the images, `x`."""
+    network = trace.network
+    x, target = trace["input", "y"].astype(np.float64), trace["target", "y"]
+    if target.dtype.kind == "f":
+        target = target.astype(np.float64)
+    parameters = {name: trace[_key(name)].astype(np.float64) for name in network.parameter_shapes}
+    learned = {name: array for name, array in parameters.items() if _gradient_key(name) in trace}
+
+    def evaluate(name: str, array: np.ndarray) -> Arrays:
+        moved = {**parameters, name: array}
+        values = network.forward(moved, array if name == "x" else x, target)
+        positions = {"/".join(key): value for key, value in values.items() if value.dtype.kind in "iu"}
+        return {**positions, "y": values["loss", "y"]}
+
+    cost = len(x) * sum(layer.multiply_adds for layer in network.shapes())
+    most = max(1, places(cost, len(network.layers) + 1, limits) // (len(learned) + 1))
+    one = np.ones(())
+    found = {
+        name: compare(name, array, trace[_gradient_key(name)], one, evaluate, most)
+        for name, array in learned.items()
+    }
+    found["x"] = compare("x", x, trace[network.resolve("input", "dy")], one, evaluate, most)
+    judged = {}
+    for name, array in own.items():
+        layer, _, tensor = name.rpartition("/")
+        op = tensors = None
+        if layer and cost * TRIES <= limits.multiply_adds:
+            op, tensors = network.layers[layer].resting, _local(trace, layer)
+        judged[name] = _judged(name, array, found, op, tensors, f"d{tensor}")
+    return Report(found, judged)
+
+
+def _local(trace: Trace, layer: str) -> Arrays:
+    op = trace.network.layers[layer].op
+    names = [name for name in (*op.tensors, *op.results, "dy") if (layer, name) in trace]
+    arrays = {name: trace[layer, name] for name in names}
+    return {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
+
+
+def _own_gradients(network: Network, given: Mapping[str, Any], limits: Limits) -> Arrays:
+    named = {}
+    for name, value in given.items():
+        own = "x" if name == "x" else network.own_name(name)
+        if own is None:
+            known = ", ".join((*network.parameter_shapes, "x"))
+            raise invalid(f"there is no gradient {name[:80]!r} here; there are: {known}", ["gradients", name])
+        if own in named:
+            raise invalid(f"{own} is given twice, under two names", ["gradients", name])
+        named[own] = networks.tensor(value, ["gradients", name], "float64", limits)
+    return named
+
+
+def _parameter_of(gradient: str) -> str:
+    """conv1/w of conv1/dw; of any other name, no parameter's."""
+    layer, _, tensor = gradient.rpartition("/")
+    return f"{layer}/{tensor[1:]}" if tensor[:1] == "d" else ""
+
+
+def _key(parameter: str) -> tuple[str, str]:
+    layer, _, tensor = parameter.partition("/")
+    return layer, tensor
+
+
+def _gradient_key(parameter: str) -> tuple[str, str]:
+    layer, tensor = _key(parameter)
+    return layer, f"d{tensor}"

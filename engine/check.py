@@ -1,0 +1,148 @@
+"""Gradients beside central differences: how far apart they are, and where a kink or a tie is the reason.
+
+A difference is taken in float64 at x + h and x - h. Where the slopes to the two sides of x disagree, and go on
+disagreeing closer to it, the function has a corner there: a kink, or a tie where a maximum changes its winner. Any
+slope between the two is then as right as any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+#: The results of a forward pass in which one tensor has been replaced.
+Evaluate = Callable[[str, Array], Mapping[str, Array]]
+
+#: The step h at |x| <= 1: near the cube root of float64's rounding, where cutting off and rounding err alike.
+STEP = 6e-6
+#: How much closer to x a corner is looked for again.
+CLOSER = 16
+#: The largest difference, as a share of the tensor's largest gradient, that still counts as agreement.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Kink:
+    """A place where the slope below is not the slope above. `tie` names an index that changes: (result, place, its
+    value below, its value above)."""
+
+    index: tuple[int, ...]
+    analytic: float
+    below: float
+    above: float
+    tie: tuple[str, tuple[int, ...], int, int] | None = None
+
+    def allows(self, slope: float) -> bool:
+        """Whether a slope lies between the two."""
+        low, high = sorted((self.below, self.above))
+        room = TOLERANCE * max(abs(low), abs(high))
+        return low - room <= slope <= high + room
+
+    @property
+    def words(self) -> str:
+        slopes = f"the slope is {self.below:.6g} below it and {self.above:.6g} above it"
+        if self.tie is None:
+            return f"a kink: {slopes}"
+        result, place, below, above = self.tie
+        where = f"{result}/{','.join(map(str, place))}" if place else result
+        return f"a tie: {where} is {below} below it and {above} above it; {slopes}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two tensors are apart. `relative` is a share of the largest number in either; `index` is where."""
+
+    absolute: float
+    relative: float
+    index: tuple[int, ...] | None
+
+    @property
+    def agrees(self) -> bool:
+        return self.relative <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A gradient beside its central differences, NaN where none was taken; `difference` leaves the kinks out."""
+
+    analytic: Array
+    numeric: Array
+    checked: int
+    difference: Difference
+    kinks: tuple[Kink, ...]
+
+
+def apart(a: Array, b: Array, among: Array | None = None) -> Difference:
+    """The largest difference of two arrays of one shape, at the places `among` (a mask; default: all)."""
+    chosen = np.ones(a.shape, bool) if among is None else among
+    if not chosen.any():
+        return Difference(0.0, 0.0, None)
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(chosen, np.abs(a - b), 0.0)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+    gaps = np.where(np.isnan(gaps), np.inf, gaps)
+    gaps[same] = 0
+    index = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
+    largest = float(gaps[index])
+    sizes = np.abs([a[chosen], b[chosen]])
+    scale = float(sizes.max(initial=0.0, where=np.isfinite(sizes)))
+    return Difference(largest, largest / scale if scale else math.inf if largest else 0.0, tuple(map(int, index)))
+
+
+def compare(name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate, places: int) -> Comparison:
+    """The gradient of sum(dy * y) with respect to the tensor `name`, beside differences at no more than so many
+    places: all of them, or the same random ones each time."""
+    at = at.astype(np.float64)
+    analytic = gradient.astype(np.float64)
+    numeric = np.full(at.shape, np.nan)
+    chosen = np.arange(at.size)
+    if at.size > places:
+        chosen = np.sort(np.random.default_rng(0).choice(at.size, places, replace=False))
+    scale = float(np.abs(analytic).max(initial=0.0, where=np.isfinite(analytic)))
+    kinks = []
+    middle = evaluate(name, at)
+    for flat in map(int, chosen):
+        index = tuple(map(int, np.unravel_index(flat, at.shape)))
+        below, above, sides = _slopes(name, at, index, STEP, dy, middle, evaluate)
+        if abs(above - below) > 1e-4 * max(scale, abs(above), abs(below)):
+            wide = abs(above - below)
+            below, above, sides = _slopes(name, at, index, STEP / CLOSER, dy, middle, evaluate)
+            if abs(above - below) > wide / 4:
+                kinks.append(Kink(index, float(analytic[index]), below, above, _tie(*sides)))
+        numeric[index] = (below + above) / 2
+    among = np.zeros(at.shape, bool)
+    among.flat[chosen] = True
+    for kink in kinks:
+        among[kink.index] = False
+    return Comparison(analytic, numeric, len(chosen), apart(analytic, numeric, among), tuple(kinks))
+
+
+def _slopes(name: str, at: Array, index: tuple[int, ...], step: float, dy: Array, middle: Mapping[str, Array],
+            evaluate: Evaluate) -> tuple[float, float, tuple[Mapping[str, Array], Mapping[str, Array]]]:
+    """The slope to the side below and above, and the results there."""
+    here = at[index]
+    h = step * max(1.0, abs(here))
+    slopes, sides = [], []
+    for there in (here - h, here + h):
+        moved = at.copy()  # a result may be a view of what it was made from
+        moved[index] = there
+        side = evaluate(name, moved)
+        # the difference is taken element by element: a sum over all of y would drown it
+        slopes.append(float(np.sum(dy * (side["y"] - middle["y"])) / (there - here)) + 0.0)  # no −0
+        sides.append(side)
+    return slopes[0], slopes[1], (sides[0], sides[1])
+
+
+def _tie(below: Mapping[str, Array], above: Mapping[str, Array]) -> tuple[str, tuple[int, ...], int, int] | None:
+    """The first position that is not the same on both sides."""
+    for name, array in below.items():
+        if array.dtype.kind in "iu" and name in above:
+            changed = np.argwhere(array != above[name])
+            if len(changed):
+                place = tuple(map(int, changed[0]))
+                return name, place, int(array[place]), int(above[name][place])
+    return None

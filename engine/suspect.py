@@ -1,0 +1,281 @@
+"""What a wrong gradient looks like: a missing flip, a missing padding, a sum in place of a mean, ...
+
+Each suspicion makes the same mistake with the op's own kernels and compares what comes out with what was given. None of
+them knows an op: they turn tensors, change settings, and leave out parts of dy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from engine.check import apart
+from engine.ops.base import Op, ShapeError, shapes_of
+from engine.settings import Bool, Choice, Padding, Pair, SettingError
+
+Array = np.ndarray
+#: The most places of dy that are sent back one by one, to see windows that overwrite one another.
+PLACES = 256
+
+
+@dataclass(frozen=True)
+class Guess:
+    """`kind` is one word for programs, `words` a sentence for people."""
+
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A way to get a gradient wrong, and the gradient that it leads to."""
+
+    kind: str
+    words: str
+    outcome: Array
+
+
+def guess(name: str, given: Array, true: Array, op: Op | None = None,
+          tensors: Mapping[str, Array] | None = None) -> Guess | None:
+    """Why `given` is not the gradient `true` of that name ("dw"), or None when it is like nothing known.
+
+    With the op and its tensors (inputs, results and dy, float64) its own mistakes are tried too.
+    """
+    if given.shape != true.shape:
+        return _by_shape(name, given, true)
+    if not given.any():
+        return Guess("zero", f"{name} is zero everywhere")
+    counts = _counts(tensors or {})
+    suspects = [Suspect("", name, true), *_moved(name, true)]
+    if op is not None and tensors is not None:
+        suspects += _mistakes(name, op, tensors)
+    for suspect in suspects:
+        if suspect.outcome.shape == given.shape and apart(given, suspect.outcome).agrees:
+            return Guess(suspect.kind, suspect.words)
+    for suspect in suspects:
+        found = suspect.outcome.shape == given.shape and _factor(given, suspect.outcome, counts)
+        if found:
+            return found if not suspect.kind else Guess(suspect.kind, f"{suspect.words}; besides, {found.words}")
+    return None
+
+
+def _by_shape(name: str, given: Array, true: Array) -> Guess:
+    said = f"{name} has shape {list(given.shape)}, expected {list(true.shape)}"
+    for order in permutations(range(given.ndim)):
+        turned = given.transpose(order) if given.ndim == true.ndim <= 5 else given
+        if turned.shape == true.shape and apart(turned, true).agrees:
+            return Guess("transposed", f"{said}: its axes stand in another order; transpose{order} puts them right")
+    if given.size == true.size and apart(given.reshape(true.shape), true).agrees:
+        return Guess("shape", f"{said}: the numbers are right, an axis is too many or too few")
+    kept = _axes_that_fit(given.shape, true.shape)
+    if kept is not None:
+        extra = tuple(axis for axis in range(given.ndim) if axis not in kept)
+        if apart(given.sum(axis=extra), true).agrees:
+            axes = " and ".join(map(str, extra))
+            return Guess("not_summed", f"{said}: it has still to be summed over axis {axes}")
+    if given.ndim == true.ndim and all(a >= b for a, b in zip(given.shape, true.shape, strict=True)):
+        rims = [(a - b) // 2 for a, b in zip(given.shape, true.shape, strict=True)]
+        inside = given[tuple(slice(rim, rim + size) for rim, size in zip(rims, true.shape, strict=True))]
+        if apart(inside, true).agrees:
+            return Guess("padding", f"{said}: the rim that the padding added has to be cut off")
+    return Guess("shape", said)
+
+
+def _axes_that_fit(given: tuple[int, ...], true: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The axes of `given` that stay when the others are summed: channels are axis 1, so later ones come first."""
+    if len(given) <= len(true):
+        return None
+    usual = (1,) if len(true) == 1 else tuple(range(len(given) - len(true), len(given)))
+    return usual if tuple(given[axis] for axis in usual) == true else None
+
+
+def _moved(name: str, true: Array) -> Iterator[Suspect]:
+    """The right numbers in the wrong places."""
+    if true.ndim >= 3:
+        yield Suspect("flip", f"{name} is the right one turned by 180°: a flip is missing, or one too many",
+                      true[..., ::-1, ::-1])
+        yield Suspect("mirrored", f"{name} is upside down: only one of the two axes is right", true[..., ::-1, :])
+        yield Suspect("mirrored", f"{name} is mirrored left to right: only one of the two axes is right",
+                      true[..., ::-1])
+    if 2 <= true.ndim <= 4:
+        for order in permutations(range(true.ndim)):
+            if order != tuple(range(true.ndim)):
+                yield Suspect("transposed", f"the axes of {name} stand in another order: as transpose{order} "
+                                            "leaves them", true.transpose(order))
+
+
+def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
+    dy = tensors.get("dy")
+    for kind, words, changed, settings in _retold(name, op, tensors):
+        outcome = _again(op, name, {**tensors, **changed}, settings)
+        if outcome is not None:
+            yield Suspect(kind, words, outcome)
+    for other, array in (_backward(op, tensors) or {}).items():
+        if other != name:
+            yield Suspect("exchanged", f"this is {other}, not {name}", array)
+    if dy is not None and dy.ndim:
+        yield Suspect("passed_on", f"{name} is dy itself: the op's own slope is missing", dy)
+        yield from _overwritten(name, op, tensors, dy)
+
+
+Retold = tuple[str, str, dict[str, Array], dict[str, Any]]
+
+
+def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]:
+    """The same call with another tensor or another setting: (kind, words, tensors, settings)."""
+    options = {key: op.options[key] for key in op.settings}
+    given = {key: array for key, array in tensors.items() if key in op.tensors and array.dtype.kind == "f"}
+    for key, array in given.items():
+        if array.ndim == 4 and f"d{key}" != name:
+            yield ("flip", f"{name} comes out so when {key} is not turned by 180° where it has to be, or is where it "
+                           "must not be", {key: np.ascontiguousarray(array[..., ::-1, ::-1])}, {})
+        if array.ndim == 2 and array.shape[0] == array.shape[1] and f"d{key}" != name:
+            yield ("transposed", f"{name} comes out so when {key} is transposed",
+                   {key: np.ascontiguousarray(array.T)}, {})
+    if "padding" in options and "x" in tensors:
+        far = max(tensors["x"].shape[2:])
+        yield ("padding", f"{name} comes out so when the padding is missing: windows begin at the corner of x, not "
+                          "outside it", {}, {"padding": (0, far, 0, far)})
+        yield "padding", f"{name} comes out so when the padding is missing and dy is cut at its far sides", {}, {
+            "padding": 0}
+        yield "padding", f"{name} comes out so when the padding is missing and dy loses its rim", {
+            "dy": _without_rim(op, tensors)}, {"padding": 0}
+    for key, setting in op.settings.items():
+        for value in _others(setting, options[key]):
+            kind = {("mean", "sum"): "mean_not_sum", ("sum", "mean"): "sum_not_mean"}.get((value, options[key]), key)
+            yield kind, f"{name} comes out so with {key} {_word(value)} in place of {_word(options[key])}", {}, {
+                key: value}
+    dy = tensors.get("dy")
+    if dy is not None and dy.ndim:
+        yield "dy_ignored", f"{name} comes out so when dy is taken as 1 everywhere", {"dy": np.ones_like(dy)}, {}
+        for image, word in ((len(dy) - 1, "last"), (0, "first")):
+            if len(dy) > 1:
+                alone = np.zeros_like(dy)
+                alone[image] = dy[image]
+                yield ("overwritten", f"{name} holds the {word} image alone: the others were not added up",
+                       {"dy": alone}, {})
+
+
+def _others(setting: Any, value: Any) -> list[Any]:
+    """What may stand in a setting's place by mistake."""
+    if isinstance(setting, Bool):
+        return [not value]
+    if isinstance(setting, Choice):
+        return [option for option in setting.options if option != value]
+    others = [] if setting.default in (value, None, ...) else [setting.default]
+    if isinstance(setting, Pair) and isinstance(value, tuple) and value[0] != value[1]:
+        others.append(value[::-1])
+    if isinstance(setting, Padding) and isinstance(value, tuple) and value[::2] != value[1::2]:
+        others.append((value[1], value[0], value[3], value[2]))
+    return others
+
+
+def _word(value: Any) -> str:
+    words = {True: "true", False: "false", None: "null"}
+    if isinstance(value, bool) or value is None:
+        return words[value]
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def _without_rim(op: Op, tensors: Mapping[str, Array]) -> Array:
+    """dy without as many rows and columns around it as a pass without padding has fewer."""
+    dy = tensors["dy"]
+    try:
+        bare = _variant(op, {"padding": 0}).extents(_given(op, tensors))["y"]
+    except (ShapeError, SettingError):
+        return dy
+    rims = [max(0, (have - want) // 2) for have, want in zip(dy.shape, bare, strict=True)]
+    return dy[tuple(slice(rim, rim + want) for rim, want in zip(rims, bare, strict=True))]
+
+
+def _overwritten(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> Iterator[Suspect]:
+    """Windows that overlap, each overwriting what the last one left: `=` where `+=` belongs."""
+    places = list(np.ndindex(dy.shape[2:])) if dy.ndim > 2 else []
+    if not 1 < len(places) <= PLACES:
+        return
+    left: Array | None = None
+    for place in places:
+        alone = np.zeros_like(dy)
+        alone[(..., *place)] = dy[(..., *place)]
+        part = _again(op, name, {**tensors, "dy": alone}, {})
+        if part is None:
+            return
+        left = part if left is None else np.where(part != 0, part, left)
+    if left is not None:
+        yield Suspect("overwritten", f"{name} comes out so when each window overwrites what the one before it left: "
+                                     "= in place of +=", left)
+
+
+def _given(op: Op, tensors: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {key: shape for key, shape in shapes_of(tensors).items() if key in op.tensors}
+
+
+def _variant(op: Op, settings: Mapping[str, Any]) -> Op:
+    return type(op)(**{**{key: op.options[key] for key in op.settings}, **settings})
+
+
+def _again(op: Op, name: str, tensors: Mapping[str, Array], settings: Mapping[str, Any]) -> Array | None:
+    """The gradient as another call has it; dy is cut, or filled with zeros, where y is smaller or larger there."""
+    try:
+        other = _variant(op, settings)
+        shape = other.extents(_given(op, tensors))["y"]
+    except (ShapeError, SettingError):
+        return None
+    given = {key: tensors[key] for key in tensors if key in op.tensors}
+    if "dy" in tensors:
+        given["dy"] = _fitted(tensors["dy"], shape)
+    made = _backward(other, given)
+    return made.get(name) if made else None
+
+
+def _backward(op: Op, tensors: Mapping[str, Array]) -> dict[str, Array] | None:
+    given = {key: array for key, array in tensors.items() if key in op.tensors}
+    try:
+        made = op.forward(given)
+        return op.backward({**given, **made, **({"dy": tensors["dy"]} if "dy" in tensors else {})})
+    except (ShapeError, SettingError):
+        return None
+
+
+def _fitted(array: Array, shape: tuple[int, ...]) -> Array:
+    if array.shape == shape:
+        return array
+    fitted = np.zeros(shape, array.dtype)
+    shared = tuple(slice(min(have, want)) for have, want in zip(array.shape, shape, strict=True))
+    fitted[shared] = array[shared]
+    return fitted
+
+
+def _counts(tensors: Mapping[str, Array]) -> dict[int, str]:
+    """What sums and means run over, by how many they are: of the op's output, or a loss's prediction."""
+    of = next((tensors[name] for name in ("dy", "x") if name in tensors and tensors[name].ndim), None)
+    if of is None:
+        return {}
+    images, positions = len(of), math.prod(of.shape[2:])
+    counts = {of.size: "all values", images * positions: "images and positions", positions: "positions",
+              images: "images"}
+    return {count: words for count, words in counts.items() if count > 1}
+
+
+def _factor(given: Array, right: Array, counts: Mapping[int, str]) -> Guess | None:
+    """`given` as `right` times a number."""
+    flat = right.ravel()
+    square = float(flat @ flat)
+    factor = float(given.ravel() @ flat) / square if square and math.isfinite(square) else 0.0
+    if not factor or not apart(given, factor * right).agrees:
+        return None
+    if math.isclose(factor, -1, rel_tol=1e-6):
+        return Guess("sign", "every sign is turned around")
+    for count, words in counts.items():
+        if math.isclose(factor, count, rel_tol=1e-6):
+            return Guess("sum_not_mean", f"it is {count} times too large: a sum over the {count} {words} stands in "
+                                         "place of their mean")
+        if math.isclose(factor * count, 1, rel_tol=1e-6):
+            return Guess("mean_not_sum", f"it is {count} times too small: a mean over the {count} {words} stands in "
+                                         "place of their sum")
+    return Guess("scale", f"it is {factor:.6g} times the right one everywhere")

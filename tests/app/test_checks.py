@@ -1,0 +1,105 @@
+"""POST .../check: gradients beside differences, and beside a client's own."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from app.api.ops import DELTA, WRONG
+from engine.ops import OPS
+
+NPZ = "application/x-npz"
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_every_operators_example_agrees_with_its_differences(client: TestClient, name: str) -> None:
+    kind = OPS[name]
+    rng = np.random.default_rng(3)
+    tensors = {key: array.tolist() for key, array in kind.example(rng).items()}
+    body: dict[str, Any] = {"settings": kind.example_settings, "tensors": tensors}
+    shapes = client.post(f"/api/ops/{name}/forward", json=body).json()["shapes"]
+    if not kind.is_loss:
+        tensors["dy"] = rng.normal(size=shapes["y"]).tolist()
+    answer = client.post(f"/api/ops/{name}/check", json=body)
+    assert answer.status_code == 200, answer.text
+    report = answer.json()
+    assert report["agrees"], report
+    for found in report["tensors"].values():
+        assert found["largest_relative"] <= 1e-6 and found["checked"] == found["elements"]
+        assert np.shape(found["numeric"]) == np.shape(found["analytic"])
+
+
+def test_a_gradient_without_the_flip_is_named(client: TestClient) -> None:
+    report = client.post("/api/ops/conv2d/check", json={**DELTA, "gradients": {"dw": WRONG}}).json()
+    assert not report["agrees"] and report["tensors"]["dw"]["agrees"]
+    said = report["gradients"]["dw"]
+    assert said["looks_like"] == "flip" and "180°" in said["guess"]
+    assert said["expected"] != said["given"] and said["place"].startswith("dw/0,0,")
+
+
+def test_the_right_gradient_agrees(client: TestClient) -> None:
+    turned = np.array(WRONG)[..., ::-1, ::-1].tolist()
+    report = client.post("/api/ops/conv2d/check", json={**DELTA, "gradients": {"dw": turned}}).json()
+    assert report["agrees"] and report["gradients"]["dw"]["looks_like"] is None
+
+
+def test_another_choice_at_a_tie_agrees_too(client: TestClient) -> None:
+    body = {"settings": {"kernel_size": 2}, "tensors": {"x": [[[[1, 1], [0, 1]]]], "dy": [[[[1]]]]}}
+    report = client.post(
+        "/api/ops/max_pool2d/check", json={**body, "gradients": {"dx": [[[[0, 0], [0, 1]]]]}}
+    ).json()
+    assert report["gradients"]["dx"]["agrees"] and report["gradients"]["dx"]["looks_like"] == "kink"
+    kinks = report["tensors"]["dx"]["kinks"]
+    assert [kink["place"] for kink in kinks] == ["dx/0,0,0,0", "dx/0,0,0,1", "dx/0,0,1,1"]
+    assert all(kink["kind"] == "tie" for kink in kinks)
+
+
+def test_npz_holds_a_clients_gradients_as_members_and_answers_with_both(client: TestClient) -> None:
+    stream = io.BytesIO()
+    tensors: dict[str, Any] = {name: np.array(value, float) for name, value in DELTA["tensors"].items()}
+    np.savez(
+        stream, request=np.array('{"settings": {"padding": 1, "flip_kernel": true}}'), dw=WRONG, **tensors
+    )
+    headers = {"Content-Type": NPZ, "Accept": NPZ}
+    answer = client.post("/api/ops/conv2d/check", content=stream.getvalue(), headers=headers)
+    archive = np.load(io.BytesIO(answer.content))
+    assert set(archive) == {"dx", "dw", "dx_numeric", "dw_numeric", "response"}
+    assert np.allclose(archive["dw"], archive["dw_numeric"], atol=1e-8)
+    assert '"looks_like":"flip"' in str(archive["response"])
+
+
+def test_a_networks_gradients_agree_and_a_wrong_one_is_named(client: TestClient) -> None:
+    right = client.post("/api/networks/gradients", json={"model": "tiny"}).json()["gradients"]
+    own = {"conv.weight": np.array(right["conv/w"])[..., ::-1, ::-1].tolist(), "fc/w": right["fc/w"]}
+    report = client.post("/api/networks/check", json={"model": "tiny", "gradients": own}).json()
+    assert all(found["agrees"] for found in report["tensors"].values())
+    assert report["tensors"].keys() == {"conv/w", "fc/w", "x"}
+    assert report["gradients"]["conv/w"]["looks_like"] == "flip" and report["gradients"]["fc/w"]["agrees"]
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        ({"tensors": {**DELTA["tensors"]}, "gradients": {"dq": [1]}}, ["gradients", "dq"]),
+        ({"tensors": {"x": DELTA["tensors"]["x"], "w": DELTA["tensors"]["w"]}}, ["tensors", "dy"]),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(client: TestClient, body: dict[str, Any], loc: list[str]) -> None:
+    problem = client.post("/api/ops/conv2d/check", json={**body, "settings": DELTA["settings"]}).json()
+    assert problem["status"] == 422 and problem["errors"][0]["loc"] == loc
+
+
+def test_a_parameter_given_under_two_names_is_refused(client: TestClient) -> None:
+    twice = {"conv/w": [[[[1, 1], [1, 1]]]], "conv.weight": [[[[1, 1], [1, 1]]]], "fc/w": [[1]]}
+    problem = client.post("/api/networks/gradients", json={"model": "tiny", "parameters": twice}).json()
+    assert problem["status"] == 422 and "twice" in problem["detail"]
+
+
+def test_a_place_of_a_pass_without_a_run_has_no_step(client: TestClient) -> None:
+    body = {"model": "tiny", "place": "conv/y/0,0,0,0@3"}
+    problem = client.post("/api/networks/explain", json=body).json()
+    assert problem["status"] == 422 and problem["errors"][0]["loc"] == ["place"]

@@ -1,0 +1,129 @@
+"""Gradients beside central differences, kinks and ties named, and what a wrong gradient looks like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.check import Comparison, compare
+from engine.ops import OPS
+from engine.suspect import guess
+from tests.engine.tools import from_kernels
+
+Array = np.ndarray
+RNG = np.random.default_rng(0)
+X, W, B = RNG.normal(size=(4, 2, 6, 6)), RNG.normal(size=(3, 2, 3, 3)), RNG.normal(size=3)
+DY = RNG.normal(size=(4, 3, 6, 6))
+CONV = OPS["conv2d"](padding=1)
+GIVEN = {"x": X, "w": W, "b": B, "dy": DY}
+TRUE = CONV.backward(GIVEN)
+
+
+def compared(op: str, x: Any, dy: Any, **settings: Any) -> Comparison:
+    made = OPS[op](**settings)
+    at, slope = np.array(x, float), np.array(dy, float)
+    gradient = from_kernels(made, {"x": at}, slope)["dx"]
+    return compare("x", at, gradient, slope, lambda _, moved: made.forward({"x": moved}), 100)
+
+
+def looks(name: str, wrong: Array) -> str | None:
+    found = guess(name, wrong, TRUE[name], CONV, GIVEN)
+    return found.kind if found else None
+
+
+def scattered(adding: bool = True, turned: bool = False) -> Array:
+    """dx of the convolution with its rim, by hand: each delta goes back through the kernel."""
+    dx = np.zeros((4, 2, 8, 8))
+    kernel = W[..., ::-1, ::-1] if turned else W
+    for i, j in np.ndindex(6, 6):
+        part = np.einsum("no,ocuv->ncuv", DY[:, :, i, j], kernel)
+        window = dx[:, :, i:i + 3, j:j + 3]
+        window[:] = window + part if adding else part
+    return dx
+
+
+def test_a_smooth_gradient_agrees_everywhere() -> None:
+    found = compared("sigmoid", [[0.3, -2.0], [5.0, 0.0]], [[1, 2], [-1, 3]])
+    assert found.difference.agrees and found.checked == 4 and not found.kinks
+    assert np.allclose(found.analytic, found.numeric, atol=1e-9)
+
+
+def test_a_gradient_that_is_a_hundred_thousandth_off_does_not_agree() -> None:
+    x = np.array([0.5])
+    found = compare("x", x, np.array([1 + 1e-5]), np.ones(1), lambda _, moved: {"y": moved}, 10)
+    assert not found.difference.agrees and found.difference.index == (0,)
+
+
+def test_a_kink_is_named_with_the_slopes_to_its_sides() -> None:
+    found = compared("relu", [0.0, 1.0], [1.0, 1.0])
+    (kink,) = found.kinks
+    assert (kink.index, kink.below, kink.above, kink.analytic, kink.tie) == ((0,), 0.0, 1.0, 0.0, None)
+    assert found.difference.agrees
+
+
+def test_a_value_close_to_a_kink_is_looked_at_closer() -> None:
+    found = compared("relu", [3e-6], [1.0])
+    assert not found.kinks and found.numeric[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_tie_is_named_with_the_winners_to_its_sides() -> None:
+    found = compared("max_pool2d", [[[[2, 1], [0, 2]]]], [[[[1]]]], kernel_size=2)
+    assert {kink.index: kink.tie for kink in found.kinks} == {
+        (0, 0, 0, 0): ("indices", (0, 0, 0, 0), 3, 0), (0, 0, 1, 1): ("indices", (0, 0, 0, 0), 0, 3)}
+    assert found.kinks[0].allows(0.0) and not found.kinks[0].allows(1.5)
+
+
+def test_of_a_large_tensor_the_same_places_are_checked_each_time() -> None:
+    def once() -> Comparison:
+        x = np.linspace(-1, 1, 300)
+        return compare("x", x, np.ones(300), np.ones(300), lambda _, moved: {"y": moved}, 20)
+
+    assert once().checked == 20
+    assert np.array_equal(np.isnan(once().numeric), np.isnan(once().numeric))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "wrong"),
+    [
+        ("flip", "dw", TRUE["dw"][..., ::-1, ::-1]),
+        ("flip", "dx", scattered(turned=True)[:, :, 1:7, 1:7]),
+        ("mirrored", "dw", TRUE["dw"][..., ::-1]),
+        ("transposed", "dw", TRUE["dw"].transpose(0, 1, 3, 2)),
+        ("transposed", "dw", TRUE["dw"].transpose(1, 0, 2, 3)),
+        ("padding", "dx", scattered()),
+        ("padding", "dx", scattered()[:, :, :6, :6]),
+        ("overwritten", "dx", scattered(adding=False)[:, :, 1:7, 1:7]),
+        ("overwritten", "db", DY[-1].sum((1, 2))),
+        ("mean_not_sum", "db", DY.mean((0, 2, 3))),
+        ("mean_not_sum", "dw", TRUE["dw"] / 4),
+        ("sum_not_mean", "dw", TRUE["dw"] * 4),
+        ("sign", "dx", -TRUE["dx"]),
+        ("scale", "dx", TRUE["dx"] * 1.7),
+        ("zero", "dx", 0 * TRUE["dx"]),
+        ("not_summed", "db", DY),
+        ("dy_ignored", "dw", CONV.backward({**GIVEN, "dy": np.ones_like(DY)})["dw"]),
+        ("shape", "db", TRUE["db"][:, None]),
+        (None, "dw", TRUE["dw"] + 1),
+    ],
+)  # fmt: skip
+def test_a_wrong_gradient_is_recognised(kind: str | None, name: str, wrong: Array) -> None:
+    assert looks(name, wrong) == kind
+
+
+def test_two_mistakes_at_once_are_both_named() -> None:
+    found = guess("dw", -TRUE["dw"][..., ::-1, ::-1], TRUE["dw"], CONV, GIVEN)
+    assert found and found.kind == "flip" and "sign" in found.words
+
+
+def test_a_setting_that_was_ignored_is_named() -> None:
+    op = OPS["conv2d"](padding=2, dilation=2)
+    wrong = OPS["conv2d"](padding=[2, 0, 2, 0]).backward(GIVEN)["dw"]
+    found = guess("dw", wrong, op.backward(GIVEN)["dw"], op, GIVEN)
+    assert found and found.kind == "dilation"
+    loss = OPS["cross_entropy"]()
+    tensors = {"x": RNG.normal(size=(4, 3)), "target": np.array([0, 2, 1, 1])}
+    true = from_kernels(loss, tensors)["dx"]
+    found = guess("dx", true * 4, true, loss, {**tensors, **loss.forward(tensors)})
+    assert found and found.kind == "sum_not_mean"
