@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from functools import cache
 
@@ -31,36 +32,27 @@ def _delta(tensors: Mapping[str, Array]) -> float:
 
 
 @cache
-def _squares(rank: int, reduction: str, delta: bool) -> Program:
+def _elements(rank: int, each: str, slope: str, reduction: str, delta: bool) -> Program:
+    """`each` and `slope` speak of x and target without indices; {over} is what the sum is divided by."""
     at = letters(rank)
-    names = at[1:-1]
-    square = f"(x{at} - target{at})**2"
-    total = f"sum[{names}]({square})" if rank else square
-    count = "*".join(name.upper() for name in names.split(",")) if rank else "1"
-    over = {"mean": f" / ({count})" if rank else "", "sum": "", "half_sum": " / 2"}[reduction]
+
+    def placed(text: str) -> str:
+        return re.sub(r"\b(x|target)\b", lambda name: name[0] + at, text)
+
+    total = f"sum[{at[1:-1]}]({placed(each)})" if rank else f"({placed(each)})"
+    count = f" / ({at[1:-1].replace(',', '*').upper()})" if rank else ""
     dy = "dy * " if delta else ""
-    slope = {"mean": f"2 * {dy}(x{at} - target{at}){over}", "sum": f"2 * {dy}(x{at} - target{at})",
-             "half_sum": f"{dy}(x{at} - target{at})"}[reduction]
-    return Program(f"x{at} target{at}", f"y = {total}{over}", held=("target",), stated=f"dx{at} = {slope}")
+    dx = placed(slope.format(dy=dy, over=count if reduction == "mean" else ""))
+    over = {"mean": count, "sum": "", "half_sum": " / 2"}[reduction]
+    return Program(f"x{at} target{at}", f"y = {total}{over}", held=("target",), stated=f"dx{at} = {dx}")
 
 
-class MseLoss(Op):
-    """Rossi and Jefkine write one half of the sum: reduction "half_sum"."""
+class ElementLoss(Op):
+    """A loss of each element beside its target, added up; the kernels compute in float64 and round once."""
 
-    name = "mse_loss"
-    title = "Squared error"
     is_loss = True
     tensors = {"x": TensorSpec("the prediction, any shape"), "target": TensorSpec("what it should be, as x")}
-    settings = {"reduction": Choice("mean", "of the squared differences", options=("mean", "sum", "half_sum"))}
-    words = {
-        "y": Words("how far the output is from the target", "Each difference is squared, so that none can cancel."),
-        "dx": Words("the first delta: output minus target",
-                    "It is positive where the output is too high, negative where it is too low."),
-    }
     example_shapes = {"x": (1, 2), "target": (1, 2)}
-
-    def program(self, shapes: Shapes) -> Program:
-        return _squares(len(shapes["x"]), self.options["reduction"], "dy" in shapes)
 
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
         if shapes["target"] != shapes["x"]:
@@ -72,18 +64,82 @@ class MseLoss(Op):
     def _factor(self, x: Array) -> float:
         return {"mean": 1 / max(1, x.size), "sum": 1.0, "half_sum": 0.5}[self.options["reduction"]]
 
+    def _losses(self, x: Array, target: Array) -> Array:
+        """Of every element, from float64 to float64."""
+        raise NotImplementedError
+
+    def _slopes(self, x: Array, target: Array) -> Array:
+        raise NotImplementedError
+
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        x = tensors["x"]
-        self.extents({name: tensors[name].shape for name in ("x", "target")})
-        difference = x.astype(np.float64) - tensors["target"]
-        return {"y": np.asarray(np.sum(difference * difference) * self._factor(x), x.dtype)}
+        x, target = tensors["x"], tensors["target"]
+        self.extents(shapes_of({"x": x, "target": target}))
+        losses = self._losses(x.astype(np.float64), target.astype(np.float64))
+        return {"y": np.asarray(np.sum(losses) * self._factor(x), x.dtype)}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         if "dx" not in self.wanted(tensors, wrt):
             return {}
-        x = tensors["x"]
-        factor = 2 * self._factor(x) * _delta(tensors)
-        return {"dx": np.asarray((x.astype(np.float64) - tensors["target"]) * factor, x.dtype)}
+        x, target = tensors["x"], tensors["target"]
+        slopes = self._slopes(x.astype(np.float64), target.astype(np.float64))
+        return {"dx": np.asarray(slopes * (self._factor(x) * _delta(tensors)), x.dtype)}
+
+
+class MseLoss(ElementLoss):
+    """Rossi and Jefkine write one half of the sum: reduction "half_sum"."""
+
+    name = "mse_loss"
+    title = "Squared error"
+    settings = {"reduction": Choice("mean", "of the squared differences", options=("mean", "sum", "half_sum"))}
+    words = {
+        "y": Words("how far the output is from the target", "Each difference is squared, so that none can cancel."),
+        "dx": Words("the first delta: output minus target",
+                    "It is positive where the output is too high, negative where it is too low."),
+    }
+
+    def program(self, shapes: Shapes) -> Program:
+        half = self.options["reduction"] == "half_sum"
+        return _elements(len(shapes["x"]), "(x - target)**2", f"{'' if half else '2 * '}{{dy}}(x - target){{over}}",
+                         self.options["reduction"], "dy" in shapes)
+
+    def _losses(self, x: Array, target: Array) -> Array:
+        return np.square(x - target)
+
+    def _slopes(self, x: Array, target: Array) -> Array:
+        return 2 * (x - target)
+
+
+class BceWithLogits(ElementLoss):
+    """Minus the logarithm of the probability of what is so: softplus(-x) = -log sigmoid(x) where the target is 1,
+    softplus(x) where it is 0. Said so, a confident output keeps its digits."""
+
+    name = "bce_with_logits"
+    title = "Sigmoid and binary cross-entropy"
+    tensors = {"x": TensorSpec("the logits, any shape"),
+               "target": TensorSpec("the probability that each should have, as x")}
+    settings = {"reduction": Choice("mean", "of the elements' losses", options=("mean", "sum"))}
+    words = {
+        "y": Words("how surprised the network is by the labels",
+                   "Each output is a yes or no of its own: minus the logarithm of the probability that it gave to "
+                   "what is so."),
+        "dx": Words("the first delta: probability minus target",
+                    "The sigmoid of the output, minus what it should have been."),
+    }
+
+    def program(self, shapes: Shapes) -> Program:
+        return _elements(len(shapes["x"]), "target * softplus(-x) + (1 - target) * softplus(x)",
+                         "{dy}sigmoid(x){over} - {dy}target{over}", self.options["reduction"], "dy" in shapes)
+
+    def _losses(self, x: Array, target: Array) -> Array:
+        corner = np.log1p(np.exp(-np.abs(x)))
+        return target * (np.maximum(-x, 0) + corner) + (1 - target) * (np.maximum(x, 0) + corner)
+
+    def _slopes(self, x: Array, target: Array) -> Array:
+        return self.answer(x) - target
+
+    def answer(self, x: Array) -> Array:
+        small = np.exp(-np.abs(x))
+        return np.where(x >= 0, 1, small) / (1 + small)
 
 
 @cache

@@ -22,7 +22,8 @@ small = st.integers(1, 3)
 pair = st.tuples(small, small).map(list)
 pads = st.one_of(st.integers(0, 2), st.lists(st.integers(0, 2), min_size=4, max_size=4))
 CONV_SHAPES = {"x": np.zeros((1, 1, 4, 4)), "w": np.zeros((2, 1, 3, 3))}
-ELEMENT_WISE = ["relu", "leaky_relu", "sigmoid", "tanh", "elu", "softplus", "silu", "gelu", "mse_loss"]
+ELEMENT_WISE = ["relu", "leaky_relu", "sigmoid", "tanh", "elu", "softplus", "silu", "gelu", "mse_loss",
+                "bce_with_logits"]
 quick = settings(max_examples=60, deadline=None)
 
 
@@ -80,10 +81,11 @@ def test_element_wise_ops_take_any_rank(shape: list[int], name: str) -> None:
 
 
 @quick
-@given(shape=st.lists(small, min_size=1, max_size=5), data=st.data())
-def test_softmax_works_along_any_axis(shape: list[int], data: Any) -> None:
-    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
-    assert disagreement(OPS["softmax"](axis=axis), {"x": RNG.normal(size=shape)}, RNG) < EXACT
+@given(name=st.sampled_from(["softmax", "log_softmax"]), shape=st.lists(small, max_size=5), data=st.data())
+def test_softmax_works_along_any_axis(name: str, shape: list[int], data: Any) -> None:
+    rank = max(1, len(shape))
+    axis = data.draw(st.integers(-rank, rank - 1))
+    assert disagreement(OPS[name](axis=axis), {"x": RNG.normal(size=shape)}, RNG) < EXACT
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -104,7 +106,7 @@ def test_cross_entropy_agrees_with_its_sentence(reduction: str, smoothing: float
     assert disagreement(op, tensors, RNG) < EXACT
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "mse_loss"])
+@pytest.mark.parametrize("name", ["cross_entropy", "mse_loss", "bce_with_logits"])
 def test_a_stated_gradient_equals_the_derived_one(name: str) -> None:
     kind = OPS[name]
     op, tensors = kind(), kind.example(RNG)

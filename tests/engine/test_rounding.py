@@ -61,11 +61,12 @@ def test_element_wise_functions_at_any_height(name: str, dtype: type, x: list[fl
     assert excess(OPS[name](), {"x": np.array(x, dtype)}, np.array(dy, dtype)) <= 1
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @many
 @given(dtype=DTYPES, x=rows(30) | rows(300), dy=rows(1000))
-def test_softmax_of_shares_and_gradients_that_are_far_apart_or_alike(dtype: type, x: list[float],
+def test_softmax_of_shares_and_gradients_that_are_far_apart_or_alike(name: str, dtype: type, x: list[float],
                                                                      dy: list[float]) -> None:
-    assert excess(OPS["softmax"](), {"x": np.array([x], dtype)}, np.array([dy], dtype)) <= 1
+    assert excess(OPS[name](), {"x": np.array([x], dtype)}, np.array([dy], dtype)) <= 1
 
 
 @many
@@ -94,6 +95,15 @@ def test_squared_error_of_close_and_of_distant_values(dtype: type, x: list[float
     assert excess(OPS["mse_loss"](reduction=reduction), tensors, np.array(dy, dtype)) <= 1
 
 
+@many
+@given(dtype=DTYPES, x=rows(30) | rows(300), target=st.lists(st.floats(0, 1, width=32), min_size=5, max_size=5),
+       dy=numbers(100), reduction=st.sampled_from(["mean", "sum"]))
+def test_binary_cross_entropy_of_confident_and_of_mistaken_outputs(
+        dtype: type, x: list[float], target: list[float], dy: float, reduction: str) -> None:
+    tensors: dict[str, Array] = {"x": np.array(x, dtype), "target": np.array(target, dtype)}
+    assert excess(OPS["bce_with_logits"](reduction=reduction), tensors, np.array(dy, dtype)) <= 1
+
+
 @pytest.mark.parametrize(("name", "x", "dy"), [
     ("tanh", [4, 8, 10], [1, 1, 1]), ("sigmoid", [20, -20, 40], [1, 1, 1]), ("gelu", [-8, -5, 8], [1, 1, 1]),
     ("softmax", [.1, .2, .3], [1, 1.0001, 1.0002]), ("softmax", [.1, .2, .3], [1000, 1000.001, 1000.002]),
@@ -105,7 +115,7 @@ def test_values_that_once_differed_from_their_sentences(name: str, x: list[float
     assert excess(OPS[name](), {"x": np.array([x], dtype)}, np.array([dy], dtype)) <= 1
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softmax"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softmax", "log_softmax"])
 def test_the_stated_gradient_of_an_activation_equals_the_derived_one(name: str) -> None:
     rng = np.random.default_rng(4)
     op = OPS[name]()
