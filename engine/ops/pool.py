@@ -25,13 +25,10 @@ class Pool(Op):
     tensors = {"x": TensorSpec("the input (N, C, H, W)")}
     example_settings = {"kernel_size": 2}
 
-    def _dilation(self) -> tuple[int, int]:
-        return (1, 1)
-
     def spans(self, shapes: Shapes) -> tuple[Span, Span]:
         kernel_size = self.options["kernel_size"]
-        return spans(shapes["x"][2:], kernel_size, self.options["stride"] or kernel_size, self._dilation(),
-                     self.options["padding"])
+        return spans(shapes["x"][2:], kernel_size, self.options["stride"] or kernel_size,
+                     self.options.get("dilation", (1, 1)), self.options.get("padding", "valid"))
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         rows, columns = self.spans(shapes)
@@ -45,13 +42,13 @@ class Pool(Op):
             if max(span.before, span.after) >= span.extent:
                 raise ShapeError(f"padding {max(span.before, span.after)} reaches past a window of {span.extent} "
                                  f"cells ({axis}): expected less than {span.extent}")
-            sizes.append(span.count(self.options["ceil_mode"]))
+            sizes.append(span.count(self.options.get("ceil_mode", False)))
         return (sizes[0], sizes[1])
 
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
         return {"y": (*shapes["x"][:2], *self.plane(shapes))}
 
-    def _geometry(self, shapes: Shapes) -> Geometry:
+    def geometry(self, shapes: Shapes) -> Geometry:
         rows, columns = self.spans(shapes)
         return (rows.kernel, columns.kernel, rows.stride, columns.stride, rows.before, columns.before,
                 rows.dilation, columns.dilation)
@@ -129,10 +126,6 @@ class MaxPool2d(Pool):
                     "In a tie the first in reading order wins."),
     }
 
-    def _dilation(self) -> tuple[int, int]:
-        dilation: tuple[int, int] = self.options["dilation"]
-        return dilation
-
     def program(self, shapes: Shapes) -> Program:
         return _max_program()
 
@@ -149,7 +142,7 @@ class MaxPool2d(Pool):
         x, shapes = tensors["x"], shapes_of(tensors)
         shape = self.extents(shapes)["y"]
         y, indices = np.empty(shape, x.dtype), np.empty(shape, np.int32)
-        max_pool2d_forward(x, y, indices, self._geometry(shapes))
+        max_pool2d_forward(x, y, indices, self.geometry(shapes))
         return {"y": y, "indices": indices}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
@@ -246,7 +239,7 @@ class AvgPool2d(Pool):
         shape = super().extents(shapes)["y"]
         return {"y": shape, "cells": shape[2:]}
 
-    def _counts(self, shapes: Shapes, dtype: np.dtype) -> Array:
+    def counts(self, shapes: Shapes, dtype: np.dtype) -> Array:
         """The divisor at each place (I,J)."""
         plane = self.plane(shapes)
         override = self.options["divisor_override"]
@@ -265,7 +258,7 @@ class AvgPool2d(Pool):
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x, shapes = tensors["x"], shapes_of(tensors)
         y = np.empty(self.extents(shapes)["y"], x.dtype)
-        avg_pool2d_forward(x, self._counts(shapes, x.dtype), y, self._geometry(shapes))
+        avg_pool2d_forward(x, self.counts(shapes, x.dtype), y, self.geometry(shapes))
         return {"y": y}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
@@ -273,5 +266,5 @@ class AvgPool2d(Pool):
             return {}
         x, shapes = tensors["x"], shapes_of(tensors)
         dx = np.empty(x.shape, x.dtype)
-        avg_pool2d_backward(tensors["dy"], self._counts(shapes, x.dtype), dx, self._geometry(shapes))
+        avg_pool2d_backward(tensors["dy"], self.counts(shapes, x.dtype), dx, self.geometry(shapes))
         return {"dx": dx}

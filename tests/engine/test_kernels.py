@@ -74,6 +74,33 @@ def test_pooling_of_any_geometry_agrees_with_its_sentence(
 
 
 @quick
+@given(power=st.sampled_from([2.0, 1.0, 3.0, 0.5, 7.3]), size=pair, stride=st.none() | pair, ceil=st.booleans(),
+       plane=st.tuples(st.integers(2, 7), st.integers(2, 7)), rounded=st.booleans())
+def test_pooling_by_any_norm_agrees_with_its_sentence(power: float, size: Any, stride: Any, ceil: bool, plane: Any,
+                                                      rounded: bool) -> None:
+    op = OPS["lp_pool2d"](norm_type=power, kernel_size=size, stride=stride, ceil_mode=ceil)
+    x = RNG.normal(size=(2, 2, *plane))
+    tensors = {"x": np.trunc(x) if rounded else x}
+    assume(fits(op, tensors))
+    assert disagreement(op, tensors, RNG) < EXACT
+
+
+def test_a_window_of_zeros_has_no_slope_and_a_cut_one_is_not_scaled_up() -> None:
+    op = OPS["lp_pool2d"](kernel_size=2, ceil_mode=True)
+    found = from_kernels(op, {"x": np.array([[[[0.0, 0, 3], [0, 0, 4]]]])}, np.ones((1, 1, 1, 2)))
+    assert found["y"].tolist() == [[[[0, 5]]]]
+    assert np.allclose(found["dx"], [[[[0, 0, 0.6], [0, 0, 0.8]]]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["global_avg_pool", "global_max_pool"])
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 1, 1), (2, 1, 1, 7)])
+def test_global_pooling_agrees_with_its_sentence_and_leaves_one_number_of_a_map(name: str, shape: Any) -> None:
+    tensors = {"x": np.round(RNG.normal(size=shape))}
+    assert OPS[name]().extents(shapes_of(tensors))["y"] == (*shape[:2], 1, 1)
+    assert disagreement(OPS[name](), tensors, RNG) < EXACT
+
+
+@quick
 @given(shape=st.lists(small, max_size=5), name=st.sampled_from(ELEMENT_WISE))
 def test_element_wise_ops_take_any_rank(shape: list[int], name: str) -> None:
     tensors = {tensor: RNG.normal(size=shape) for tensor in OPS[name].tensors}

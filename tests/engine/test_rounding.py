@@ -87,6 +87,14 @@ def test_cross_entropy_of_confident_and_of_mistaken_outputs(
 
 
 @many
+@given(dtype=DTYPES, x=rows(30, 12), dy=rows(1000, 4), power=st.sampled_from([2.0, 3.0, 1.5]))
+def test_norms_of_large_and_of_small_values(dtype: type, x: list[float], dy: list[float], power: float) -> None:
+    op = OPS["lp_pool2d"](norm_type=power, kernel_size=[1, 3])
+    tensors: dict[str, Array] = {"x": np.array(x, dtype).reshape(1, 1, 4, 3)}
+    assert excess(op, tensors, np.array(dy, dtype).reshape(1, 1, 4, 1)) <= 1
+
+
+@many
 @given(dtype=DTYPES, x=rows(300), target=rows(300), dy=numbers(100),
        reduction=st.sampled_from(["mean", "sum", "half_sum"]))
 def test_squared_error_of_close_and_of_distant_values(dtype: type, x: list[float], target: list[float], dy: float,
