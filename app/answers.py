@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.problems import Problem
 from app.wire import npz, text
 
 FOREVER = "public, max-age=31536000, immutable"
@@ -17,24 +19,29 @@ CHECKED = "no-cache"
 
 
 def prefers(request: Request, *kinds: str) -> str:
-    """The one of `kinds` that Accept likes best; the first when it likes none more."""
+    """The one of `kinds` that Accept likes best; the first of several that it likes alike. 406 when it takes none."""
     weights: dict[str, float] = {}
-    for part in request.headers.get("accept", "*/*").split(","):
+    for part in (request.headers.get("accept") or "*/*").split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        weights[kind] = weight
+        weights[kind] = _weight(parameters)
 
     def liking(kind: str) -> float:
         family = kind.partition("/")[0] + "/*"
         return next((weights[name] for name in (kind, family, "*/*") if name in weights), 0.0)
 
-    return max(kinds, key=liking)
+    best = max(kinds, key=liking)
+    if not liking(best):
+        raise Problem(406, f"there is {' or '.join(kinds)} here, and Accept takes none of them", kind="not-acceptable")
+    return best
+
+
+def _weight(parameters: list[str]) -> float:
+    """The q of a part of Accept: from 0 to 1, and 1 where there is none."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            return float(value) if re.fullmatch(r"\s*(0(\.\d*)?|1(\.0*)?)\s*", value) else 0.0
+    return 1.0
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -60,6 +67,12 @@ def unchanged(request: Request, tag: str, caching: str) -> Response | None:
     if tag in known or "*" in known:
         return Response(status_code=304, headers={"ETag": tag, "Cache-Control": caching})
     return None
+
+
+def constant(request: Request, content: bytes, kind: str = "application/json") -> Response:
+    """What stays the same as long as this server runs."""
+    tag = etag(kind, hashlib.blake2b(content).hexdigest())
+    return unchanged(request, tag, CHECKED) or kept(Response(content, media_type=kind), tag, CHECKED)
 
 
 def kept(response: Response, tag: str, caching: str) -> Response:

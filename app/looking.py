@@ -240,6 +240,7 @@ def live_frame(run: Run, subscription: Subscription) -> bytes:
     else:
         trace = run.trainer.trace(run.trainer.step)
         sample = min(subscription.sample, trace.batch - 1)
+    header["sample"] = sample
     target = trace.sample("target", "y", sample)
     header["label"] = int(target[0]) if target.ndim == 1 and target.dtype.kind in "iu" else None
     return frame_of(trace, subscription.tensors, header, sample, subscription.dtype)

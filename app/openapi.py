@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
 
+from app import answers
 from app.bodies import JSON, Fields
 from app.problems import MEDIA_TYPE
+from app.wire import text
 from app.wire.npz import NPZ
 
 SCHEMAS = "#/components/schemas/"
@@ -84,3 +87,8 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        servers = [{"url": answers.location(request, "") or "/"}]
+        return answers.constant(request, text.encode({**document(), "servers": servers}))

@@ -154,6 +154,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         methods = _methods(request) if error.status_code == 405 else ()
+        if request.method == "OPTIONS" and methods:
+            return Response(status_code=204, headers={"Allow": ", ".join([*methods, "OPTIONS"])})
         return of_http(error, request.url.path, methods).response()
 
     @app.exception_handler(ClientDisconnect)

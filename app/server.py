@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from app import looking, pages, problems
 from app.api import datasets, looks, networks, ops, runs, service, stream
+from app.compress import Compress
 from app.compute import Compute, Pool
 from app.context import Context
 from app.datasets import Datasets
@@ -34,11 +35,11 @@ def create_app(settings: Settings) -> FastAPI:
         title="Convscope",
         version=pages.own_version(),
         summary="Train a convolutional network and step through every number of its forward and backward pass.",
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,  # app.openapi serves it, with its ETag
         lifespan=_lifespan,
         root_path=settings.root_path,
         separate_input_output_schemas=False,
+        redirect_slashes=False,  # it would lead out of a proxy's path
     )
     warming = Warming()
     compute = Compute(warming.gate)
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)
+    app.add_middleware(Compress)
     app.add_middleware(Guard, allow_hosts=settings.allow_hosts)
     return app
 

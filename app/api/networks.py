@@ -60,7 +60,7 @@ def _models() -> bytes:
 @router.get("/models", summary="The presets, each a complete network document")
 async def models(request: Request, here: Here) -> Response:
     """A list. Each can be sent back as `network`; `defaults` are the settings that train it well."""
-    return Response(await here.ask(request, _models), media_type="application/json")
+    return answers.constant(request, await here.ask(request, _models))
 
 
 @router.post(

@@ -55,7 +55,7 @@ def _optimizers() -> bytes:
 @router.get("/ops", summary="Every operator: sentences, tensors, settings, gradients")
 async def ops(request: Request, here: Here) -> Response:
     """{"ops": [{"name", "title", "sentences", "tensors", "settings" (JSON Schema), "gradients"}]}."""
-    return Response(await here.ask(request, _ops), media_type="application/json")
+    return answers.constant(request, await here.ask(request, _ops))
 
 
 @router.post(
@@ -133,7 +133,7 @@ async def checked(request: Request, here: Context, make_report: Callable[[], Rep
 @router.get("/optimizers", tags=["optimizers"], summary="Every optimizer: sentences, settings, state")
 async def optimizers(request: Request, here: Here) -> Response:
     """{"optimizers": [{"name", "title", "sentences", "settings" (JSON Schema), "state"}]}."""
-    return Response(await here.ask(request, _optimizers), media_type="application/json")
+    return answers.constant(request, await here.ask(request, _optimizers))
 
 
 @router.post(

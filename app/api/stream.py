@@ -11,7 +11,7 @@ from app import looking
 from app.bodies import Fields, at_most, validate
 from app.context import Here
 from app.guard import refuse_socket
-from app.problems import Problem, too_many
+from app.problems import Problem, invalid, too_many
 from app.stream import Subscription, serve_socket
 
 router = APIRouter()
@@ -21,7 +21,11 @@ class SubscribeFields(Fields):
     subscribe: Annotated[list[str], at_most("subscriptions", "subscribe")] = Field(
         description="layer/tensor of each block"
     )
-    sample: int = Field(default=0, ge=0, description="which image of the step's minibatch")
+    sample: int = Field(
+        default=0,
+        ge=0,
+        description="which image of the step's minibatch; of a shorter last one, its last, as the header says",
+    )
     image: looking.ImageFields | None = Field(
         default=None, description="in place of sample: this image as a batch of one"
     )
@@ -41,6 +45,8 @@ async def stream(socket: WebSocket, here: Here, id: str) -> None:
 
     async def read(said: dict[str, Any]) -> Subscription:
         asked = validate(SubscribeFields, said, here.limits)
+        if asked.sample >= run.plan.batch_size:
+            raise invalid(f"expected an image of the minibatch, 0 to {run.plan.batch_size - 1}", ["sample"])
 
         def make() -> Subscription:
             image = (
