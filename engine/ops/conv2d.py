@@ -170,7 +170,57 @@ def conv2d_backward_x(dy, turned, dx, kernel, geometry):  # type: ignore[no-unty
                             plane[h, t * j + shift] += heard[i * columns + j]
 
 
-class Conv2d(Op):
+class Convolution(Op):
+    """What a convolution and its transpose share: kernels and biases, and how a network starts them."""
+
+    gradients = ("dx", "dw", "db")
+    layer_settings = {
+        "out": Int(REQUIRED, "output channels"),
+        "kernel_size": Pair(REQUIRED, "cells of the kernel"),
+        "bias": Bool(True, "add a bias to each output channel"),
+    }
+
+    def spans(self, shapes: Shapes) -> tuple[Span, Span]:
+        """Rows and columns of the window that slides."""
+        raise NotImplementedError
+
+    def numbers(self, shapes: Shapes) -> dict[str, float]:
+        rows, columns = self.spans(shapes)
+        return {"s": rows.stride, "t": columns.stride, "p": rows.before, "q": columns.before,
+                "d": rows.dilation, "e": columns.dilation, "G": self.options["groups"]}
+
+    def geometry(self, shapes: Shapes) -> Geometry:
+        rows, columns = self.spans(shapes)
+        return (rows.stride, columns.stride, rows.before, columns.before, rows.dilation, columns.dilation)
+
+    def turned(self, w: Array) -> Array:
+        """w as conv2d_backward_x reads it."""
+        groups = self.options["groups"]
+        return np.ascontiguousarray(w.reshape(groups, w.shape[0] // groups, -1).transpose(0, 2, 1))
+
+    def check_bias(self, shapes: Shapes, out: int) -> None:
+        if "b" in shapes and shapes["b"] != (out,):
+            raise ShapeError(f"b has shape {list(shapes['b'])}, expected [{out}], one for each output channel")
+
+    def split(self, channels: int) -> int:
+        """The channels of one group."""
+        groups: int = self.options["groups"]
+        if channels % groups:
+            raise ShapeError(f"input has {channels} channels, which cannot be split into {groups} groups")
+        return channels // groups
+
+    def _bound(self, shapes: Shapes) -> float:
+        return 1 / math.sqrt(math.prod(shapes["w"][1:]))
+
+    def initial(self, name: str, shapes: Shapes, rng: np.random.Generator) -> Array:
+        """PyTorch's default: uniform within ±1 / sqrt(fan in), for weights and biases."""
+        return rng.uniform(-self._bound(shapes), self._bound(shapes), shapes[name])
+
+    def origin(self, name: str, shapes: Shapes) -> str:
+        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}"
+
+
+class Conv2d(Convolution):
     name = "conv2d"
     title = "Convolution"
     tensors = {
@@ -178,18 +228,12 @@ class Conv2d(Op):
         "w": TensorSpec("the kernels (out, C / groups, kernel height, kernel width)"),
         "b": TensorSpec("a bias for each output channel (out)", optional=True),
     }
-    gradients = ("dx", "dw", "db")
     settings = {
         "stride": Pair(1, "cells the window moves at a time"),
         "padding": Padding(0, "zeros around the input", words=("valid", "same", "full")),
         "dilation": Pair(1, "distance between neighbouring weights"),
         "groups": Int(1, "channels are split into so many groups that do not see one another"),
         "flip_kernel": Bool(False, "turn the kernel by 180 degrees first: the convolution of mathematics"),
-    }
-    layer_settings = {
-        "out": Int(REQUIRED, "output channels"),
-        "kernel_size": Pair(REQUIRED, "cells of the kernel"),
-        "bias": Bool(True, "add a bias to each output channel"),
     }
     words = {
         "y": Words("the kernel looks at {window:pixels} and writes one number",
@@ -222,11 +266,6 @@ class Conv2d(Op):
         return spans(shapes["x"][2:], shapes["w"][2:], self.options["stride"], self.options["dilation"],
                      self.options["padding"])
 
-    def numbers(self, shapes: Shapes) -> dict[str, float]:
-        rows, columns = self.spans(shapes)
-        return {"s": rows.stride, "t": columns.stride, "p": rows.before, "q": columns.before,
-                "d": rows.dilation, "e": columns.dilation, "G": self.options["groups"]}
-
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
         x = need_rank(shapes, "x", 4, "(N, C, H, W)")
         w = need_rank(shapes, "w", 4, "(out, C / groups, kernel height, kernel width)")
@@ -236,8 +275,7 @@ class Conv2d(Op):
             raise ShapeError(f"input has {x[1]} channels, the kernel expects {kernel}")
         if w[0] % groups:
             raise ShapeError(f"{w[0]} output channels cannot be split into {groups} groups")
-        if "b" in shapes and shapes["b"] != (w[0],):
-            raise ShapeError(f"b has shape {list(shapes['b'])}, expected [{w[0]}], one for each output channel")
+        self.check_bias(shapes, w[0])
         rows, columns = self.spans(shapes)
         return {"y": (x[0], w[0], rows.count(), columns.count())}
 
@@ -245,10 +283,6 @@ class Conv2d(Op):
         if self.options["padding"] != "same":
             for span in self.spans(shapes):
                 span.check_fit()
-
-    def _geometry(self, shapes: Shapes) -> Geometry:
-        rows, columns = self.spans(shapes)
-        return (rows.stride, columns.stride, rows.before, columns.before, rows.dilation, columns.dilation)
 
     def _kernel(self, w: Array) -> Array:
         """w as the loops read it: turned by 180 degrees when asked for."""
@@ -260,19 +294,17 @@ class Conv2d(Op):
         y = np.empty(self.extents(shapes)["y"], x.dtype)
         b = tensors.get("b")
         conv2d_forward(x, self._kernel(w), np.zeros(w.shape[0], x.dtype) if b is None else b, y,
-                       self._geometry(shapes))
+                       self.geometry(shapes))
         return {"y": y}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         x, w, dy = tensors["x"], tensors["w"], tensors["dy"]
-        geometry = self._geometry(shapes_of(tensors))
+        geometry = self.geometry(shapes_of(tensors))
         wanted = self.wanted(tensors, wrt)
         found: dict[str, Array] = {}
         if "dx" in wanted:
-            groups = self.options["groups"]
-            turned = self._kernel(w).reshape(groups, w.shape[0] // groups, -1).transpose(0, 2, 1)
             found["dx"] = np.empty(x.shape, x.dtype)
-            conv2d_backward_x(dy, np.ascontiguousarray(turned), found["dx"], w.shape[2:], geometry)
+            conv2d_backward_x(dy, self.turned(self._kernel(w)), found["dx"], w.shape[2:], geometry)
         if "dw" in wanted:
             dw = np.empty(w.shape, x.dtype)
             conv2d_backward_w(x, dy, dw, geometry)
@@ -283,21 +315,9 @@ class Conv2d(Op):
         return found
 
     def parameters(self, shapes: Shapes) -> dict[str, Shape]:
-        channels, groups, out = shapes["x"][1], self.options["groups"], self.options["out"]
-        if channels % groups:
-            raise ShapeError(f"input has {channels} channels, which cannot be split into {groups} groups")
-        wanted: dict[str, Shape] = {"w": (out, channels // groups, *self.options["kernel_size"])}
+        out = self.options["out"]
+        wanted: dict[str, Shape] = {"w": (out, self.split(shapes["x"][1]), *self.options["kernel_size"])}
         return {**wanted, "b": (out,)} if self.options["bias"] else wanted
-
-    def _bound(self, shapes: Shapes) -> float:
-        return 1 / math.sqrt(math.prod(shapes["w"][1:]))
-
-    def initial(self, name: str, shapes: Shapes, rng: np.random.Generator) -> Array:
-        """PyTorch's default: uniform within ±1 / sqrt(fan in), for weights and biases."""
-        return rng.uniform(-self._bound(shapes), self._bound(shapes), shapes[name])
-
-    def origin(self, name: str, shapes: Shapes) -> str:
-        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}"
 
     def multiply_adds(self, shapes: Shapes) -> int:
         return math.prod(self.extents(shapes)["y"]) * math.prod(shapes["w"][1:])

@@ -62,10 +62,14 @@ def padded(size: int, kernel: int, stride: int, dilation: int, padding: str | tu
     return Span(size, kernel, stride, dilation, padding[0], padding[1])
 
 
+def sides(padding: str | tuple[int, int, int, int]) -> tuple[str | tuple[int, int], str | tuple[int, int]]:
+    """The padding of the rows and that of the columns."""
+    return (padding, padding) if isinstance(padding, str) else (padding[:2], padding[2:])
+
+
 def spans(plane: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, int], dilation: tuple[int, int],
           padding: str | tuple[int, int, int, int]) -> tuple[Span, Span]:
     """Rows and columns."""
-    rows: str | tuple[int, int] = padding if isinstance(padding, str) else padding[:2]
-    columns: str | tuple[int, int] = padding if isinstance(padding, str) else padding[2:]
+    rows, columns = sides(padding)
     return (padded(plane[0], kernel[0], stride[0], dilation[0], rows),
             padded(plane[1], kernel[1], stride[1], dilation[1], columns))

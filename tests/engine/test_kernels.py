@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.ops import OPS
 from engine.ops.base import Array, Op, ShapeError, shapes_of
 from engine.ops.conv2d import Conv2d
+from engine.ops.conv_transpose2d import ConvTranspose2d
 from engine.ops.pool import MaxPool2d
 from tests.engine.tools import difference, disagreement, from_kernels, from_sentences
 
@@ -51,6 +52,22 @@ def test_convolution_of_any_geometry_agrees_with_its_sentence(
     op = Conv2d(stride=stride, padding=padding, dilation=dilation, groups=groups, flip_kernel=flip)
     tensors = {"x": RNG.normal(size=(batch, groups * channels, *plane)),
                "w": RNG.normal(size=(groups * share, channels, *kernel))}
+    if bias:
+        tensors["b"] = RNG.normal(size=groups * share)
+    assume(fits(op, tensors))
+    assert disagreement(op, tensors, RNG) < EXACT
+
+
+@quick
+@given(stride=pair, padding=st.one_of(pads, st.sampled_from(["valid", "same"])), extra=st.integers(0, 2), dilation=pair,
+       groups=small, bias=st.booleans(), channels=small, share=small, kernel=pair,
+       plane=st.tuples(st.integers(1, 4), st.integers(1, 4)), batch=st.integers(1, 2))
+def test_transposed_convolution_of_any_geometry_agrees_with_its_sentence(
+        stride: Any, padding: Any, extra: int, dilation: Any, groups: int, bias: bool, channels: int, share: int,
+        kernel: Any, plane: Any, batch: int) -> None:
+    op = ConvTranspose2d(stride=stride, padding=padding, output_padding=[extra, 0], dilation=dilation, groups=groups)
+    tensors = {"x": RNG.normal(size=(batch, groups * channels, *plane)),
+               "w": RNG.normal(size=(groups * channels, share, *kernel))}
     if bias:
         tensors["b"] = RNG.normal(size=groups * share)
     assume(fits(op, tensors))
@@ -174,6 +191,10 @@ def test_kernels_take_arrays_in_any_order_and_read_only_ones() -> None:
     ("conv2d", {"x": np.zeros((1, 1, 2, 2)), "w": np.zeros((1, 1, 3, 3))}, r"\(2 - 3\) / 1 \+ 1 = 0"),
     ("conv2d", {"x": np.zeros((1, 1, 4)), "w": np.zeros((1, 1, 3, 3))}, "x has 3 axes"),
     ("conv2d", {**CONV_SHAPES, "b": np.zeros(3)}, r"b has shape \[3\], expected \[2\]"),
+    ("conv_transpose2d", {"x": np.zeros((1, 3, 4, 4)), "w": np.zeros((2, 8, 3, 3))},
+     "input has 3 channels, the kernels expect 2"),
+    ("conv_transpose2d", {**CONV_SHAPES, "b": np.zeros(3), "w": np.zeros((1, 2, 3, 3))},
+     r"b has shape \[3\], expected \[2\]"),
     ("mse_loss", {"x": np.zeros(3), "target": np.zeros(4)}, "expected that of x"),
     ("dropout", {"x": np.zeros(3), "mask": np.zeros(4)}, "expected that of x"),
     ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, 3])}, "target 3 at 1 is no class"),
@@ -192,6 +213,14 @@ def test_a_window_that_sees_only_padding_is_refused() -> None:
         MaxPool2d(kernel_size=2, dilation=5, padding=1).extents({"x": (1, 1, 4, 4)})
     with pytest.raises(ShapeError, match="expected less than 2"):
         MaxPool2d(kernel_size=2, padding=2).extents({"x": (1, 1, 4, 4)})
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"padding": 3}, r"\(2 - 1\) \* 1 \+ 3 - 3 - 3 = -2"), ({"output_padding": 1}, "less than the stride 1"),
+    ({"groups": 2}, "cannot be split into 2 groups")])
+def test_a_transposed_convolution_that_leaves_nothing_is_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ShapeError, match=words):
+        ConvTranspose2d(**settings).extents({"x": (1, 1, 2, 2), "w": (1, 1, 3, 3)})
 
 
 def test_a_delta_of_another_shape_than_its_tensor_is_refused() -> None:

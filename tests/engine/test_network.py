@@ -103,7 +103,7 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
     (["layers", 1, "inputs"], ["conv1", "conv1"], ["layers", 1, "inputs"], "expected 1 names"),
     (["layers", 1, "inputs"], ["input"], ["layers", 0], "conv1: nothing reads this layer"),
     (["layers", 1], {"name": "flat", "op": "relu"}, ["layers", 2], "out: x has 4 axes"),
-    (["loss"], "relu", ["loss", "op"], "there is no loss 'relu'; known: cross_entropy, mse_loss"),
+    (["loss"], "relu", ["loss", "op"], "there is no loss 'relu'; known: bce_with_logits, cross_entropy"),
     (["loss"], {"op": "mse_loss", "settings": {"reduction": "max"}}, ["loss", "settings", "reduction"], "one of mean"),
     (["loss"], 3, ["loss"], "expected an object"),
     (["colour"], 1, ["colour"], "no such field"),
