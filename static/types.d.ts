@@ -60,7 +60,9 @@ type Column = Box & {
   layer: string; name: string; symbol: string | null; kind: "maps" | "weights" | "bars" | "loss";
   caption: string; system: number; blocks: Block[];
 };
-type Layout = { width: number; height: number; columns: Column[]; blocks: Block[]; systems: number[] };
+/** Where the rows of a system stand, from its top. */
+type Rows = { tall: number; values: number; track: number; gradients: number; height: number };
+type Layout = { width: number; height: number; columns: Column[]; blocks: Block[]; systems: number[]; rows: Rows };
 
 // The step view.
 

@@ -8,17 +8,32 @@ import { sizeOf } from "./place.js";
 import { batched, bisect, ownName, source } from "./score.js";
 import { GAP, TALL, biases, boxOf, kernelShape, kernels, maps, vector } from "./tiling.js";
 
-/** Heights of the rows of one system, top to bottom. */
-export const ROWS = { top: 4, name: 24, values: TALL, legend: 26, shape: 28 };
-export const VALUES = ROWS.top + ROWS.name;
-export const TRACK = VALUES + ROWS.values + ROWS.legend;
-export const GRADIENTS = TRACK + ROWS.shape;
-export const HEIGHT = GRADIENTS + ROWS.values + ROWS.legend;
+/** Heights of the rows of one system, top to bottom, but for the two rows of tiles. */
+export const ROWS = { top: 4, name: 24, legend: 26, shape: 28 };
+const FIXED = ROWS.top + ROWS.name + 2 * ROWS.legend + ROWS.shape;
+/** The least height of a row of tiles that can still be read. */
+const LOW = 84;
+
+/** Where the rows of a system stand when its tiles have a certain height. @param {number} [tall] @returns {Rows} */
+export function rowsOf(tall = TALL) {
+  const values = ROWS.top + ROWS.name;
+  const track = values + tall + ROWS.legend;
+  const gradients = track + ROWS.shape;
+  return { tall, values, track, gradients, height: gradients + tall + ROWS.legend };
+}
+
+/** The height of tiles with which a system fits into a height. @param {number} height */
+export const tallFor = (height) => Math.min(TALL, Math.max(LOW, Math.floor((height - FIXED) / 2)));
 
 const BAR = { row: 13.2, digit: 14, strip: 8, width: 46, most: 12 };
 const LOSS = 48;
 const TIGHT = 6;
 const WHOLE = 2.5;
+/** How far tiles may shrink before the columns take another system. */
+const LEAST = 0.75;
+const APART = 12;
+/** Room for the name of a column that is narrower itself. */
+const NAMED = 104;
 
 /** The shape of a tensor for one image. @param {Score} score @param {string} prefix */
 function shapeOf(score, prefix) {
@@ -36,8 +51,8 @@ function block(/** @type {Omit<Block, keyof Box>} */ what, /** @type {number} */
 
 /** @typedef {Omit<Block, keyof Box>} Loose */
 
-/** The columns before they stand anywhere. @param {Score} score @param {Record<string, number>} pages */
-function columnsOf(score, pages) {
+/** The columns before they stand anywhere. @param {Score} score @param {Record<string, number>} pages @param {number} [tall] */
+function columnsOf(score, pages, tall = TALL) {
   /** @type {{layer: string, name: string, symbol: string|null, kind: Column["kind"], caption: string, width: number, blocks: Loose[]}[]} */
   const columns = [];
   const last = score.layers.filter(({ name, view }) => name !== "loss" && !view).at(-1);
@@ -103,7 +118,7 @@ function columnsOf(score, pages) {
 
   if (barred && shares && last) {
     const count = sizeOf(shares.shape);
-    const pitch = Math.min(2 * BAR.row, 10 * BAR.row / count);
+    const pitch = Math.min(2 * BAR.row, Math.min(10 * BAR.row, tall + ROWS.legend) / count);
     const lines = (/** @type {number} */ x, /** @type {number} */ width, /** @type {number} */ height) => ({ pages: null,
       tiles: Array.from({ length: count }, (_, k) => ({ x, y: k * pitch + (pitch - height) / 2, width, height,
         rows: 1, cols: 1, start: k, name: `number ${k}` })) });
@@ -119,7 +134,7 @@ function columnsOf(score, pages) {
   }
   const total = score.phases.find(({ part, shape }) => part === "loss" && sizeOf(shape) === 1);
   if (total) {
-    const tile = { x: 0, y: 97, width: LOSS, height: 17, rows: 1, cols: 1, start: 0, name: "" };
+    const tile = { x: 0, y: tall - 16, width: LOSS, height: 17, rows: 1, cols: 1, start: 0, name: "" };
     columns.push({ layer: "loss", name: total.label, symbol: null, kind: "loss", caption: "", width: LOSS,
       blocks: [loose(total.place, "values", { tiles: [tile], pages: null }, "number")] });
   }
@@ -130,49 +145,50 @@ function columnsOf(score, pages) {
  * Columns spread over one or more systems, one under the other like lines of music.
  * @param {Score} score @param {number} width of the stage without margins @param {number} [margin]
  * @param {Record<string, number>} [pages] first map shown, by tensor @param {number} [systems]
+ * @param {number} [tall] height of a row of tiles
  * @returns {Layout}
  */
-export function layout(score, width, margin = 24, pages = {}, systems = 1) {
-  const loose = columnsOf(score, pages);
+export function layout(score, width, margin = 24, pages = {}, systems = 1, tall = TALL) {
+  const loose = columnsOf(score, pages, tall);
+  const rows = rowsOf(tall);
   const lines = breakInto(loose, systems);
   /** @type {Column[]} */
   const columns = [];
   lines.forEach((line, system) => {
     const turn = system === lines.length - 1 ? 0 : 16;
-    const scales = shrink(line, width - turn - TIGHT * (line.length - 1));
+    const scales = shrink(line, width - turn - TIGHT * (line.length - 1), tall / TALL);
     const widths = line.map((column, k) => column.width * scales[k]);
     const used = widths.reduce((sum, each) => sum + each, 0);
     const gap = line.length > 1 ? (width - turn - used) / (line.length - 1) : 0;
-    const down = system * (HEIGHT + 12);
+    const down = system * (rows.height + APART);
     let x = margin;
     line.forEach((column, k) => {
       const blocks = column.blocks.map((each) =>
-        block(each, x, down + (each.row === "values" ? VALUES : GRADIENTS), scales[k]));
-      columns.push({ ...column, x, y: down, width: widths[k], height: HEIGHT, system, blocks });
+        block(each, x, down + rows[each.row], scales[k]));
+      columns.push({ ...column, x, y: down, width: widths[k], height: rows.height, system, blocks });
       x += widths[k] + gap;
     });
   });
   return {
-    width: width + 2 * margin, height: lines.length * (HEIGHT + 12) - 12, columns,
-    blocks: columns.flatMap(({ blocks }) => blocks), systems: lines.map((_, k) => k * (HEIGHT + 12)),
+    width: width + 2 * margin, height: lines.length * (rows.height + APART) - APART, columns, rows,
+    blocks: columns.flatMap(({ blocks }) => blocks), systems: lines.map((_, k) => k * (rows.height + APART)),
   };
 }
 
 /**
  * Scales that make columns fit: all by the same, but cells that stay large stay whole pixels. Bars and the loss keep
  * their size.
- * @param {{kind: string, width: number, blocks: Loose[]}[]} line @param {number} room
+ * @param {{kind: string, width: number, blocks: Loose[]}[]} line @param {number} room @param {number} most the largest scale
  */
-function shrink(line, room) {
+function shrink(line, room, most) {
   const cells = line.map(({ blocks }) => blocks[0].tiles[0].width / blocks[0].tiles[0].cols);
   const at = (/** @type {number} */ scale) => line.map(({ kind }, k) => {
-    if (kind !== "maps" && kind !== "weights") return 1;
+    if (scale === 1 || (kind !== "maps" && kind !== "weights")) return 1;
     const cell = cells[k] * scale;
     return (cell >= WHOLE && kind === "maps" ? Math.floor(cell) : cell) / cells[k];
   });
   const fits = (/** @type {number} */ scale) => at(scale).reduce((sum, each, k) => sum + each * line[k].width, 0) <= room;
-  if (fits(1)) return line.map(() => 1);
-  return at(bisect(fits) - 1e-9);
+  return at(fits(most) ? most : Math.min(most, bisect(fits) - 1e-9));
 }
 
 /**
@@ -189,10 +205,10 @@ export function clear(texts, apart = 4) {
   });
 }
 
-/** The narrowest stage in one system on which nothing has to shrink. @param {Score} score @param {Record<string, number>} pages */
-export function roomFor(score, pages = {}) {
-  const columns = columnsOf(score, pages);
-  return columns.reduce((sum, { width }) => sum + width + TIGHT, -TIGHT);
+/** Systems that keep tiles from shrinking too far. @param {Score} score @param {number} width @param {Record<string, number>} pages */
+export function systemsFor(score, width, pages = {}) {
+  const wanted = columnsOf(score, pages).reduce((sum, { width: wide }) => sum + wide + TIGHT, -TIGHT);
+  return wanted * LEAST <= width ? 1 : 2;
 }
 
 /** Cuts the columns where the widest line is narrowest, before a column of weights. @template {{kind: string, width: number}} T @param {T[]} columns @param {number} systems @returns {T[][]} */
@@ -221,29 +237,42 @@ export function pair(score, phase, width, margin = 16, pages = {}) {
   const read = reads.map(({ tensor, name }) => named(find(tensor), name)).find((found) => found && found.each !== written?.each);
   const chosen = (part === "backward" ? [written, read] : [read, written]).filter((found) => found !== undefined);
   const gap = 22;
-  const high = ROWS.values;
-  const wish = chosen.map(({ each }) => spread(each, width - gap - high, high));
-  const scale = Math.min(1, (width - gap * (chosen.length - 1)) / wish.reduce((sum, { width }) => sum + width, 0));
-  let x = margin;
+  const share = (width - gap) / chosen.length;
+  const wish = chosen.map(({ column, each }) => spread(column, each, { width: width - gap - TALL, height: TALL, share }));
+  const least = wish.map((each) => Math.max(NAMED, each.width));
+  const scale = Math.min(1, (width - gap * (chosen.length - 1)) / least.reduce((sum, each) => sum + each, 0));
+  const spare = width - scale * least.reduce((sum, each) => sum + each, 0);
+  const height = ROWS.name + TALL + ROWS.legend;
+  let x = margin + (chosen.length > 1 ? 0 : spare / 2);
   const columns = chosen.map(({ column, each, symbol }, k) => {
-    const count = each.tiles.length;
-    const name = column.kind === "weights" || count === 1 ? column.layer : `${column.layer}, ${count} maps`;
-    const made = block({ ...each, tiles: wish[k].tiles }, x, ROWS.name, scale);
-    x += made.width + gap;
-    return { ...column, name, symbol, x: made.x, y: 0, width: made.width, height: ROWS.name + high + ROWS.legend, system: 0, blocks: [made] };
+    const { tiles, look, name } = wish[k];
+    const wide = least[k] * scale;
+    const left = x;
+    x += wide + spare / Math.max(1, chosen.length - 1);
+    const made = block({ ...each, look, tiles }, left + (wide - wish[k].width * scale) / 2, ROWS.name, scale);
+    return { ...column, name, symbol, kind: look === "tiles" ? /** @type {const} */ ("maps") : column.kind, x: left, y: 0, width: wide,
+      height, system: 0, blocks: [made] };
   });
-  return { width: width + 2 * margin, height: ROWS.name + high + ROWS.legend, columns,
-    blocks: columns.flatMap(({ blocks }) => blocks), systems: [0] };
+  return { width: width + 2 * margin, height, columns, blocks: columns.flatMap(({ blocks }) => blocks), systems: [0],
+    rows: rowsOf() };
 }
 
-/** A block's tiles set anew, as large as a box allows. @param {Block} what @param {number} width @param {number} height */
-function spread(what, width, height) {
-  const { rows, cols } = what.tiles[0];
-  const count = what.tiles.length;
-  if (what.look !== "tiles") {
-    const box = around(what.tiles);
-    return { tiles: what.tiles.map((tile) => ({ ...tile, x: tile.x - box.x, y: tile.y - box.y })), width: box.width };
+/**
+ * A block's tiles set anew, as large as a box allows; bars are as long as their share of the width, beside their digits.
+ * @param {Column} column @param {Block} what @param {{width: number, height: number, share: number}} room
+ */
+function spread({ kind, layer, name }, what, { width, height, share }) {
+  const { look, prefix, size } = what;
+  if (look === "number") {
+    return { tiles: what.tiles.map((tile) => ({ ...tile, x: 0, y: (height - tile.height) / 2 })), look, name, width: LOSS };
   }
+  if (look === "bars") {
+    const tiles = what.tiles.map((tile) => ({ ...tile, x: BAR.digit, y: tile.y - what.y, width: share - BAR.digit }));
+    return { tiles, look, name, width: share };
+  }
+  const set = look === "strip" ? vector(size).tiles : what.tiles;
+  const [{ rows, cols }] = set;
+  const count = set.length;
   let best = { side: 0, across: 1 };
   for (let across = 1; across <= count; across++) {
     const down = Math.ceil(count / across);
@@ -252,9 +281,11 @@ function spread(what, width, height) {
   }
   const wide = best.side;
   const tall = wide * rows / cols;
-  const tiles = what.tiles.map((tile, k) => ({ ...tile, x: (k % best.across) * (wide + GAP),
+  const tiles = set.map((tile, k) => ({ ...tile, x: (k % best.across) * (wide + GAP),
     y: Math.floor(k / best.across) * (tall + GAP), width: wide, height: tall }));
-  return { tiles, width: Math.min(count, best.across) * (wide + GAP) - GAP };
+  const owner = kind === "bars" ? prefix.slice(0, prefix.indexOf("/")) : layer;
+  return { tiles, look: /** @type {const} */ ("tiles"), width: boxOf(tiles).width,
+    name: kind === "maps" && count > 1 ? `${owner}, ${count} maps` : owner };
 }
 
 /**

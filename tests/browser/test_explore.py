@@ -241,6 +241,36 @@ def test_nothing_scrolls_sideways_at_any_width(
     axe(page)
 
 
+@pytest.mark.parametrize(("width", "height"), [(900, 700), (700, 700), (640, 800), (1280, 600), (1024, 640)])
+def test_the_played_figure_and_its_terms_stay_in_view(
+    open_page: Callable[..., Page], server: Server, width: int, height: int
+) -> None:
+    page = open_page(viewport={"width": width, "height": height})
+    visit(page, server)
+    assert page.locator(".explore").evaluate("main => main.scrollTop") == 0
+    for place in ("conv2/y/0,5,5,5", "conv2/dx/0,5,11,2"):
+        visit(page, server, f"at={place}")
+        value = page.locator(".products .value")
+        expect(value).to_be_in_viewport(ratio=1)
+        figure, terms = page.locator(".step .figure").bounding_box(), page.locator(".products").bounding_box()
+        assert figure and terms and figure["y"] + figure["height"] <= terms["y"] + 1
+        ring = page.locator(".rings .mark").bounding_box()
+        bottom = page.locator(".step").bounding_box()
+        assert ring and bottom and 0 < ring["y"] < bottom["y"], "the stage shows the row that is written"
+
+
+def test_every_phase_is_drawn_on_a_small_screen(open_page: Callable[..., Page], server: Server) -> None:
+    page = open_page(viewport={"width": 360, "height": 740})
+    visit(page, server, "at=conv1/y/0,0,0,0")
+    for _ in range(page.locator(".score-mark").count() + 12):
+        page.locator("body").press("]")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        for name in page.locator(".stage .name").all():
+            box = name.bounding_box()
+            assert box and box["x"] >= 0 and box["x"] + box["width"] <= 360, name.inner_text()
+    expect(page.locator(".step-head .part-name")).to_have_text("Update")
+
+
 def test_a_projector_has_larger_letters(open_page: Callable[..., Page], server: Server) -> None:
     page = open_page(viewport={"width": 1920, "height": 1080})
     visit(page, server)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GRADIENTS, HEIGHT, TRACK, VALUES, cellBox, clear, headOf, hit, layout, neighbour, pair, tileOf } from "../../static/js/layout.js";
+import { cellBox, clear, headOf, hit, layout, neighbour, pair, rowsOf, systemsFor, tallFor, tileOf } from "../../static/js/layout.js";
 import { phaseOf } from "../../static/js/score.js";
 import { classroom, deep, tiny, wide } from "./networks.mjs";
 
@@ -10,7 +10,17 @@ const within = (part, whole) => part.x >= whole.x - 0.01 && part.y >= whole.y - 
 const apart = (a, b) => a.x + a.width <= b.x + 0.01 || b.x + b.width <= a.x + 0.01 || a.y + a.height <= b.y + 0.01 || b.y + b.height <= a.y + 0.01;
 
 test("the rows add up to the stage of the design", () => {
-  assert.deepEqual([VALUES, TRACK, GRADIENTS, HEIGHT], [28, 167, 195, 334]);
+  assert.deepEqual(rowsOf(), { tall: 113, values: 28, track: 167, gradients: 195, height: 334 });
+});
+
+test("a low window lowers the rows of tiles, and a system then fits into it", () => {
+  for (const height of [400, 334, 300, 276]) assert.ok(rowsOf(tallFor(height)).height <= height, `${height}`);
+  assert.equal(tallFor(100), tallFor(276), "what cannot be read any more is not made");
+  assert.equal(tallFor(400), 113);
+});
+
+test("columns take a second system where one would shrink them too far", () => {
+  assert.deepEqual([920, 720, 500].map((width) => systemsFor(all.classroom, width)), [1, 1, 2]);
 });
 
 test("the classroom's columns have the design's widths", () => {
@@ -21,8 +31,8 @@ test("the classroom's columns have the design's widths", () => {
 
 for (const [name, score] of Object.entries(all)) {
   test(`${name}: everything lies within the stage, and no tile on another`, () => {
-    for (const [width, systems] of [[920, 1], [592, 2], [852, 2]]) {
-      const stage = layout(score, width, 24, {}, systems);
+    for (const [width, systems, tall] of [[920, 1, 113], [920, 1, 84], [592, 2, 113], [852, 2, 90]]) {
+      const stage = layout(score, width, 24, {}, systems, tall);
       const tiles = stage.blocks.flatMap((block) => block.tiles);
       for (const tile of tiles) assert.ok(within(tile, { x: 24, y: 0, width, height: stage.height }), `${width} ${JSON.stringify(tile)}`);
       for (let a = 0; a < tiles.length; a++) for (let b = a + 1; b < tiles.length; b++) {
@@ -67,9 +77,16 @@ for (const [name, score] of Object.entries(all)) {
       for (const tile of stage.blocks.flatMap((block) => block.tiles)) {
         assert.ok(within(tile, { x: 16, y: 0, width: 328, height: stage.height }), `${phase.place} ${JSON.stringify(tile)}`);
       }
+      for (const { x, width } of stage.columns) assert.ok(x >= 16 && x + width <= 344.01 && width >= 70, `${phase.place} ${x} ${width}`);
     });
   });
 }
+
+test("on a small screen a name counts maps only where there are maps", () => {
+  const names = new Set(all.classroom.phases.flatMap((_, k) => pair(all.classroom, k, 328).columns.map(({ name }) => name)));
+  assert.ok(names.has("a, 8 maps"), [...names].join("; "));
+  assert.ok(![...names].some((name) => /^(loss|softmax|h).*maps/.test(name)), [...names].join("; "));
+});
 
 test("gradients stand beneath the tensors they belong to, also through re-indexing", () => {
   const { columns } = layout(all.classroom, 920);
@@ -86,7 +103,7 @@ test("without shares the last layer keeps its column, with the first delta benea
 
 test("two systems break before a column of weights", () => {
   const { columns, systems } = layout(all.classroom, 852, 24, {}, 2);
-  assert.deepEqual(systems, [0, HEIGHT + 12]);
+  assert.deepEqual(systems, [0, rowsOf().height + 12]);
   assert.equal(columns.find(({ system }) => system === 1).kind, "weights");
 });
 

@@ -3,7 +3,7 @@
 import { html } from "./html.js";
 import { gradient } from "../colour.js";
 import * as format from "../format.js";
-import { GRADIENTS, ROWS, TRACK, VALUES, clear } from "../layout.js";
+import { ROWS, clear } from "../layout.js";
 import * as store from "../store.js";
 import { colourOf, plain } from "./symbol.js";
 
@@ -47,19 +47,19 @@ function roomy(stage) {
 export function Captions({ stage, narrow }) {
   const { captions, legends } = roomy(stage);
   return stage.columns.map((column) => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`}
-    column=${column} narrow=${narrow} captioned=${captions.has(column)} legends=${legends} />`);
+    column=${column} rows=${stage.rows} narrow=${narrow} captioned=${captions.has(column)} legends=${legends} />`);
 }
 
-/** The words of a column: its name, legends, shape, pages. @param {{column: Column, narrow: boolean, captioned: boolean, legends: Set<Block>}} props */
-function Words({ column, narrow, captioned, legends }) {
+/** The words of a column: its name, legends, shape, pages. @param {{column: Column, rows: Rows, narrow: boolean, captioned: boolean, legends: Set<Block>}} props */
+function Words({ column, rows, narrow, captioned, legends }) {
   const { x, y, width, symbol, kind, caption, blocks } = column;
   const main = blocks.filter(({ look }) => look === "tiles");
   return html`
     <${Name} column=${column} narrow=${narrow} />
-    ${captioned && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2), top: rem(y + TRACK) }}>${caption}</span>`}
+    ${captioned && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2), top: rem(y + rows.track) }}>${caption}</span>`}
     ${main.map((block) => html`<${Legend} block=${block} column=${column} worded=${legends.has(block)}
-      top=${narrow ? 24 + 113 + y : y + (block.row === "values" ? VALUES : GRADIENTS) + ROWS.values} />`)}
-    ${kind === "bars" && html`<${Digits} column=${column} />`}
+      top=${y + rows.tall + (narrow ? ROWS.name : rows[block.row])} />`)}
+    ${kind === "bars" && html`<${Digits} column=${column} rows=${rows} narrow=${narrow} />`}
     ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
 }
 
@@ -67,12 +67,12 @@ function Words({ column, narrow, captioned, legends }) {
 function Name({ column, narrow }) {
   const { x, y, width, name, symbol, kind, layer } = column;
   const score = store.score.value;
-  if (kind === "loss" && !narrow) return null;
+  if (kind === "loss") return null;
   const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
     ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
   const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol}</span>`
     : html`${symbol ? html`<span class=${`symbol ${colourOf(column.blocks[0].kind)}`}>${narrow ? plain(symbol) : symbol}</span>${" "}` : ""}${name}`;
-  const style = { left: rem(kind === "bars" ? x - 4 : x + width / 2), top: rem(y + (narrow ? 0 : ROWS.top)) };
+  const style = { left: rem(kind === "bars" && !narrow ? x - 4 : x + width / 2), top: rem(y + (narrow ? 0 : ROWS.top)) };
   const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
   return html`<span class=${`name of-${kind}`} style=${style} title=${title}>
     ${writes >= 0 && !narrow ? html`<button type="button" tabindex="-1" aria-label=${kind === "weights" ? `${name}, weights of ${layer}: go to their gradient`
@@ -107,8 +107,8 @@ function Pages({ pages: { first, step, of }, owner, roomy }) {
     ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${first}–${last}${roomy ? ` of ${of}` : ""}</span>${turn("Later maps", "›", first + step, last === of - 1)}</span>`;
 }
 
-/** The numbers of the classes beside their bars, and what stands beneath. @param {{column: Column}} props */
-function Digits({ column }) {
+/** The numbers of the classes beside their bars, and what stands beneath. @param {{column: Column, rows: Rows, narrow: boolean}} props */
+function Digits({ column, rows, narrow }) {
   const bars = column.blocks.filter(({ look }) => look === "bars");
   const label = store.label.value;
   const { x, y } = column;
@@ -116,7 +116,7 @@ function Digits({ column }) {
   return html`
     ${bars.map((block) => block.tiles.map((tile) => html`
       <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }}>${tile.start}</span>`))}
-    <span class="shape grad symbol" style=${{ left: rem(first.x), top: rem(y + TRACK) }}>${column.symbol}${" − "}t</span>`;
+    ${!narrow && html`<span class="shape grad symbol" style=${{ left: rem(first.x), top: rem(y + rows.track) }}>${column.symbol}${" − "}t</span>`}`;
 }
 
 /** @param {{column: Column}} props */
@@ -137,6 +137,6 @@ function Loss({ column }) {
 export function NotYet({ stage, margin }) {
   if (stage.blocks.every((block) => cellsShown(block) >= block.size)) return null;
   const input = stage.columns[0].blocks.find(({ row }) => row === "gradients");
-  const y = input ? input.y + input.height + 8 : GRADIENTS + 92;
+  const y = input ? input.y + input.height + 8 : stage.rows.gradients + stage.rows.tall - 21;
   return html`<span class="not-yet soft" title="Nothing is computed here yet; a hatch is never a zero" style=${{ left: rem(margin), top: rem(y) }}><i class="hatch"></i>not yet</span>`;
 }

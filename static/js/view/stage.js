@@ -1,6 +1,6 @@
 /** The stage: the whole network as columns, values above, gradients of the same tensors beneath. */
 
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { effect, signal } from "@preact/signals";
 
 import { html } from "./html.js";
@@ -9,7 +9,7 @@ import { Captions, NotYet, cellsShown, place, rangeOf, rem } from "./captions.js
 import { Lens, lensed } from "./lens.js";
 import { Track } from "./track.js";
 import * as format from "../format.js";
-import { around, cellBox, hit, layout, neighbour, pair, roomFor } from "../layout.js";
+import { around, cellBox, headOf, hit, layout, neighbour, pair, systemsFor, tallFor } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
 import * as store from "../store.js";
@@ -18,6 +18,9 @@ import * as store from "../store.js";
 
 const margins = { wide: 24, medium: 24, narrow: 16 };
 const card = 312;
+/** What stands above and beneath the stage: header, step view, transport; the closed drawer. */
+const others = 42 + 292 + 52;
+const drawer = 44;
 
 /** @type {Signal<Cursor|null>} */
 const cursor = signal(null);
@@ -71,20 +74,40 @@ function choose(block, flat) {
 export function Stage() {
   const score = store.score.value;
   const shape = store.shape.value;
-  const { width } = store.room.value;
+  const { width, height } = store.room.value;
   const pages = store.pages.value;
   const margin = margins[shape];
   const phase = store.position.value?.phase ?? 0;
   const stage = useMemo(() => {
     if (!score) return null;
     if (shape === "narrow") return pair(score, Math.min(phase, score.phases.length - 1), width - 2 * margin, margin, pages);
-    const room = width - 2 * margin - (shape === "wide" ? card : 0);
-    return layout(score, room, margin, pages, shape === "wide" || roomFor(score, pages) <= room ? 1 : 2);
-  }, [score, shape, width, pages, shape === "narrow" ? phase : -1]);
+    const wide = shape === "wide";
+    const room = width - 2 * margin - (wide ? card : 0);
+    return layout(score, room, margin, pages, wide ? 1 : systemsFor(score, room, pages), tallFor(height - others - (wide ? 0 : drawer)));
+  }, [score, shape, width, height, pages, shape === "narrow" ? phase : -1]);
+  const section = useRef(/** @type {HTMLElement|null} */ (null));
+  useFollowing(section, stage, phase);
   return html`
-    <section class="stage" aria-label="The network">
+    <section class="stage" aria-label="The network" ref=${section}>
       ${stage && score ? html`<${Drawn} stage=${stage} margin=${margin} narrow=${shape === "narrow"} />` : html`<p class="stage-wait soft">${store.problem.value ? "" : "Connecting …"}</p>`}
     </section>`;
+}
+
+/**
+ * Where the stage is higher than its place, it scrolls to the row that a phase writes.
+ * @param {{current: HTMLElement|null}} section @param {Layout|null} stage @param {number} phase
+ */
+function useFollowing(section, stage, phase) {
+  useEffect(() => {
+    const box = section.current;
+    const score = store.score.peek();
+    if (!box || !stage || !score?.phases[phase]) return;
+    const { system, way } = headOf(stage, score, phase);
+    const { scale } = store.room.peek();
+    const from = stage.systems[system] * scale;
+    const over = Math.max(0, stage.rows.height * scale - box.clientHeight);
+    box.scrollTo({ top: from + (way === "forward" ? 0 : over), behavior: store.still.peek() ? "auto" : "smooth" });
+  }, [stage, phase]);
 }
 
 /** @param {{stage: Layout, margin: number, narrow: boolean}} props */

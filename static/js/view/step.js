@@ -256,7 +256,7 @@ function Foot({ phase, figure }) {
   }
   return html`<${Products} place=${cellPlace.value} value=${account.whole.value} entries=${account.entries} lines=${account.lines} lettersOf=${account.lettersOf}
     result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} narrow=${narrow}
-    onCramped=${() => limit > 3 && makeRoom({ place: phase.place, terms: limit - 1 })} />`;
+    onCramped=${() => limit > 1 && makeRoom({ place: phase.place, terms: limit - 1 })} />`;
 }
 
 /** One number in, one number out. @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>, value: number}} props */

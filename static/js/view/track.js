@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
-import { ROWS, TRACK, headOf } from "../layout.js";
+import { ROWS, headOf } from "../layout.js";
 import { bisect, end } from "../score.js";
 import * as store from "../store.js";
 
@@ -21,6 +21,7 @@ const TURN = 400;
 function trackOf(stage, margin) {
   const left = margin;
   const systems = stage.systems.length;
+  const { track } = stage.rows;
   const right = (/** @type {number} */ k) => stage.width - margin - (k === systems - 1 ? RADIUS : 0);
   /** @type {Piece[]} */
   const pieces = [];
@@ -30,12 +31,12 @@ function trackOf(stage, margin) {
     start += piece.length;
   };
   for (let k = 0; k < systems; k++) {
-    const y = stage.systems[k] + TRACK;
+    const y = stage.systems[k] + track;
     const to = right(k);
     add({ path: `M${left} ${y}H${to}`, length: to - left, way: "forward", at: (s) => [left + s, y, 0] });
   }
   const last = systems - 1;
-  const middle = stage.systems[last] + TRACK + RADIUS;
+  const middle = stage.systems[last] + track + RADIUS;
   const x = right(last);
   add({ path: `M${x} ${middle - RADIUS}A${RADIUS} ${RADIUS} 0 0 1 ${x} ${middle + RADIUS}`, length: Math.PI * RADIUS,
     way: "backward", at: (s) => {
@@ -43,7 +44,7 @@ function trackOf(stage, margin) {
       return [x + RADIUS * Math.sin(angle), middle - RADIUS * Math.cos(angle), angle * 180 / Math.PI];
     } });
   for (let k = last; k >= 0; k--) {
-    const y = stage.systems[k] + TRACK + ROWS.shape;
+    const y = stage.systems[k] + track + ROWS.shape;
     const from = right(k);
     add({ path: `M${from} ${y}H${left}`, length: from - left, way: "backward", at: (s) => [from - s, y, 180] });
   }
@@ -115,8 +116,8 @@ export function Track({ stage, margin }) {
     <svg ref=${here} class="track" viewBox=${`0 0 ${stage.width} ${stage.height}`} aria-hidden="true">
       ${track.pieces.map((piece) => html`<path class="ahead" d=${piece.path} />`)}
       ${stage.systems.map((y, k) => html`
-        <path class="ahead" d=${`M${margin + 6} ${y + TRACK + ROWS.shape - 4}l-6 4l6 4`} />
-        ${k === stage.systems.length - 1 ? "" : html`<path class="ahead" d=${`M${stage.width - margin - 6} ${y + TRACK - 4}l6 4l-6 4`} />`}`)}
+        <path class="ahead" d=${`M${margin + 6} ${y + stage.rows.track + ROWS.shape - 4}l-6 4l6 4`} />
+        ${k === stage.systems.length - 1 ? "" : html`<path class="ahead" d=${`M${stage.width - margin - 6} ${y + stage.rows.track - 4}l6 4l-6 4`} />`}`)}
       ${track.pieces.map((piece, k) => html`<path class=${`done ${piece.way}`} data-piece=${k} d=${piece.path} />`)}
       <path class="head" d="M-5 -5L0 0L-5 5" />
     </svg>`;

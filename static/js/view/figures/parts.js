@@ -17,7 +17,7 @@ export function fit() {
   const inner = width - (shape.value === "wide" ? 312 : 0) - (shape.value === "narrow" ? 32 : 48);
   const share = Math.min(1, Math.max(0, (inner - 592) / (900 - 592)));
   return { inner, narrow: shape.value === "narrow", map: 104 + 56 * share, number: 52 + 8 * share, tight: inner < 800,
-    terms: shape.value !== "wide" || inner >= 900 ? 9 : inner >= 870 ? 8 : 6 };
+    terms: shape.value === "narrow" || inner >= 900 ? 9 : inner >= 870 ? 8 : 6 };
 }
 
 /** Design pixels of a cell in a map whose longer side has n cells. @param {number} n @param {number} target */
