@@ -12,9 +12,11 @@ from app.context import Context
 from app.limits import Limits
 from app.misfits import misfits, summary, word
 from app.problems import MOST_ERRORS, Problem, invalid, malformed, over_limit
-from app.wire import npz, text
+from app.wire import npz, safe, text
 
 JSON = "application/json"
+#: Bodies of tensors as members, with the rest of the body as JSON in `request`.
+BINARY = {npz.NPZ: npz.read_npz, safe.SAFETENSORS: safe.read_safetensors}
 #: Bytes beyond which a body is read in the pool and not by the event loop.
 LARGE = 32_768
 
@@ -53,13 +55,13 @@ Body = TypeVar("Body", bound=Fields)
 
 
 async def read(request: Request, here: Context, model: type[Body], npz_into: str = "") -> Body:
-    """The body as `model`. With `npz_into`, .npz is accepted too.
+    """The body as `model`. With `npz_into`, .npz and .safetensors are accepted too.
 
     Its members become the fields of the same names; members that name no field go into the dict field `npz_into`.
     """
     limits = here.limits
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    accepted = (JSON, npz.NPZ) if npz_into else (JSON,)
+    accepted = (JSON, *BINARY) if npz_into else (JSON,)
     length = request.headers.get("content-length", "")
     empty = length == "0" or not (length or "transfer-encoding" in request.headers)
     if kind not in accepted and not (empty and not kind):
@@ -78,7 +80,7 @@ async def read(request: Request, here: Context, model: type[Body], npz_into: str
 
 
 async def _content(request: Request, limits: Limits, kind: str) -> bytes:
-    name = "body_bytes" if kind == npz.NPZ else "json_bytes"
+    name = "body_bytes" if kind in BINARY else "json_bytes"
     most: int = getattr(limits, name)
     said = request.headers.get("content-length", "")
     too_large = over_limit(name, most, f"the body is larger than {most} bytes")
@@ -94,8 +96,8 @@ async def _content(request: Request, limits: Limits, kind: str) -> bytes:
 
 def _parse(content: bytes, kind: str, model: type[Body], npz_into: str, limits: Limits) -> Body:
     members: dict[str, Any] = {}
-    if kind == npz.NPZ:
-        document, members = npz.read_npz(content, limits)
+    if kind in BINARY:
+        document, members = BINARY[kind](content, limits)
     else:
         document = text.decode(content, limits.names) if content.strip() else {}
     if not isinstance(document, dict):

@@ -13,6 +13,7 @@ from app.bodies import JSON, Fields
 from app.problems import MEDIA_TYPE
 from app.wire import text
 from app.wire.npz import NPZ
+from app.wire.safe import SAFETENSORS
 
 SCHEMAS = "#/components/schemas/"
 PROBLEM = {
@@ -60,8 +61,9 @@ def body(model: type[Fields], example: Any, npz: bool = False) -> dict[str, Any]
     _found[model.__name__] = schema
     content: dict[str, Any] = {JSON: {"schema": {"$ref": SCHEMAS + model.__name__}, "example": example}}
     if npz:
-        description = "tensors as members, the rest as JSON in the 0-d unicode member `request`"
-        content[NPZ] = {"schema": {"type": "string", "format": "binary", "description": description}}
+        for kind, where in ((NPZ, "0-d unicode member"), (SAFETENSORS, "metadata's entry")):
+            description = f"tensors as members, the rest as JSON in the {where} `request`"
+            content[kind] = {"schema": {"type": "string", "format": "binary", "description": description}}
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -230,6 +230,13 @@ class Run:
             options["learning_rate"] = rate
         return {"name": self.trainer.optimizer.name, **options}
 
+    def snapshot(self) -> tuple[int, dict[str, np.ndarray]]:
+        """A step and the parameters that it left, while training goes on."""
+        while True:
+            step, parameters = self.trainer.step, dict(self.trainer.parameters)
+            if self.trainer.step == step:
+                return step, parameters
+
     def progress(self) -> dict[str, Any]:
         """What changes with every step."""
         loss, accuracy = self.figures.train.last()

@@ -16,7 +16,7 @@ WEB = {"asyncio", "http", "json", "selectors", "socket", "socketserver", "ssl", 
 ALLOWED = {
     "engine": {"engine", "numpy", "numba", "llvmlite"} | set(sys.stdlib_module_names) - WEB,
     "app": {"app", "engine", "numpy", "fastapi", "starlette", "pydantic", "pydantic_core", "uvicorn", "jinja2",
-            "markupsafe"}
+            "markupsafe", "safetensors"}
     | set(sys.stdlib_module_names),
 }
 DOM = re.compile(r"(?<![\w$.'\"`-])(document|window)\s*[.\[)]")

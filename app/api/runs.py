@@ -10,18 +10,24 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app import answers, looking, networks
-from app.bodies import TENSOR, Fields, at_most, read
+from app.bodies import JSON, TENSOR, Fields, at_most, read
 from app.context import Context, Here
 from app.faults import refusals
 from app.openapi import body
 from app.plans import RunFields, plan_of
 from app.problems import invalid, over_limit
 from app.runs import WELCOME, Run
-from app.wire import npz
+from app.wire import npz, safe
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
 Id = Annotated[str, Path(description="a run, as POST /api/runs names it", examples=[WELCOME])]
+FORMATS = {"npz": npz.NPZ, "safetensors": safe.SAFETENSORS}
+FileFormat = Annotated[Literal["npz", "safetensors"] | None, Query(description="in place of Accept")]
+NetworkFormat = Annotated[Literal["json", "npz", "safetensors"] | None, Query(description="in place of Accept")]
+ParameterNames = Annotated[
+    Literal["own", "torch"], Query(description="`conv1/w`, or `conv1.weight` as in PyTorch's state_dict")
+]
 
 
 class Change(Fields):
@@ -58,12 +64,12 @@ class PredictFields(Fields):
     status_code=201,
     summary="Train a network",
     openapi_extra=body(
-        RunFields, {"model": "classroom", "optimizer": {"name": "momentum", "learning_rate": 0.05}}
+        RunFields, {"model": "classroom", "optimizer": {"name": "momentum", "learning_rate": 0.05}}, npz=True
     ),
 )
 async def create(request: Request, here: Here) -> Response:
     """The new run, with its Location. It begins at once unless `start` is false."""
-    asked = await read(request, here, RunFields)
+    asked = await read(request, here, RunFields, npz_into="parameters")
 
     def make() -> dict[str, Any]:
         run = here.runs.create(plan_of(asked, here.datasets, here.limits), looking.live_frame)
@@ -163,20 +169,65 @@ async def score(
 @router.get(
     "/{id}/parameters",
     summary="The newest parameters",
-    responses={200: {"content": {npz.NPZ: {}}, "description": "an .npz with `conv1/w`, ..."}},
+    responses={
+        200: {
+            "content": {npz.NPZ: {}, safe.SAFETENSORS: {}},
+            "description": "each parameter under its name, and the step in `response`",
+        }
+    },
 )
-async def parameters(request: Request, here: Here, id: Id) -> Response:
-    """An .npz file: each parameter under its name, and the step in the 0-d member `response`."""
+async def parameters(
+    request: Request, here: Here, id: Id, format: FileFormat = None, names: ParameterNames = "own"
+) -> Response:
+    """A file of every parameter, as .npz or .safetensors: `conv1/w`, ..., or as PyTorch's `state_dict` names them.
+
+    The step is in the 0-d member `response`, {"step"}, or in the metadata's entry `response`. The file, with `request`
+    added, is a body of POST /api/runs; GET .../network gives one that is complete."""
     run = here.runs.get(id)
+    kind = FORMATS[format] if format else answers.prefers(request, *FORMATS.values())
 
     def make() -> Response:
-        content = npz.write_npz(run.trainer.parameters, {"step": run.trainer.step})
-        name = f"attachment; filename={run.id}-parameters.npz"
-        return Response(
-            content, headers={"Content-Disposition": name, "Cache-Control": "no-store"}, media_type=npz.NPZ
-        )
+        step, values = run.snapshot()
+        if names == "torch":
+            values = {run.plan.network.torch_name(name): array for name, array in values.items()}
+        return _file(run, "parameters", kind, values, {"response": {"step": step}})
 
     return await here.ask(request, make)
+
+
+@router.get(
+    "/{id}/network",
+    summary="The network with its newest parameters",
+    responses={
+        200: {
+            "content": {JSON: {}, npz.NPZ: {}, safe.SAFETENSORS: {}},
+            "description": "a network document, or by Accept a file of the parameters with the document in `request`",
+        }
+    },
+)
+async def network(request: Request, here: Here, id: Id, format: NetworkFormat = None) -> Response:
+    """{"input", "layers", "loss", "title", "parameters"}: what POST /api/runs and /api/networks/... take as `network`,
+    here or at another server. As .npz or .safetensors it is a whole body of POST /api/runs: the parameters are members,
+    `request` holds {"network"}. A network of many parameters travels so; as JSON it may be larger than is taken."""
+    run = here.runs.get(id)
+    kind = {"json": JSON, **FORMATS}[format] if format else answers.prefers(request, JSON, *FORMATS.values())
+
+    def make() -> Response:
+        step, values = run.snapshot()
+        document = {"title": run.plan.title, **run.plan.network.document()}
+        if kind == JSON:
+            return _fresh({**document, "parameters": values})
+        return _file(run, "network", kind, values, {"request": {"network": document}, "response": {"step": step}})
+
+    return await here.ask(request, make)
+
+
+def _file(run: Run, what: str, kind: str, tensors: dict[str, np.ndarray], rest: dict[str, Any]) -> Response:
+    """Tensors to be kept in a file: never what a browser or a proxy should keep."""
+    content = npz.write_npz(tensors, **rest) if kind == npz.NPZ else safe.write_safetensors(tensors, rest)
+    name = f"{run.id}-{what}.{'npz' if kind == npz.NPZ else 'safetensors'}"
+    headers = {"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store", "Vary": "Accept"}
+    return Response(content, headers=headers, media_type=kind)
 
 
 @router.post(

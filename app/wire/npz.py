@@ -30,15 +30,15 @@ def write_npy(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def write_npz(tensors: Mapping[str, np.ndarray], rest: Any = None) -> bytes:
-    """Tensors under their own names; `rest` as JSON in the 0-d member `response`."""
+def write_npz(tensors: Mapping[str, np.ndarray], response: Any = None, request: Any = None) -> bytes:
+    """Tensors under their own names; the rest as JSON in the 0-d members `response` and `request`."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, tensor in tensors.items():
             archive.writestr(f"{name}.npy", write_npy(tensor))
-        if rest is not None:
-            words = np.array(text.encode(rest).decode("ascii"))
-            archive.writestr(f"{RESPONSE}.npy", write_npy(words))
+        for name, rest in ((RESPONSE, response), (REQUEST, request)):
+            if rest is not None:
+                archive.writestr(f"{name}.npy", write_npy(np.array(text.encode(rest).decode("ascii"))))
     return stream.getvalue()
 
 
@@ -47,6 +47,7 @@ def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive, limits)
+            members.pop(RESPONSE, None)  # an answer may be sent back as it is
             arrays = {name: _read_member(archive, info, name, limits) for name, info in members.items()}
     except Problem:
         raise
