@@ -74,23 +74,35 @@ class Call:
         )
 
     def forward(self) -> Arrays:
+        """Every result; running statistics under their old names, as the next call takes them."""
+        return {self._public(name): array for name, array in self._results().items()}
+
+    def _results(self) -> Arrays:
         with refusals("tensors"):
             return self.op.forward({name: array for name, array in self.arrays.items() if name != "dy"})
 
+    def _public(self, name: str) -> str:
+        return next((buffer for buffer in self.op.buffers if name == f"{buffer}_next"), name)
+
     def backward(self) -> Arrays:
         """Every result of forward and every gradient."""
+        return {self._public(name): array for name, array in self._pass().items()}
+
+    def _pass(self) -> Arrays:
         if "dy" not in self.arrays and not self.op.is_loss:
             raise invalid("dy is missing: the gradient of the loss with respect to y", ["tensors", "dy"])
-        results = self.forward()
+        results = self._results()
         with refusals("tensors"):
             return {**results, **self.op.backward({**self.arrays, **results})}
 
     def explain(self, place: str, paging: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         name, index = _place(place)
+        if name in self.op.buffers:
+            name = f"{name}_next"
         if name in self.arrays:
             raise invalid(f"{name} is given: nothing makes it", ["place"])
         backward = "dy" in self.arrays or self.op.is_loss
-        made = self.backward() if backward else self.forward()
+        made = self._pass() if backward else self._results()
         with refusals("place"):
             program = self.op.program(self.shapes)
             if backward:
@@ -174,7 +186,7 @@ def describe_op(kind: type[Op]) -> dict[str, Any]:
         },
         "settings": settings_schema(kind.settings),
         "layer_settings": settings_schema({**kind.layer_settings, **kind.settings}),
-        "results": list(kind.results),
+        "results": [*kind.results, *kind.buffers],
         "gradients": list(kind.gradients),
         "loss": kind.is_loss,
     }

@@ -20,6 +20,7 @@ from engine.network import Network
 from engine.ops.base import Op
 from engine.suspect import guess
 from engine.trace import Trace
+from engine.train import Draws
 
 #: A forward pass of the smallest op costs as much time as so many multiply-adds.
 CALL = 50_000
@@ -178,17 +179,18 @@ def _judged(
 # networks -----------------------------------------------------------------------------------------------------------
 
 
-def network_check_of(asked: NetworkCheckFields, limits: Limits) -> tuple[Trace, Arrays]:
-    """The pass, and the gradients to compare. Members of an .npz that are named `conv1/dw` are these."""
+def network_check_of(asked: NetworkCheckFields, limits: Limits) -> tuple[Trace, Draws | None, Arrays]:
+    """The pass, what it drew, and the gradients to compare. Members of an .npz that are named `conv1/dw` are these."""
     network = networks.network_of(asked, limits)
     parameters, own = dict(asked.parameters or {}), dict(asked.gradients or {})
     for name in [name for name in parameters if _parameter_of(name) in network.parameter_shapes]:
         own[_parameter_of(name)] = parameters.pop(name)
     given = _own_gradients(network, own, limits)
-    return networks.trace_of(asked.model_copy(update={"parameters": parameters or None}), limits), given
+    trace = networks.trace_of(asked.model_copy(update={"parameters": parameters or None}), limits)
+    return trace, asked.draws(network), given
 
 
-def network_report(trace: Trace, own: Arrays, limits: Limits) -> Report:
+def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limits) -> Report:
     """Every parameter's gradient, and that of the images, `x`."""
     network = trace.network
     x, target = trace["input", "y"].astype(np.float64), trace["target", "y"]
@@ -199,7 +201,7 @@ def network_report(trace: Trace, own: Arrays, limits: Limits) -> Report:
 
     def evaluate(name: str, array: np.ndarray) -> Arrays:
         moved = {**parameters, name: array}
-        values = network.forward(moved, array if name == "x" else x, target)
+        values = network.forward(moved, array if name == "x" else x, target, draws)
         positions = {"/".join(key): value for key, value in values.items() if value.dtype.kind in "iu"}
         return {**positions, "y": values["loss", "y"]}
 
@@ -216,14 +218,15 @@ def network_report(trace: Trace, own: Arrays, limits: Limits) -> Report:
         layer, _, tensor = name.rpartition("/")
         op = tensors = None
         if layer and cost * TRIES <= limits.multiply_adds:
-            op, tensors = network.layers[layer].resting, _local(trace, layer)
+            found_in = network.layers[layer]
+            op, tensors = found_in.op if trace.learning else found_in.resting, _local(trace, layer)
         judged[name] = _judged(name, array, found, op, tensors, f"d{tensor}")
     return Report(found, judged)
 
 
 def _local(trace: Trace, layer: str) -> Arrays:
     op = trace.network.layers[layer].op
-    names = [name for name in (*op.tensors, *op.results, "dy") if (layer, name) in trace]
+    names = [name for name in (*op.tensors, *op.results, *op.saved, "dy") if (layer, name) in trace]
     arrays = {name: trace[layer, name] for name in names}
     return {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
 

@@ -18,6 +18,7 @@ from engine.models import MODELS, Model
 from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.trace import Trace
+from engine.train import Draws, draws
 
 DType = Literal["float64", "float32"]
 
@@ -103,6 +104,15 @@ class PassFields(NetworkChoice):
         json_schema_extra=TENSOR,
     )
     dtype: DType = Field(default="float64", description="of the arithmetic and of the answer")
+    training: bool = Field(
+        default=True,
+        description="layers work as in training: batch_norm by the batch's own mean and variance, dropout with "
+        "the mask that its seed draws; false: as a trained network is used",
+    )
+
+    def draws(self, network: Network) -> Draws | None:
+        """The generators of random tensors, those of a run's first step; none at rest."""
+        return draws(network, self.seed or 0, 1) if self.training else None
 
 
 def model_of(choice: NetworkChoice) -> Model | None:
@@ -232,6 +242,9 @@ def trace_of(asked: PassFields, limits: Limits) -> Trace:
     else:
         parameters = parameters_of(network, own, asked.dtype, limits)
     with refusals():
-        values = network.forward(parameters, x, target)
-        network.backward(parameters, values, learning=False)
-    return Trace(network, values, parameters, origin=(asked.seed or 0) if own is None else None)
+        if asked.training:
+            network.check_learning(len(x))
+        values = network.forward(parameters, x, target, asked.draws(network))
+        network.backward(parameters, values, learning=asked.training)
+    origin = (asked.seed or 0) if own is None else None
+    return Trace(network, values, parameters, learning=asked.training, origin=origin)

@@ -80,7 +80,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
         network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3
     )
     try:
-        check_dataset(network, dataset)
+        check_dataset(network, dataset, batch_size)
     except ShapeError as error:
         raise invalid(str(error), ["dataset"]) from None
     own = networks.own_parameters(asked) if asked.parameters is None else asked.parameters

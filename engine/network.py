@@ -50,6 +50,11 @@ class Layer:
     def resting(self) -> Op:
         return self.op.at_rest()
 
+    @property
+    def learned(self) -> dict[str, Shape]:
+        """The parameters that have a gradient: all but the op's buffers."""
+        return {name: shape for name, shape in self.parameters.items() if name not in self.op.buffers}
+
 
 @dataclass(frozen=True)
 class ReceptiveField:
@@ -133,10 +138,10 @@ class Network:
         return self.input_shape if name == "input" else self.layers[name].shape
 
     def shapes(self) -> list[LayerShape]:
-        """Layer by layer: shape, number of parameters, multiply-adds of one image, receptive field."""
+        """Layer by layer: shape, number of learned parameters, multiply-adds of one image, receptive field."""
         return [
             LayerShape(layer.name, layer.op.name, layer.shape,
-                       sum(math.prod(shape) for shape in layer.parameters.values()),
+                       sum(math.prod(shape) for shape in layer.learned.values()),
                        layer.op.multiply_adds(self.given_shapes(layer)), self.receptive_fields[layer.name])
             for layer in self.layers.values()
         ]
@@ -160,6 +165,11 @@ class Network:
         return {f"{layer.name}/{name}": shape for layer in self.layers.values()
                 for name, shape in layer.parameters.items()}
 
+    @cached_property
+    def learned(self) -> tuple[str, ...]:
+        """The parameters that have a gradient, "conv1/w": all but running statistics and the like."""
+        return tuple(f"{layer.name}/{name}" for layer in self.layers.values() for name in layer.learned)
+
     def initial(self, seed: int, dtype: type = np.float32) -> dict[str, Array]:
         """First parameters, "conv1/w" -> array, as PyTorch draws them by default; the same for the same seed."""
         rng = np.random.default_rng([seed, 0])
@@ -170,6 +180,9 @@ class Network:
         """Parameters from "conv1/w" or PyTorch's "conv1.weight"; each must be there, with its shape."""
         named: dict[str, Array] = {}
         for key, value in given.items():
+            layer, _, tensor = key.rpartition(".")
+            if layer in self.layers and tensor in self.layers[layer].op.torch_only:
+                continue
             name = self.own_name(key)
             if name is None:
                 known = ", ".join(self.parameter_shapes) or "none"
@@ -209,6 +222,14 @@ class Network:
             raise ShapeError(f"input has shape {list(x.shape)}, expected [N, {', '.join(map(str, self.input_shape))}]")
         if target is not None:
             self.check_target(target, len(x))
+
+    def check_learning(self, count: int) -> None:
+        """Refuse minibatches of so many images that a layer cannot learn from (batch norm of one value)."""
+        for layer in self.layers.values():
+            try:
+                layer.op.extents(self.given_shapes(layer, count))
+            except ShapeError as error:
+                raise ShapeError(f"{layer.name}: minibatch of {count}: {error}") from None
 
     def check_target(self, target: Array, count: int) -> None:
         """Refuse targets of so many images, (N,) or (N, ...), that the loss cannot take."""
@@ -280,7 +301,7 @@ class Network:
             tensors["target"] = values["target", "y"]
         for name in layer.parameters:
             tensors[name] = parameters[f"{layer.name}/{name}"]
-        for name in (*layer.op.drawn, *layer.op.results):
+        for name in (*layer.op.drawn, *layer.op.results, *layer.op.saved):
             if (layer.name, name) in values:
                 tensors[name] = values[layer.name, name]
         return tensors
@@ -362,7 +383,7 @@ def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], be
         parameters = op.parameters(given)
         given.update(parameters)
         given.update(dict.fromkeys(op.drawn, given[op.inputs[0]]))
-        shape = op.extents(given)["y"]
+        shape = op.at_rest().extents(given)["y"]
         op.check_fit(given)
     except ShapeError as error:
         raise NetworkError([*loc], f"{name}: {error}") from None

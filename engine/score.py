@@ -167,7 +167,7 @@ class _Composer:
         for layer in self.network.layers.values():
             for name, shape in layer.parameters.items():
                 given[f"{layer.name}/{name}"] = TensorInfo(shape, "weight", self._title(layer.name, name))
-                for state in self.optimizer.state if self.optimizer else ():
+                for state in self.optimizer.state if self.optimizer and name in layer.learned else ():
                     tensor = f"{name}.{state}"
                     given[f"{layer.name}/{tensor}"] = TensorInfo(shape, "weight", self._title(layer.name, tensor))
             for name in layer.op.drawn:
@@ -207,7 +207,10 @@ class _Composer:
             yield self._of_sum("input")
         for layer in layers if self.optimizer else ():
             for parameter in layer.parameters:
-                yield self._of_update(layer, parameter)
+                if parameter in layer.learned:
+                    yield self._of_update(layer, parameter)
+                else:
+                    yield self._of_op(layer, f"{parameter}_next", "update")
 
     def _of_op(self, layer: Layer, tensor: str, part: str) -> tuple[Phase, dict[str, TensorInfo]]:
         local = self.locals[layer.name]
@@ -282,6 +285,8 @@ class _Composer:
 
     def _label(self, layer: Layer, tensor: str, part: str) -> str:
         """The short name on the score bar."""
+        if part == "update":
+            return "update"
         if tensor in layer.op.labels:
             return layer.op.labels[tensor]
         if part != "backward":
@@ -299,14 +304,14 @@ class _Composer:
         found = self.network.layer(layer)
         base = tensor.split(".")[0].removesuffix("_next")
         if base in found.parameters:
-            noun = {"w": "weight", "b": "bias"}.get(base, base)
+            noun = NOUNS.get(base, base)
             if "." in tensor:
                 state = tensor.split(".")[1]
                 after = " after the update" if state.endswith("_next") else ""
                 return f"{state.removesuffix('_next')} of {layer}’s {noun}{after}"
             return f"{noun} of {layer}" + (" after the update" if tensor.endswith("_next") else "")
         if tensor[:1] == "d" and tensor[1:] in found.parameters:
-            noun = {"w": "weight", "b": "bias"}.get(tensor[1:], tensor[1:])
+            noun = NOUNS.get(tensor[1:], tensor[1:])
             return f"gradient of the loss for {layer}’s {noun}"
         if tensor[:1] == "d" and tensor[1:] in found.op.inputs:
             return f"gradient of the loss for {found.inputs[found.op.inputs.index(tensor[1:])]}"
@@ -315,6 +320,7 @@ class _Composer:
         return f"output of {layer}" if tensor == "y" else f"{tensor} of {layer}"
 
 
+NOUNS = {"w": "weight", "b": "bias", "running_mean": "running mean", "running_var": "running variance"}
 TITLES = {("input", "y"): "input", ("target", "y"): "target", ("loss", "y"): "loss", ("loss", "p"): "probability",
           ("loss", "t"): "target probability"}
 

@@ -132,7 +132,7 @@ class Trace(Mapping[Key, Array]):
             local, _ = self._layer(found)
             names += [name for name in (*local.program.given, *local.program.names)
                       if (layer, name) in self or self.network.resolve(layer, name) != (layer, name)]
-            for parameter in found.parameters if self.optimizer else ():
+            for parameter in found.learned if self.optimizer else ():
                 update, _ = self._update(found, parameter)
                 names += [update.public.get(name, name) for name in update.program.names]
         return tuple(dict.fromkeys(names))
@@ -204,7 +204,7 @@ class Trace(Mapping[Key, Array]):
             raise PlaceError(f"there is no layer {layer}; the network has {known}")
         found = self.network.layer(layer)
         parameter = self._of_parameter(layer, tensor)
-        if parameter and tensor != f"d{parameter}" and self.optimizer:
+        if parameter in found.learned and tensor != f"d{parameter}" and self.optimizer:
             local, tensors = self._update(found, parameter)
         else:
             local, tensors = self._layer(found)
@@ -296,7 +296,7 @@ def _came_from(trace: Trace, key: Key, index: tuple[int, ...], left: str,
 def _origin(trace: Trace, layer: Layer, parameter: str) -> str:
     if trace.origin is None:
         return "given with the network"
-    return f"{layer.op.origin(parameter, layer.parameters)}, from seed {trace.origin}"
+    return layer.op.origin(parameter, layer.parameters, trace.origin)
 
 
 def _given(array: Array, index: tuple[int, ...], words: str, name: str) -> Explanation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -29,6 +29,9 @@ SHUFFLING, DROPOUT = 1, 2
 
 #: A replay never runs more steps than this.
 REPLAY_STEPS = 64
+
+
+Draws = Callable[[Layer], np.random.Generator]
 
 
 class HistoryError(LookupError):
@@ -74,18 +77,33 @@ def optimizer_from(document: Mapping[str, Any]) -> Optimizer:
 
 
 def update(network: Network, optimizer: Optimizer, state: State, values: Mapping[Key, Array]) -> State:
-    """The state after the gradients in `values` have moved every parameter."""
+    """The state after the gradients in `values` have moved what is learned; buffers are as the pass left them."""
     parameters, moved = {}, {}
     for name, w in state.parameters.items():
         layer, tensor = name.split("/")
+        if tensor in network.layers[layer].op.buffers:
+            parameters[name] = values[layer, f"{tensor}_next"]
+            continue
         own = {part: state.optimizer[f"{name}.{part}"] for part in optimizer.state}
         parameters[name], left = optimizer.update(w, values[layer, f"d{tensor}"], own, state.step + 1)
         moved.update({f"{name}.{part}": array for part, array in left.items()})
     return State(state.step + 1, parameters, moved)
 
 
-def check_dataset(network: Network, dataset: Dataset) -> None:
-    """Refuse, with a ShapeError, images or targets that the network cannot take, wherever they stand."""
+def draws(network: Network, seed: int, step: int) -> Draws:
+    """The generator of each layer's random tensors in the pass whose update is the `step`-th."""
+    def of(layer: Layer) -> np.random.Generator:
+        return np.random.default_rng([seed, DROPOUT, list(network.layers).index(layer.name),
+                                      layer.op.options.get("seed", 0), step])
+
+    return of
+
+
+def check_dataset(network: Network, dataset: Dataset, batch_size: int) -> None:
+    """Refuse, with a ShapeError, images or targets that the network cannot take, wherever they stand, and minibatches
+    (an epoch's last one may be smaller) that it cannot learn from."""
+    for count in {batch_size, len(dataset.splits["train"]) % batch_size or batch_size}:
+        network.check_learning(count)
     for name, split in dataset.splits.items():
         try:
             network.check_batch(*split.batch(slice(0, 1)))
@@ -120,7 +138,8 @@ class Trainer:
         self.seed = seed
         self.given = parameters is not None
         first = network.initial(seed) if parameters is None else network.parameters_from(parameters)
-        state = {f"{name}.{part}": array for name, w in first.items() for part, array in optimizer.start(w).items()}
+        state = {f"{name}.{part}": array for name in network.learned
+                 for part, array in optimizer.start(first[name]).items()}
         self._optimizers = [(1, optimizer)]  # from which update on
         self._state = State(0, first, state)
         self._before = self._state
@@ -131,7 +150,7 @@ class Trainer:
         self._traces: OrderedDict[int, Trace] = OrderedDict()
         self._trace_bytes = trace_bytes
         self._lock = threading.Lock()
-        check_dataset(network, dataset)
+        check_dataset(network, dataset, batch_size)
 
     # time -----------------------------------------------------------------------------------------------------------
 
@@ -209,12 +228,7 @@ class Trainer:
         """Forward, backward and the update that follows `state`."""
         step = state.step + 1
         x, target = self.dataset.splits["train"].batch(self.indices(step))
-
-        def draws(layer: Layer) -> np.random.Generator:
-            return np.random.default_rng([self.seed, DROPOUT, list(self.network.layers).index(layer.name),
-                                          layer.op.options.get("seed", 0), step])
-
-        values = self.network.forward(state.parameters, x, target, draws)
+        values = self.network.forward(state.parameters, x, target, draws(self.network, self.seed, step))
         self.network.backward(state.parameters, values, learning=True, input_gradient=input_gradient)
         return values, update(self.network, self._optimizer_at(step), state, values)
 

@@ -123,7 +123,8 @@ async def gradients(request: Request, here: Here) -> Response:
             layers[layer.name] = {name: trace[layer.name, name] for name in names}
             if layer is not network.loss:
                 layers[layer.name]["dy"] = trace[layer.name, "dy"]
-        slopes = {name: trace[_gradient(name)] for name in network.parameter_shapes}
+            layers[layer.name] |= {f"{name}_next": trace[layer.name, f"{name}_next"] for name in layer.op.buffers}
+        slopes = {name: trace[_gradient(name)] for name in network.learned}
         own = {name: trace[_key(name)] for name in network.parameter_shapes}
         loss = float(trace["loss", "y"])
         if kind == npz.NPZ:

@@ -54,11 +54,13 @@ class Op:
     inputs: ClassVar[tuple[str, ...]] = ("x",)
     results: ClassVar[tuple[str, ...]] = ("y",)
     gradients: ClassVar[tuple[str, ...]] = ("dx",)
-    saved: ClassVar[tuple[str, ...]] = ()  # results that backward reads
+    saved: ClassVar[tuple[str, ...]] = ()  # what forward keeps for backward: results or intermediates
+    buffers: ClassVar[tuple[str, ...]] = ()  # parameters that are not learned: forward leaves "<name>_next"
     indexes: ClassVar[tuple[str, ...]] = ()  # results that hold positions, not values
     drawn: ClassVar[tuple[str, ...]] = ()  # random tensors that a network draws for its layer
     layer_settings: ClassVar[dict[str, Setting]] = {}
     torch_names: ClassVar[dict[str, str]] = {"weight": "w", "bias": "b"}
+    torch_only: ClassVar[tuple[str, ...]] = ()  # what PyTorch's layer keeps besides, of no use here
     words: ClassVar[dict[str, Words]] = {}
     labels: ClassVar[dict[str, str]] = {}  # names of phases on the score bar, where the layer's own name would mislead
     is_loss: ClassVar[bool] = False
@@ -122,7 +124,7 @@ class Op:
         """A parameter's first value, float64; `shapes` holds those of all the layer's parameters."""
         raise NotImplementedError
 
-    def origin(self, name: str, shapes: Shapes) -> str:
+    def origin(self, name: str, shapes: Shapes, seed: int) -> str:
         """Where a parameter's first value came from, in words."""
         raise NotImplementedError
 

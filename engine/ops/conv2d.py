@@ -216,8 +216,8 @@ class Convolution(Op):
         """PyTorch's default: uniform within ±1 / sqrt(fan in), for weights and biases."""
         return rng.uniform(-self._bound(shapes), self._bound(shapes), shapes[name])
 
-    def origin(self, name: str, shapes: Shapes) -> str:
-        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}"
+    def origin(self, name: str, shapes: Shapes, seed: int) -> str:
+        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}, from seed {seed}"
 
 
 class Conv2d(Convolution):

@@ -121,8 +121,8 @@ class Linear(Op):
         """PyTorch's default: uniform within ±1 / sqrt(in), for weights and biases."""
         return rng.uniform(-self._bound(shapes), self._bound(shapes), shapes[name])
 
-    def origin(self, name: str, shapes: Shapes) -> str:
-        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}"
+    def origin(self, name: str, shapes: Shapes, seed: int) -> str:
+        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}, from seed {seed}"
 
     def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
         return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor

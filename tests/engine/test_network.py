@@ -120,6 +120,16 @@ def test_a_pool_cuts_what_does_not_fit_as_in_pytorch() -> None:
         1, 5, 5)
 
 
+@pytest.mark.parametrize(("settings", "rows"), [
+    ({"kernel_size": 3, "stride": 2, "padding": 1}, 14), ({"kernel_size": 7, "stride": 2, "padding": 3}, 14),
+    ({"kernel_size": 1, "stride": 2}, 14), ({"kernel_size": 11, "stride": 4, "padding": 2}, 6),
+])
+def test_padding_that_is_left_over_fits_and_so_does_a_gap_as_between_two_windows(settings: dict[str, int],
+                                                                                 rows: int) -> None:
+    layer = {"op": "conv2d", "out": 1, **settings}
+    assert network(layer, {"op": "flatten"}, input=(1, 28, 28)).shapes()[0].shape == (1, rows, rows)
+
+
 def test_same_padding_always_fits() -> None:
     layer = {"op": "conv2d", "out": 1, "kernel_size": 3, "stride": 2, "padding": "same"}
     assert network(layer, {"op": "flatten"}, input=(1, 6, 7)).shapes()[0].shape == (1, 3, 4)
