@@ -110,7 +110,9 @@ def test_every_op_explains_itself_in_a_network(joining: None) -> None:
         {"op": "join", "name": "all", "inputs": ["sum", "right"]}, {"op": "batch_norm"},
         {"op": "avg_pool2d", "kernel_size": 2, "padding": 1, "count_include_pad": False}, {"op": "tanh"},
         {"op": "leaky_relu"}, {"op": "elu"}, {"op": "softplus"}, {"op": "silu"}, {"op": "gelu"}, {"op": "dropout"},
-        {"op": "max_pool2d", "kernel_size": 2}, {"op": "flatten"}, {"op": "linear", "out": 3}, {"op": "softmax"}]
+        {"op": "conv_transpose2d", "out": 2, "kernel_size": 3, "stride": 2}, {"op": "lp_pool2d", "kernel_size": 2},
+        {"op": "max_pool2d", "kernel_size": 2}, {"op": "global_avg_pool"}, {"op": "global_max_pool"}, {"op": "flatten"},
+        {"op": "linear", "out": 3}, {"op": "softmax"}, {"op": "log_softmax"}]
     net = network(*joined, input=(2, 6, 7), loss={"op": "mse_loss", "settings": {}})
     used = {layer.op.name for layer in net.layers.values()}
     assert used | {"relu"} == {name for name, kind in OPS.items() if not kind.is_loss} | {"join"}
