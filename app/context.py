@@ -11,8 +11,9 @@ from starlette.requests import HTTPConnection
 
 from app.compute import Compute, Pool
 from app.datasets import Datasets
+from app.keeping import Keeper
 from app.limits import Limits
-from app.runs import Runs
+from app.register import Runs
 from app.settings import Settings
 from app.warming import Warming
 
@@ -26,6 +27,7 @@ class Context:
     compute: Compute
     pool: Pool
     datasets: Datasets
+    keeper: Keeper
     runs: Runs
     viewers: int = 0
     begun: bool = False  # whether the welcome run has been made, or could not be
@@ -50,6 +52,12 @@ class Context:
 
 def client_of(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else ""
+
+
+def token_of(connection: HTTPConnection) -> str:
+    """What Authorization: Bearer says, "" when it says nothing."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _context(connection: HTTPConnection) -> Context:

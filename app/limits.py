@@ -38,7 +38,14 @@ class Limits:
     predicted_images: int = _limit(1000, "images", "most images in one predict call")
     steps: int = _limit(1_000_000, "steps", "longest run")
     runs: int = _limit(
-        16, "runs", "runs kept at once; beyond it the oldest one that is not training makes way"
+        40, "runs", "runs kept at once; beyond it the oldest one that neither trains nor is watched makes way"
+    )
+    runs_per_client: int = _limit(
+        16, "runs", "the same for the runs that one client's address has made since the server's start"
+    )
+    run_days: int = _limit(30, "days", "a run that has neither trained nor been changed for so long goes")
+    stored_bytes: int = _limit(
+        2 << 30, "bytes", "disk space of all runs; beyond it the oldest ones that neither train nor are watched go"
     )
     history_bytes: int = _limit(48 << 20, "bytes", "recent steps that a run keeps for looking back")
     trace_bytes: int = _limit(

@@ -17,6 +17,7 @@ from pathlib import Path
 import uvicorn
 
 from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in
+from app.shelf import claim
 
 #: Further ports to try when none was asked for.
 TRIES = 20
@@ -47,6 +48,11 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument(
         "--root-path", default="", metavar="PATH", help="path below which a proxy shows this server"
     )
+    parser.add_argument(
+        "--shared",
+        action="store_true",
+        help="for a class: only whoever made a run can pause, step or delete it; anybody may watch",
+    )
     given = parser.parse_args(arguments)
     return Settings(
         data_dir=(given.data or default_data_dir()).expanduser().absolute(),
@@ -55,6 +61,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         open_browser=not given.no_open,
         allow_hosts=tuple(given.allow_host),
         root_path=given.root_path.rstrip("/"),
+        shared=given.shared,
     )
 
 
@@ -70,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = parse(arguments)
     if complaint := keep_kernels_in(settings.data_dir):
         print(complaint, file=sys.stderr, flush=True)
+    claim(settings.data_dir)
     listener = listen(settings.host, settings.port)
 
     from app.server import create_app  # Numba reads its folder when it is imported, so not before this line

@@ -6,7 +6,10 @@ import math
 import threading
 from array import array
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 
 class Column:
@@ -28,6 +31,27 @@ class Column:
         """Loss and accuracy, None before there are any."""
         with self._lock:
             return (self._loss[-1], _known(self._accuracy[-1])) if self._loss else (None, None)
+
+    def __len__(self) -> int:
+        return len(self._loss)
+
+    @property
+    def _columns(self) -> dict[str, array]:
+        return {**self._integers, "loss": self._loss, "accuracy": self._accuracy}
+
+    def arrays(self, rows: int) -> dict[str, np.ndarray]:
+        """The first so many rows, to be kept; accuracy is NaN where there is none."""
+        with self._lock:
+            return {name: np.array(values[:rows]) for name, values in self._columns.items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """The rows that `arrays` answered. Raises ValueError when they are none."""
+        columns = self._columns
+        if arrays.keys() != columns.keys() or len({values.shape for values in arrays.values()}) != 1:
+            raise ValueError(f"expected the columns {', '.join(columns)}, as long as one another")
+        with self._lock:
+            for name, values in columns.items():
+                values[:] = array(values.typecode, arrays[name].astype(values.typecode).tobytes())
 
     def document(self, since: int = 0, points: int = 0) -> dict[str, Any]:
         """The columns after step `since`; of more than `points` rows, evenly chosen ones with the first and last."""
@@ -55,6 +79,10 @@ class Figures:
         self.train = Column("step")
         self.probe = Column("step")
         self.test = Column("epoch", "step")
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        return {"train": self.train, "probe": self.probe, "test": self.test}
 
     def document(self, since: int = 0, points: int = 0) -> dict[str, Any]:
         return {

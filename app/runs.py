@@ -1,7 +1,8 @@
-"""Training runs: what each is made of, its states, its turn on the compute thread, and the register of all of them."""
+"""A training run: what it is made of, its states, its turn on the compute thread."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import secrets
@@ -13,17 +14,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from app.compute import NEVER, Compute
+from app.compute import NEVER
 from app.limits import Limits
 from app.metrics import Figures
 from app.passes import Passes
-from app.problems import conflict, missing, too_many
+from app.problems import conflict
 from app.stream import Hub, Subscription
 from engine.data import Dataset
 from engine.network import Network
 from engine.optimizers import Optimizer
 from engine.score import Score
-from engine.train import Trainer
+from engine.train import Checkpoint, Trainer
 
 logger = logging.getLogger("convscope")
 
@@ -49,6 +50,31 @@ class Plan:
     seed: int
     steps: int
     parameters: Mapping[str, np.ndarray] | None = None
+    owner: str = ""  # what `sealed` makes of the token without which it may not be changed; "": anybody may
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is kept of a run beside its plan: where training is, how many rows each of its figures has up to there, and
+    what was commanded."""
+
+    checkpoint: Checkpoint
+    rows: Mapping[str, int]
+    standing: Mapping[str, Any]
+
+    def same(self, other: Moment) -> bool:
+        here, there = self.checkpoint, other.checkpoint
+        return (
+            here.state is there.state
+            and here.optimizers == there.optimizers
+            and self.rows == other.rows
+            and self.standing == other.standing
+        )
+
+
+def sealed(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 class Run:
@@ -74,8 +100,12 @@ class Run:
         self.scores: dict[int, Score] = {}
         self.state: State = "created"
         self.error = ""
+        #: What its viewers should know, such as why it is not being saved.
+        self.notice = ""
         self.pace: float | None = None
-        self.created = time.time()
+        self.created = self.changed = time.time()
+        #: Who made it, for the limit of runs of one client; not kept on disk.
+        self.client = ""
         self._wake = wake
         self._lock = threading.RLock()
         self._until: int | None = None
@@ -84,6 +114,7 @@ class Run:
         self._clock: float | None = None
         self._speed: float | None = None
         self._build: Callable[[Subscription], bytes] | None = None
+        self._point = self._new_point()
 
     # commands -------------------------------------------------------------------------------------------------------
 
@@ -92,14 +123,14 @@ class Run:
             if self.state not in ("created", "paused", "running"):
                 raise conflict(f"run {self.id} is {self.state}; only a created or paused run can be started")
             self.state, self._until, self._clock = "running", None, None
-        self._wake()
+        self._command()
 
     def pause(self) -> None:
         with self._lock:
             if self.state in ("finished", "failed"):
                 raise conflict(f"run {self.id} is {self.state}; only a run that trains can be paused")
             self.state, self._until = "paused", None
-        self._wake()
+        self._command()
 
     def advance(self, count: int) -> None:
         """Exactly `count` further steps, then pause."""
@@ -110,7 +141,7 @@ class Run:
             if count > left:
                 raise conflict(f"run {self.id} has {left} of its {self.plan.steps} steps left, not {count}")
             self.state, self._until, self._clock = "running", self.trainer.step + count, None
-        self._wake()
+        self._command()
 
     def change(self, asked: Mapping[str, Any]) -> None:
         """All of `state`, `pace` (steps a second at most, None for as fast as it goes) and `learning_rate` (from the
@@ -127,6 +158,10 @@ class Run:
                 self.pace, self._next = asked["pace"], 0.0
             if rate is not None:
                 self._rate = rate
+        self._command()
+
+    def _command(self) -> None:
+        self.changed = time.time()
         self._wake()
 
     def fail(self, error: str) -> None:
@@ -138,6 +173,33 @@ class Run:
             if self.state in ("created", "running"):
                 self.state = "paused"
         self.hub.close(reason)
+
+    # survival -------------------------------------------------------------------------------------------------------
+
+    def moment(self) -> Moment:
+        """What a checkpoint holds; any thread may ask, and training does not wait."""
+        with self._lock:
+            checkpoint, rows = self._point
+            standing = {
+                "state": self.state,
+                "error": self.error,
+                "until": self._until,
+                "pace": self.pace,
+                "learning_rate": self._rate,
+                "changed": self.changed,
+            }
+        return Moment(checkpoint, rows, standing)
+
+    def restore(self, standing: Mapping[str, Any]) -> None:
+        """Stand as a moment stood, once trainer and figures are those of its checkpoint."""
+        with self._lock:
+            self.state, self.error = standing["state"], standing["error"]
+            self._until, self.pace, self._rate = standing["until"], standing["pace"], standing["learning_rate"]
+            self.changed = standing["changed"]
+            self._point = self._new_point()
+
+    def _new_point(self) -> tuple[Checkpoint, dict[str, int]]:
+        return self.trainer.checkpoint(), {name: len(column) for name, column in self.figures.columns.items()}
 
     # the compute thread ---------------------------------------------------------------------------------------------
 
@@ -171,8 +233,9 @@ class Run:
     def _take_rate(self) -> None:
         with self._lock:
             rate, self._rate = self._rate, None
-        if rate is not None:
-            self.trainer.learning_rate = rate
+            if rate is not None:
+                self.trainer.learning_rate = rate
+                self._point = self._new_point()
 
     def _step(self) -> None:
         metrics = self.trainer.step_once()
@@ -180,10 +243,13 @@ class Run:
         self._tick(now)
         self.figures.train.add(metrics.loss, metrics.accuracy, step=metrics.step)
         if not math.isfinite(metrics.loss):
-            self.fail(f"the loss is no longer a number at step {metrics.step}: try a smaller learning rate")
+            with self._lock:
+                self._point = self._new_point()
+                self.fail(f"the loss is no longer a number at step {metrics.step}: try a smaller learning rate")
             return
         self._measure(metrics.step)
         with self._lock:
+            self._point, self.changed = self._new_point(), time.time()
             if self.state != "running":
                 return
             if metrics.step >= self.plan.steps:
@@ -272,76 +338,6 @@ class Run:
             "kept": self.id == WELCOME,
             "network": plan.network.document(),
         }
-        return {**facts, "error": self.error} if self.error else facts
+        said = {"error": self.error, "notice": self.notice}
+        return facts | {name: words for name, words in said.items() if words}
 
-
-class Runs:
-    """Every run by id, oldest first."""
-
-    def __init__(self, compute: Compute, limits: Limits) -> None:
-        self._compute, self._limits = compute, limits
-        self._runs: dict[str, Run] = {}
-        self._lock = threading.Lock()
-
-    def all(self) -> list[Run]:
-        with self._lock:
-            return list(self._runs.values())
-
-    def get(self, id: str) -> Run:
-        with self._lock:
-            run = self._runs.get(id)
-        if run is None:
-            raise missing(f"there is no run {id[:40]!r}")
-        return run
-
-    def own(self, id: str) -> Run:
-        """A run that may be changed: any but the welcome run."""
-        run = self.get(id)
-        if run.id == WELCOME:
-            raise conflict(
-                "the welcome run is kept as it is for every first visit; create your own with POST /api/runs"
-            )
-        return run
-
-    def create(self, plan: Plan, build: Callable[[Run, Subscription], bytes], id: str = "") -> Run:
-        """A new run. The oldest one that is neither training nor watched makes way where there are too many."""
-        run = Run(
-            id or secrets.token_urlsafe(6).replace("-", "a").replace("_", "b"),
-            plan,
-            self._limits,
-            self._compute.wake,
-        )
-        run.watched_by(lambda subscription: build(run, subscription))
-        gone: Run | None = None
-        with self._lock:
-            if len(self._runs) >= self._limits.runs:
-                idle = [
-                    each
-                    for each in self._runs.values()
-                    if each.id != WELCOME and each.state != "running" and not len(each.hub)
-                ]
-                if not idle:
-                    raise too_many(
-                        "runs",
-                        self._limits.runs,
-                        retry_after=10,
-                        detail=(
-                            f"{len(self._runs)} runs are training or being watched; pause or delete one first"
-                        ),
-                    )
-                gone = self._runs.pop(idle[0].id)
-            self._runs[run.id] = run
-        if gone:
-            self._drop(gone, "this run made way for a new one")
-        self._compute.add(run)
-        return run
-
-    def delete(self, id: str) -> None:
-        run = self.own(id)
-        with self._lock:
-            self._runs.pop(run.id, None)
-        self._drop(run, "this run was deleted")
-
-    def _drop(self, run: Run, reason: str) -> None:
-        self._compute.remove(run)
-        run.close(reason)

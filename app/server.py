@@ -10,23 +10,29 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from app import looking, pages, problems
-from app.api import datasets, looks, networks, ops, runs, service, stream
+from app.api import datasets, looks, networks, ops, service, stream
+from app.api import runs as runs_api
 from app.compress import Compress
 from app.compute import Compute, Pool
 from app.context import Context
 from app.datasets import Datasets
 from app.guard import Guard
+from app.keeping import Keeper, restore
 from app.openapi import install as install_schema
 from app.plans import RunFields, plan_of
 from app.problems import Problem
-from app.runs import WELCOME, Runs
+from app.register import Runs
+from app.runs import WELCOME, Plan, Run
 from app.settings import Settings
+from app.shelf import Shelf
 from app.warming import Warming
 
 logger = logging.getLogger("convscope")
 
 #: Seconds that threads have to finish what they are at when the server ends.
 FAREWELL = 1.0
+#: Seconds between two looks for runs that are too old or take too much room.
+HOUSEKEEPING = 60.0
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,11 +50,11 @@ def create_app(settings: Settings) -> FastAPI:
     warming = Warming()
     compute = Compute(warming.gate)
     data = Datasets(settings.data_dir)
-    app.state.context = Context(
-        settings, warming, compute, Pool(settings.limits), data, Runs(compute, settings.limits)
-    )
+    keeper = Keeper(Shelf(settings.data_dir / "runs"), data)
+    runs = Runs(compute, settings.limits, keeper)
+    app.state.context = Context(settings, warming, compute, Pool(settings.limits), data, keeper, runs)
     problems.install(app)
-    for part in (service, ops, networks, datasets, runs, looks, stream):
+    for part in (service, ops, networks, datasets, runs_api, looks, stream):
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)
@@ -62,7 +68,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     here: Context = app.state.context
     here.pool.start()
     here.compute.start()
-    tasks = [asyncio.create_task(here.warming.run(here.settings.warm)), asyncio.create_task(_welcome(here))]
+    tasks = [
+        asyncio.create_task(here.warming.run(here.settings.warm)),
+        asyncio.create_task(_welcome(here)),
+        asyncio.create_task(_keep(here)),
+    ]
     try:
         yield
     finally:
@@ -75,6 +85,28 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             with suppress(asyncio.CancelledError):
                 await task
         await asyncio.to_thread(here.compute.join, FAREWELL)
+        here.keeper.stop()
+        if here.keeper.is_alive():
+            await asyncio.to_thread(here.keeper.join, FAREWELL)
+
+
+async def _keep(here: Context) -> None:
+    """The runs of earlier starts, then the saving of all; now and then the oldest ones go."""
+
+    def add_kept() -> None:
+        def make(id: str, plan: Plan) -> Run:
+            return here.runs.make(id, plan, looking.live_frame)
+
+        try:
+            restore(here.keeper, here.datasets, make, here.runs.add)
+        finally:
+            here.runs.all_read()
+            here.keeper.start()
+
+    await asyncio.to_thread(add_kept)
+    while True:
+        await asyncio.to_thread(here.runs.expire_old)
+        await asyncio.sleep(HOUSEKEEPING)
 
 
 async def _welcome(here: Context) -> None:
@@ -82,7 +114,8 @@ async def _welcome(here: Context) -> None:
 
     def make() -> None:
         plan = plan_of(RunFields(model="classroom"), here.datasets, here.limits)
-        run = here.runs.create(plan, looking.live_frame, id=WELCOME)
+        run = here.runs.make(WELCOME, plan, looking.live_frame)
+        here.runs.add(run)
         run.advance(here.settings.welcome_steps)
 
     try:

@@ -15,7 +15,8 @@ FIRST_PORT = 8000
 
 @dataclass(frozen=True)
 class Settings:
-    """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains."""
+    """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared` lets
+    only whoever made a run change it."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -26,6 +27,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     warm: bool = True
     welcome_steps: int = 120
+    shared: bool = False
 
 
 def default_data_dir() -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import secrets
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,12 +13,12 @@ from starlette.responses import Response
 
 from app import answers, looking, networks
 from app.bodies import JSON, TENSOR, Fields, at_most, read
-from app.context import Context, Here
+from app.context import Context, Here, client_of, token_of
 from app.faults import refusals
 from app.openapi import body
 from app.plans import RunFields, plan_of
 from app.problems import invalid, over_limit
-from app.runs import WELCOME, Run
+from app.runs import WELCOME, Run, sealed
 from app.wire import npz, safe
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
@@ -68,14 +70,21 @@ class PredictFields(Fields):
     ),
 )
 async def create(request: Request, here: Here) -> Response:
-    """The new run, with its Location. It begins at once unless `start` is false."""
+    """The new run, with its Location. It begins at once unless `start` is false.
+
+    A server started with `--shared` answers with a `token` too: without `Authorization: Bearer <token>` nobody can
+    change, step or delete the run. Anybody may watch it. It is kept on disk until its limits let go of it."""
     asked = await read(request, here, RunFields, npz_into="parameters")
 
+    token = secrets.token_urlsafe(18) if here.settings.shared else ""
+
     def make() -> dict[str, Any]:
-        run = here.runs.create(plan_of(asked, here.datasets, here.limits), looking.live_frame)
+        plan = plan_of(asked, here.datasets, here.limits)
+        owned = dataclasses.replace(plan, owner=sealed(token) if token else "")
+        run = here.runs.create(owned, looking.live_frame, client_of(request))
         if asked.start:
             run.start()
-        return run.document()
+        return run.document() | ({"token": token} if token else {})
 
     document = await here.ask(request, make)
     where = answers.location(request, f"/api/runs/{document['id']}")
@@ -101,7 +110,7 @@ async def show(here: Here, id: Id) -> Response:
 )
 async def change(request: Request, here: Here, id: Id) -> Response:
     """The run as it then is. 409 where its state does not allow the change."""
-    run = here.runs.own(id)
+    run = here.runs.own(id, token_of(request))
     asked = await read(request, here, Change)
     with refusals():
         run.change(asked.model_dump(exclude_unset=True))
@@ -116,7 +125,7 @@ async def change(request: Request, here: Here, id: Id) -> Response:
 )
 async def step(request: Request, here: Here, id: Id) -> Response:
     """202 at once; then poll the run, which is running until the steps are made and paused after them."""
-    run = here.runs.own(id)
+    run = here.runs.own(id, token_of(request))
     asked = await read(request, here, Count)
     run.advance(asked.count)
     return answers.json_response(
@@ -125,9 +134,9 @@ async def step(request: Request, here: Here, id: Id) -> Response:
 
 
 @router.delete("/{id}", status_code=204, summary="Forget a run")
-async def delete(here: Here, id: Id) -> Response:
-    """Its training ends after the step under way, and its streams are closed."""
-    here.runs.delete(id)
+async def delete(request: Request, here: Here, id: Id) -> Response:
+    """Its training ends after the step under way, its streams are closed, and nothing is kept of it."""
+    await here.ask(request, here.runs.delete, id, token_of(request))
     return Response(status_code=204)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -35,7 +36,7 @@ async def status(here: Here) -> Response:
     """`ready` once every kernel is compiled and the welcome run has had its steps; `compiling` is null or counts the
     kernels: {"done", "total", "name"}. `welcome` is the id of the run that a first visit looks at."""
     progress = here.warming.progress
-    welcome = next((run for run in here.runs.all() if run.id == WELCOME), None)
+    welcome = here.runs.find(WELCOME)
     document: dict[str, Any] = {
         "version": own_version(),
         "ready": here.begun
@@ -52,3 +53,10 @@ async def limits(here: Here) -> dict[str, dict[str, Any]]:
     """Name -> {"value", "unit", "description"}. What exceeds a limit is answered with 413 or 429 and the limit's name
     and value."""
     return here.limits.document()
+
+
+@router.get("/api/expired", summary="Runs that are no longer here, and why")
+async def expired(here: Here) -> Response:
+    """[{"id", "title", "why", "when" (seconds since 1970)}], oldest first: runs that made way, grew too old or could
+    not be read any more. The rules are the limits runs, runs_per_client, run_days and stored_bytes."""
+    return json_response([asdict(gone) for gone in here.runs.gone()], headers={"Cache-Control": "no-store"})

@@ -124,14 +124,16 @@ def test_a_run_whose_loss_is_no_number_any_more_says_so(train: Train) -> None:
 
 
 def test_beyond_the_limit_the_oldest_resting_run_makes_way(client: TestClient) -> None:
-    limit = client.get("/api/limits").json()["runs"]["value"]
+    limit = client.get("/api/limits").json()["runs_per_client"]["value"]
     made = [
         client.post("/api/runs", json={"model": "tiny", "start": False}).json()["id"]
         for _ in range(limit + 1)
     ]
     kept = [run["id"] for run in client.get("/api/runs").json()]
-    assert len(kept) == limit and kept[0] == "welcome"
+    assert len(kept) == limit + 1 and kept[0] == "welcome"
     assert made[0] not in kept and made[-1] in kept
+    gone = client.get(f"/api/runs/{made[0]}")
+    assert gone.status_code == 410 and "runs_per_client" in gone.json()["detail"]
     for id in made:
         client.delete(f"/api/runs/{id}")
 

@@ -1,0 +1,261 @@
+"""Runs survive: what is kept of each, written by a thread beside training, and made into runs again at a start.
+
+A step is a pure function of the state before it and its number, so a run is its plan (written once) and its newest
+state with the figures up to there (written again and again). Both files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.compute import be_nice
+from app.datasets import Datasets
+from app.runs import Moment, Plan, Run
+from app.shelf import Shelf
+from app.wire.saved import Damaged, below, pack, under, unpack
+from engine.data import from_arrays
+from engine.network import Network
+from engine.train import Checkpoint, State, optimizer_from
+
+logger = logging.getLogger("convscope")
+
+#: Seconds between two checkpoints of a run that trains.
+INTERVAL = 1.0
+FORMAT = 1
+
+
+# files ----------------------------------------------------------------------------------------------------------------
+
+
+def pack_plan(plan: Plan, created: float, datasets: Datasets) -> bytes:
+    named = datasets.all().get(plan.dataset.name) is plan.dataset
+    document = {
+        "format": FORMAT,
+        "created": created,
+        "title": plan.title,
+        "model": plan.model,
+        "network": plan.network.document(),
+        "cost": plan.cost,
+        "dataset": plan.dataset.name,
+        "optimizer": {"name": plan.optimizer.name, **plan.optimizer.options},
+        "batch_size": plan.batch_size,
+        "seed": plan.seed,
+        "steps": plan.steps,
+        "owner": plan.owner,
+    }
+    split = plan.dataset.splits["train"]
+    given = {} if named else {"x": split.images, "target": split.targets}
+    return pack(document, under("dataset", given) | under("parameters", plan.parameters or {}))
+
+
+def unpack_plan(content: bytes, datasets: Datasets) -> tuple[Plan, float]:
+    """The plan, and when the run was made. Raises what its parts raise when something does not fit."""
+    document, arrays = unpack(content)
+    if document["format"] != FORMAT:
+        raise Damaged(f"it has format {document['format']}, this version reads {FORMAT}")
+    given = below("dataset", arrays)
+    dataset = (
+        from_arrays(given["x"], given["target"], document["dataset"])
+        if given
+        else datasets.get(document["dataset"])
+    )
+    plan = Plan(
+        title=document["title"],
+        model=document["model"],
+        network=Network.from_document(document["network"]),
+        cost=document["cost"],
+        dataset=dataset,
+        optimizer=optimizer_from(document["optimizer"]),
+        batch_size=document["batch_size"],
+        seed=document["seed"],
+        steps=document["steps"],
+        parameters=below("parameters", arrays) or None,
+        owner=document["owner"],
+    )
+    return plan, document["created"]
+
+
+def pack_moment(run: Run, moment: Moment) -> bytes:
+    checkpoint = moment.checkpoint
+    states = {"before": checkpoint.before, "state": checkpoint.state}
+    document = {
+        "format": FORMAT,
+        "standing": moment.standing,
+        "steps": {name: state.step for name, state in states.items()},
+        "optimizers": [
+            [first, {"name": optimizer.name, **optimizer.options}] for first, optimizer in checkpoint.optimizers
+        ],
+    }
+    arrays: dict[str, np.ndarray] = {}
+    for name, state in states.items():
+        arrays |= under(f"{name}/parameters", state.parameters) | under(f"{name}/optimizer", state.optimizer)
+    for name, column in run.figures.columns.items():
+        arrays |= under(f"figures/{name}", column.arrays(moment.rows[name]))
+    return pack(document, arrays)
+
+
+def restore_moment(run: Run, content: bytes) -> None:
+    """Put the run where it was. Raises what its parts raise when something does not fit."""
+    document, arrays = unpack(content)
+    fresh = run.trainer.checkpoint().state
+    before, state = (
+        _state(below(name, arrays), document["steps"][name], fresh) for name in ("before", "state")
+    )
+    optimizers = tuple((first, optimizer_from(options)) for first, options in document["optimizers"])
+    run.trainer.restore(Checkpoint(before, state, optimizers))
+    for name, column in run.figures.columns.items():
+        column.restore(below(f"figures/{name}", arrays))
+    run.restore(document["standing"])
+
+
+def _state(arrays: Mapping[str, np.ndarray], step: int, like: State) -> State:
+    parts = []
+    for part, fresh in (("parameters", like.parameters), ("optimizer", like.optimizer)):
+        found = below(part, arrays)
+        if {name: (a.shape, a.dtype) for name, a in found.items()} != {
+            name: (a.shape, a.dtype) for name, a in fresh.items()
+        }:
+            raise Damaged(f"its {part} are not those of its network")
+        parts.append({name: found[name] for name in fresh})
+    return State(step, *parts)
+
+
+# the thread -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Kept:
+    run: Run
+    planned: bool = False
+    last: Moment | None = None
+    dropped: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Keeper(threading.Thread):
+    """Writes what has changed of every run, soon after a command and otherwise every INTERVAL seconds."""
+
+    def __init__(self, shelf: Shelf, datasets: Datasets) -> None:
+        super().__init__(name="keeper", daemon=True)
+        self.shelf, self._datasets = shelf, datasets
+        self._kept: dict[str, _Kept] = {}
+        self._changed = threading.Event()
+        self._stopping = False
+
+    def put(self, run: Run) -> None:
+        """Keep this run from now on; its plan is on disk when this returns, unless the run's notice says why not."""
+        kept = self._kept[run.id] = _Kept(run)
+        self._save(kept)
+
+    def put_back(self, run: Run) -> None:
+        """Keep on with a run that has just been read."""
+        self._kept[run.id] = _Kept(run, planned=True, last=run.moment())
+
+    def drop(self, run: Run) -> None:
+        """Keep it no longer."""
+        kept = self._kept.pop(run.id, None)
+        if kept is None:
+            return
+        with kept.lock:
+            kept.dropped = True
+            try:
+                self.shelf.remove(run.id)
+            except OSError as error:
+                logger.error("the files of run %s cannot be removed: %s", run.id, error)
+
+    def wake(self) -> None:
+        self._changed.set()
+
+    def stop(self) -> None:
+        """End after one last round."""
+        self._stopping = True
+        self._changed.set()
+
+    def run(self) -> None:
+        be_nice()
+        while not self._stopping:
+            self._changed.wait(INTERVAL)
+            self._changed.clear()
+            self.save_all()
+        self.save_all()
+
+    def save_all(self) -> None:
+        for kept in list(self._kept.values()):
+            self._save(kept)
+
+    def _save(self, kept: _Kept) -> None:
+        run = kept.run
+        with kept.lock:
+            if kept.dropped:
+                return
+            try:
+                if not kept.planned:
+                    self.shelf.write(run.id, "plan.npz", pack_plan(run.plan, run.created, self._datasets))
+                    kept.planned = True
+                moment = run.moment()
+                if kept.last is None or not kept.last.same(moment):
+                    self.shelf.write(run.id, "state.npz", pack_moment(run, moment))
+                    kept.last = moment
+            except Exception as error:
+                self._complain(run, error)
+            else:
+                if run.notice:
+                    logger.info("run %s is being saved again", run.id)
+                run.notice = ""
+
+    def _complain(self, run: Run, error: Exception) -> None:
+        """Once for each reason; training goes on, and the next round tries again."""
+        reason = (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
+        notice = (
+            f"This run is not being saved ({reason}). It goes on, but a restart of the server would take it back "
+            "to its last saved step, or lose it."
+        )
+        if run.notice != notice:
+            run.notice = notice
+            logger.error("run %s cannot be saved: %s", run.id, error, exc_info=not isinstance(error, OSError))
+
+
+def restore(
+    keeper: Keeper, datasets: Datasets, make: Callable[[str, Plan], Run], add: Callable[[Run], None]
+) -> None:
+    """Every kept run: `make` makes each from its plan, `add` takes it. What cannot be read is set aside."""
+    shelf = keeper.shelf
+    started = time.monotonic()
+    found: list[Run] = []
+    for id in shelf.ids():
+        try:
+            content = shelf.read(id, "plan.npz")
+            if content is None:  # killed while it was made or removed
+                shelf.remove(id)
+                continue
+            plan, created = unpack_plan(content, datasets)
+            run = make(id, plan)
+            run.created = created
+            if (content := shelf.read(id, "state.npz")) is not None:
+                restore_moment(run, content)
+        except Exception as error:
+            _set_aside(shelf, id, error)
+        else:
+            found.append(run)
+    for run in sorted(found, key=lambda run: run.created):
+        keeper.put_back(run)
+        add(run)
+    if found:
+        logger.info("%d runs restored in %.2f s", len(found), time.monotonic() - started)
+
+
+def _set_aside(shelf: Shelf, id: str, error: Exception) -> None:
+    reason = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError):  # it may be readable at the next start
+        logger.error("run %s cannot be read: %s", id, error)
+        return
+    try:
+        shelf.set_aside(id, f"its checkpoint cannot be read ({reason}); the files are set aside")
+    except OSError as failure:
+        logger.error("run %s cannot be set aside: %s", id, failure)
