@@ -373,8 +373,12 @@ def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], be
         raise NetworkError([*loc, "name"], f"{name} stands twice; names must differ")
     op = _make_op(item, loc, False, name)
     inputs = item.get("inputs", [before])
-    if not isinstance(inputs, (list, tuple)) or len(inputs) != len(op.inputs):
-        raise NetworkError([*loc, "inputs"], f"{name}: expected {len(op.inputs)} names of layers, got {inputs!r}")
+    if not isinstance(inputs, (list, tuple)):
+        raise NetworkError([*loc, "inputs"], f"{name}: expected names of layers, got {inputs!r}")
+    try:
+        op = op.reading(len(inputs))
+    except ShapeError as error:
+        raise NetworkError([*loc, "inputs"], f"{name}: {error}, got {len(inputs)}") from None
     for index, source in enumerate(inputs):
         if source not in shapes:
             raise NetworkError([*loc, "inputs", index], f"{name}: there is no layer {source!r} before it")

@@ -51,7 +51,7 @@ class Op:
     title: ClassVar[str]
     settings: ClassVar[dict[str, Setting]] = {}
     tensors: ClassVar[dict[str, TensorSpec]] = {"x": TensorSpec("the input, any shape")}
-    inputs: ClassVar[tuple[str, ...]] = ("x",)
+    inputs: tuple[str, ...] = ("x",)  # the tensors that a network's layer reads from others
     results: ClassVar[tuple[str, ...]] = ("y",)
     gradients: ClassVar[tuple[str, ...]] = ("dx",)
     saved: ClassVar[tuple[str, ...]] = ()  # what forward keeps for backward: results or intermediates
@@ -131,6 +131,12 @@ class Op:
     def draw(self, shapes: Shapes, rng: np.random.Generator | None) -> dict[str, Array]:
         """The layer's random tensors for one training pass; without a generator, what takes their place at rest."""
         return {}
+
+    def reading(self, count: int) -> Op:
+        """The op for a layer that reads so many others; ShapeError when it cannot."""
+        if count != len(self.inputs):
+            raise ShapeError(f"expected {len(self.inputs)} names of layers")
+        return self
 
     def at_rest(self) -> Op:
         """The op as it works when nothing is learned."""

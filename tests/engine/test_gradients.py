@@ -97,15 +97,15 @@ def test_a_gradient_that_is_a_millionth_off_would_be_caught() -> None:
         assert abs((analytic + 3e-6) - numeric) > 1e-6 * max(1, abs(numeric))
 
 
-def test_a_value_that_several_layers_read_gets_the_sum_of_what_they_send_back(joining: None) -> None:
+def test_a_value_that_several_layers_read_gets_the_sum_of_what_they_send_back() -> None:
     """The image goes into two convolutions, and the first one's result into a gate and past it."""
     rng = np.random.default_rng(3)
     net = network(
         {"op": "conv2d", "name": "left", "out": 2, "kernel_size": 3, "inputs": ["input"]},
         {"op": "conv2d", "name": "right", "out": 2, "kernel_size": 3, "inputs": ["input"]},
         {"op": "tanh", "name": "gate", "inputs": ["left"]},
-        {"op": "join", "name": "first", "inputs": ["gate", "left"]},
-        {"op": "join", "name": "second", "inputs": ["first", "right"]},
+        {"op": "add", "name": "first", "inputs": ["gate", "left"]},
+        {"op": "add", "name": "second", "inputs": ["first", "right"]},
         {"op": "flatten"}, {"op": "linear", "out": 3})
     compared = slopes(net, net.initial(1, np.float64), rng.normal(size=(2, 1, 6, 6)), np.array([1, 0]), rng)
     assert {name for name, _, _ in compared} >= {"left/w", "right/w", "x"}

@@ -132,6 +132,32 @@ def test_softmax_works_along_any_axis(name: str, shape: list[int], data: Any) ->
     assert disagreement(OPS[name](axis=axis), {"x": RNG.normal(size=shape)}, RNG) < EXACT
 
 
+@quick
+@given(whole=st.lists(small, max_size=5), data=st.data())
+def test_addition_broadcasts_as_numpy_does(whole: list[int], data: Any) -> None:
+    def operand() -> Array:
+        missing = data.draw(st.integers(0, len(whole)))
+        return RNG.normal(size=[size if data.draw(st.booleans()) else 1 for size in whole[missing:]])
+
+    tensors = {"a": operand(), "b": operand()}
+    assert np.array_equal(OPS["add"]().forward(tensors)["y"], tensors["a"] + tensors["b"])
+    assert disagreement(OPS["add"](), tensors, RNG) < EXACT
+
+
+@quick
+@given(shape=st.lists(small, min_size=1, max_size=5), lengths=st.lists(small, min_size=1, max_size=6), data=st.data())
+def test_any_number_of_tensors_is_joined_along_any_axis(shape: list[int], lengths: list[int], data: Any) -> None:
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    tensors = {}
+    for name, length in zip("abcdef", lengths, strict=False):
+        size = list(shape)
+        size[axis] = length
+        tensors[name] = RNG.normal(size=size)
+    op = OPS["concat"](axis=axis)
+    assert np.array_equal(op.forward(tensors)["y"], np.concatenate([*tensors.values()], axis))
+    assert disagreement(op, tensors, RNG) == 0
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize("smoothing", [0, 0.2])
 @pytest.mark.parametrize("ignored", [None, 1, -100])
@@ -201,6 +227,10 @@ def test_kernels_take_arrays_in_any_order_and_read_only_ones() -> None:
     ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0.5, 1])}, "is no class"),
     ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, np.nan])}, "is no class"),
     ("flatten", {"x": np.zeros(3)}, "at least 2"),
+    ("add", {"a": np.zeros((2, 3, 4)), "b": np.zeros((5, 4))}, r"\[2, 3, 4\] and \[5, 4\] .*: 3 and 5 are neither"),
+    ("concat", {"a": np.zeros((1, 2, 3)), "b": np.zeros((1, 2, 4))}, "they may differ along axis 1 only"),
+    ("concat", {"a": np.zeros((1, 2)), "c": np.zeros((1, 2))}, "b is missing; there are a, c"),
+    ("concat", {"a": np.zeros(())}, "there is no axis 1"),
 ])
 def test_tensors_that_do_not_fit_are_refused_before_anything_is_read(name: str, tensors: dict[str, Array],
                                                                      words: str) -> None:

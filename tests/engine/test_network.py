@@ -85,7 +85,7 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
     (["input"], [1, 7], ["input"], r"\[channels, height, width\]"),
     (["input"], [True, 7, 7], ["input"], "whole numbers"),
     (["layers"], [], ["layers"], "at least one layer"),
-    (["layers", 0, "op"], "conv3d", ["layers", 0, "op"], "there is no op 'conv3d'; known: avg_pool2d"),
+    (["layers", 0, "op"], "conv3d", ["layers", 0, "op"], "there is no op 'conv3d'; known: add, avg_pool2d"),
     (["layers", 0, "op"], ["conv2d"], ["layers", 0, "op"], "there is no op"),
     (["layers", 0, "op"], "cross_entropy", ["layers", 0, "op"], "there is no op 'cross_entropy'"),
     (["layers", 0, "name"], "input", ["layers", 0, "name"], "other than input"),

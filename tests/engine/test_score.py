@@ -137,9 +137,9 @@ def agrees(trace: Trace, phase: Phase) -> None:
         assert {tensor for tensor, _ in seen - told} <= {"loss/p"}, phase.place
 
 
-def test_a_layer_that_several_read_has_a_phase_that_adds_up(joining: None) -> None:
+def test_a_layer_that_several_read_has_a_phase_that_adds_up() -> None:
     net = network({"op": "relu", "name": "a", "inputs": ["input"]}, {"op": "tanh", "name": "b", "inputs": ["a"]},
-                  {"op": "join", "name": "c", "inputs": ["a", "b"]}, {"op": "flatten"}, {"op": "linear", "out": 2})
+                  {"op": "add", "name": "c", "inputs": ["a", "b"]}, {"op": "flatten"}, {"op": "linear", "out": 2})
     phases = {phase.place: phase for phase in score(net).phases}
     assert [read.tensor for read in phases["a/dy"].reads] == ["b/dx", "c/da"]
     assert list(phases).index("a/dy") > list(phases).index("b/dx")

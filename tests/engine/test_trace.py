@@ -100,14 +100,14 @@ def places_of(trace: Trace, layer: str) -> Iterator[Place]:
         yield Place(layer, tensor, tuple(size // 2 for size in trace[layer, tensor].shape))
 
 
-def test_every_op_explains_itself_in_a_network(joining: None) -> None:
+def test_every_op_explains_itself_in_a_network() -> None:
     joined: list[dict[str, Any]] = [
         {"op": "conv2d", "name": "left", "out": 2, "kernel_size": 3, "padding": [1, 0, 2, 0], "stride": [1, 2],
          "groups": 2, "inputs": ["input"]},
         {"op": "conv2d", "name": "right", "out": 2, "kernel_size": 3, "padding": [1, 0, 2, 0], "stride": [1, 2],
          "flip_kernel": True, "inputs": ["input"]},
-        {"op": "sigmoid", "inputs": ["left"]}, {"op": "join", "name": "sum", "inputs": ["sigmoid3", "left"]},
-        {"op": "join", "name": "all", "inputs": ["sum", "right"]}, {"op": "batch_norm"},
+        {"op": "sigmoid", "inputs": ["left"]}, {"op": "add", "name": "sum", "inputs": ["sigmoid3", "left"]},
+        {"op": "concat", "name": "all", "inputs": ["sum", "right", "left"]}, {"op": "batch_norm"},
         {"op": "avg_pool2d", "kernel_size": 2, "padding": 1, "count_include_pad": False}, {"op": "tanh"},
         {"op": "leaky_relu"}, {"op": "elu"}, {"op": "softplus"}, {"op": "silu"}, {"op": "gelu"}, {"op": "dropout"},
         {"op": "conv_transpose2d", "out": 2, "kernel_size": 3, "stride": 2}, {"op": "lp_pool2d", "kernel_size": 2},
@@ -115,7 +115,7 @@ def test_every_op_explains_itself_in_a_network(joining: None) -> None:
         {"op": "linear", "out": 3}, {"op": "softmax"}, {"op": "log_softmax"}]
     net = network(*joined, input=(2, 6, 7), loss={"op": "mse_loss", "settings": {}})
     used = {layer.op.name for layer in net.layers.values()}
-    assert used | {"relu"} == {name for name, kind in OPS.items() if not kind.is_loss} | {"join"}
+    assert used | {"relu"} == {name for name, kind in OPS.items() if not kind.is_loss}
     rng = np.random.default_rng(0)
     x, target = rng.normal(size=(2, 2, 6, 7)), rng.normal(size=(2, 3))
     parameters = net.initial(3, np.float64)
