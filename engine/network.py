@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.formula import Axis
 from engine.ops import OPS
 from engine.ops.base import Op, Shape, ShapeError, outline
 from engine.settings import SettingError
@@ -59,10 +60,10 @@ class Layer:
 @dataclass(frozen=True)
 class ReceptiveField:
     """Rows and columns of the input that one value sees: how many, how far apart neighbours' are, where the first
-    starts."""
+    starts, in the padding if need be. After a transposed convolution neighbours may be less than a cell apart."""
 
     size: tuple[int, int]
-    stride: tuple[int, int]
+    stride: tuple[float, float]
     start: tuple[int, int]
 
 
@@ -153,9 +154,9 @@ class Network:
         height, width = self.input_shape[1:] if len(self.input_shape) == 3 else (1, self.input_shape[0])
         whole = ReceptiveField((height, width), (0, 0), (0, 0))
         for layer in self.layers.values():
-            seen = [_through(layer.op, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
+            seen = [_through(layer.resting, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
                     for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)]
-            fields[layer.name] = max(seen, key=lambda field: field.size)
+            fields[layer.name] = whole if whole in seen else _union(seen)
         return fields
 
     # parameters -----------------------------------------------------------------------------------------------------
@@ -415,20 +416,43 @@ def _through(op: Op, shapes: Mapping[str, Shape], tensor: str, rank: int, field:
     if rank != 3 or len(shapes[tensor]) != 4 or field is whole:
         return whole
     program = op.program(shapes)
-    free, bound = program.letters("y")
     sizes = outline(program, shapes, op.numbers(shapes), op.extents(shapes)).sizes
-    for window in program.windows("y", {**sizes, **op.numbers(shapes)}):
-        if window.tensor != tensor or None in window.axes[2:]:
-            continue
-        size, stride, start = [], [], []
-        for axis, (seen, step, first) in zip(window.axes[2:], zip(field.size, field.stride, field.start, strict=True),
-                                             strict=True):
-            assert axis is not None
-            reach = sum(abs(factor) * (sizes[letter.upper()] - 1)
-                        for letter, factor in axis.letters.items() if letter in bound)
-            size.append(seen + reach * step)
-            stride.append(step * sum(factor for letter, factor in axis.letters.items() if letter in free))
-            start.append(first + axis.offset * step)
-        return ReceptiveField((size[0], size[1]), (stride[0], stride[1]), (start[0], start[1]))
-    return field
 
+    def seen_by(name: str) -> list[ReceptiveField]:
+        """By way of the planes that lead from the input to a tensor of the program."""
+        if name == tensor:
+            return [field]
+        if name not in program.names or len(program.declared[name]) != 4:
+            return []
+        bound = program.letters(name)[1]
+        return [_moved(seen, window.axes[2:], bound, sizes)
+                for window in program.windows(name, {**sizes, **op.numbers(shapes)})
+                for seen in seen_by(window.tensor)]
+
+    found = seen_by("y")
+    return _union(found) if found else whole
+
+
+def _moved(field: ReceptiveField, axes: tuple[Axis | None, ...], bound: tuple[str, ...],
+           sizes: Mapping[str, int]) -> ReceptiveField:
+    """The field of a value that reads a window of values with this field, along rows and columns."""
+    size, stride, start = [], [], []
+    for axis, seen, step, first in zip(axes, field.size, field.stride, field.start, strict=True):
+        assert axis is not None
+        reach = {letter: factor * (sizes[letter.upper()] - 1) for letter, factor in axis.letters.items()
+                 if letter in bound}
+        lowest = axis.offset + sum(min(0, far) for far in reach.values())
+        cells = sum(map(abs, reach.values())) // axis.pitch
+        size.append(math.ceil(seen + cells * step))
+        moves = step * sum(factor for letter, factor in axis.letters.items() if letter not in bound) / axis.pitch
+        stride.append(int(moves) if moves == int(moves) else moves)
+        start.append(math.floor(first + math.ceil(lowest / axis.pitch) * step))
+    return ReceptiveField((size[0], size[1]), (stride[0], stride[1]), (start[0], start[1]))
+
+
+def _union(fields: list[ReceptiveField]) -> ReceptiveField:
+    """The smallest field that holds them all, where branches come together; a global pool's values do not move."""
+    start = [min(field.start[axis] for field in fields) for axis in (0, 1)]
+    stop = [max(field.start[axis] + field.size[axis] for field in fields) for axis in (0, 1)]
+    stride = [max(field.stride[axis] for field in fields) for axis in (0, 1)]
+    return ReceptiveField((stop[0] - start[0], stop[1] - start[1]), (stride[0], stride[1]), (start[0], start[1]))

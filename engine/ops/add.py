@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -34,8 +34,8 @@ def _program(rank: int, operands: tuple[Full, Full]) -> Program:
     return Program(" ".join(given), f"y{_at(names)} = {' + '.join(reads)}", stated="\n".join(stated))
 
 
-def _at(names: object) -> str:
-    inside = ",".join(names)  # type: ignore[call-overload]
+def _at(names: Iterable[str]) -> str:
+    inside = ",".join(names)
     return f"[{inside}]" if inside else ""
 
 

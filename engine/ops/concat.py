@@ -38,7 +38,7 @@ class Concat(Op):
     title = "Concatenation"
     tensors = {name: TensorSpec("any shape with an axis" if name == "a" else "as a, but for its length along the axis",
                                 optional=name != "a") for name in NAMES}
-    inputs = ("a", "b")
+    inputs: tuple[str, ...] = ("a", "b")
     gradients = tuple(f"d{name}" for name in NAMES)
     settings = {"axis": Int(1, "the axis along which they are joined; negative counts from the end", low=-64, high=63)}
     words = {
