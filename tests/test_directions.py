@@ -21,7 +21,7 @@ ALLOWED = {
 }
 DOM = re.compile(r"(?<![\w$.'\"`-])(document|window)\s*[.\[)]")
 A_WINDOW = re.compile(r"\b(?:const|let)\s+window\b")  # a kernel's window, not the browser's
-BOOT = {"main.js", "net.js"}  # one starts the page, the other talks to the server
+SERVER = re.compile(r"""(?<![.\w])fetch\s*\(|\b(?:WebSocket|XMLHttpRequest|EventSource)\b|["'`]/?api/""")
 WORDS = {"add", "linear"}  # which a browser also means otherwise
 
 
@@ -63,12 +63,24 @@ def test_no_import_runs_the_wrong_way(package: str) -> None:
 
 
 def test_only_the_views_know_the_document() -> None:
-    files = [file for file in modules("*.js") if file.name not in BOOT]
+    files = [file for file in modules("*.js") if file.name != "main.js"]
     assert not [file.name for file in files if touches_document(file.read_text("utf-8"))]
 
 
+def test_only_the_rooms_of_the_net_know_the_server() -> None:
+    knowing = {file for file in modules("**/*.js") if SERVER.search(code_of(file.read_text("utf-8")))}
+    assert knowing and {file.parent.name for file in knowing} == {"net"}
+
+
+@pytest.mark.parametrize(
+    "source", ['await fetch(path)', "new WebSocket(url)", "net.get(`api/runs/${id}`)", 'image.src = "/api/datasets"']
+)
+def test_a_view_that_knows_the_server_would_be_found(source: str) -> None:
+    assert SERVER.search(source)
+
+
 def test_only_the_boot_module_imports_views() -> None:
-    files = [file for file in modules("*.js") if file.name != "main.js"]
+    files = [file for pattern in ("*.js", "net/*.js") for file in modules(pattern) if file.name != "main.js"]
     assert not [file.name for file in files if re.search(r"from\s+\"[^\"]*view/", file.read_text("utf-8"))]
 
 

@@ -2,7 +2,7 @@
 
 import { entriesOf } from "./account.js";
 import { figureOf, termsOf } from "./figure.js";
-import { explanationOf } from "./net.js";
+import { explanationOf } from "./net/session.js";
 
 /** Up to so many terms are asked for in one answer. */
 const MANY = 200;

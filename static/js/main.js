@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 import { h, render } from "preact";
 
 import * as link from "./link.js";
-import * as net from "./net.js";
+import * as session from "./net/session.js";
 import * as store from "./store.js";
 import { App } from "./view/app.js";
 import { handle } from "./keys.js";
@@ -67,7 +67,7 @@ effect(() => {
 addEventListener("hashchange", () => {
   const given = link.read(location.hash);
   link.apply(given);
-  void net.visit(given);
+  void session.visit(given);
 });
 
 let last = 0;
@@ -87,4 +87,4 @@ effect(() => {
 addEventListener("keydown", handle);
 
 render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));
-void net.connect({ run: first.run, step: first.step, source: first.source });
+void session.connect({ run: first.run, step: first.step, source: first.source });

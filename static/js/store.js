@@ -1,6 +1,6 @@
 /**
  * The whole state of the page: signals, what follows from them, and the actions that change them.
- * Views read signals and call actions; net.js writes what the server says and carries out what `wanted` asks for.
+ * Views read signals and call actions; net/ writes what the server says and carries out what `wanted` asks for.
  */
 
 import { batch, computed, signal } from "@preact/signals-core";
@@ -40,7 +40,7 @@ export const loading = signal(false);
 
 /** @type {Signal<Source|null>} */
 export const source = signal(null);
-/** What net.js is asked to fetch: the source and the step; a new object asks again. @type {Signal<{run: string, source: Source, step: number|null}|null>} */
+/** What net/session.js is asked to fetch: the source and the step; a new object asks again. @type {Signal<{run: string, source: Source, step: number|null}|null>} */
 export const wanted = signal(null);
 /** @type {Signal<Position|null>} null on a first visit: nothing is computed yet */
 export const position = signal(null);

@@ -3,7 +3,8 @@
 import { batch, computed, signal } from "@preact/signals-core";
 
 import { extend, noMetrics } from "./metrics.js";
-import * as net from "./net.js";
+import * as net from "./net/requests.js";
+import * as session from "./net/session.js";
 import * as store from "./store.js";
 
 // Curves.
@@ -69,7 +70,7 @@ export async function readFirstWeights(place) {
   const known = firstWeights.peek();
   if (!run?.history || (known && known.run === run.id && known.place === place)) return;
   const step = run.history.first;
-  const { shape, values } = await net.get(`api/runs/${run.id}/steps/${step}/tensors/${place}`);
+  const { shape, values } = await net.tensor(run.id, step, place);
   firstWeights.value = { run: run.id, place, step, shape, data: Float32Array.from(values.flat(Infinity)) };
 }
 
@@ -169,15 +170,15 @@ async function create(start) {
   const old = store.run.peek();
   const { model, dataset, optimizer, batch_size, seed, epochs, pace } = /** @type {Settings} */ (settings.peek());
   const named = model === old.model;
-  if (!isWelcome.peek() && old.state === "running") await net.patchRun(old.id, { state: "paused" });
-  const made = await net.createRun({
+  if (!isWelcome.peek() && old.state === "running") await session.patchRun(old.id, { state: "paused" });
+  const made = await session.createRun({
     ...(model === null ? { network: old.network } : { model }),
     ...(named && "dataset" in draft.peek() ? { dataset } : {}),
     ...(Number.isInteger(epochs) ? { epochs } : { steps: old.steps }),
     optimizer, batch_size, seed, start,
   });
-  if (pace !== null) await net.patchRun(made.id, { pace });
-  if (own.delete(old.id)) await net.deleteRun(old.id);
+  if (pace !== null) await session.patchRun(made.id, { pace });
+  if (own.delete(old.id)) await session.deleteRun(old.id);
   own.add(made.id);
   draft.value = {};
   store.say(start ? "A new run has started from step 0." : "A new run stands at step 0.");
@@ -187,13 +188,13 @@ async function create(start) {
 export const start = () => command("start", async () => {
   const run = store.run.peek();
   if (isWelcome.peek() || isOver.peek()) return create(true);
-  await net.patchRun(run.id, { state: "running" });
+  await session.patchRun(run.id, { state: "running" });
   store.say("Training goes on.");
 });
 
 export const pause = () => command("pause", async () => {
-  await net.patchRun(store.run.peek().id, { state: "paused" });
-  await net.refresh();
+  await session.patchRun(store.run.peek().id, { state: "paused" });
+  await session.refresh();
   store.say(`Training stands at step ${store.run.peek().step}.`);
 });
 
@@ -202,8 +203,8 @@ export const oneStep = () => command("step", async () => {
   const run = store.run.peek();
   if (isOver.peek()) return store.say(`The run has ${run.state}.`);
   if (isWelcome.peek()) await create(false);
-  else if (run.state === "running") await net.patchRun(run.id, { state: "paused" });
-  await net.stepRun(store.run.peek().id, 1);
+  else if (run.state === "running") await session.patchRun(run.id, { state: "paused" });
+  await session.stepRun(store.run.peek().id, 1);
   const { step, loss } = store.run.peek();
   store.say(`Step ${step}, loss ${loss.toFixed(3)}.`);
 });
@@ -224,7 +225,7 @@ export async function adjust(change) {
   const planned = "pace" in change ? change : { optimizer: { ...optimizer, ...change } };
   plan(planned);
   if (isWelcome.peek() || ("optimizer" in planned && pending.peek().includes("optimizer"))) return;
-  await net.patchRun(store.run.peek().id, change).catch(net.complain);
+  await session.patchRun(store.run.peek().id, change).catch(net.complain);
   const { [Object.keys(planned)[0]]: _, ...others } = /** @type {Record<string, any>} */ (draft.peek());
   draft.value = others;
 }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
+from tests.browser.axe import axe
 from tests.browser.conftest import Watch
 from tests.browser.test_explore import visit
+from tests.browser.test_train import make_run
 from tests.server import Server, serve
 
 PLACE = "conv1/y/0,5,12,14"
@@ -69,3 +72,40 @@ def test_while_the_server_is_away_the_page_says_so_and_holds_and_then_goes_on(
         page.locator(".transport .disc").click()
         expect(page.locator(".card table, .card .terms").first).to_be_visible()
     watch.errors = [error for error in watch.errors if "Failed to load resource" not in error]
+
+
+def test_a_frame_that_the_server_cannot_make_is_said_in_plain_words_and_the_page_lives_on(
+    page: Page, server: Server
+) -> None:
+    run = make_run(server, epochs=5, start=True)
+    problem = {"status": 422, "title": "Unprocessable Entity", "detail": "no tensor conv9/y in this network"}
+
+    def answer(socket: WebSocketRoute) -> None:
+        socket.on_message(lambda _: socket.send(json.dumps({"problem": problem})))
+
+    page.route_web_socket("**/stream", answer)
+    server.wait_ready()
+    page.goto(f"/#run={run['id']}")
+    notice = page.locator(".problem")
+    expect(notice).to_contain_text("That does not fit")
+    expect(notice).to_contain_text("no tensor conv9/y in this network")
+    expect(notice).not_to_contain_text("Unprocessable")
+    axe(page)
+    notice.get_by_role("button").click()
+    expect(notice).to_have_count(0)
+    page.get_by_role("link", name="Train").click()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".progress")).to_contain_text("Paused")
+
+
+def test_a_run_that_was_deleted_while_it_trained_gives_way_to_the_first_one(
+    page: Page, server: Server, watch: Watch
+) -> None:
+    run = make_run(server, epochs=5, start=True)
+    server.wait_ready()
+    page.goto(f"/#run={run['id']}")
+    expect(page.locator(".step-now")).to_be_visible()
+    page.request.delete(f"/api/runs/{run['id']}", headers={"Origin": server.url})
+    expect(page.locator(".problem")).to_contain_text("That run is gone")
+    expect(page.locator(".source")).to_contain_text("3")
+    watch.errors = [error for error in watch.errors if "404" not in error and "WebSocket" not in error]

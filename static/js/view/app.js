@@ -21,7 +21,7 @@ export function App() {
   const settled = walkable.value;
   useEffect(() => {
     if (!settled) return;
-    const timer = setTimeout(() => [Picker, Train, Help].forEach(({ fetch }) => void fetch()), IDLE);
+    const timer = setTimeout(() => [Picker, Train, Help].forEach(({ bring }) => void bring()), IDLE);
     return () => clearTimeout(timer);
   }, [settled]);
   return html`

@@ -7,7 +7,7 @@ import { isLargest, rowsOf } from "../account.js";
 import { css, gradient } from "../colour.js";
 import { exponentOf, factor, number } from "../format.js";
 import { askCard } from "../ask.js";
-import { Refused } from "../net.js";
+import { Refused } from "../net/requests.js";
 import { at, parse, spoken } from "../place.js";
 import { phaseOf } from "../score.js";
 import { scale } from "../sums.js";

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { centred, drawPiece, drawStroke, emptyPad, SIDE } from "../centre.js";
 import { percent } from "../format.js";
-import * as net from "../net.js";
+import * as net from "../net/requests.js";
 import { look, panel, room, run, say, scheme, show, status } from "../store.js";
 import { Bars } from "./bars.js";
 import { html } from "./html.js";

@@ -5,7 +5,8 @@ import { useEffect, useRef } from "preact/hooks";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import * as format from "../format.js";
-import * as net from "../net.js";
+import * as net from "../net/requests.js";
+import * as session from "../net/session.js";
 import * as store from "../store.js";
 
 export function First() {
@@ -47,7 +48,7 @@ function Learning() {
   return html`<section class="first" aria-label="Training">
     <p class="sentence">The network is learning. Stop it anywhere, and every number of that step can be opened.</p>
     <div class="ways">
-      <button type="button" class="button primary" onClick=${() => net.patchRun(id, { state: "paused" }).catch(net.complain)}>
+      <button type="button" class="button primary" onClick=${() => session.patchRun(id, { state: "paused" }).catch(net.complain)}>
         <${Icon} name="pause" /> Stop and look</button>
       <button type="button" class="button" onClick=${store.play}>Stop and play the pass</button>
       <button type="button" class="button" onClick=${() => store.show("train")}>See the curves</button>

@@ -7,7 +7,8 @@ import { Chevron } from "./icons.js";
 import { Choice, Popover } from "./popover.js";
 import { Tiles } from "./tiles.js";
 import * as format from "../format.js";
-import * as net from "../net.js";
+import * as net from "../net/requests.js";
+import * as session from "../net/session.js";
 import * as store from "../store.js";
 
 export function Header() {
@@ -82,7 +83,7 @@ function ModelMenu() {
   const [models, setModels] = useState(/** @type {any[]} */ ([]));
   useEffect(() => {
     if (!open) return;
-    net.get("api/runs").then(setRuns).catch(net.complain);
+    net.runs().then(setRuns).catch(net.complain);
     net.models().then(setModels).catch(net.complain);
   }, [open]);
   if (!run) return null;
@@ -93,10 +94,10 @@ function ModelMenu() {
   const name = run.model ?? run.title ?? "network";
   return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`} label=${html`<span>${name}</span><${Chevron} />`}>
     <p class="soft">Networks here</p>
-    <ul>${runs.map((each) => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined} onClick=${() => choose(() => net.adopt(each.id))}>
+    <ul>${runs.map((each) => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined} onClick=${() => choose(() => session.adopt(each.id))}>
       <b>${each.model ?? each.title ?? each.id}</b><span class="soft">${each.step ? `step ${format.count(each.step)}` : "untrained"}${each.state === "running" ? ", training" : ""}</span></button></li>`)}</ul>
     <p class="soft">A new one, untrained</p>
-    <ul class="new">${models.map((each) => html`<li><button type="button" onClick=${() => choose(() => net.createRun({ model: each.name, start: false }))}>
+    <ul class="new">${models.map((each) => html`<li><button type="button" onClick=${() => choose(() => session.createRun({ model: each.name, start: false }))}>
       <b>${each.name}</b><span class="soft">${each.summary ?? ""}</span></button></li>`)}</ul>
   <//>`;
 }

@@ -12,7 +12,7 @@ import { complain } from "../store.js";
 export function later(load, name, meanwhile = null) {
   const view = signal(/** @type {any} */ (null));
   let asked = false;
-  const fetch = async () => {
+  const bring = async () => {
     if (asked) return;
     asked = true;
     try {
@@ -23,8 +23,8 @@ export function later(load, name, meanwhile = null) {
     }
   };
   const Later = () => {
-    if (!view.value) void fetch();
+    if (!view.value) void bring();
     return view.value ? html`<${view.value} />` : meanwhile;
   };
-  return Object.assign(Later, { fetch });
+  return Object.assign(Later, { bring });
 }

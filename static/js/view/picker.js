@@ -4,7 +4,7 @@ import { batch, signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 
 import * as format from "../format.js";
-import * as net from "../net.js";
+import * as net from "../net/requests.js";
 import { infoOf, look, openPanel, run, say, source, status } from "../store.js";
 import { Draw } from "./draw.js";
 import { html } from "./html.js";
@@ -105,8 +105,8 @@ const PAGE = 32;
 
 /** @param {number} step @returns {Promise<{labels: number[], images: Float32Array[]}>} */
 async function minibatch(step) {
-  const path = `api/runs/${run.peek().id}/steps/${step}/tensors`;
-  const [input, target] = await Promise.all([net.get(`${path}/input/y`), net.get(`${path}/target/y`)]);
+  const { id } = run.peek();
+  const [input, target] = await Promise.all(["input/y", "target/y"].map((name) => net.tensor(id, step, name)));
   return { labels: target.values, images: input.values.map((/** @type {any} */ image) => Float32Array.from(image.flat(Infinity))) };
 }
 

@@ -6,7 +6,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { gradient, largest, roundUp } from "../colour.js";
 import { excerptOf } from "../excerpt.js";
 import { count, number, range as legendOf } from "../format.js";
-import * as net from "../net.js";
+import * as net from "../net/requests.js";
 import { frame, infoOf, label, live, rangeOf, run, scheme, score, source, status, tensorOf, valueOf } from "../store.js";
 import { digits, firstWeights, readFirstWeights } from "../training.js";
 import { Bars } from "./bars.js";

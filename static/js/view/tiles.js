@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { largest, paint, roundUp, table } from "../colour.js";
-import { address } from "../net.js";
+import { pictureOf } from "../net/requests.js";
 import { room, scheme } from "../store.js";
 import { html } from "./html.js";
 
@@ -78,10 +78,10 @@ export function Digit({ image, width, label }) {
 const kept = new Map();
 const KEPT = 1500;
 
-/** The values 0..1 of a picture, one a pixel. @param {string} path */
-async function valuesOf(path) {
+/** The values 0..1 of a picture, one a pixel. @param {string} address */
+async function valuesOf(address) {
   const picture = new Image();
-  picture.src = address(path);
+  picture.src = address;
   await picture.decode();
   const { width, height } = picture;
   const canvas = document.createElement("canvas");
@@ -92,13 +92,13 @@ async function valuesOf(path) {
   return Float32Array.from({ length: width * height }, (_, k) => data[4 * k] / 255);
 }
 
-/** @param {string} path */
-function pictureAt(path) {
-  let values = kept.get(path);
+/** @param {string} address */
+function pictureAt(address) {
+  let values = kept.get(address);
   if (!values) {
-    values = valuesOf(path);
-    values.catch(() => kept.delete(path));
-    kept.set(path, values);
+    values = valuesOf(address);
+    values.catch(() => kept.delete(address));
+    kept.set(address, values);
     if (kept.size > KEPT) kept.delete(/** @type {string} */ (kept.keys().next().value));
   }
   return values;
@@ -109,7 +109,7 @@ export function Thumb({ dataset, split, index, width }) {
   const [image, setImage] = useState(/** @type {Float32Array|null} */ (null));
   useEffect(() => {
     let wanted = true;
-    pictureAt(`api/datasets/${dataset}/${split}/${index}`).then((values) => wanted && setImage(values), () => {});
+    pictureAt(pictureOf(dataset, split, index)).then((values) => wanted && setImage(values), () => {});
     return () => {
       wanted = false;
     };

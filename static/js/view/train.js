@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 import { count } from "../format.js";
-import * as net from "../net.js";
+import * as net from "../net/requests.js";
 import { run, show, status } from "../store.js";
 import * as training from "../training.js";
 import { Curves } from "./chart.js";

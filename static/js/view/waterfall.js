@@ -7,7 +7,7 @@ import { candidatesOf, entriesOf } from "../account.js";
 import { css } from "../colour.js";
 import { letterOf, planeLetters, figureOf } from "../figure.js";
 import { factor, number } from "../format.js";
-import { explanationOf } from "../net.js";
+import { explanationOf } from "../net/session.js";
 import { lit } from "../spotlight.js";
 import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
 import { book, seatOf } from "./products.js";

@@ -1,149 +1,14 @@
-/** The conversation with the server: the only module that fetches or opens a socket. Facts go into the store. */
+/** What is looked at: a run, its score, a pass or a step, and what is asked about them. Facts go into the store. */
 
 import { batch, computed, effect, untracked } from "@preact/signals-core";
 
-import { decode } from "./codec.js";
-import { excerptOf, tensorsIn } from "./excerpt.js";
-import { batched, end, living } from "./score.js";
-import * as store from "./store.js";
-
-const BASE = new URL(".", document.baseURI);
-
-/** A refusal of the server, in its own words. */
-export class Refused extends Error {
-  /** @param {number} status @param {{title?: string, detail?: string, errors?: any[]}} body */
-  constructor(status, body) {
-    super(body.detail || body.title || `the server answered ${status}`);
-    this.status = status;
-    this.title = body.title ?? "The server refused";
-    this.errors = body.errors ?? [];
-  }
-}
-
-/** @param {string} path @param {Omit<RequestInit, "body"> & {body?: any}} [options] */
-async function ask(path, options = {}) {
-  const { body, ...rest } = options;
-  const request = body === undefined ? rest
-    : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...rest.headers } };
-  for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
-    const response = await fetch(new URL(path, BASE), request).catch((error) => {
-      if (!options.signal?.aborted) void (back ??= untilBack());
-      if (options.signal?.aborted || !repeatable(path, options.method)) throw error;
-    });
-    if (!response) {
-      await back;
-      continue;
-    }
-    if (response.ok) return response;
-    const problem = await response.json().catch(() => ({}));
-    if (response.status !== 503 || !response.headers.has("Retry-After")) throw new Refused(response.status, problem);
-    await sleep(wait, options.signal ?? undefined);
-  }
-}
-
-/** Whether a request may be sent again that perhaps arrived. @param {string} path @param {string} [method] */
-const repeatable = (path, method) => method !== "POST" || /(passes|predict)$/.test(path);
-
-/** While the server does not answer: resolves when it does. @type {Promise<void>|null} */
-let back = null;
-
-async function untilBack() {
-  store.away.value = true;
-  do await sleep(700);
-  while (!(await fetch(new URL("api/status", BASE)).then(({ ok }) => ok, () => false)));
-  back = null;
-  store.away.value = false;
-  store.complain(null);
-  void resume();
-}
-
-/** After the server was away: what is looked at is computed again, as far as it is still there. */
-async function resume() {
-  kept.clear();
-  const id = store.run.value?.id;
-  if (!id) return;
-  try {
-    await untilReady();
-    await refresh();
-    watch();
-    const { history } = store.run.value;
-    const step = store.step.value ?? 0;
-    if (step >= history.first && step <= history.last) store.atStep(step);
-    else lookAgain();
-  } catch (error) {
-    await lost(error, id);
-  }
-}
-
-/** A run that the server no longer has gives way to the first one; anything else is said. @param {unknown} error @param {string} id */
-async function lost(error, id) {
-  const { welcome = "welcome" } = store.status.value;
-  const missing = (/** @type {unknown} */ what) => what instanceof Refused && what.status === 404;
-  if (!missing(error) || !(await get(`api/runs/${id}`).then(() => false, missing))) return complain(error);
-  if (id === welcome) {
-    // A server that has just started still makes it.
-    await sleep(500);
-    return resume();
-  }
-  await adopt(welcome).catch(complain);
-  store.complain({ title: "That run is gone", detail: `The server has no run "${id}" any more; this is the first one.` });
-}
-
-/** @param {number} milliseconds @param {AbortSignal} [signal] */
-const sleep = (milliseconds, signal) => new Promise((resolve, reject) => {
-  const timer = setTimeout(resolve, milliseconds);
-  signal?.addEventListener("abort", () => {
-    clearTimeout(timer);
-    reject(signal.reason);
-  });
-});
-
-/** @param {string} path @param {RequestInit} [options] */
-export const get = async (path, options) => (await ask(path, options)).json();
-/** @param {string} path @param {any} body @param {RequestInit} [options] */
-export const post = async (path, body, options) => (await ask(path, { ...options, method: "POST", body })).json();
-
-/** The address of something the server has, for an <img> or a link. @param {string} path */
-export const address = (path) => new URL(path, BASE).href;
+import { decode } from "../codec.js";
+import { batched, end } from "../score.js";
+import * as store from "../store.js";
+import { Refused, ask, complain, forget, get, image, once, post, search, sleep } from "./requests.js";
+import { follow, named, subscribe, take } from "./stream.js";
 
 // Questions.
-
-/** @type {Map<string, Promise<any>>} */
-const kept = new Map();
-const KEPT = 400;
-
-/** A question whose answer never changes is asked once. @param {string} path @returns {Promise<any>} */
-function once(path) {
-  let answer = kept.get(path);
-  if (!answer) {
-    answer = get(path);
-    answer.catch(() => kept.delete(path));
-    kept.set(path, answer);
-    if (kept.size > KEPT) kept.delete(/** @type {string} */ (kept.keys().next().value));
-  }
-  return answer;
-}
-
-export const models = () => once("api/models");
-export const datasets = () => once("api/datasets");
-
-/** @param {string} dataset @param {string} split @param {{label?: number, offset?: number, limit?: number}} [query] */
-export const digits = (dataset, split, query = {}) => once(`api/datasets/${dataset}/${split}${search(query)}`);
-
-/** @param {string} dataset @param {string} split @param {number} index */
-export const image = (dataset, split, index) => once(`api/datasets/${dataset}/${split}/${index}`);
-
-/** @param {string} id @param {any} body */
-export const predict = (id, body) => post(`api/runs/${id}/predict`, body);
-
-/** @param {string} id @param {number} since @param {number} [points] */
-export const metrics = (id, since = 0, points) => get(`api/runs/${id}/metrics${search({ since, points })}`);
-
-/** @param {Record<string, any>} query */
-function search(query) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
-  return given.length ? `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}` : "";
-}
 
 /** Where the numbers that are looked at lie on the server, null before a pass is there. */
 function room() {
@@ -269,6 +134,9 @@ export async function refresh() {
   if (store.run.value?.id === id) store.run.value = run;
 }
 
+/** While a run trains its facts are read now and then; one that was deleted meanwhile gives way. @param {string} id */
+const check = (id) => refresh().catch((error) => (error instanceof Refused && error.status === 404 ? lost(error, id) : undefined));
+
 /** The same image through the newest parameters. */
 function lookAgain() {
   const run = store.run.value;
@@ -321,105 +189,6 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
   }
 }
 
-/** An image as the server is told of it. @param {Extract<Source, {kind: "pass"}>} source */
-const named = ({ drawn, x, target, dataset, split, index }) => (drawn ? { x, target } : { dataset, split, index });
-
-/** Put a frame's tensors into the store. @param {any} header @param {Sent[]} blocks @param {boolean} whole */
-function take(header, blocks, whole) {
-  const info = store.score.value?.tensors ?? {};
-  const tensors = whole ? new Map() : new Map(store.tensors.value);
-  for (const { layer, tensor, shape, data } of blocks) {
-    const prefix = `${layer}/${tensor}`;
-    tensors.set(prefix, { shape, data, kind: info[prefix]?.kind ?? "value" });
-  }
-  store.tensors.value = tensors;
-  store.frame.value = header;
-}
-
-/** @param {unknown} error */
-export function complain(error) {
-  if (store.away.value) return;
-  const title = error instanceof Refused ? error.title : "The server cannot be reached";
-  store.complain({ title, detail: error instanceof Error ? error.message : String(error) });
-}
-
-// The stream of a run that is training.
-
-/** @type {WebSocket|null} */
-let socket = null;
-let streamed = "";
-
-/** @param {string} id */
-function openStream(id) {
-  closeStream();
-  streamed = id;
-  const url = new URL(`api/runs/${id}/stream`, BASE);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const opened = socket = new WebSocket(url);
-  opened.binaryType = "arraybuffer";
-  opened.onopen = subscribe;
-  opened.onmessage = ({ data }) => {
-    if (opened !== socket || typeof data === "string") return;
-    const { header, blocks } = decode(data);
-    batch(() => {
-      store.streaming.value = true;
-      const run = store.run.value;
-      if (run?.id === id) {
-        const { step, loss, accuracy, epoch, images_seen, images_per_second } = header;
-        const facts = { step, loss, accuracy, epoch, images_seen, images_per_second, state: header.state ?? run.state };
-        store.run.value = { ...run, ...Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined)) };
-        store.step.value = step;
-      }
-      if (header.label !== undefined) store.label.value = header.label;
-      take(header, blocks, false);
-    });
-    requestAnimationFrame(() => {
-      if (opened.readyState === WebSocket.OPEN) opened.send(JSON.stringify({ seen: header.step }));
-    });
-  };
-  opened.onclose = () => {
-    if (opened !== socket) return;
-    socket = null;
-    store.streaming.value = false;
-    if (store.run.value?.state === "running") setTimeout(() => store.run.value?.id === id && !store.away.value && watch(), 1000);
-  };
-}
-
-function closeStream() {
-  const old = socket;
-  socket = null;
-  streamed = "";
-  old?.close();
-  store.streaming.value = false;
-}
-
-/** Ask for what is shown, for the image that is looked at. */
-function subscribe() {
-  const training = store.view.value === "train";
-  const score = store.score.value;
-  const source = store.source.value;
-  if (!score || socket?.readyState !== WebSocket.OPEN) return;
-  socket.send(JSON.stringify({
-    subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
-    sample: source?.kind === "step" ? source.sample : 0,
-    ...(source?.kind === "pass" ? { image: named(source) } : {}),
-  }));
-}
-
-let asking = 0;
-
-/** The stream follows the run: open while it trains, closed when it stands. */
-function watch() {
-  const run = store.run.value;
-  clearInterval(asking);
-  if (run?.state === "running") {
-    asking = setInterval(() => document.hidden || store.away.value || refresh().catch(() => {}), 1000);
-    if (!socket || streamed !== run.id) openStream(run.id);
-  } else if (socket) {
-    closeStream();
-  }
-}
-
 /** The image alone, while nothing can be computed yet. */
 async function showImage() {
   const source = store.source.value;
@@ -430,6 +199,40 @@ async function showImage() {
   const shape = [1, planes.length, planes[0].length, planes[0][0].length];
   store.label.value = label;
   store.tensors.value = new Map([["input/y", { shape, kind: "value", data: Float32Array.from(planes.flat(2)) }]]);
+}
+
+// The server comes back.
+
+/** After the server was away: what is looked at is computed again, as far as it is still there. */
+async function resume() {
+  forget();
+  const id = store.run.value?.id;
+  if (!id) return;
+  try {
+    await untilReady();
+    await refresh();
+    follow();
+    const { history } = store.run.value;
+    const step = store.step.value ?? 0;
+    if (step >= history.first && step <= history.last) store.atStep(step);
+    else lookAgain();
+  } catch (error) {
+    await lost(error, id);
+  }
+}
+
+/** A run that the server no longer has gives way to the first one; anything else is said. @param {unknown} error @param {string} id */
+async function lost(error, id) {
+  const { welcome = "welcome" } = store.status.value;
+  const missing = (/** @type {unknown} */ what) => what instanceof Refused && what.status === 404;
+  if (!missing(error) || !(await get(`api/runs/${id}`).then(() => false, missing))) return complain(error);
+  if (id === welcome) {
+    // A server that has just started still makes it.
+    await sleep(500);
+    return resume();
+  }
+  await adopt(welcome).catch(complain);
+  store.complain({ title: "That run is gone", detail: `The server has no run "${id}" any more; this is the first one.` });
 }
 
 // Start.
@@ -467,14 +270,23 @@ export async function connect(first) {
     const wanted = store.wanted.value;
     if (wanted) void fetchWanted(wanted);
   });
+  let gone = false;
+  effect(() => {
+    const back = gone && !store.away.value;
+    gone = store.away.value;
+    if (back) untracked(resume);
+  });
   let before = "";
+  let asking = 0;
   effect(() => {
     const run = store.run.value;
     const state = run ? `${run.id} ${run.state}` : "";
     if (state === before) return;
     const stopped = before.endsWith(" running") && before.startsWith(`${run?.id} `);
     before = state;
-    watch();
+    follow();
+    clearInterval(asking);
+    if (run?.state === "running") asking = setInterval(() => document.hidden || store.away.value || void check(run.id), 1000);
     if (!stopped) return;
     store.halted.value = null;
     void refresh().then(() => {

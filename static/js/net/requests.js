@@ -1,0 +1,139 @@
+/** Requests: the one module that fetches. It waits for a server that is away, and keeps what never changes. */
+
+import * as store from "../store.js";
+
+const BASE = new URL(".", document.baseURI);
+
+/** What a refusal is called where people read it; the detail is the server's own. @type {Record<number, string>} */
+const TITLES = {
+  400: "The server did not understand that", 403: "That is not allowed from here", 404: "That is not there",
+  409: "That is not possible right now", 413: "That is more than this server does", 422: "That does not fit",
+  429: "The server is busy", 503: "The server is not ready",
+};
+
+/** A refusal of the server: what was expected and what was got. */
+export class Refused extends Error {
+  /** @param {number} status @param {{title?: string, detail?: string}} body */
+  constructor(status, body) {
+    super(body.detail || body.title || `the server answered ${status}`);
+    this.status = status;
+    this.title = TITLES[status] ?? "Something went wrong on the server";
+  }
+}
+
+/**
+ * Sends a request until it is answered: one that may be sent twice waits for a server that is away or busy.
+ * @param {string} path @param {Omit<RequestInit, "body"> & {body?: any}} [options]
+ */
+export async function ask(path, options = {}) {
+  const { body, ...rest } = options;
+  const request = body === undefined ? rest
+    : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...rest.headers } };
+  for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
+    const response = await fetch(new URL(path, BASE), request).catch((error) => {
+      if (!options.signal?.aborted) void (back ??= untilBack());
+      if (options.signal?.aborted || !repeatable(path, options.method)) throw error;
+    });
+    if (!response) {
+      await back;
+      continue;
+    }
+    if (response.ok) return response;
+    const problem = await response.json().catch(() => ({}));
+    if (response.status !== 503 || !response.headers.has("Retry-After")) throw new Refused(response.status, problem);
+    await sleep(wait, options.signal ?? undefined);
+  }
+}
+
+/** Whether a request may be sent again that perhaps arrived. @param {string} path @param {string} [method] */
+const repeatable = (path, method) => method !== "POST" || /(passes|predict)$/.test(path);
+
+/** While the server does not answer: resolves when it does. @type {Promise<void>|null} */
+let back = null;
+
+async function untilBack() {
+  store.away.value = true;
+  do await sleep(700);
+  while (!(await fetch(new URL("api/status", BASE)).then(({ ok }) => ok, () => false)));
+  back = null;
+  store.complain(null);
+  store.away.value = false;
+}
+
+/** @param {number} milliseconds @param {AbortSignal} [signal] */
+export const sleep = (milliseconds, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, milliseconds);
+  signal?.addEventListener("abort", () => {
+    clearTimeout(timer);
+    reject(signal.reason);
+  });
+});
+
+/** @param {string} path @param {RequestInit} [options] */
+export const get = async (path, options) => (await ask(path, options)).json();
+/** @param {string} path @param {any} body @param {RequestInit} [options] */
+export const post = async (path, body, options) => (await ask(path, { ...options, method: "POST", body })).json();
+
+/** The address of a run's stream. @param {string} id */
+export function streamOf(id) {
+  const url = new URL(`api/runs/${id}/stream`, BASE);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url;
+}
+
+/** @type {Map<string, Promise<any>>} */
+const kept = new Map();
+const KEPT = 400;
+
+/** A question whose answer never changes is asked once. @param {string} path @returns {Promise<any>} */
+export function once(path) {
+  let answer = kept.get(path);
+  if (!answer) {
+    answer = get(path);
+    answer.catch(() => kept.delete(path));
+    kept.set(path, answer);
+    if (kept.size > KEPT) kept.delete(/** @type {string} */ (kept.keys().next().value));
+  }
+  return answer;
+}
+
+/** After the server was away its answers are asked for anew. */
+export const forget = () => kept.clear();
+
+/** @param {unknown} error */
+export function complain(error) {
+  if (store.away.value) return;
+  const title = error instanceof Refused ? error.title : "The server cannot be reached";
+  store.complain({ title, detail: error instanceof Error ? error.message : String(error) });
+}
+
+/** What is given of a query. @param {Record<string, any>} query */
+export function search(query) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null);
+  return given.length ? `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}` : "";
+}
+
+// Questions that need no run to be looked at.
+
+export const models = () => once("api/models");
+export const datasets = () => once("api/datasets");
+
+/** @param {string} dataset @param {string} split @param {{label?: number, offset?: number, limit?: number}} [query] */
+export const digits = (dataset, split, query = {}) => once(`api/datasets/${dataset}/${split}${search(query)}`);
+
+/** @param {string} dataset @param {string} split @param {number} index */
+export const image = (dataset, split, index) => once(`api/datasets/${dataset}/${split}/${index}`);
+
+/** The address of an image as a picture. @param {string} dataset @param {string} split @param {number} index */
+export const pictureOf = (dataset, split, index) => new URL(`api/datasets/${dataset}/${split}/${index}`, BASE).href;
+
+export const runs = () => get("api/runs");
+
+/** A whole tensor as a step left it. @param {string} id @param {number} step @param {string} name layer/tensor */
+export const tensor = (id, step, name) => get(`api/runs/${id}/steps/${step}/tensors/${name}`);
+
+/** @param {string} id @param {any} body */
+export const predict = (id, body) => post(`api/runs/${id}/predict`, body);
+
+/** @param {string} id @param {number} since @param {number} [points] */
+export const metrics = (id, since = 0, points) => get(`api/runs/${id}/metrics${search({ since, points })}`);
