@@ -237,7 +237,7 @@ def update_of(name: str, asked: OpFields, limits: Limits) -> Update:
         key: networks.tensor(value, ["tensors", key], asked.dtype, limits)
         for key, value in asked.tensors.items()
     }
-    known = ("w", "dw", *kind.state, "step")
+    known = ("w", "dw", *optimizer.state, "step")
     for key, array in arrays.items():
         if key not in known:
             raise invalid(f"{name} has no tensor {key!r}; it takes {', '.join(known)}", ["tensors", key])
@@ -254,7 +254,13 @@ def update_of(name: str, asked: OpFields, limits: Limits) -> Update:
         raise invalid(
             "expected the number of updates already made, a whole number from 0", ["tensors", "step"]
         )
-    state = {key: arrays.get(key, start) for key, start in optimizer.start(arrays["w"]).items()}
+    start = optimizer.start(arrays["w"])
+    state = {key: arrays.get(key, first) for key, first in start.items()}
+    moved = any(not np.array_equal(state[key], start[key]) for key in start)
+    if moved and "step" not in arrays and optimizer.numbers(1) != optimizer.numbers(2):
+        raise invalid(
+            f"step is missing: how many updates {name} has made, to which this state belongs", ["tensors", "step"]
+        )
     return Update(optimizer, arrays["w"], arrays["dw"], state, int(made) + 1)
 
 
@@ -266,7 +272,7 @@ def describe_optimizer(kind: type[Optimizer]) -> dict[str, Any]:
         "sentences": [program.sentence(name) for name in program.names],
         "equations": {name: documents.plain(program.equation(name)) for name in program.names},
         "settings": settings_schema(kind.settings),
-        "state": list(kind.state),
+        "state": [*kind.state, "step"],
     }
 
 

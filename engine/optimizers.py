@@ -11,7 +11,7 @@ import numpy as np
 from engine.formula import Program
 from engine.kernels import kernel
 from engine.ops.base import Words
-from engine.settings import Float, Numbers, Setting, read_settings
+from engine.settings import Bool, Float, Numbers, Setting, read_settings
 
 Array = np.ndarray
 
@@ -33,7 +33,7 @@ class Optimizer:
     name: ClassVar[str]
     title: ClassVar[str]
     settings: ClassVar[dict[str, Setting]]
-    state: ClassVar[tuple[str, ...]] = ()
+    state: tuple[str, ...] = ()  # what is kept from one update to the next; some settings need more or less of it
     words: ClassVar[dict[str, Words]] = {}
 
     def __init__(self, /, **settings: Any):
@@ -66,7 +66,22 @@ class Optimizer:
 
 
 RATE = Float(1e-3, "how far a weight moves against its gradient", low=0, high=1e6)
+LARGER_RATE = Float(1e-2, RATE.description, low=0, high=1e6)
 DECAY = Float(0.0, "pulls every weight towards zero", low=0, high=1e6)
+MOMENTUM = Float(0.9, "share of the velocity that is kept", low=0, high=1)
+
+
+def _eps(default: float) -> Float:
+    return Float(default, "keeps the divisor from zero", low=0, high=1)
+
+
+def _flat(*arrays: Array) -> list[Array]:
+    """Each as one row; of a new array, a view to write into."""
+    return [array.reshape(-1) for array in arrays]
+
+
+def _like(w: Array, count: int) -> list[Array]:
+    return [np.empty_like(w) for _ in range(count)]
 
 
 @kernel
@@ -78,7 +93,8 @@ def sgd_update(w, dw, w_next, lr, decay):  # type: ignore[no-untyped-def]
 class Sgd(Optimizer):
     name = "sgd"
     title = "Gradient descent"
-    settings = {"learning_rate": RATE, "weight_decay": DECAY}
+    settings = {"learning_rate": RATE, "weight_decay": DECAY,
+                "dampening": Float(0.0, "without momentum of no effect, as in PyTorch", low=0, high=1)}
     words = {"next": Words("every weight takes one step against its gradient",
                            "The gradient points uphill, so the weight goes the other way, by the learning rate.")}
 
@@ -87,17 +103,16 @@ class Sgd(Optimizer):
         return (*first, f"W_next@ = W@ - lr*{g}")
 
     def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
-        w_next = np.empty_like(w)
-        sgd_update(w.reshape(-1), dw.reshape(-1), w_next.reshape(-1), self.options["learning_rate"],
-                   self.options["weight_decay"])
+        n = self.numbers(step)
+        (w_next,) = _like(w, 1)
+        sgd_update(*_flat(w, dw, w_next), n["lr"], n["decay"])
         return w_next, {}
 
 
 @kernel
 def momentum_update(w, dw, v, w_next, v_next, lr, decay, mu, damp):  # type: ignore[no-untyped-def]
     for i in range(w.size):
-        velocity = mu * v[i] + (1 - damp) * (dw[i] + decay * w[i])
-        v_next[i] = velocity
+        v_next[i] = mu * v[i] + (1 - damp) * (dw[i] + decay * w[i])
         w_next[i] = w[i] - lr * v_next[i]
 
 
@@ -106,7 +121,7 @@ class Momentum(Optimizer):
 
     name = "momentum"
     title = "Momentum"
-    settings = {"learning_rate": RATE, "momentum": Float(0.9, "share of the velocity that is kept", low=0, high=1),
+    settings = {"learning_rate": RATE, "momentum": MOMENTUM,
                 "dampening": Float(0.0, "share of the gradient that is left out", low=0, high=1), "weight_decay": DECAY}
     state = ("v",)
     words = {"next": Words("every weight rolls on, and its gradient steers it",
@@ -123,9 +138,40 @@ class Momentum(Optimizer):
 
     def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
         n = self.numbers(step)
-        w_next, v_next = np.empty_like(w), np.empty_like(w)
-        momentum_update(w.reshape(-1), dw.reshape(-1), state["v"].reshape(-1), w_next.reshape(-1), v_next.reshape(-1),
-                        n["lr"], n["decay"], n["mu"], n["damp"])
+        w_next, v_next = _like(w, 2)
+        momentum_update(*_flat(w, dw, state["v"], w_next, v_next), n["lr"], n["decay"], n["mu"], n["damp"])
+        return w_next, {"v": v_next}
+
+
+@kernel
+def nesterov_update(w, dw, v, w_next, v_next, lr, decay, mu):  # type: ignore[no-untyped-def]
+    for i in range(w.size):
+        g = dw[i] + decay * w[i]
+        v_next[i] = mu * v[i] + g
+        w_next[i] = w[i] - lr * (g + mu * v_next[i])
+
+
+class Nesterov(Optimizer):
+    """Sutskever et al., 2013, in PyTorch's form: the weight looks one step of the velocity ahead."""
+
+    name = "nesterov"
+    title = "Nesterov momentum"
+    settings = {"learning_rate": RATE, "momentum": MOMENTUM, "weight_decay": DECAY}
+    state = ("v",)
+    words = {"next": Words("every weight rolls on, and looks one step ahead",
+                           "The gradient steers the velocity, and the weight already goes where that will carry it.")}
+
+    def sentences(self) -> tuple[str, ...]:
+        g, first = self._gradient()
+        return (*first, f"v_next@ = mu*v@ + {g}", f"W_next@ = W@ - lr*({g} + mu*v_next@)")
+
+    def numbers(self, step: int) -> dict[str, float]:
+        return {**super().numbers(step), "mu": self.options["momentum"]}
+
+    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+        n = self.numbers(step)
+        w_next, v_next = _like(w, 2)
+        nesterov_update(*_flat(w, dw, state["v"], w_next, v_next), n["lr"], n["decay"], n["mu"])
         return w_next, {"v": v_next}
 
 
@@ -138,9 +184,9 @@ def adam_moments(w, dw, m, v, m_next, v_next, decay, beta1, beta2):  # type: ign
 
 
 @kernel
-def adam_update(w, m_next, v_next, w_next, lr, rest1, rest2, eps):  # type: ignore[no-untyped-def]
+def adam_update(w, m_next, v_next, w_next, lr, keep, rest1, rest2, eps):  # type: ignore[no-untyped-def]
     for i in range(w.size):
-        w_next[i] = w[i] - lr * (m_next[i] / rest1) / (np.sqrt(v_next[i] / rest2) + eps)
+        w_next[i] = keep * w[i] - lr * (m_next[i] / rest1) / (np.sqrt(v_next[i] / rest2) + eps)
 
 
 class Adam(Optimizer):
@@ -149,7 +195,7 @@ class Adam(Optimizer):
     name = "adam"
     title = "Adam"
     settings = {"learning_rate": RATE, "betas": Numbers((0.9, 0.999), "shares of the two running means that are kept"),
-                "eps": Float(1e-8, "keeps the divisor from zero", low=0, high=1), "weight_decay": DECAY}
+                "eps": _eps(1e-8), "weight_decay": DECAY}
     state = ("m", "v")
     words = {"next": Words("every weight takes a step of about the same size",
                            "The mean of its gradients, over the root of the mean of their squares: the size of the "
@@ -157,22 +203,150 @@ class Adam(Optimizer):
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
-        return (*first, f"m_next@ = beta1*m@ + (1 - beta1)*{g}", f"v_next@ = beta2*v@ + (1 - beta2)*{g}**2",
-                "mhat@ = m_next@ / (1 - beta1**step)", "vhat@ = v_next@ / (1 - beta2**step)",
-                "W_next@ = W@ - lr*mhat@ / (sqrt(vhat@) + eps)")
+        return (*first, *self._moments(g), "W_next@ = W@ - lr*mhat@ / (sqrt(vhat@) + eps)")
+
+    def _moments(self, g: str) -> tuple[str, ...]:
+        return (f"m_next@ = beta1*m@ + (1 - beta1)*{g}", f"v_next@ = beta2*v@ + (1 - beta2)*{g}**2",
+                "mhat@ = m_next@ / (1 - beta1**step)", "vhat@ = v_next@ / (1 - beta2**step)")
 
     def numbers(self, step: int) -> dict[str, float]:
         beta1, beta2 = self.options["betas"]
         return {**super().numbers(step), "beta1": beta1, "beta2": beta2, "eps": self.options["eps"], "step": step}
 
+    def _decays(self) -> tuple[float, float]:
+        """What of a weight joins its gradient, and what of it is kept."""
+        return self.options["weight_decay"], 1.0
+
     def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
         n = self.numbers(step)
-        w_next, m_next, v_next = np.empty_like(w), np.empty_like(w), np.empty_like(w)
-        adam_moments(w.reshape(-1), dw.reshape(-1), state["m"].reshape(-1), state["v"].reshape(-1),
-                     m_next.reshape(-1), v_next.reshape(-1), n["decay"], n["beta1"], n["beta2"])
-        adam_update(w.reshape(-1), m_next.reshape(-1), v_next.reshape(-1), w_next.reshape(-1), n["lr"],
-                    1 - n["beta1"]**step, 1 - n["beta2"]**step, n["eps"])
+        joins, keep = self._decays()
+        w_next, m_next, v_next = _like(w, 3)
+        adam_moments(*_flat(w, dw, state["m"], state["v"], m_next, v_next), joins, n["beta1"], n["beta2"])
+        adam_update(*_flat(w, m_next, v_next, w_next), n["lr"], keep, 1 - n["beta1"]**step, 1 - n["beta2"]**step,
+                    n["eps"])
         return w_next, {"m": m_next, "v": v_next}
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {kind.name: kind for kind in (Sgd, Momentum, Adam)}
+class AdamW(Adam):
+    """Loshchilov and Hutter, 2019: the decay pulls at the weight itself, past the means."""
+
+    name = "adamw"
+    title = "AdamW"
+    settings = {**Adam.settings, "weight_decay": Float(0.01, DECAY.description, low=0, high=1e6)}
+
+    def sentences(self) -> tuple[str, ...]:
+        kept = "(1 - lr*decay)*W@" if self.options["weight_decay"] else "W@"
+        return (*self._moments("dW@"), f"W_next@ = {kept} - lr*mhat@ / (sqrt(vhat@) + eps)")
+
+    def _decays(self) -> tuple[float, float]:
+        return 0.0, 1 - self.options["learning_rate"] * self.options["weight_decay"]
+
+
+@kernel
+def rmsprop_update(w, dw, v, m, u, w_next, v_next, m_next, u_next,  # type: ignore[no-untyped-def]
+                   lr, decay, alpha, eps, mu, centered):
+    """m and m_next are untouched unless `centered`, u and u_next unless mu is above 0."""
+    for i in range(w.size):
+        g = dw[i] + decay * w[i]
+        v_next[i] = alpha * v[i] + (1 - alpha) * g * g
+        spread = np.float64(v_next[i])
+        if centered:
+            m_next[i] = alpha * m[i] + (1 - alpha) * g
+            square = np.float64(m_next[i]) * np.float64(m_next[i])
+            spread = spread - square if spread > square else np.float64(0)
+        move = g / (np.sqrt(spread) + eps)
+        if mu > 0:
+            u_next[i] = mu * u[i] + move
+            move = np.float64(u_next[i])
+        w_next[i] = w[i] - lr * move
+
+
+class RmsProp(Optimizer):
+    """Tieleman and Hinton, 2012; centered as Graves, 2013. Where rounding takes the spread below 0 it counts as 0."""
+
+    name = "rmsprop"
+    title = "RMSprop"
+    settings = {"learning_rate": LARGER_RATE,
+                "alpha": Float(0.99, "share of the running means that is kept", low=0, high=1), "eps": _eps(1e-8),
+                "momentum": Float(0.0, MOMENTUM.description, low=0, high=1),
+                "centered": Bool(False, "divide by the spread of the gradients about their mean"),
+                "weight_decay": DECAY}
+    state: tuple[str, ...] = ("v", "m", "u")
+    words = {"next": Words("every weight takes a step of about the same size",
+                           "Its gradient, over the root of the mean of the squares: where gradients are large the "
+                           "steps become small.")}
+
+    def __init__(self, /, **settings: Any):
+        super().__init__(**settings)
+        needed = {"v": True, "m": self.options["centered"], "u": self.options["momentum"] > 0}
+        self.state = tuple(name for name in needed if needed[name])
+
+    def sentences(self) -> tuple[str, ...]:
+        g, said = self._gradient()
+        said = (*said, f"v_next@ = alpha*v@ + (1 - alpha)*{g}**2")
+        square = "v_next@"
+        if "m" in self.state:
+            said = (*said, f"m_next@ = alpha*m@ + (1 - alpha)*{g}",
+                    "spread@ = v_next@ - m_next@**2 if v_next@ > m_next@**2 else 0")
+            square = "spread@"
+        move = f"{g} / (sqrt({square}) + eps)"
+        if "u" in self.state:
+            return (*said, f"u_next@ = mu*u@ + {move}", "W_next@ = W@ - lr*u_next@")
+        return (*said, f"W_next@ = W@ - lr*{move}")
+
+    def numbers(self, step: int) -> dict[str, float]:
+        return {**super().numbers(step), "alpha": self.options["alpha"], "eps": self.options["eps"],
+                "mu": self.options["momentum"]}
+
+    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+        n = self.numbers(step)
+        w_next, *left = _like(w, 1 + len(self.state))
+        after = dict(zip(self.state, left, strict=True))
+        before, behind = ([arrays.get(name, arrays["v"]) for name in ("v", "m", "u")] for arrays in (state, after))
+        rmsprop_update(*_flat(w, dw, *before, w_next, *behind), n["lr"], n["decay"], n["alpha"], n["eps"], n["mu"],
+                       self.options["centered"])
+        return w_next, after
+
+
+@kernel
+def adagrad_update(w, dw, v, w_next, v_next, rate, decay, eps):  # type: ignore[no-untyped-def]
+    for i in range(w.size):
+        g = dw[i] + decay * w[i]
+        v_next[i] = v[i] + g * g
+        w_next[i] = w[i] - rate * g / (np.sqrt(np.float64(v_next[i])) + eps)
+
+
+class Adagrad(Optimizer):
+    """Duchi et al., 2011."""
+
+    name = "adagrad"
+    title = "Adagrad"
+    settings = {"learning_rate": LARGER_RATE,
+                "lr_decay": Float(0.0, "makes the learning rate smaller at every step", low=0, high=1e6),
+                "initial_accumulator_value": Float(0.0, "the sum of squares before the first step", low=0, high=1e6),
+                "eps": _eps(1e-10), "weight_decay": DECAY}
+    state = ("v",)
+    words = {"next": Words("every weight takes steps that become smaller",
+                           "Its gradient, over the root of the sum of all the squares so far.")}
+
+    def sentences(self) -> tuple[str, ...]:
+        g, first = self._gradient()
+        rate = "lr / (1 + (step - 1)*fade)" if self.options["lr_decay"] else "lr"
+        return (*first, f"v_next@ = v@ + {g}**2", f"W_next@ = W@ - {rate} * {g} / (sqrt(v_next@) + eps)")
+
+    def numbers(self, step: int) -> dict[str, float]:
+        return {**super().numbers(step), "fade": self.options["lr_decay"], "eps": self.options["eps"], "step": step}
+
+    def start(self, w: Array) -> dict[str, Array]:
+        return {"v": np.full_like(w, self.options["initial_accumulator_value"])}
+
+    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+        n = self.numbers(step)
+        w_next, v_next = _like(w, 2)
+        adagrad_update(*_flat(w, dw, state["v"], w_next, v_next), n["lr"] / (1 + (step - 1) * n["fade"]), n["decay"],
+                       n["eps"])
+        return w_next, {"v": v_next}
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    kind.name: kind for kind in (Sgd, Momentum, Nesterov, Adam, AdamW, RmsProp, Adagrad)}

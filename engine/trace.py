@@ -252,7 +252,7 @@ def _explanation(trace: Trace, place: Place, paging: Mapping[str, Any]) -> Expla
     if "." in tensor and not tensor.endswith("_next") and trace.optimizer and (
             tensor.split(".")[1] in trace.optimizer.state):
         return _came_from(trace, key, index, f"{tensor}_next", paging) or _given(
-            array, index, "starts at zero", tensor.split(".")[1])
+            array, index, f"starts at {array[index]:g}" if array[index] else "starts at zero", tensor.split(".")[1])
     name, local, tensors = trace._find(layer, tensor)
     explanation = formula.explain(tensors, name, index, **paging)
     return _placed(explanation, lambda read: "/".join(trace.network.resolve(layer, local.public.get(read, read))))

@@ -146,6 +146,14 @@ def test_gradient_descent_moves_a_weight_by_the_rate_times_its_gradient(client: 
     assert client.post("/api/optimizers/sgd/step", json=body).json()["tensors"]["w"] == [0.75]
 
 
+def test_a_state_without_its_count_of_updates_is_refused_where_the_count_matters(client: TestClient) -> None:
+    body: dict[str, Any] = {"tensors": {"w": [1.0], "dw": [0.5], "m": [0.1], "v": [0.2]}}
+    problem = client.post("/api/optimizers/adam/step", json=body).json()
+    assert problem["errors"][0]["loc"] == ["tensors", "step"] and "step is missing" in problem["detail"]
+    body["tensors"].pop("m")
+    assert client.post("/api/optimizers/nesterov/step", json=body).status_code == 200
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_result_without_axes_is_answered(client: TestClient, dtype: str) -> None:
     body = {"tensors": {"x": 1, "mask": 1}, "dtype": dtype}

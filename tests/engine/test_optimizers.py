@@ -16,7 +16,12 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("sgd", {"learning_rate": 0.1}), ("sgd", {"learning_rate": 0.1, "weight_decay": 0.2}),
     ("momentum", {"learning_rate": 0.1}), ("momentum", {"learning_rate": 0.1, "momentum": 0.5, "dampening": 0.3}),
     ("momentum", {"learning_rate": 0.1, "weight_decay": 0.2}),
+    ("nesterov", {"learning_rate": 0.1}), ("nesterov", {"learning_rate": 0.1, "momentum": 0.5, "weight_decay": 0.2}),
     ("adam", {"learning_rate": 0.1}), ("adam", {"learning_rate": 0.1, "betas": [0.5, 0.7], "weight_decay": 0.2}),
+    ("adamw", {"learning_rate": 0.1}), ("adamw", {"learning_rate": 0.1, "weight_decay": 0.0}),
+    ("rmsprop", {"learning_rate": 0.1}), ("rmsprop", {"centered": True, "momentum": 0.9, "weight_decay": 0.2}),
+    ("rmsprop", {"centered": True, "alpha": 0.5}), ("rmsprop", {"momentum": 0.5}),
+    ("adagrad", {}), ("adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.3, "weight_decay": 0.2}),
 ]
 
 
@@ -47,6 +52,10 @@ def test_an_update_of_any_shape_is_what_its_sentence_says(name: str, options: di
     ("sgd", {"weight_decay": 0.2}, {"weight_decay": 0.1}),
     ("momentum", {"dampening": 0.3}, {"dampening": 0.0}),
     ("adam", {"betas": [0.5, 0.7]}, {"betas": [0.7, 0.5]}),
+    ("nesterov", {"momentum": 0.9}, {"momentum": 0.8}),
+    ("adamw", {"weight_decay": 0.2}, {"weight_decay": 0.0}),
+    ("rmsprop", {"alpha": 0.5}, {"alpha": 0.6}),
+    ("adagrad", {"lr_decay": 0.5}, {"lr_decay": 0.0}),
 ])
 def test_an_update_that_uses_a_wrong_number_would_be_caught(name: str, options: Any, wrong: Any) -> None:
     kind = OPTIMIZERS[name]

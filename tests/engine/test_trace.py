@@ -82,6 +82,10 @@ def test_hundreds_of_random_places_in_float32_training_explain_themselves(traine
     {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.01},
     {"name": "momentum", "learning_rate": 0.05, "dampening": 0.1, "weight_decay": 0.01},
     {"name": "adam", "learning_rate": 0.01, "weight_decay": 0.01},
+    {"name": "nesterov", "learning_rate": 0.03},
+    {"name": "adamw"},
+    {"name": "rmsprop", "learning_rate": 0.001, "momentum": 0.5, "centered": True, "weight_decay": 0.01},
+    {"name": "adagrad", "lr_decay": 0.1, "initial_accumulator_value": 0.1},
 ])
 def test_every_tensor_of_a_step_explains_itself_with_every_optimizer(optimizer: dict[str, Any]) -> None:
     run = trainer(optimizer=optimizer, batch_size=2)
@@ -100,7 +104,8 @@ def places_of(trace: Trace, layer: str) -> Iterator[Place]:
         yield Place(layer, tensor, tuple(size // 2 for size in trace[layer, tensor].shape))
 
 
-def test_every_op_explains_itself_in_a_network() -> None:
+@pytest.mark.parametrize("loss", ["mse_loss", "bce_with_logits"])
+def test_every_op_explains_itself_in_a_network(loss: str) -> None:
     joined: list[dict[str, Any]] = [
         {"op": "conv2d", "name": "left", "out": 2, "kernel_size": 3, "padding": [1, 0, 2, 0], "stride": [1, 2],
          "groups": 2, "inputs": ["input"]},
@@ -110,14 +115,15 @@ def test_every_op_explains_itself_in_a_network() -> None:
         {"op": "concat", "name": "all", "inputs": ["sum", "right", "left"]}, {"op": "batch_norm"},
         {"op": "avg_pool2d", "kernel_size": 2, "padding": 1, "count_include_pad": False}, {"op": "tanh"},
         {"op": "leaky_relu"}, {"op": "elu"}, {"op": "softplus"}, {"op": "silu"}, {"op": "gelu"}, {"op": "dropout"},
-        {"op": "conv_transpose2d", "out": 2, "kernel_size": 3, "stride": 2}, {"op": "lp_pool2d", "kernel_size": 2},
+        {"op": "conv_transpose2d", "out": 2, "kernel_size": 3, "stride": 2, "groups": 2,
+         "padding": [0, 1, 0, 0], "output_padding": 1}, {"op": "lp_pool2d", "kernel_size": 2},
         {"op": "max_pool2d", "kernel_size": 2}, {"op": "global_avg_pool"}, {"op": "global_max_pool"}, {"op": "flatten"},
         {"op": "linear", "out": 3}, {"op": "softmax"}, {"op": "log_softmax"}]
-    net = network(*joined, input=(2, 6, 7), loss={"op": "mse_loss", "settings": {}})
+    net = network(*joined, input=(2, 6, 7), loss=loss)
     used = {layer.op.name for layer in net.layers.values()}
     assert used | {"relu"} == {name for name, kind in OPS.items() if not kind.is_loss}
     rng = np.random.default_rng(0)
-    x, target = rng.normal(size=(2, 2, 6, 7)), rng.normal(size=(2, 3))
+    x, target = rng.normal(size=(2, 2, 6, 7)), rng.random(size=(2, 3))
     parameters = net.initial(3, np.float64)
     values = net.forward(parameters, x, target, draws=lambda layer: np.random.default_rng(1))
     net.backward(parameters, values, learning=True)
