@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import pytest
 from engine.ops import OPS
 from engine.optimizers import OPTIMIZERS
 
-REFERENCE = dict(np.load(Path(__file__).parents[1] / "fixtures" / "torch_reference.npz"))
-CASES = list(enumerate(map(str, REFERENCE["cases"])))
-STEPS = list(enumerate(map(str, REFERENCE["steps"])))
+STORED = dict(np.load(Path(__file__).parents[1] / "fixtures" / "torch_reference.npz"))
+SHAPES = [tuple(map(int, text.split(","))) if text else () for text in STORED["shapes"].tolist()]
+PIECES = np.split(STORED["values"], np.cumsum([math.prod(shape) for shape in SHAPES])[:-1])
+REFERENCE = {name: piece.reshape(shape)
+             for name, shape, piece in zip(STORED["names"].tolist(), SHAPES, PIECES, strict=True)}
+CASES = list(enumerate(map(str, STORED["cases"])))
+STEPS = list(enumerate(map(str, STORED["steps"])))
 
 
 def read(text: str) -> tuple[str, dict[str, Any]]:
