@@ -336,6 +336,7 @@ class Run:
             "dataset": plan.dataset.name,
             "pace": self.pace,
             "kept": self.id == WELCOME,
+            "owned": bool(plan.owner),
             "network": plan.network.document(),
         }
         said = {"error": self.error, "notice": self.notice}

@@ -5,6 +5,7 @@ import { batch, computed, signal } from "@preact/signals-core";
 import { extend, noMetrics } from "./metrics.js";
 import * as net from "./net/requests.js";
 import * as session from "./net/session.js";
+import { mayChange } from "./net/tokens.js";
 import * as store from "./store.js";
 
 // Curves.
@@ -170,7 +171,7 @@ async function create(start) {
   const old = store.run.peek();
   const { model, dataset, optimizer, batch_size, seed, epochs, pace } = /** @type {Settings} */ (settings.peek());
   const named = model === old.model;
-  if (!isWelcome.peek() && old.state === "running") await session.patchRun(old.id, { state: "paused" });
+  if (!isWelcome.peek() && old.state === "running" && mayChange(old)) await session.patchRun(old.id, { state: "paused" });
   const made = await session.createRun({
     ...(model === null ? { network: old.network } : { model }),
     ...(named && "dataset" in draft.peek() ? { dataset } : {}),

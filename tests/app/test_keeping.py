@@ -33,6 +33,7 @@ DROPPING = {
     "network": {
         "input": [1, 4, 4],
         "layers": [
+            {"name": "norm", "op": "batch_norm"},
             {"name": "drop", "op": "dropout", "settings": {"p": 0.3}},
             {"name": "flat", "op": "flatten"},
             {"name": "full", "op": "linear", "settings": {"out": 3}},

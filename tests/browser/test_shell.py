@@ -71,6 +71,7 @@ def test_while_the_server_is_away_the_page_says_so_and_holds_and_then_goes_on(
         expect(at).not_to_have_attribute("aria-valuetext", held or "")
         page.locator(".transport .disc").click()
         expect(page.locator(".card table, .card .terms").first).to_be_visible()
+        page.close()
     watch.errors = [error for error in watch.errors if "Failed to load resource" not in error]
 
 
@@ -109,3 +110,25 @@ def test_a_run_that_was_deleted_while_it_trained_gives_way_to_the_first_one(
     expect(page.locator(".problem")).to_contain_text("That run is gone")
     expect(page.locator(".source")).to_contain_text("3")
     watch.errors = [error for error in watch.errors if "404" not in error and "WebSocket" not in error]
+
+
+def test_on_a_shared_server_a_page_changes_its_own_runs_and_watches_others(
+    open_page: Callable[..., Page], watch: Watch, tmp_path: Path
+) -> None:
+    with serve(tmp_path, "--shared") as other:
+        watch.host = urlsplit(other.url).netloc
+        other.wait_ready()
+        mine, theirs = open_page(), open_page()
+        mine.goto(other.url)
+        id = mine.evaluate(MAKE)["id"]
+        mine.reload()
+        assert mine.evaluate(CHANGE, id)["pace"] == 5
+        theirs.goto(other.url)
+        assert theirs.evaluate(f"id => ({CHANGE})(id).catch(({{ status }}) => status)", id) == 403
+        mine.close()
+        theirs.close()
+    watch.errors = [error for error in watch.errors if "403" not in error]
+
+
+MAKE = "() => import('./static/js/net/session.js').then(net => net.createRun({ model: 'tiny', start: false }))"
+CHANGE = "id => import('./static/js/net/session.js').then(net => net.patchRun(id, { pace: 5 }))"

@@ -1,13 +1,14 @@
 /** Requests: the one module that fetches. It waits for a server that is away, and keeps what never changes. */
 
 import * as store from "../store.js";
+import { credentials } from "./tokens.js";
 
 const BASE = new URL(".", document.baseURI);
 
 /** What a refusal is called where people read it; the detail is the server's own. @type {Record<number, string>} */
 const TITLES = {
   400: "The server did not understand that", 403: "That is not allowed from here", 404: "That is not there",
-  409: "That is not possible right now", 413: "That is more than this server does", 422: "That does not fit",
+  409: "That is not possible right now", 410: "That is no longer there", 413: "That is more than this server does", 422: "That does not fit",
   429: "The server is busy", 503: "The server is not ready",
 };
 
@@ -27,8 +28,9 @@ export class Refused extends Error {
  */
 export async function ask(path, options = {}) {
   const { body, ...rest } = options;
-  const request = body === undefined ? rest
-    : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...rest.headers } };
+  const headers = { ...(options.method ? credentials(path) : {}), ...rest.headers };
+  const request = body === undefined ? { ...rest, headers }
+    : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
   for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
     const response = await fetch(new URL(path, BASE), request).catch((error) => {
       if (!options.signal?.aborted) void (back ??= untilBack());

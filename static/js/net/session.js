@@ -7,6 +7,7 @@ import { batched, end } from "../score.js";
 import * as store from "../store.js";
 import { Refused, ask, complain, forget, get, image, once, post, search, sleep } from "./requests.js";
 import { follow, named, subscribe, take } from "./stream.js";
+import { keepToken } from "./tokens.js";
 
 // Questions.
 
@@ -65,6 +66,7 @@ function turned(data, sample) {
 /** @param {any} body @returns {Promise<any>} the new run, which is then the one looked at */
 export async function createRun(body) {
   const made = await post("api/runs", body);
+  keepToken(made);
   await adopt(made.id);
   return made;
 }
@@ -135,7 +137,7 @@ export async function refresh() {
 }
 
 /** While a run trains its facts are read now and then; one that was deleted meanwhile gives way. @param {string} id */
-const check = (id) => refresh().catch((error) => (error instanceof Refused && error.status === 404 ? lost(error, id) : undefined));
+const check = (id) => refresh().catch((error) => (error instanceof Refused && [404, 410].includes(error.status) ? lost(error, id) : undefined));
 
 /** The same image through the newest parameters. */
 function lookAgain() {
@@ -224,7 +226,7 @@ async function resume() {
 /** A run that the server no longer has gives way to the first one; anything else is said. @param {unknown} error @param {string} id */
 async function lost(error, id) {
   const { welcome = "welcome" } = store.status.value;
-  const missing = (/** @type {unknown} */ what) => what instanceof Refused && what.status === 404;
+  const missing = (/** @type {unknown} */ what) => what instanceof Refused && [404, 410].includes(what.status);
   if (!missing(error) || !(await get(`api/runs/${id}`).then(() => false, missing))) return complain(error);
   if (id === welcome) {
     // A server that has just started still makes it.
@@ -232,7 +234,8 @@ async function lost(error, id) {
     return resume();
   }
   await adopt(welcome).catch(complain);
-  store.complain({ title: "That run is gone", detail: `The server has no run "${id}" any more; this is the first one.` });
+  const why = error instanceof Refused && error.status === 410 ? error.message : `The server has no run "${id}" any more`;
+  store.complain({ title: "That run is gone", detail: `${why}; this is the first one.` });
 }
 
 // Start.
@@ -293,6 +296,10 @@ export async function connect(first) {
       lookAgain();
       if (store.score.value && !store.position.value && !store.playing.value) store.goTo(end(store.score.value));
     });
+  });
+  const notice = computed(() => store.run.value?.notice ?? "");
+  effect(() => {
+    if (notice.value) store.complain({ title: "Not saved", detail: notice.value });
   });
   effect(() => {
     const id = store.halted.value;

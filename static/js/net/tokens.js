@@ -1,0 +1,33 @@
+/** On a shared server only whoever made a run may change it: the tokens of those that this browser made. */
+
+const KEY = "convscope tokens";
+const MOST = 50;
+
+/** @returns {[string, string][]} */
+function tokens() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+/** @param {{id: string, token?: string}} made */
+export function keepToken({ id, token }) {
+  if (!token) return;
+  try {
+    localStorage.setItem(KEY, JSON.stringify([...tokens(), [id, token]].slice(-MOST)));
+  } catch {
+    // Without storage the run can be watched, and changed by nobody.
+  }
+}
+
+/** The headers that a change of a run needs. @param {string} path @returns {Record<string, string>} */
+export function credentials(path) {
+  const [, id = ""] = /^api\/runs\/([^/]+)/.exec(path) ?? [];
+  const token = new Map(tokens()).get(id);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+/** Whether this browser may change a run. @param {{id: string, owned?: boolean}} run */
+export const mayChange = ({ id, owned }) => !owned || new Map(tokens()).has(id);
