@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,19 @@ class Limits:
     subscriptions: int = _limit(256, "tensors", "most tensors of one subscription or frame")
     frame_bytes: int = _limit(16 << 20, "bytes", "largest frame")
     terms_per_page: int = _limit(500, "terms", "most terms on one page of an explanation")
+
+    def adjusted(self, changes: Iterable[str]) -> Limits:
+        """With other values: "runs=100", "layers=50". Raises ValueError for a name or a value that is none."""
+        values = {}
+        for change in changes:
+            name, _, written = change.partition("=")
+            if name not in {each.name for each in dataclasses.fields(self)}:
+                raise ValueError(f"there is no limit {name!r}; GET /api/limits lists them")
+            value = int(written) if written.isascii() and written.isdigit() else 0
+            if not 0 < value < 2**53:
+                raise ValueError(f"{name}: expected a whole number from 1, got {written!r}")
+            values[name] = value
+        return dataclasses.replace(self, **values)
 
     def document(self) -> dict[str, dict[str, Any]]:
         """Name -> value, unit and description of every limit."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
+from app.limits import Limits
 from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in
 from app.shelf import claim
 
@@ -53,7 +54,19 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         action="store_true",
         help="for a class: only whoever made a run can pause, step or delete it; anybody may watch",
     )
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value for a limit of /api/limits; may be given more than once, or as CONVSCOPE_LIMITS, with "
+        "spaces between",
+    )
     given = parser.parse_args(arguments)
+    try:
+        limits = Limits().adjusted([*os.environ.get("CONVSCOPE_LIMITS", "").split(), *given.limit])
+    except ValueError as error:
+        parser.error(str(error))
     return Settings(
         data_dir=(given.data or default_data_dir()).expanduser().absolute(),
         host=given.host,
@@ -62,6 +75,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         allow_hosts=tuple(given.allow_host),
         root_path=given.root_path.rstrip("/"),
         shared=given.shared,
+        limits=limits,
     )
 
 

@@ -27,7 +27,18 @@ def test_every_option_is_read(tmp_path: Path) -> None:
     assert settings.data_dir == tmp_path and settings.allow_hosts == ("a.example", "b.example")
 
 
-@pytest.mark.parametrize("line", ["--port x", "--port 70000", "--port -1", "--nonsense"])
+def test_limits_are_adjusted_by_option_and_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVSCOPE_LIMITS", "runs=3 layers=50")
+    limits = parse(["--limit", "runs=4", "--limit", "batch_size=8"]).limits
+    assert (limits.runs, limits.layers, limits.batch_size) == (4, 50, 8)
+    assert limits.document()["runs"]["value"] == 4
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--port x", "--port 70000", "--port -1", "--nonsense", "--limit cats=3", "--limit runs", "--limit runs=0",
+     "--limit runs=1e3"],
+)  # fmt: skip
 def test_a_wrong_option_is_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(line.split())
