@@ -171,18 +171,21 @@ def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool,
         sentences.append("mass[n] = sum[k](t[n,k] * weight[k])")
     sentences.append(f"y = -sum[n,k](t[n,k]{weighed} * logp[n,k]{keep}){over}")
     dy = "dy * " if delta else ""
-    slope = f"{dy}(p[n,k] - t[n,k]){keep}{over}"
+    slope = f"{dy}(p[n,k] - t[n,k]){over}"
     if weight or not indices:  # p times a sum that is rounded in its own way: two terms, as their difference may vanish
         if not weight:
             sentences.insert(-1, "mass[n] = sum[k](t[n,k])")
-        slope = f"{dy}p[n,k] * mass[n]{keep}{over} - {dy}t[n,k]{weighed}{keep}{over}"
+        slope = f"{dy}p[n,k] * mass[n]{over} - {dy}t[n,k]{weighed}{over}"
+    if ignore:  # no product with 0: where all are ignored, m is 0 too
+        slope = f"{slope} if target[n] != ignore else 0"
     return Program(given, "\n".join(sentences), held=("top", "t", "m", "mass", "target", "weight"),
                    stated=f"dx[n,k] = {slope}")
 
 
 @kernel
-def cross_entropy_forward(x, t, share, p, logp):  # type: ignore[no-untyped-def]
-    """Loss (float64), p and logp (N,K) from logits x, the weighted targets t (N,K) and each row's share (N).
+def cross_entropy_forward(x, t, kept, p, logp):  # type: ignore[no-untyped-def]
+    """The sum of the losses (float64), p and logp (N,K) from logits x, the weighted targets t (N,K) and which rows
+    count (N).
 
     All in float64, and log z as log(1 + the others): for a confident digit the loss is that small.
     """
@@ -206,8 +209,8 @@ def cross_entropy_forward(x, t, share, p, logp):  # type: ignore[no-untyped-def]
             logp[n, k] = below - log_z
             if t[n, k] != 0:
                 row -= t[n, k] * (below - log_z)
-        if share[n] != 0:
-            loss += row * share[n]
+        if kept[n]:
+            loss += row
     return loss
 
 
@@ -288,14 +291,14 @@ class CrossEntropy(Op):
             raise ShapeError(f"target {target[row]} at {row} is no class: expected 0 to {classes - 1}")
         return kept
 
-    def _targets(self, tensors: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-        """The target distribution times the class weights (N,K), its sum (N), and each row's share of the loss (N),
-        float64."""
+    def _targets(self, tensors: Mapping[str, Array]) -> tuple[Array, Array, float]:
+        """The target distribution times the class weights (N,K), float64, which rows count (N), and what the loss is
+        divided by."""
         x, target = tensors["x"], tensors["target"]
         self.extents({name: shape for name, shape in shapes_of(tensors).items() if name != "dy"})
         rows, classes = x.shape
         weight = tensors["weight"].astype(np.float64) if "weight" in tensors else np.ones(classes)
-        share = np.ones(rows)
+        kept = np.ones(rows, bool)
         total = float(rows)
         if target.ndim == 2:
             t = target.astype(np.float64)
@@ -303,29 +306,28 @@ class CrossEntropy(Op):
             kept = self._kept(target, classes)
             t = np.zeros((rows, classes))
             t[kept, target[kept].astype(np.int64)] = 1
-            share = kept.astype(np.float64)
             total = float((t @ weight).sum())
         smoothing = self.options["label_smoothing"]
         t = ((1 - smoothing) * t + smoothing / classes) * weight
-        if self.options["reduction"] == "mean":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                share = share / total
-        return t, t.sum(1), share
+        return t, kept, total if self.options["reduction"] == "mean" else 1.0
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = tensors["x"]
-        t, _, share = self._targets(tensors)
+        t, kept, total = self._targets(tensors)
         p, logp = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
-        loss = cross_entropy_forward(x, t, share, p, logp)
-        return {"y": np.asarray(loss, x.dtype), "p": p, "logp": logp}
+        loss = cross_entropy_forward(x, t, kept, p, logp)
+        with np.errstate(all="ignore"):
+            return {"y": np.asarray(np.divide(loss, total), x.dtype), "p": p, "logp": logp}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         if "dx" not in self.wanted(tensors, wrt):
             return {}
         x = tensors["x"]
-        t, mass, share = self._targets(tensors)
+        t, kept, total = self._targets(tensors)
         dx = np.empty(x.shape, x.dtype)
-        cross_entropy_backward(tensors["p"], t, mass, share * _delta(tensors), dx)
+        with np.errstate(all="ignore"):
+            share = np.where(kept, np.divide(_delta(tensors), total), 0.0)
+        cross_entropy_backward(tensors["p"], t, t.sum(1), share, dx)
         return {"dx": dx}
 
     def target_shape(self, x: Shape) -> Shape:
@@ -333,5 +335,5 @@ class CrossEntropy(Op):
 
     def answer(self, x: Array) -> Array:
         p = np.empty(x.shape, x.dtype)
-        cross_entropy_forward(x, np.zeros(x.shape), np.zeros(x.shape[0]), p, np.empty(x.shape, x.dtype))
+        cross_entropy_forward(x, np.zeros(x.shape), np.zeros(x.shape[0], bool), p, np.empty(x.shape, x.dtype))
         return p

@@ -1,0 +1,136 @@
+"""Random legal calls of operators for property tests: any geometry, any rank, any option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from engine.ops import OPS
+from engine.ops.base import Array, Op, ShapeError, shapes_of
+from engine.settings import Choice
+
+Call = tuple[Op, dict[str, Array]]
+
+small = st.integers(1, 3)
+pair = st.tuples(small, small).map(list)
+pads = st.integers(0, 2) | st.lists(st.integers(0, 2), min_size=4, max_size=4)
+ranks = st.lists(small, max_size=5)
+Draw = Any
+
+
+def _seeded(draw: Draw) -> np.random.Generator:
+    return np.random.default_rng(draw(st.integers(0, 2**32)))
+
+
+def _plane(draw: Draw, low: int, high: int) -> list[int]:
+    return draw(st.lists(st.integers(low, high), min_size=2, max_size=2))
+
+
+def _fits(call: Call) -> bool:
+    op, tensors = call
+    try:
+        op.extents(shapes_of(tensors))
+    except ShapeError:
+        return False
+    return True
+
+
+def _legal(drawn: Any) -> Any:
+    """Only what the operator does not refuse."""
+    return lambda *given: drawn(*given).filter(_fits)
+
+
+@_legal
+@st.composite
+def convolutions(draw: Draw) -> Call:
+    groups, channels, share = draw(small), draw(small), draw(small)
+    op = OPS["conv2d"](stride=draw(pair), padding=draw(pads | st.sampled_from(["valid", "same", "full"])),
+                       dilation=draw(pair), groups=groups, flip_kernel=draw(st.booleans()))
+    rng = _seeded(draw)
+    tensors = {"x": rng.normal(size=(draw(st.integers(1, 2)), groups * channels, *_plane(draw, 1, 6))),
+               "w": rng.normal(size=(groups * share, channels, *draw(pair)))}
+    return op, tensors | ({"b": rng.normal(size=groups * share)} if draw(st.booleans()) else {})
+
+
+@_legal
+@st.composite
+def transposed_convolutions(draw: Draw) -> Call:
+    groups, channels, share = draw(small), draw(small), draw(small)
+    op = OPS["conv_transpose2d"](
+        stride=draw(pair), padding=draw(pads | st.sampled_from(["valid", "same"])), dilation=draw(pair), groups=groups,
+        output_padding=draw(st.lists(st.integers(0, 2), min_size=2, max_size=2)))
+    rng = _seeded(draw)
+    tensors = {"x": rng.normal(size=(draw(st.integers(1, 2)), groups * channels, *_plane(draw, 1, 4))),
+               "w": rng.normal(size=(groups * channels, share, *draw(pair)))}
+    return op, tensors | ({"b": rng.normal(size=groups * share)} if draw(st.booleans()) else {})
+
+
+@_legal
+@st.composite
+def pools(draw: Draw, name: str) -> Call:
+    options: dict[str, Any] = {"kernel_size": draw(pair), "stride": draw(st.none() | pair),
+                               "ceil_mode": draw(st.booleans())}
+    if name == "max_pool2d":
+        options |= {"padding": draw(pads | st.just("same")), "dilation": draw(pair)}
+    elif name == "avg_pool2d":
+        options |= {"padding": draw(pads | st.just("same")), "count_include_pad": draw(st.booleans()),
+                    "divisor_override": draw(st.sampled_from([None, None, -3, 4]))}
+    else:
+        options["norm_type"] = draw(st.sampled_from([2.0, 1.0, 3.0, 0.5, 7.3]))
+    x = _seeded(draw).normal(size=(2, 2, *_plane(draw, 2, 7)))
+    return OPS[name](**options), {"x": np.trunc(2 * x) if draw(st.booleans()) else x}
+
+
+@st.composite
+def element_wise(draw: Draw, name: str) -> Call:
+    """Ops of any rank; a loss reduces in any way."""
+    kind, rng, shape = OPS[name], _seeded(draw), draw(ranks)
+    choice = kind.settings.get("reduction")
+    options = {"reduction": draw(st.sampled_from(choice.options))} if isinstance(choice, Choice) else {}
+    return kind(**options), {tensor: rng.normal(size=shape) for tensor in kind.tensors}
+
+
+@st.composite
+def along_an_axis(draw: Draw, name: str) -> Call:
+    shape = draw(ranks)
+    rank = max(1, len(shape))
+    return OPS[name](axis=draw(st.integers(-rank, rank - 1))), {"x": _seeded(draw).normal(size=shape)}
+
+
+@st.composite
+def cross_entropies(draw: Draw) -> Call:
+    rng, rows, classes, shares = _seeded(draw), draw(small), draw(small), draw(st.booleans())
+    op = OPS["cross_entropy"](reduction=draw(st.sampled_from(["mean", "sum"])),
+                              label_smoothing=draw(st.sampled_from([0, 0.2])),
+                              ignore_index=None if shares else draw(st.sampled_from([None, 0, -100])))
+    tensors = {"x": rng.normal(size=(rows, classes)),
+               "target": rng.random((rows, classes)) if shares else rng.integers(0, classes, rows)}
+    return op, tensors | ({"weight": rng.random(classes) + 0.1} if draw(st.booleans()) else {})
+
+
+@st.composite
+def others(draw: Draw, name: str) -> Call:
+    """An op without settings, or with those of its example, on tensors shaped as its example's."""
+    kind, rng = OPS[name], _seeded(draw)
+    example = kind.example(rng)
+    return kind(**kind.example_settings), {
+        key: array if array.dtype.kind != "f" or key in ("mask", "running_var") else rng.normal(size=array.shape)
+        for key, array in example.items()}
+
+
+ELEMENT_WISE = ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "softplus", "silu", "gelu", "mse_loss",
+                "bce_with_logits")
+
+
+def calls(name: str) -> st.SearchStrategy[Call]:
+    """Calls of an operator that it accepts."""
+    if name in ELEMENT_WISE:
+        return element_wise(name)
+    if name in ("max_pool2d", "avg_pool2d", "lp_pool2d"):
+        return pools(name)
+    if name in ("softmax", "log_softmax"):
+        return along_an_axis(name)
+    own = {"conv2d": convolutions, "conv_transpose2d": transposed_convolutions, "cross_entropy": cross_entropies}
+    return own[name]() if name in own else others(name)
