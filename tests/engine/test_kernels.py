@@ -171,6 +171,14 @@ def test_a_bias_gradient_that_is_averaged_would_be_caught() -> None:
     assert difference(db / dy[:, 0].size, from_sentences(Conv2d(), CONV, dy)["db"]) > 1e-3
 
 
+def test_a_group_whose_weights_hear_nothing_would_be_caught() -> None:
+    op, tensors = Conv2d(groups=2), {"x": CONV["x"], "w": CONV["w"][:, :1]}
+    dy = RNG.normal(size=op.extents(shapes_of(tensors))["y"])
+    dw = from_kernels(op, tensors, dy)["dw"]
+    dw[1] = 0
+    assert difference(dw, from_sentences(op, tensors, dy)["dw"]) > 1e-3
+
+
 def test_the_first_of_equal_values_wins_and_the_last_would_be_caught() -> None:
     op = MaxPool2d(kernel_size=2, stride=1)
     dy = np.arange(1.0, 5).reshape(1, 1, 2, 2)

@@ -1,0 +1,121 @@
+"""That the gradients are right, by ways that do not lead through the sentences: central differences, inner products,
+and the three readings of a convolution's way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.check import compare
+from engine.ops import OPS
+from engine.ops.base import Array, Op, shapes_of
+from engine.ops.conv2d import Conv2d
+from tests.engine.draws import calls, convolutions
+from tests.engine.tools import difference, from_kernels
+
+EXACT = 1e-12
+RNG = np.random.default_rng(17)
+
+#: Operators that are linear in each of these tensors while the others stand still, but for what is added to it.
+LINEAR = {"conv2d": "xw", "conv_transpose2d": "xw", "linear": "xw", "avg_pool2d": "x", "global_avg_pool": "x",
+          "dropout": "x", "flatten": "x", "add": "ab", "concat": "ab"}
+
+
+def like_y(op: Op, tensors: dict[str, Array]) -> Array:
+    return RNG.normal(size=op.extents(shapes_of(tensors))["y"])
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_gradients_of_any_call_equal_central_differences_but_for_the_kinks_that_are_named(name: str, data: Any) -> None:
+    op, tensors = data.draw(calls(name))
+    dy = like_y(op, tensors)
+    found = from_kernels(op, tensors, dy)
+    for gradient in (each for each in op.gradients if each in found and np.isfinite(found["y"]).all()):
+        compared = compare(gradient[1:], tensors[gradient[1:]], found[gradient], dy,
+                           lambda tensor, moved: op.forward({**tensors, tensor: moved}), 40)
+        assert compared.difference.agrees, (gradient, op.options, compared.difference)
+        for kink in compared.kinks:
+            assert kink.allows(kink.analytic), (gradient, op.options, kink.words)
+
+
+@pytest.mark.parametrize("name", sorted(LINEAR))
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_the_way_back_of_a_linear_operator_is_its_transpose(name: str, data: Any) -> None:
+    """<dy, A x> = <A^T dy, x>, in every tensor in which it is linear."""
+    op, tensors = data.draw(calls(name))
+    for tensor in LINEAR[name]:
+        alone = {key: array * (key == tensor or key not in "ab") for key, array in tensors.items()}
+        dy = like_y(op, alone)
+        found = from_kernels(op, alone, dy)
+        sides = float(np.sum(dy * found["y"])), float(np.sum(found[f"d{tensor}"] * tensors[tensor]))
+        assert sides[0] == pytest.approx(sides[1], rel=EXACT, abs=1e-11), (tensor, op.options)
+
+
+def by_scattering(op: Conv2d, tensors: dict[str, Array], dy: Array) -> Array:
+    """Every delta laid, times the kernel as it is, over the window that its output saw."""
+    x, w = tensors["x"], tensors["w"]
+    rows, columns = op.spans(shapes_of(tensors))
+    w = w[:, :, ::-1, ::-1] if op.options["flip_kernel"] else w
+    depth, share = w.shape[1], w.shape[0] // op.options["groups"]
+    dx = np.zeros((*x.shape[:2], rows.size + rows.before + rows.after, columns.size + columns.before + columns.after))
+    for o, i, j in np.ndindex(dy.shape[1:]):
+        first = o // share * depth
+        window = dx[:, first:first + depth, i * rows.stride:i * rows.stride + rows.extent:rows.dilation,
+                    j * columns.stride:j * columns.stride + columns.extent:columns.dilation]
+        window += dy[:, o, i, j, None, None, None] * w[o]
+    return dx[:, :, rows.before:rows.before + rows.size, columns.before:columns.before + columns.size]
+
+
+def by_gathering(op: Conv2d, tensors: dict[str, Array], dy: Array) -> Array:
+    """The delta spread apart by the stride and padded, under the kernel turned by 180 degrees, its channels exchanged:
+    one more convolution."""
+    x, w = tensors["x"], tensors["w"]
+    spans = op.spans(shapes_of(tensors))
+    groups, depth, share = op.options["groups"], w.shape[1], w.shape[0] // op.options["groups"]
+    turned = w if op.options["flip_kernel"] else w[:, :, ::-1, ::-1]
+    turned = turned.reshape(groups, share, depth, *w.shape[2:]).swapaxes(1, 2).reshape(-1, share, *w.shape[2:])
+    spread = np.zeros((*dy.shape[:2], *((count - 1) * span.stride + 1
+                                        for count, span in zip(dy.shape[2:], spans, strict=True))))
+    spread[:, :, ::spans[0].stride, ::spans[1].stride] = dy
+    for axis, span in zip((2, 3), spans, strict=True):
+        around = [(0, 0)] * 4
+        around[axis] = (span.extent - 1, span.room - (dy.shape[axis] - 1) * span.stride + span.extent - 1)
+        spread = np.pad(spread, around)
+    full = Conv2d(dilation=op.options["dilation"], groups=groups).forward(
+        {"x": spread, "w": np.ascontiguousarray(turned)})["y"]
+    (rows, columns), (height, width) = spans, x.shape[2:]
+    return full[:, :, rows.before:rows.before + height, columns.before:columns.before + width]
+
+
+def by_the_matrix(op: Conv2d, tensors: dict[str, Array], dy: Array) -> Array:
+    """The convolution of one image as a matrix, column by column, and its transpose times the delta."""
+    x = tensors["x"]
+    units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
+    matrix = op.forward({"x": units, "w": tensors["w"]})["y"].reshape(len(units), -1)
+    return (dy.reshape(len(dy), -1) @ matrix.T).reshape(x.shape)
+
+
+@settings(max_examples=60, deadline=None)
+@given(call=convolutions())
+def test_the_three_proofs_of_the_flip_agree(call: tuple[Conv2d, dict[str, Array]]) -> None:
+    op, tensors = call
+    dy = like_y(op, tensors)
+    dx = from_kernels(op, tensors, dy)["dx"]
+    for proof in (by_gathering, by_scattering, by_the_matrix):
+        assert difference(proof(op, tensors, dy), dx) < EXACT, (proof.__name__, op.options)
+
+
+def test_a_proof_with_the_kernel_left_unturned_fails() -> None:
+    tensors = {"x": RNG.normal(size=(1, 2, 5, 5)), "w": RNG.normal(size=(3, 2, 3, 2))}
+    op, wrong = Conv2d(padding=1), Conv2d(padding=1, flip_kernel=True)
+    dy = like_y(op, tensors)
+    dx = from_kernels(op, tensors, dy)["dx"]
+    for proof in (by_gathering, by_scattering, by_the_matrix):
+        assert difference(proof(wrong, tensors, dy), dx) > 1e-3, proof.__name__
