@@ -181,7 +181,7 @@ def _judged(
 
 def network_check_of(asked: NetworkCheckFields, limits: Limits) -> tuple[Trace, Draws | None, Arrays]:
     """The pass, what it drew, and the gradients to compare. Members of an .npz that are named `conv1/dw` are these."""
-    network = networks.network_of(asked, limits)
+    network = networks.network_of(asked)
     parameters, own = dict(asked.parameters or {}), dict(asked.gradients or {})
     for name in [name for name in parameters if _parameter_of(name) in network.parameter_shapes]:
         own[_parameter_of(name)] = parameters.pop(name)

@@ -32,7 +32,7 @@ class Limits:
     )
     step_multiply_adds: int = _limit(20_000_000_000, "multiply-adds", "dearest training step of a run")
     activations: int = _limit(60_000_000, "elements", "most elements of all layers' outputs in one pass")
-    layers: int = _limit(200, "layers", "longest network")
+    layers: int = _limit(500, "layers", "longest network")
     parameters: int = _limit(10_000_000, "parameters", "most parameters of a network that trains here")
     images: int = _limit(20_000, "images", "largest data set given in the body of POST /api/runs")
     batch_size: int = _limit(4096, "images", "largest minibatch")

@@ -127,23 +127,26 @@ def model_of(choice: NetworkChoice) -> Model | None:
     return MODELS[choice.model]
 
 
-def network_of(choice: NetworkChoice, limits: Limits) -> Network:
-    """The network, within the limit of parameters."""
+def network_of(choice: NetworkChoice) -> Network:
+    """The network, of any size: its shapes cost nothing."""
     model = model_of(choice)
     if model:
         return Network.from_document(model.document)
     assert choice.network is not None
     with refusals("network"):
-        network = Network.from_document(choice.network.document())
+        return Network.from_document(choice.network.document())
+
+
+def check_parameters(choice: NetworkChoice, network: Network, limits: Limits) -> None:
+    """Refuse, before any is drawn or read, more parameters than the limit."""
     count = sum(math.prod(shape) for shape in network.parameter_shapes.values())
     if count > limits.parameters:
         raise over_limit(
             "parameters",
             limits.parameters,
             f"{count} parameters; at most {limits.parameters} are taken",
-            ["network", "layers"],
+            ["model"] if choice.model else ["network", "layers"],
         )
-    return network
 
 
 def own_parameters(choice: NetworkChoice) -> Any:
@@ -223,7 +226,8 @@ def check_cost(
 
 def trace_of(asked: PassFields, limits: Limits) -> Trace:
     """The pass that is asked for, within the limits."""
-    network = network_of(asked, limits)
+    network = network_of(asked)
+    check_parameters(asked, network, limits)
     model = model_of(asked)
     example = model.example if model else (asked.network.example if asked.network else None)
     given = {"x": asked.x, "target": asked.target}

@@ -21,8 +21,8 @@ from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.train import check_dataset, optimizer_from
 
-#: The model whose defaults a network of the client's own takes.
-USUAL = MODELS["classroom"]
+#: What a network takes that brings no defaults of its own.
+USUAL = MODELS["classroom"].defaults
 
 
 class GivenData(Fields):
@@ -59,8 +59,9 @@ class RunFields(NetworkChoice):
 def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
     """A plan in which everything fits; 422 with what does not, 413 with the limit that it exceeds."""
     model = networks.model_of(asked)
-    network = networks.network_of(asked, limits)
-    defaults = (model or USUAL).defaults
+    network = networks.network_of(asked)
+    networks.check_parameters(asked, network, limits)
+    defaults = (model and model.defaults) or USUAL
     dataset = _dataset(asked, network, model, datasets, limits)
     train = dataset.splits["train"]
     if asked.batch_size is not None and asked.batch_size > len(train):

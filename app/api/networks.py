@@ -49,7 +49,7 @@ def _models() -> bytes:
             "title": model.title,
             "summary": model.summary,
             **model.document,
-            "defaults": dict(model.defaults),
+            "defaults": dict(model.defaults) or None,
             "parameters": model.parameters,
             "example": model.example,
         }
@@ -59,7 +59,8 @@ def _models() -> bytes:
 
 @router.get("/models", summary="The presets, each a complete network document")
 async def models(request: Request, here: Here) -> Response:
-    """A list. Each can be sent back as `network`; `defaults` are the settings that train it well."""
+    """A list. Each can be sent back as `network`; `defaults` are the settings that train it well. Those without are
+    too large to train here: documents whose shapes and counts can be had."""
     return answers.constant(request, await here.ask(request, _models))
 
 
@@ -73,7 +74,7 @@ async def shapes(request: Request, here: Here) -> Response:
     asked = await read(request, here, NetworkChoice)
 
     def make() -> Response:
-        network = networks.network_of(asked, here.limits)
+        network = networks.network_of(asked)
         with refusals("network"):
             return answers.json_response({"layers": documents.plain(network.shapes())})
 
@@ -90,7 +91,7 @@ async def network_score(request: Request, here: Here) -> Response:
     asked = await read(request, here, ScoreFields)
 
     def make() -> Response:
-        network = networks.network_of(asked, here.limits)
+        network = networks.network_of(asked)
         if asked.optimizer is not None and asked.optimizer not in OPTIMIZERS:
             raise invalid(
                 f"there is no optimizer {asked.optimizer!r}; there are: {', '.join(OPTIMIZERS)}",
@@ -195,7 +196,7 @@ async def _cost(request: Request, asked: networks.PassFields, here: Context) -> 
     """Three times a forward pass's multiply-adds, for one image: how dear the call is, about."""
 
     def find() -> float:
-        network = networks.network_of(asked, here.limits)
+        network = networks.network_of(asked)
         return 3.0 * sum(layer.multiply_adds for layer in network.shapes())
 
     return await here.ask(request, find)

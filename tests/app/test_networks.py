@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from engine.models import MODELS
+
 NPZ = "application/x-npz"
 
 
@@ -23,10 +25,25 @@ def shapes(client: TestClient, **body: Any) -> Any:
 
 
 def test_each_preset_is_a_complete_network_document(client: TestClient, models: dict[str, Any]) -> None:
-    assert models.keys() == {"tiny", "classroom", "lenet5"}
+    assert models.keys() == MODELS.keys()
     for name, model in models.items():
         assert shapes(client, network=model) == shapes(client, model=name)
     assert {"x", "target"} <= models["tiny"]["example"].keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("alexnet", "parameters"), ("vgg16", "parameters"), ("densenet121", "step_multiply_adds")]
+)
+def test_a_network_of_full_size_has_shapes_and_counts_but_is_too_large_to_train_here(
+    client: TestClient, name: str, limit: str
+) -> None:
+    found = shapes(client, model=name)["layers"]
+    assert found[-1]["shape"] == [1000] and sum(layer["parameters"] for layer in found) > 5e6
+    assert client.post("/api/networks/score", json={"model": name}).status_code == 200
+    refused = client.post("/api/runs", json={"model": name})
+    assert refused.status_code == 413 and refused.json()["limit"]["name"] == limit
+    body = {"model": name, "x": np.zeros((1, 3, 8, 8)).tolist(), "target": 0}
+    assert client.post("/api/networks/gradients", json=body).status_code in (413, 422)
 
 
 def test_tiny_reproduces_every_derivative_of_the_article(client: TestClient, models: dict[str, Any]) -> None:

@@ -117,7 +117,8 @@ export function search(query) {
 
 // Questions that need no run to be looked at.
 
-export const models = () => once("api/models");
+/** The presets that can be trained here; those without settings for it are documents only. */
+export const models = () => once("api/models").then((/** @type {any[]} */ all) => all.filter(({ defaults }) => defaults));
 export const datasets = () => once("api/datasets");
 
 /** @param {string} dataset @param {string} split @param {{label?: number, offset?: number, limit?: number}} [query] */

@@ -1,0 +1,11 @@
+"""The presets, each a complete network document."""
+
+from __future__ import annotations
+
+from engine.models.great import GREAT
+from engine.models.model import Document, Model
+from engine.models.small import SMALL
+
+__all__ = ["MODELS", "Document", "Model"]
+
+MODELS: dict[str, Model] = {model.name: model for model in (*SMALL, *GREAT)}
