@@ -1,4 +1,4 @@
-"""Large JSON travels compressed where the client takes that; the event loop never compresses what takes long."""
+"""Large JSON and pages travel compressed where the client takes that, which never keeps the event loop for long."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Compress:
         async def send_compressed(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
-                if _is_plain_json(message):
+                if _is_plain_text(message):
                     start = message
                     return
             elif start is not None:
@@ -49,10 +49,10 @@ class Compress:
         await self.app(scope, receive, send_compressed)
 
 
-def _is_plain_json(start: Message) -> bool:
+def _is_plain_text(start: Message) -> bool:
     headers = Headers(raw=start["headers"])
     kind = headers.get("content-type", "").partition(";")[0]
-    return (kind == "application/json" or kind.endswith("+json")) and "content-encoding" not in headers
+    return (kind in ("application/json", "text/html") or kind.endswith("+json")) and "content-encoding" not in headers
 
 
 def _shrunk(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The page and what it loads."""
+"""The pages and what they load."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import base64
 import hashlib
 import mimetypes
 import re
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from jinja2 import Environment, FileSystemLoader
+from markupsafe import escape
 from starlette.datastructures import URL
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app import answers, places
+from app import answers, docs, places
+from app.context import Here
 
 OWN_LINES = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/[ \t]*$|//[^\n]*$)", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
@@ -78,26 +81,50 @@ def content_security_policy(page: str, host: str) -> str:
     )
 
 
+def _answer(request: Request, content: str) -> Response:
+    """A page that says where it comes from, asked again each time."""
+    host = request.headers["host"]
+    base = f"{request.url.scheme}://{host}{answers.location(request, '')}"
+    content = content.replace(docs.BASE, str(escape(base)))
+    tag = answers.etag(content)
+    response = answers.unchanged(request, tag, answers.CHECKED) or Response(content, media_type="text/html")
+    response.headers["Content-Security-Policy"] = content_security_policy(content, host)
+    return answers.kept(response, tag, answers.CHECKED)
+
+
 def install(app: FastAPI) -> None:
-    """Serve the page at / and the files under /static."""
+    """Serve the pages and the files under /static."""
     router = APIRouter(include_in_schema=False)
-    folder = Environment(loader=FileSystemLoader(places.templates_dir()), autoescape=True)
+    folder = docs.environment(places.templates_dir())
 
     @router.api_route("/", methods=["GET", "HEAD"])
     async def page(request: Request) -> Response:
-        content = folder.get_template("index.html").render(version=own_version())
-        tag = answers.etag(content)
-        headers = {"Content-Security-Policy": content_security_policy(content, request.headers["host"])}
-        response = answers.unchanged(request, tag, answers.CHECKED) or Response(
-            content, media_type="text/html"
-        )
-        response.headers.update(headers)
-        return answers.kept(response, tag, answers.CHECKED)
+        return _answer(request, folder.get_template("index.html").render(version=own_version()))
 
     @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
     async def icon(request: Request) -> Response:
         target = URL(answers.location(request, "/static/icon.svg"))
         return Response(status_code=307, headers={"Location": str(target)})
+
+    made: dict[str, str] = {}
+
+    def rendered(name: str, make: Callable[..., str], *arguments: Any) -> str:
+        """A page, made at the first visit."""
+        if name not in made:
+            made[name] = make(*arguments)
+        return made[name]
+
+    @router.api_route("/docs", methods=["GET", "HEAD"])
+    async def documentation(request: Request, here: Here) -> Response:
+        content = await here.ask(request, rendered, "docs", docs.docs_page, folder, app, here.limits)
+        return _answer(request, content)
+
+    @router.api_route("/programmers", methods=["GET", "HEAD"])
+    async def programmers(request: Request, here: Here) -> Response:
+        content = await here.ask(
+            request, rendered, "programmers", docs.programmers_page, folder, places.templates_dir()
+        )
+        return _answer(request, content)
 
     app.include_router(router)
     files = Files(directory=places.static_dir())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request
@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from app import answers
 from app.context import Here
+from app.wire import npz
 from app.wire.picture import png
 
-router = APIRouter(prefix="/api/datasets", tags=["data sets"])
+router = APIRouter(prefix="/api/datasets", tags=["data sets"], default_response_class=Response)
 
 PNG = "image/png"
 Name = Annotated[str, Path(description="a data set", examples=["mnist"])]
@@ -25,7 +26,11 @@ async def datasets(request: Request, here: Here) -> Response:
     return answers.json_response(await here.ask(request, here.datasets.describe))
 
 
-@router.get("/{name}/{split}", summary="Which images a split has")
+@router.get(
+    "/{name}/{split}",
+    summary="Which images a split has",
+    responses={200: {"content": {npz.NPZ: {}}, "description": "positions and classes, or by Accept the images too"}},
+)
 async def images(
     request: Request,
     here: Here,
@@ -35,15 +40,23 @@ async def images(
     offset: Annotated[int, Query(ge=0, le=2**53, description="how many to pass over")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="how many to list")] = 20,
 ) -> Response:
-    """{"total", "indices", "labels"}: the positions in the split and the classes of the images asked for."""
+    """{"total", "indices", "labels"}: the positions in the split and the classes of the images asked for. As .npz the
+    images come with them: `x` (N, C, H, W), 0..1 in float32, `target` (N) and `indices` (N)."""
+    kind = answers.prefers(request, "application/json", npz.NPZ)
 
-    def find() -> dict[str, Any]:
-        labels = here.datasets.split(name, split).targets
+    def find() -> Response:
+        held = here.datasets.split(name, split)
+        labels = held.targets
         found = np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
         page = found[offset : offset + limit]
-        return {"total": len(found), "indices": page, "labels": labels[page]}
+        if kind == npz.NPZ:
+            x, target = held.batch(page)
+            return Response(
+                npz.write_npz({"x": x, "target": target, "indices": page}, {"total": len(found)}), media_type=kind
+            )
+        return answers.json_response({"total": len(found), "indices": page, "labels": labels[page]})
 
-    return answers.json_response(await here.ask(request, find))
+    return await here.ask(request, find)
 
 
 @router.get(

@@ -21,7 +21,7 @@ from app.wire import npz
 from app.wire.frames import FRAME
 from engine.trace import Trace
 
-router = APIRouter(prefix="/api/runs", tags=["steps and passes"])
+router = APIRouter(prefix="/api/runs", tags=["steps and passes"], default_response_class=Response)
 
 Step = Annotated[int, Path(description="finished updates; 0 is the first minibatch's pass", examples=[120])]
 PassId = Annotated[str, Path(description="a pass, as POST .../passes names it")]

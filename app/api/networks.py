@@ -24,7 +24,7 @@ from engine.optimizers import OPTIMIZERS
 from engine.score import score
 from engine.trace import Place, PlaceError, explain
 
-router = APIRouter(prefix="/api", tags=["networks"])
+router = APIRouter(prefix="/api", tags=["networks"], default_response_class=Response)
 
 
 class ScoreFields(NetworkChoice):

@@ -20,7 +20,7 @@ from app.wire import npz, text
 from engine.ops import OPS
 from engine.optimizers import OPTIMIZERS
 
-router = APIRouter(prefix="/api", tags=["operators"])
+router = APIRouter(prefix="/api", tags=["operators"], default_response_class=Response)
 
 OpName = Annotated[str, Path(description="an operator of GET /api/ops", examples=["conv2d"])]
 OptimizerName = Annotated[str, Path(description="an optimizer of GET /api/optimizers", examples=["momentum"])]

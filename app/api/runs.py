@@ -21,7 +21,7 @@ from app.problems import invalid, over_limit
 from app.runs import WELCOME, Run, sealed
 from app.wire import npz, safe
 
-router = APIRouter(prefix="/api/runs", tags=["runs"])
+router = APIRouter(prefix="/api/runs", tags=["runs"], default_response_class=Response)
 
 Id = Annotated[str, Path(description="a run, as POST /api/runs names it", examples=[WELCOME])]
 FORMATS = {"npz": npz.NPZ, "safetensors": safe.SAFETENSORS}
@@ -226,7 +226,8 @@ async def network(request: Request, here: Here, id: Id, format: NetworkFormat = 
         document = {"title": run.plan.title, **run.plan.network.document()}
         if kind == JSON:
             return _fresh({**document, "parameters": values})
-        return _file(run, "network", kind, values, {"request": {"network": document}, "response": {"step": step}})
+        whole = {"network": document, "start": False}
+        return _file(run, "network", kind, values, {"request": whole, "response": {"step": step}})
 
     return await here.ask(request, make)
 

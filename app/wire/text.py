@@ -100,6 +100,27 @@ def _array_parts(array: np.ndarray) -> Iterator[str]:
     yield "]"
 
 
+def shown(value: Any, python: bool = False, width: int = 72, indent: int = 0, column: int = 0) -> str:
+    """A document as a person reads it, in JSON or as a literal of Python: what fits on a line stands on one, rows of a
+    tensor stand below one another."""
+    flat = _flat(value, python)
+    nested = isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value)
+    if column + len(flat) <= width or not (nested or isinstance(value, dict)):
+        return flat
+    if nested:
+        rows = [shown(item, python, width, column + 1, column + 1) for item in value]
+        return "[" + (",\n" + " " * (column + 1)).join(rows) + "]"
+    lines = []
+    for name, item in value.items():
+        start = f"{' ' * (indent + 2)}{json.dumps(name)}: "
+        lines.append(start + shown(item, python, width, indent + 2, len(start)))
+    return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
+
+
+def _flat(value: Any, python: bool) -> str:
+    return repr(value).replace("'", '"') if python else json.dumps(value)
+
+
 def _finite(array: np.ndarray) -> bool:
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 

@@ -1,0 +1,19 @@
+/** One call of the API as a page writes it, and what was answered. */
+
+/**
+ * @typedef {{status: number, words: string, kind: string, location: string, size: number, body: any, took: number}} Answered
+ * @param {string} method
+ * @param {string} address below this server's own
+ * @param {string|null} body JSON, sent as it stands
+ * @returns {Promise<Answered>} `body` is the JSON that was answered, or null where it is no JSON
+ */
+export async function send(method, address, body) {
+  const begun = performance.now();
+  const response = await fetch(address.replace(/^\/+/, ""), {
+    method, body, headers: body === null ? {} : { "Content-Type": "application/json" } });
+  const kind = (response.headers.get("Content-Type") ?? "").split(";")[0];
+  const content = await response.arrayBuffer();
+  const text = kind.endsWith("json") ? new TextDecoder().decode(content) : "";
+  return { status: response.status, words: response.statusText, kind, location: response.headers.get("Location") ?? "",
+    size: content.byteLength, body: text ? JSON.parse(text) : null, took: performance.now() - begun };
+}
