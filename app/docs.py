@@ -68,7 +68,7 @@ class Call:
 
     @property
     def python(self) -> str:
-        answer = "print(len(answer.read()), answer.headers)" if self.binary else "print(json.load(answer))"
+        answer = 'print(len(answer.read()), "bytes")' if self.binary else "print(json.load(answer))"
         if self.method == "DELETE":
             answer = "print(answer.status)"
         lines = ["import json, urllib.request", ""]
@@ -237,8 +237,9 @@ def kind_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
         return "tensor"
     if schema.get("type") == "array":
         return f"list of {_count(schema)}{kind_of(schema.get('items', {}), schemas)}"
-    kinds = schema.get("type", "any")
-    words = " or ".join(KINDS.get(kind, kind) for kind in (kinds if isinstance(kinds, list) else [kinds]))
+    said = schema.get("type", "any")
+    kinds: list[str] = said if isinstance(said, list) else [said]
+    words = " or ".join(KINDS.get(kind, kind) for kind in kinds)
     return f"{words}{_range(schema)}"
 
 
