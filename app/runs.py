@@ -8,7 +8,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from app.compute import NEVER
 from app.limits import Limits
-from app.metrics import Figures
+from app.metrics import Column, Figures
 from app.passes import Passes
 from app.problems import conflict
 from app.stream import Hub, Subscription
@@ -114,6 +114,7 @@ class Run:
         self._clock: float | None = None
         self._speed: float | None = None
         self._build: Callable[[Subscription], bytes] | None = None
+        self._measuring: Iterator[None] | None = None
         self._point = self._new_point()
 
     # commands -------------------------------------------------------------------------------------------------------
@@ -218,11 +219,14 @@ class Run:
         return min(due, self._show())
 
     def _train(self) -> float:
-        self._take_rate()
-        if self.state != "running":
-            return NEVER
-        if time.monotonic() >= self._next:
-            self._step()
+        if self._measuring:
+            self._measure()
+        else:
+            self._take_rate()
+            if self.state == "running" and time.monotonic() >= self._next:
+                self._step()
+        if self._measuring:
+            return 0.0
         return self._next if self.state == "running" else NEVER
 
     def _show(self) -> float:
@@ -247,14 +251,20 @@ class Run:
                 self._point = self._new_point()
                 self.fail(f"the loss is no longer a number at step {metrics.step}: try a smaller learning rate")
             return
-        self._measure(metrics.step)
+        self._measuring = self._measurement(metrics.step)
+        if not self._measuring:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Once a step is done and measured."""
+        step, now = self.trainer.step, time.monotonic()
         with self._lock:
             self._point, self.changed = self._new_point(), time.time()
             if self.state != "running":
                 return
-            if metrics.step >= self.plan.steps:
+            if step >= self.plan.steps:
                 self.state, self._until = "finished", None
-            elif self._until is not None and metrics.step >= self._until:
+            elif self._until is not None and step >= self._until:
                 self.state, self._until = "paused", None
             self._next = max(now, self._next + 1 / self.pace) if self.pace else 0.0
 
@@ -267,18 +277,27 @@ class Run:
             self._speed = before + (1 - math.exp(-took / MEMORY)) * (speed - before)
         self._clock = now
 
-    def _measure(self, step: int) -> None:
+    def _measurement(self, step: int) -> Iterator[None] | None:
         """Whole test set at an epoch's end, a part of it now and then: no part of the training clock."""
-        trainer = self.trainer
-        if step % trainer.steps_per_epoch == 0:
-            loss, accuracy = trainer.evaluate("test")
-            self.figures.test.add(loss, accuracy, epoch=trainer.epoch, step=step)
-        elif step == 1 or step % self._gap(step) == 0:
-            loss, accuracy = trainer.evaluate("test", PROBE_IMAGES)
-            self.figures.probe.add(loss, accuracy, step=step)
-        else:
-            return
-        self._clock = time.monotonic()
+        if step % self.trainer.steps_per_epoch == 0:
+            return self._measured(self.figures.test, None, epoch=self.trainer.epoch, step=step)
+        if step == 1 or step % self._gap(step) == 0:
+            return self._measured(self.figures.probe, PROBE_IMAGES, step=step)
+        return None
+
+    def _measured(self, column: Column, limit: int | None, **at: int) -> Iterator[None]:
+        loss, accuracy = yield from self.trainer.evaluation("test", limit)
+        column.add(loss, accuracy, **at)
+
+    def _measure(self) -> None:
+        """One slice of the measurement under way, so that other runs have their turn before the next."""
+        assert self._measuring
+        try:
+            next(self._measuring)
+        except StopIteration:
+            self._measuring = None
+            self._clock = time.monotonic()
+            self._settle()
 
     def _gap(self, step: int) -> int:
         """Steps between two probes: closer at first, where the curves fall."""
@@ -335,6 +354,7 @@ class Run:
             "seed": plan.seed,
             "dataset": plan.dataset.name,
             "pace": self.pace,
+            "path": {"name": trainer.path.name, "reason": trainer.path.reason},
             "kept": self.id == WELCOME,
             "owned": bool(plan.owner),
             "network": plan.network.document(),

@@ -1,6 +1,7 @@
 """The one door to Numba: compiled loops that release the GIL, are cached on disk and are the same at every call.
 
-A kernel calls only parts of its own file: Numba's cache looks for changes in that file alone.
+A kernel may call parts of any file. Numba's own cache would look for changes in the kernel's file alone, so it is told
+what all of them hold.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ class Kernel:
         self.name = function.__name__
         self.__doc__ = function.__doc__
         self.compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=fastmath)(function)
+        self.compiled._cache._cache_file._source_stamp = _digest(_sources(function, set())).hexdigest()
 
     def __call__(self, *arguments: Any) -> Any:
         return self.compiled(*[
@@ -70,16 +73,37 @@ def sum_kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """A loop that kernels of the same file share; it is compiled into them."""
+    """A loop that kernels share; it is compiled into them."""
     return numba.njit(nogil=True, error_model="numpy", fastmath=SUMS)(function)
+
+
+def _sources(function: Callable[..., Any], seen: set[str]) -> set[str]:
+    """The files of a function, of the parts and intrinsics that it calls, and of those that they call."""
+    seen.add(function.__code__.co_filename)
+    for name in function.__code__.co_names:
+        called = function.__globals__.get(name)
+        inner = getattr(called, "py_func", None) or getattr(called, "_defn", None)
+        if inner is not None:
+            _sources(inner, seen)
+    return seen
+
+
+@cache
+def _content(source: str) -> bytes:
+    return Path(source).read_bytes()
+
+
+def _digest(sources: Iterable[str]) -> Any:
+    digest = hashlib.sha256()
+    for source in sorted(sources):
+        digest.update(_content(source))
+    return digest
 
 
 def _stamp() -> Path:
     """The file that says that this source is compiled for this CPU."""
-    digest = hashlib.sha256()
     here = Path(__file__).parent
-    for source in [*sorted(here.glob("*.py")), *sorted(here.glob("ops/*.py"))]:
-        digest.update(source.read_bytes())
+    digest = _digest(str(source) for folder in ("", "ops", "fast") for source in (here / folder).glob("*.py"))
     binding, config = llvmlite.binding, numba.config
     name = config.CPU_NAME or binding.get_host_cpu_name()
     features = binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES

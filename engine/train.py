@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from engine.data import Dataset, Split
+from engine.data import Dataset
 from engine.network import Key, Layer, Network, Values
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.paths import Draws, flat_update, path_of
 from engine.trace import Trace
 
 Array = np.ndarray
@@ -29,9 +30,6 @@ SHUFFLING, DROPOUT = 1, 2
 
 #: A replay never runs more steps than this.
 REPLAY_STEPS = 64
-
-
-Draws = Callable[[Layer], np.random.Generator]
 
 
 class HistoryError(LookupError):
@@ -112,13 +110,6 @@ def check_dataset(network: Network, dataset: Dataset, batch_size: int) -> None:
             raise ShapeError(f"{dataset.name}/{name}: {error}") from None
 
 
-def right_answers(answers: Array, target: Array) -> int | None:
-    """How many rows have their largest value at the target's class; None where targets are no classes."""
-    if target.ndim != 1 or target.dtype.kind not in "iu" or answers.ndim != 2:
-        return None
-    return int(np.count_nonzero(answers.argmax(1) == target))
-
-
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int) -> Array:
     return np.random.default_rng([seed, SHUFFLING, epoch]).permutation(count)
@@ -143,7 +134,8 @@ class Trainer:
         self._optimizers = [(1, optimizer)]  # from which update on
         self._state = State(0, first, state)
         self._before = self._state
-        self._pass_of: tuple[int, Values] = (0, {})  # the last step's, without the images' gradient
+        self.path = path_of(network, dataset)
+        self._pass_of: tuple[int, Values] = (0, {})  # the tensors that came of the last step
         self._snapshots: OrderedDict[int, State] = OrderedDict({0: self._state})
         self._interval = 1
         self._capacity = max(4, history_bytes // max(1, self._state.nbytes))
@@ -224,24 +216,32 @@ class Trainer:
         order = _order(self.seed, epoch, len(self.dataset.splits["train"]))
         return order[place * self.batch_size:(place + 1) * self.batch_size]
 
-    def _pass(self, state: State, input_gradient: bool) -> tuple[Values, State]:
-        """Forward, backward and the update that follows `state`."""
+    def _advance(self, state: State) -> tuple[State, Metrics, Values]:
+        """The state after one more update, what its minibatch gave, and tensors that it came by, every parameter's
+        gradient at least. Training and replays go through here alone."""
         step = state.step + 1
+        indices, optimizer = self.indices(step), self._optimizer_at(step)
+        passed = self.path.learn(state.parameters, self.dataset.splits["train"], indices,
+                                 draws(self.network, self.seed, step))
+        if passed.gradient is None:
+            after = update(self.network, optimizer, state, passed.values)
+        else:
+            after = State(step, *flat_update(optimizer, state.parameters, state.optimizer, passed.gradient, step))
+        right = None if passed.right is None else passed.right / len(indices)
+        return after, Metrics(step, passed.loss, right), passed.values
+
+    def _tensors(self, state: State, known: Values) -> Values:
+        """Every tensor of the pass that follows `state`, of which some are known: the rest is derived by the readable
+        kernels from the same parameters, batch and masks."""
+        step = state.step + 1
+        if ("loss", "y") in known:
+            values = dict(known)
+            self.network.image_gradient(state.parameters, values, learning=True)
+            return values
         x, target = self.dataset.splits["train"].batch(self.indices(step))
         values = self.network.forward(state.parameters, x, target, draws(self.network, self.seed, step))
-        self.network.backward(state.parameters, values, learning=True, input_gradient=input_gradient)
-        return values, update(self.network, self._optimizer_at(step), state, values)
-
-    def _advance(self, state: State) -> tuple[State, Metrics, Values]:
-        """The state after one more update, what its minibatch gave, and the tensors it came by.
-
-        Training and replays go through here alone, so that a faster way may take its place.
-        """
-        values, after = self._pass(state, input_gradient=False)
-        target = values["target", "y"]
-        right = right_answers(values[self.network.output, "y"], target)
-        loss = float(values["loss", "y"])
-        return after, Metrics(after.step, loss, None if right is None else right / len(target)), values
+        self.network.backward(state.parameters, values, learning=True)
+        return values | known
 
     def step_once(self) -> Metrics:
         """Learn from the next minibatch."""
@@ -297,12 +297,10 @@ class Trainer:
                 self._traces.move_to_end(step)
                 return self._traces[step]
             (known, values), before, after = self._pass_of, self._before, self._state
-        if step and step == known:
-            values = dict(values)
-            self.network.image_gradient(before.parameters, values, learning=True)
-        else:
+        if not step or step != known:
             before = self._state_at(max(0, step - 1))
-            values, after = self._pass(before, input_gradient=True)
+            after, _, values = self._advance(before)
+        values = self._tensors(before, values)
         optimizer = self._optimizer_at(step)
         trace = Trace(self.network, values, before.parameters, step=step, learning=True,
                       optimizer=optimizer if step else None, state=before.optimizer if step else {}, update=step,
@@ -337,24 +335,28 @@ class Trainer:
 
     def evaluate(self, split: str = "test", limit: int | None = None) -> tuple[float, float | None]:
         """Mean loss and accuracy over a split (or its first `limit` images) with the parameters of this moment."""
+        slices = self.evaluation(split, limit)
+        while True:
+            try:
+                next(slices)
+            except StopIteration as end:
+                found: tuple[float, float | None] = end.value
+                return found
+
+    def evaluation(self, split: str, limit: int | None = None) -> Generator[None, None, tuple[float, float | None]]:
+        """The same, slice by slice, so that others have their turns between two: the value is returned at the end."""
         parameters, data = self._state.parameters, self.dataset.splits[split]
         count = len(data) if limit is None else min(limit, len(data))
-        return evaluate(self.network, parameters, data, count)
-
-
-def evaluate(network: Network, parameters: Mapping[str, Array], data: Split, count: int,
-             chunk: int = 200) -> tuple[float, float | None]:
-    """Loss (weighted by each chunk's images) and accuracy over the first `count` images."""
-    loss, right = 0.0, 0
-    classes = True
-    for start in range(0, count, chunk):
-        x, target = data.batch(slice(start, min(start + chunk, count)))
-        values = network.forward(parameters, x, target)
-        loss += float(values["loss", "y"]) * len(x)
-        hits = right_answers(values[network.output, "y"], target)
-        classes = classes and hits is not None
-        right += hits or 0
-    return loss / count, right / count if classes else None
+        loss, right = 0.0, 0
+        classes = True
+        for start in range(0, count, self.path.slice):
+            indices = np.arange(start, min(start + self.path.slice, count))
+            judged = self.path.judge(parameters, data, indices)
+            loss += judged.loss * len(indices)
+            classes = classes and judged.right is not None
+            right += judged.right or 0
+            yield
+        return loss / count, right / count if classes else None
 
 
 def _frozen(arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 from engine.formula import Program
+from engine.kernels import kernel, part
 from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, letters
 from engine.settings import Float, Int
 
@@ -16,6 +17,23 @@ from engine.settings import Float, Int
 def _program(rank: int) -> Program:
     at = letters(rank)
     return Program(f"x{at} mask{at}", f"y{at} = x{at} * mask{at} * scale", held=("mask",))
+
+
+@part
+def is_kept(key, cell, p):  # type: ignore[no-untyped-def]
+    """Whether the `cell`-th number drawn under a key, within [0, 1), is at least p: SplitMix64 (Steele et al., 2014),
+    in which no number waits for the one before it."""
+    z = key + (cell + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return np.float64(z >> np.uint64(11)) * (1 / 2**53) >= p
+
+
+@kernel
+def dropout_mask(mask, key, p):  # type: ignore[no-untyped-def]
+    for cell in range(mask.size):
+        mask[cell] = 1 if is_kept(key, np.uint64(cell), p) else 0
 
 
 class Dropout(Op):
@@ -66,7 +84,14 @@ class Dropout(Op):
     def draw(self, shapes: Shapes, rng: np.random.Generator | None) -> dict[str, Array]:
         if rng is None:
             return {"mask": np.ones(shapes["x"])}
-        return {"mask": (rng.random(shapes["x"]) >= self.options["p"]).astype(np.float64)}
+        mask = np.empty(shapes["x"])
+        dropout_mask(mask.reshape(-1), self.key(rng), self.options["p"])
+        return {"mask": mask}
+
+    @staticmethod
+    def key(rng: np.random.Generator) -> np.uint64:
+        """What a pass's masks are drawn under."""
+        return rng.integers(0, 2**64, dtype=np.uint64)
 
     def at_rest(self) -> Op:
         return Dropout(p=0.0)

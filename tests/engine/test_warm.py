@@ -31,8 +31,9 @@ for name in ("classroom", "lenet5"):
     run.step_once()
     run.trace(1), run.trace_of(*data.splits["train"].batch(slice(0, 1))), run.evaluate()
 from engine import optimizers
+from engine.fast import step
 from engine.ops import activations, conv2d, linear, losses, pool
-for module in (activations, conv2d, linear, losses, pool, optimizers):
+for module in (activations, conv2d, linear, losses, pool, optimizers, step):
     for kernel in vars(module).values():
         if isinstance(kernel, Kernel):
             assert not kernel.compiled.stats.cache_misses, kernel.name
@@ -66,7 +67,7 @@ def test_warming_counts_what_it_does_training_first(warmed: tuple[Path, Path, st
     total = len(jobs())
     assert [line.split(" ")[0] for line in lines] == [f"{done}/{total}" for done in range(1, total + 1)]
     assert all(re.fullmatch(r"\d+/\d+ \w+ float(32|64)", line) for line in lines)
-    assert lines[0].endswith("conv2d float32") and "float64" in lines[-1]
+    assert lines[0].endswith("step float32") and "float64" in lines[-1]
 
 
 def test_a_warm_cache_has_nothing_left_to_do(warmed: tuple[Path, Path, str]) -> None:

@@ -1,0 +1,402 @@
+"""What a layer does with one chunk of LANES images, forwards and backwards.
+
+A plane of the arena is said by four numbers: where its first value stands, and the strides from channel to channel, row
+to row and column to column; each value is a vector. Around a plane lie as many zeros as its reader's windows reach out.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.fast.simd import (
+    LANES,
+    PIXELS,
+    TAPS,
+    add,
+    if_above,
+    if_equal,
+    load,
+    number_at,
+    product_block,
+    splat,
+    store,
+    times,
+    weight_block,
+)
+from engine.kernels import part
+from engine.ops.dropout import is_kept
+
+ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
+
+block_4_p, block_2_p, block_1_p = (product_block(outputs, PIXELS, onto=False) for outputs in (4, 2, 1))
+block_8_1, block_4_1, block_1_1 = (product_block(outputs, 1, onto=False) for outputs in (8, 4, 1))
+onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (product_block(outputs, pixels, onto=True)
+                                          for outputs, pixels in ((4, PIXELS), (1, PIXELS), (4, 1), (1, 1)))
+weights_4_t, weights_4_2, weights_4_1 = (weight_block(4, taps) for taps in (TAPS, 2, 1))
+weights_1_t, weights_1_2, weights_1_1 = (weight_block(1, taps) for taps in (TAPS, 2, 1))
+
+
+@part
+def product(y, w, x, b, at, strides, size, counts, steps, floor):  # type: ignore[no-untyped-def]
+    """product_block for any size (outputs, pixels): the last pixels of a row are computed twice where they must."""
+    outputs, pixels = size
+    y_at, w_at, x_at, b_at = at
+    y_o, y_p, w_o, x_p, b_o = strides
+    o = 0
+    while o < outputs:
+        left = outputs - o
+        here = (y_at + o * y_o, w_at + o * w_o, x_at, b_at + o * b_o)
+        if pixels < PIXELS:
+            taken = 8 if left >= 8 else 4 if left >= 4 else 1
+            for p in range(pixels):
+                there = (here[0] + p * y_p, here[1], here[2] + p * x_p, here[3])
+                if taken == 8:
+                    block_8_1(y, w, x, b, there, strides, counts, steps, floor)
+                elif taken == 4:
+                    block_4_1(y, w, x, b, there, strides, counts, steps, floor)
+                else:
+                    block_1_1(y, w, x, b, there, strides, counts, steps, floor)
+        else:
+            taken = 4 if left >= 4 else 2 if left >= 2 else 1
+            for first in range(0, pixels, PIXELS):
+                p = min(first, pixels - PIXELS)
+                there = (here[0] + p * y_p, here[1], here[2] + p * x_p, here[3])
+                if taken == 4:
+                    block_4_p(y, w, x, b, there, strides, counts, steps, floor)
+                elif taken == 2:
+                    block_2_p(y, w, x, b, there, strides, counts, steps, floor)
+                else:
+                    block_1_p(y, w, x, b, there, strides, counts, steps, floor)
+        o += taken
+
+
+@part
+def add_product(y, w, x, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
+    """The same, added to what stands in y."""
+    outputs, pixels = size
+    o = 0
+    while o < outputs:
+        taken = 4 if outputs - o >= 4 else 1
+        p = 0
+        while p < pixels:
+            there = (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2], at[2] + p * strides[3], 0)
+            if pixels - p >= PIXELS:
+                if taken == 4:
+                    onto_4_p(y, w, x, x, there, strides, counts, steps, ZERO)
+                else:
+                    onto_1_p(y, w, x, x, there, strides, counts, steps, ZERO)
+                p += PIXELS
+            else:
+                if taken == 4:
+                    onto_4_1(y, w, x, x, there, strides, counts, steps, ZERO)
+                else:
+                    onto_1_1(y, w, x, x, there, strides, counts, steps, ZERO)
+                p += 1
+        o += taken
+
+
+@part
+def add_weights(dw, dy, x, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
+    """weight_block for any size (outputs, taps)."""
+    outputs, taps = size
+    o = 0
+    while o < outputs:
+        taken = 4 if outputs - o >= 4 else 1
+        v = 0
+        while v < taps:
+            there = (at[0] + o * strides[0] + v * strides[1], at[1] + o * strides[2], at[2] + v * strides[3])
+            left = taps - v
+            many = TAPS if left >= TAPS and left != TAPS + 1 else 2 if left >= 2 else 1
+            if taken == 4:
+                if many == TAPS:
+                    weights_4_t(dw, dy, x, there, strides, counts, steps)
+                elif many == 2:
+                    weights_4_2(dw, dy, x, there, strides, counts, steps)
+                else:
+                    weights_4_1(dw, dy, x, there, strides, counts, steps)
+            else:
+                if many == TAPS:
+                    weights_1_t(dw, dy, x, there, strides, counts, steps)
+                elif many == 2:
+                    weights_1_2(dw, dy, x, there, strides, counts, steps)
+                else:
+                    weights_1_1(dw, dy, x, there, strides, counts, steps)
+            v += many
+        o += taken
+
+
+# images ---------------------------------------------------------------------------------------------------------------
+
+
+@part
+def load_images(row, images, octets, shades, indices, count, arena):  # type: ignore[no-untyped-def]
+    """Images, as bytes of shades or as float32 (4 bytes each), side by side into the arena; zeros for lanes beyond."""
+    size = row.C * row.H * row.W
+    for lane in range(LANES):
+        start = indices[lane] * size if lane < count else 0
+        cell = 0
+        for c in range(row.C):
+            for h in range(row.H):
+                at = row.y_at + c * row.y_c + h * row.y_h + lane
+                for k in range(row.W):
+                    if lane >= count:
+                        arena[at + k * row.y_w] = ZERO
+                    elif octets == 1:
+                        arena[at + k * row.y_w] = shades[images[start + cell]]
+                    else:
+                        arena[at + k * row.y_w] = number_at(images, 4 * (start + cell))
+                    cell += 1
+
+
+# convolution ----------------------------------------------------------------------------------------------------------
+
+
+@part
+def conv_forward(row, parameters, still, arena):  # type: ignore[no-untyped-def]
+    """y[o,i,j] = b[o] + sum over c, u, v of w[o,c,u,v] * x[c, s*i+d*u-p, t*j+e*v-q], then ReLU where it is fused."""
+    depth, share = row.C // row.G, row.O // row.G
+    cells = depth * row.U * row.V
+    biases, b_at, b_o = (parameters, row.b, 1) if row.b >= 0 else (still, 0, 0)
+    floor = ZERO if row.relu else LOWEST
+    for g in range(row.G):
+        for i in range(row.I):
+            product(arena, parameters, arena, biases,
+                    (row.y_at + g * share * row.y_c + i * row.y_h, row.w + g * share * cells + row.w_first,
+                     row.x_at + g * depth * row.x_c + (row.s * i - row.p) * row.x_h - row.q * row.x_w,
+                     b_at + g * share * b_o),
+                    (row.y_c, row.y_w, cells, row.t * row.x_w, b_o), (share, row.J), (depth, row.U, row.V),
+                    (row.U * row.V, row.x_c, row.w_u, row.d * row.x_h, row.w_v, row.e * row.x_w), floor)
+
+
+@part
+def conv_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-def]
+    """dx[c,h,k] = sum over o, u, v of w[o,c,u,v] * dy[o, (h+p-d*u)/s, (k+q-e*v)/t]: the same product on the turned
+    kernel. Between the rows and columns of dy lie s-1 and t-1 zeros, so that every position is one of a cell."""
+    depth, share = row.C // row.G, row.O // row.G
+    cells = depth * row.U * row.V
+    down, right = row.dy_h // row.s, row.dy_w // row.t
+    for g in range(row.G):
+        for h in range(row.H):
+            product(arena, parameters, arena, still,
+                    (row.dx_at + g * depth * row.dx_c + h * row.dx_h, row.w + g * share * cells + row.w_first,
+                     row.dy_at + g * share * row.dy_c + (h + row.p) * down + row.q * right, 0),
+                    (row.dx_c, row.dx_w, row.U * row.V, right, 0), (depth, row.W), (share, row.U, row.V),
+                    (cells, row.dy_c, row.w_u, -row.d * down, row.w_v, -row.e * right), LOWEST)
+
+
+@part
+def conv_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
+    """dw[o,c,u,v] += sum over i, j of dy[o,i,j] * x[c, s*i+d*u-p, t*j+e*v-q], db[o] += sum over i, j of dy[o,i,j]."""
+    depth, share = row.C // row.G, row.O // row.G
+    cells = depth * row.U * row.V
+    counts = (row.I, row.J)
+    steps = (row.dy_h, row.s * row.x_h, row.dy_w, row.t * row.x_w)
+    for g in range(row.G):
+        dy_at = row.dy_at + g * share * row.dy_c
+        x_at = row.x_at + g * depth * row.x_c - row.p * row.x_h - row.q * row.x_w
+        dw_at = row.w + g * share * cells + row.w_first
+        for u in range(row.U):
+            if row.V == 1:
+                add_weights(gradient, arena, arena, (dw_at + u * row.w_u, dy_at, x_at + u * row.d * row.x_h),
+                            (cells, row.U, row.dy_c, row.x_c), (share, depth), counts, steps)
+                continue
+            for c in range(depth):
+                add_weights(gradient, arena, arena, (dw_at + c * row.U * row.V + u * row.w_u, dy_at,
+                                                     x_at + c * row.x_c + u * row.d * row.x_h),
+                            (cells, row.w_v, row.dy_c, row.e * row.x_w), (share, row.V), counts, steps)
+    if row.b >= 0:
+        add_weights(gradient, arena, ones, (row.b, row.dy_at, 0), (1, 0, row.dy_c, 0), (row.O, 1), counts,
+                    (row.dy_h, 0, row.dy_w, 0))
+
+
+# fully connected ------------------------------------------------------------------------------------------------------
+
+
+@part
+def linear_forward(row, parameters, still, arena):  # type: ignore[no-untyped-def]
+    """y[o] = b[o] + sum over c of w[o,c] * x[c], then ReLU where it is fused."""
+    biases, b_at, b_o = (parameters, row.b, 1) if row.b >= 0 else (still, 0, 0)
+    product(arena, parameters, arena, biases, (row.y_at, row.w, row.x_at, b_at), (LANES, 0, row.C, 0, b_o),
+            (row.O, 1), (row.C, 1, 1), (1, LANES, 0, 0, 0, 0), ZERO if row.relu else LOWEST)
+
+
+@part
+def linear_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-def]
+    """dx[c] = sum over o of w[o,c] * dy[o]."""
+    product(arena, parameters, arena, still, (row.dx_at, row.w, row.dy_at, 0), (LANES, 0, 1, 0, 0), (row.C, 1),
+            (row.O, 1, 1), (row.C, LANES, 0, 0, 0, 0), LOWEST)
+
+
+@part
+def linear_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
+    """dw[o,c] += sum over the images of dy[o] * x[c], db[o] += sum over the images of dy[o].
+
+    Here a vector holds LANES inputs of one image: x is turned first, so that no lanes need to be added up.
+    """
+    whole = row.C - row.C % LANES
+    for c in range(row.C):
+        for lane in range(LANES):
+            arena[row.scratch + lane * row.C + c] = arena[row.x_at + c * LANES + lane]
+    add_product(gradient, arena, arena, (row.w, row.dy_at, row.scratch), (row.C, LANES, LANES, LANES, 0),
+                (row.O, whole // LANES), (LANES, 1, 1), (1, row.C, 0, 0, 0, 0))
+    if whole < row.C:
+        add_weights(gradient, arena, arena, (row.w + whole, row.dy_at, row.x_at + whole * LANES),
+                    (row.C, 1, LANES, LANES), (row.O, row.C - whole), (1, 1), (0, 0, 0, 0))
+    if row.b >= 0:
+        add_weights(gradient, arena, ones, (row.b, row.dy_at, 0), (1, 0, LANES, 0), (row.O, 1), (1, 1), (0, 0, 0, 0))
+
+
+# one cell at a time ---------------------------------------------------------------------------------------------------
+
+
+@part
+def relu_forward(row, arena):  # type: ignore[no-untyped-def]
+    zero = splat(ZERO)
+    for c in range(row.C):
+        for h in range(row.H):
+            for k in range(row.W):
+                x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
+                store(arena, row.y_at + c * row.y_c + h * row.y_h + k * row.y_w, if_above(x, zero, x, zero))
+
+
+@part
+def close_gate(row, arena):  # type: ignore[no-untyped-def]
+    """dy becomes 0 where the fused ReLU let nothing through."""
+    zero = splat(ZERO)
+    for o in range(row.O):
+        for i in range(row.I):
+            for j in range(row.J):
+                at = row.dy_at + o * row.dy_c + i * row.dy_h + j * row.dy_w
+                y = load(arena, row.y_at + o * row.y_c + i * row.y_h + j * row.y_w)
+                store(arena, at, if_above(y, zero, load(arena, at), zero))
+
+
+@part
+def relu_backward(row, arena):  # type: ignore[no-untyped-def]
+    zero = splat(ZERO)
+    for c in range(row.C):
+        for h in range(row.H):
+            for k in range(row.W):
+                dy = load(arena, row.dy_at + c * row.dy_c + h * row.dy_h + k * row.dy_w)
+                y = load(arena, row.y_at + c * row.y_c + h * row.y_h + k * row.y_w)
+                store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w, if_above(y, zero, dy, zero))
+
+
+@part
+def dropout_forward(row, key, first, learning, arena):  # type: ignore[no-untyped-def]
+    """The same mask as the readable layer draws: of a cell's number in the whole batch. It waits in the scratch."""
+    size = row.C * row.H * row.W
+    scale = np.float32(1 / (1 - row.rate)) if row.rate < 1 else ZERO
+    cell = 0
+    for c in range(row.C):
+        for h in range(row.H):
+            for k in range(row.W):
+                mask = row.scratch + cell * LANES
+                for lane in range(LANES):
+                    kept = not learning or is_kept(key, np.uint64((first + lane) * size + cell), row.rate)
+                    arena[mask + lane] = (scale if learning else ONE) if kept else ZERO
+                x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
+                store(arena, row.y_at + c * row.y_c + h * row.y_h + k * row.y_w, times(x, load(arena, mask)))
+                cell += 1
+
+
+@part
+def dropout_backward(row, arena):  # type: ignore[no-untyped-def]
+    cell = 0
+    for c in range(row.C):
+        for h in range(row.H):
+            for k in range(row.W):
+                dy = load(arena, row.dy_at + c * row.dy_c + h * row.dy_h + k * row.dy_w)
+                store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w,
+                      times(dy, load(arena, row.scratch + cell * LANES)))
+                cell += 1
+
+
+# pooling --------------------------------------------------------------------------------------------------------------
+
+
+@part
+def max_pool_forward(row, arena):  # type: ignore[no-untyped-def]
+    """y[c,i,j] = the largest of the window's cells inside the plane."""
+    for c in range(row.C):
+        for i in range(row.I):
+            for j in range(row.J):
+                best = splat(LOWEST)
+                for u in range(row.U):
+                    h = row.s * i + row.d * u - row.p
+                    if h < 0 or h >= row.H:
+                        continue
+                    for v in range(row.V):
+                        k = row.t * j + row.e * v - row.q
+                        if k < 0 or k >= row.W:
+                            continue
+                        x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
+                        best = if_above(x, best, x, best)
+                store(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w, best)
+
+
+@part
+def max_pool_backward(row, arena):  # type: ignore[no-untyped-def]
+    """Each delta goes to its window's first cell that equals the largest; where a ReLU before the pool is fused, only
+    if that is above 0. Cells of windows that overlap add up what they are given."""
+    zero = splat(ZERO)
+    if row.overlap:
+        for c in range(row.C):
+            for h in range(row.H):
+                for k in range(row.W):
+                    store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w, zero)
+    for c in range(row.C):
+        for i in range(row.I):
+            for j in range(row.J):
+                best = load(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w)
+                rest = load(arena, row.dy_at + c * row.dy_c + i * row.dy_h + j * row.dy_w)
+                if row.relu:
+                    rest = if_above(best, zero, rest, zero)
+                for u in range(row.U):
+                    h = row.s * i + row.d * u - row.p
+                    if h < 0 or h >= row.H:
+                        continue
+                    for v in range(row.V):
+                        k = row.t * j + row.e * v - row.q
+                        if k < 0 or k >= row.W:
+                            continue
+                        x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
+                        at = row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w
+                        taken = if_equal(x, best, rest, zero)
+                        rest = if_equal(x, best, zero, rest)
+                        store(arena, at, add(load(arena, at), taken) if row.overlap else taken)
+
+
+# the loss -------------------------------------------------------------------------------------------------------------
+
+
+@part
+def cross_entropy(row, targets, count, smoothing, share, arena):  # type: ignore[no-untyped-def]
+    """The sum of the images' losses, and how many have their largest logit at the target; dx = (p - t) * share.
+
+    Lanes beyond `count` send nothing back, so that they reach no weight.
+    """
+    loss, right = 0.0, 0
+    for lane in range(LANES):
+        best = 0
+        for k in range(1, row.C):
+            if arena[row.x_at + k * row.x_c + lane] > arena[row.x_at + best * row.x_c + lane]:
+                best = k
+        top = np.float64(arena[row.x_at + best * row.x_c + lane])
+        others = 0.0
+        for k in range(row.C):
+            if k != best:
+                others += math.exp(np.float64(arena[row.x_at + k * row.x_c + lane]) - top)
+        z, log_z = 1 + others, math.log1p(others)
+        for k in range(row.C):
+            below = np.float64(arena[row.x_at + k * row.x_c + lane]) - top
+            t = smoothing / row.C + (1 - smoothing if lane < count and k == targets[lane] else 0.0)
+            if lane < count and t != 0:
+                loss -= t * (below - log_z)
+            delta = (math.exp(below) / z - t) * share if lane < count else 0.0
+            arena[row.dx_at + k * row.dx_c + lane] = np.float32(delta)
+        if lane < count and best == targets[lane]:
+            right += 1
+    return loss, right

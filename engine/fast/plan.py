@@ -1,0 +1,256 @@
+"""From a network to the table of layers that the fast step reads: what is fused, and where every number stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.fast.simd import LANES
+from engine.fast.step import CONV, CROSS_ENTROPY, DROPOUT, INPUT, LINEAR, MAX_POOL, RELU, ROW
+from engine.network import Layer, Network
+from engine.ops.base import Op, Shape, Shapes
+
+Array = np.ndarray
+Places = dict[str, tuple[int, Shape]]
+
+#: Numbers in a chunk's tensors beyond which nothing stays in any cache, and the readable kernels do as well.
+LARGEST = 2**24
+#: Shares into which a batch is split at most, as long as their gradients are so many numbers together.
+SHARES, SHARED = 8, 2**24
+
+
+class Unfit(Exception):
+    """Why a network is not for the fast path."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """places: where each parameter begins in the flat vector of `parameters` numbers, and its shape; dropouts: the
+    layers that draw masks, in the order of their keys; a chunk's tensors take `arena` numbers."""
+
+    table: Array
+    places: Places
+    parameters: int
+    arena: int
+    dropouts: tuple[Layer, ...]
+    smoothing: float
+    mean: bool
+
+    def shares(self, images: int) -> int:
+        """How many parts of a batch have gradients of their own, whoever computes them."""
+        chunks = -(-images // LANES)
+        return max(1, min(chunks, SHARES, SHARED // max(1, self.parameters)))
+
+
+Halo = tuple[int, int, int, int]  # cells of zeros above, left, below, right
+NONE: Halo = (0, 0, 0, 0)
+
+
+@dataclass
+class Stage:
+    """A row in the making: the shapes of what it reads and writes and as what the next one reads that, its numbers, the
+    zeros that its x needs around it, and its dy around and between (`spread`: a cell in so many rows and columns)."""
+
+    op: int
+    x: Shape
+    y: Shape
+    seen: Shape
+    numbers: dict[str, Any] = field(default_factory=dict)
+    scratch: int = 0
+    x_halo: Halo = NONE
+    dy_halo: Halo = NONE
+    dy_spread: tuple[int, int] = (1, 1)
+
+    @property
+    def learns(self) -> bool:
+        return "w" in self.numbers
+
+
+def plan(network: Network) -> Plan | str:
+    """The network's table, or why it has none."""
+    try:
+        return _plan(network)
+    except Unfit as unfit:
+        return str(unfit)
+
+
+def _plan(network: Network) -> Plan:
+    places, size = _places(network)
+    images = _volume(network.input_shape)
+    stages = [Stage(INPUT, images, images, images)]
+    dropouts: list[Layer] = []
+    before = "input"
+    for layer in network.layers.values():
+        if layer.inputs != (before,):
+            raise Unfit(f"{layer.name} does not read the layer before it, and it alone")
+        before = layer.name
+        make = STAGES.get(layer.op.name)
+        if make is None:
+            raise Unfit(f"{layer.name}: {layer.op.name} has no fast kernel")
+        at = {name: places[f"{layer.name}/{name}"][0] for name in layer.parameters}
+        stage = make(layer.op, network.given_shapes(layer), stages, at)
+        if stage is None:
+            continue
+        if stage.op == DROPOUT:
+            stage.numbers["key"] = len(dropouts)
+            dropouts.append(layer)
+        stages.append(stage)
+    smoothing, mean = _loss(network)
+    stages.append(Stage(CROSS_ENTROPY, stages[-1].seen, (), ()))
+    table, arena = _table(stages)
+    if arena > LARGEST:
+        raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
+    return Plan(table, places, size, arena, tuple(dropouts), smoothing, mean)
+
+
+def _places(network: Network) -> tuple[Places, int]:
+    places: Places = {}
+    end = 0
+    for name, shape in network.parameter_shapes.items():
+        places[name] = (end, shape)
+        end += math.prod(shape)
+    return places, end
+
+
+def _volume(shape: Shape) -> Shape:
+    return (*shape, *(1,) * (3 - len(shape)))
+
+
+def _loss(network: Network) -> tuple[float, bool]:
+    options = network.loss.op.options
+    if network.loss.op.name != "cross_entropy" or options["ignore_index"] is not None:
+        raise Unfit(f"the loss is {network.loss.op.name}, not cross_entropy of every image")
+    return options["label_smoothing"], options["reduction"] == "mean"
+
+
+# stages ---------------------------------------------------------------------------------------------------------------
+
+
+def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
+    rows, columns = op.spans(shapes)
+    x, y = shapes["x"][1:], op.extents(shapes)["y"][1:]
+    flip = op.options["flip_kernel"]
+    taps = rows.kernel * columns.kernel
+    learning = any(stage.learns for stage in stages)
+    spans = ((rows, y[1]), (columns, y[2]))
+    around = [(span.before, max(0, (count - 1) * span.stride + span.extent - span.before - span.size))
+              for span, count in spans]
+    back = [(max(0, span.extent - 1 - span.before),
+             max(0, span.size - 1 + span.before - (count - 1) * span.stride)) for span, count in spans]
+    numbers = {
+        "U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride, "p": rows.before,
+        "q": columns.before, "d": rows.dilation, "e": columns.dilation, "G": op.options["groups"],
+        "w": at["w"], "b": at.get("b", -1), "w_first": taps - 1 if flip else 0,
+        "w_u": -columns.kernel if flip else columns.kernel, "w_v": -1 if flip else 1,
+    }
+    return Stage(CONV, x, y, y, numbers, x_halo=_halo(around), dy_halo=_halo(back) if learning else NONE,
+                 dy_spread=(rows.stride, columns.stride) if learning else (1, 1))
+
+
+def _halo(sides: list[tuple[int, int]]) -> Halo:
+    (above, below), (left, right) = sides
+    return (above, left, below, right)
+
+
+def _linear(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
+    y = (shapes["w"][0], 1, 1)
+    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)}, scratch=LANES * shapes["w"][1])
+
+
+def _relu(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage | None:
+    """Fused into a convolution or linear layer before it."""
+    last = stages[-1]
+    if last.learns and "relu" not in last.numbers:
+        last.numbers["relu"] = 1
+        return None
+    return Stage(RELU, last.seen, last.seen, last.seen)
+
+
+def _dropout(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
+    shape = stages[-1].seen
+    return Stage(DROPOUT, shape, shape, shape, {"rate": op.options["p"]}, scratch=LANES * math.prod(shape))
+
+
+def _max_pool(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
+    rows, columns = op.spans(shapes)
+    numbers = {"U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride, "p": rows.before,
+               "q": columns.before, "d": rows.dilation, "e": columns.dilation,
+               "overlap": int(rows.extent > rows.stride or columns.extent > columns.stride)}
+    return _pool(shapes["x"][1:], op.extents(shapes)["y"][1:], numbers, stages)
+
+
+def _pool(x: Shape, y: Shape, numbers: dict[str, int], stages: list[Stage]) -> Stage:
+    """A pool's way back also sees which values the ReLU before it let through."""
+    last = stages[-1]
+    if last.op == CONV and "relu" in last.numbers:
+        last.numbers["gated"] = numbers["relu"] = 1
+    return Stage(MAX_POOL, x, y, y, numbers)
+
+
+def _flatten(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage | None:
+    """The same numbers under other indices. After a convolution, whose dy has zeros around it, they are copied: a pool
+    of single cells does that."""
+    y = stages[-1].seen
+    if stages[-1].op == CONV:
+        ones = dict.fromkeys(("U", "V", "s", "t", "d", "e"), 1)
+        stages.append(_pool(y, y, {**ones, "p": 0, "q": 0, "overlap": 0}, stages))
+    stages[-1].seen = (math.prod(y), 1, 1)
+    return None
+
+
+STAGES: dict[str, Callable[[Any, Shapes, list[Stage], dict[str, int]], Stage | None]] = {
+    "conv2d": _conv, "linear": _linear, "relu": _relu, "dropout": _dropout, "max_pool2d": _max_pool,
+    "flatten": _flatten,
+}
+
+
+# the table ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where a tensor's first value stands, and its strides, in numbers."""
+
+    at: int
+    c: int
+    h: int
+    w: int
+
+
+def _lay(shape: Shape, at: int, halo: Halo = NONE, spread: tuple[int, int] = (1, 1)) -> tuple[Plane, int]:
+    """A plane with its surroundings, and where it ends."""
+    channels, height, width = shape
+    above, left, below, right = halo
+    across = left + (width - 1) * spread[1] + 1 + right
+    down = above + (height - 1) * spread[0] + 1 + below
+    row = across * LANES
+    plane = Plane(at + above * row + left * LANES, down * row, spread[0] * row, spread[1] * LANES)
+    return plane, at + channels * down * row
+
+
+def _table(stages: list[Stage]) -> tuple[Array, int]:
+    """A row for each stage; a stage's x and dx are the y and dy of the one before."""
+    table = np.zeros(len(stages), ROW)
+    end, learning = 0, False
+    values = deltas = Plane(0, 0, 0, 0)
+    for index, stage in enumerate(stages):
+        numbers = {"op": stage.op, "b": -1, "needs_dx": learning, "scratch": end, **stage.numbers}
+        numbers |= dict(zip("CHW", stage.x, strict=True)) | dict(zip("OIJ", stage.y, strict=False))
+        planes = {"x": values, "dx": deltas}
+        end += stage.scratch
+        if stage.y:
+            values, end = _lay(stage.y, end, stages[index + 1].x_halo)
+            deltas, end = _lay(stage.y, end, stage.dy_halo, stage.dy_spread)
+            planes |= {"y": values, "dy": deltas}
+        if stage.seen != stage.y:
+            values, deltas = (Plane(plane.at, LANES, LANES, LANES) for plane in (values, deltas))
+        for plane, found in planes.items():
+            numbers |= {f"{plane}_{axis}": value for axis, value in vars(found).items()}
+        for name, value in numbers.items():
+            table[name][index] = value
+        learning = learning or stage.learns
+    return table, end

@@ -1,0 +1,267 @@
+"""Vectors of LANES float32 numbers for compiled loops, and the two register blocks that all arithmetic goes through.
+
+LLVM's own vectoriser prefers half of the widest registers and gives up on loops like these, so they say what they
+want. Any CPU runs them: LLVM breaks a vector that is wider than its registers into several. Arrays are one-dimensional
+float32; positions and strides count numbers, and nothing is checked here: the plan guards every shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding
+import numba
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, register_model
+
+
+def _has_wide_registers() -> bool:
+    """Whether the CPU that is compiled for has AVX-512: 32 registers of 16 float32."""
+    config = numba.config
+    if config.CPU_FEATURES:
+        return "+avx512f" in config.CPU_FEATURES
+    if config.CPU_NAME:
+        return bool(config.CPU_NAME == "x86-64-v4")
+    return bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+
+
+WIDE = _has_wide_registers()
+#: Images side by side in one vector, and how many pixels or taps (by four outputs) the registers hold totals for.
+LANES = 16 if WIDE else 8
+PIXELS = 4 if WIDE else 2
+TAPS = 3 if WIDE else 2
+
+FLOAT = ir.FloatType()
+VECTOR = ir.VectorType(FLOAT, LANES)
+
+
+class Lanes(types.Type):
+    """One number of each of LANES images."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"Lanes{LANES}")
+
+
+lanes = Lanes()
+
+
+@register_model(Lanes)
+class LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, VECTOR)
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+
+
+def _load(builder: Any, pointer: Any) -> Any:
+    loaded = builder.load(builder.bitcast(pointer, VECTOR.as_pointer()))
+    loaded.align = 4
+    return loaded
+
+
+def _store(builder: Any, vector: Any, pointer: Any) -> None:
+    builder.store(vector, builder.bitcast(pointer, VECTOR.as_pointer())).align = 4
+
+
+def _splat(builder: Any, number: Any) -> Any:
+    one = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, ir.Constant(VECTOR, ir.Undefined),
+                                  ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    kind = ir.FunctionType(VECTOR, [VECTOR, VECTOR, VECTOR])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32"), [a, b, c])
+
+
+def _total(builder: Any, vector: Any) -> Any:
+    kind = ir.FunctionType(FLOAT, [FLOAT, VECTOR])
+    add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
+    return builder.call(add, [ir.Constant(FLOAT, -0.0), vector], fastmath=("reassoc",))
+
+
+@intrinsic
+def load(typing, array, at):  # type: ignore[no-untyped-def]
+    """The vector that starts at array[at]."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        return _load(builder, _pointer(context, builder, signature.args[0], *given))
+    return lanes(array, types.intp), build
+
+
+@intrinsic
+def store(typing, array, at, vector):  # type: ignore[no-untyped-def]
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        _store(builder, given[2], _pointer(context, builder, signature.args[0], *given[:2]))
+        return context.get_dummy_value()
+    return types.none(array, types.intp, lanes), build
+
+
+@intrinsic
+def splat(typing, number):  # type: ignore[no-untyped-def]
+    """The same number for every image."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        return _splat(builder, given[0])
+    return lanes(types.float32), build
+
+
+@intrinsic
+def add(typing, a, b):  # type: ignore[no-untyped-def]
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        return builder.fadd(*given)
+    return lanes(lanes, lanes), build
+
+
+@intrinsic
+def times(typing, a, b):  # type: ignore[no-untyped-def]
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        return builder.fmul(*given)
+    return lanes(lanes, lanes), build
+
+
+@intrinsic
+def if_above(typing, a, b, then, otherwise):  # type: ignore[no-untyped-def]
+    """Lane by lane `then` where a > b, or where a is NaN; else `otherwise`."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        a, b, then, otherwise = given
+        return builder.select(builder.fcmp_unordered(">", a, b), then, otherwise)
+    return lanes(lanes, lanes, lanes, lanes), build
+
+
+@intrinsic
+def if_equal(typing, a, b, then, otherwise):  # type: ignore[no-untyped-def]
+    """Lane by lane `then` where a == b, else `otherwise`."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        a, b, then, otherwise = given
+        return builder.select(builder.fcmp_ordered("==", a, b), then, otherwise)
+    return lanes(lanes, lanes, lanes, lanes), build
+
+
+@intrinsic
+def number_at(typing, octets, at):  # type: ignore[no-untyped-def]
+    """The float32 whose four bytes start at octets[at]."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        pointer = _pointer(context, builder, signature.args[0], *given)
+        number = builder.load(builder.bitcast(pointer, FLOAT.as_pointer()))
+        number.align = 1
+        return number
+    return types.float32(octets, types.intp), build
+
+
+@intrinsic
+def take_number(typing, counter):  # type: ignore[no-untyped-def]
+    """counter[0], which goes up by one: no two threads are given the same."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        pointer = context.make_array(signature.args[0])(context, builder, given[0]).data
+        return builder.atomic_rmw("add", pointer, ir.Constant(ir.IntType(64), 1), "monotonic")
+    return types.int64(counter), build
+
+
+def _moved(builder: Any, at: Any, step: Any, index: int) -> Any:
+    return builder.add(at, builder.mul(step, ir.Constant(step.type, index)))
+
+
+def _nest(context: Any, builder: Any, counts: list[Any], steps: list[list[Any]], starts: list[Any], body: Any) -> None:
+    """Nested loops; `body` is given one position for each of `starts`, moved by each loop's steps."""
+    if not counts:
+        body(starts)
+        return
+    with cgutils.for_range(builder, counts[0]) as loop:
+        moved = [builder.add(start, builder.mul(loop.index, step))
+                 for start, step in zip(starts, steps[0], strict=True)]
+        _nest(context, builder, counts[1:], steps[1:], moved, body)
+
+
+def product_block(outputs: int, pixels: int, onto: bool) -> Any:
+    """An intrinsic that holds outputs * pixels vectors in registers:
+
+    y[o,p] = max(floor, b[o] + sum over c, u, v of w[o,c,u,v] * x[p,c,u,v])    for o < outputs, p < pixels
+
+    with numbers w and b and vectors x and y; with `onto`, y[o,p] += the sum, and neither bias nor floor.
+    given:  y, w, x, b; positions (y, w, x, b) of o = p = 0; strides (y by o, y by p, w by o, x by p, b by o);
+            counts (C, U, V); steps of w and x by c, u, v; the floor
+    """
+    @intrinsic
+    def block(typing, y, w, x, b, at, strides, counts, steps, floor):  # type: ignore[no-untyped-def]
+        def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+            pointers = [context.make_array(kind)(context, builder, array).data
+                        for kind, array in zip(signature.args[:4], given[:4], strict=True)]
+            y, w, x, b = pointers
+            y_at, w_at, x_at, b_at = cgutils.unpack_tuple(builder, given[4])
+            y_o, y_p, w_o, x_p, b_o = cgutils.unpack_tuple(builder, given[5])
+            many = cgutils.unpack_tuple(builder, given[6])
+            moves = cgutils.unpack_tuple(builder, given[7])
+
+            totals = {}
+            for o in range(outputs):
+                start = ir.Constant(VECTOR, [0.0] * LANES) if onto else _splat(
+                    builder, builder.load(builder.gep(b, [_moved(builder, b_at, b_o, o)])))
+                for p in range(pixels):
+                    totals[o, p] = cgutils.alloca_once_value(builder, start)
+
+            def body(places):  # type: ignore[no-untyped-def]
+                w_here, x_here = places
+                seen = [_load(builder, builder.gep(x, [_moved(builder, x_here, x_p, p)])) for p in range(pixels)]
+                for o in range(outputs):
+                    weight = _splat(builder, builder.load(builder.gep(w, [_moved(builder, w_here, w_o, o)])))
+                    for p in range(pixels):
+                        builder.store(_fma(builder, weight, seen[p], builder.load(totals[o, p])), totals[o, p])
+
+            _nest(context, builder, list(many), [list(moves[:2]), list(moves[2:4]), list(moves[4:6])], [w_at, x_at],
+                  body)
+            lowest = _splat(builder, given[8])
+            for (o, p), total in totals.items():
+                pointer = builder.gep(y, [_moved(builder, _moved(builder, y_at, y_o, o), y_p, p)])
+                vector = builder.load(total)
+                if onto:
+                    vector = builder.fadd(vector, _load(builder, pointer))
+                else:
+                    vector = builder.select(builder.fcmp_unordered("<", lowest, vector), vector, lowest)
+                _store(builder, vector, pointer)
+            return context.get_dummy_value()
+
+        return types.none(y, w, x, b, at, strides, counts, steps, types.float32), build
+
+    return block
+
+
+def weight_block(outputs: int, taps: int) -> Any:
+    """An intrinsic that holds outputs * taps vectors in registers and adds up their lanes at the end:
+
+    dw[o,v] += sum over i, j and the lanes of dy[o,i,j] * x[i,j,v]    for o < outputs, v < taps
+
+    given:  dw, dy, x; positions (dw, dy, x) of o = v = 0; strides (dw by o, dw by v, dy by o, x by v); counts (I, J);
+            steps of dy and x by i, j
+    """
+    @intrinsic
+    def block(typing, dw, dy, x, at, strides, counts, steps):  # type: ignore[no-untyped-def]
+        def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+            dw, dy, x = (context.make_array(kind)(context, builder, array).data
+                         for kind, array in zip(signature.args[:3], given[:3], strict=True))
+            dw_at, dy_at, x_at = cgutils.unpack_tuple(builder, given[3])
+            dw_o, dw_v, dy_o, x_v = cgutils.unpack_tuple(builder, given[4])
+            many = cgutils.unpack_tuple(builder, given[5])
+            moves = cgutils.unpack_tuple(builder, given[6])
+
+            zero = ir.Constant(VECTOR, [0.0] * LANES)
+            totals = {(o, v): cgutils.alloca_once_value(builder, zero) for o in range(outputs) for v in range(taps)}
+
+            def body(places):  # type: ignore[no-untyped-def]
+                dy_here, x_here = places
+                deltas = [_load(builder, builder.gep(dy, [_moved(builder, dy_here, dy_o, o)])) for o in range(outputs)]
+                for v in range(taps):
+                    seen = _load(builder, builder.gep(x, [_moved(builder, x_here, x_v, v)]))
+                    for o in range(outputs):
+                        builder.store(_fma(builder, deltas[o], seen, builder.load(totals[o, v])), totals[o, v])
+
+            _nest(context, builder, list(many), [list(moves[:2]), list(moves[2:4])], [dy_at, x_at], body)
+            for (o, v), total in totals.items():
+                pointer = builder.gep(dw, [_moved(builder, _moved(builder, dw_at, dw_o, o), dw_v, v)])
+                builder.store(builder.fadd(builder.load(pointer), _total(builder, builder.load(total))), pointer)
+            return context.get_dummy_value()
+
+        return types.none(dw, dy, x, at, strides, counts, steps), build
+
+    return block

@@ -1,0 +1,226 @@
+"""Two ways through a training pass behind one interface: the readable kernels of the ops, which can do any network, and
+the fast step, for the networks that it knows. Either is the same at every call, whoever watches."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.data import Dataset, Split
+from engine.fast.flat import Flat
+from engine.fast.plan import Plan, plan
+from engine.fast.simd import LANES
+from engine.fast.step import add_shares, work
+from engine.fast.team import team
+from engine.network import Layer, Network, Values
+from engine.ops.base import Array
+from engine.ops.dropout import Dropout
+from engine.optimizers import Optimizer
+
+Draws = Callable[[Layer], np.random.Generator]
+Arrays = Mapping[str, Array]
+
+#: Parameters of which a thread has a part of its own in the update.
+PART = 2**15
+SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
+
+
+def right_answers(answers: Array, target: Array) -> int | None:
+    """How many rows have their largest value at the target's class; None where targets are no classes."""
+    if target.ndim != 1 or target.dtype.kind not in "iu" or answers.ndim != 2:
+        return None
+    return int(np.count_nonzero(answers.argmax(1) == target))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What came of a batch: the mean loss, how many answers were right, and tensors: at least every parameter's
+    gradient, or none when nothing was to be learned."""
+
+    loss: float
+    right: int | None
+    values: Values
+    gradient: Flat | None = None
+
+
+class Readable:
+    """Layer by layer through the ops' own kernels. `reason` says why it is not the fast path."""
+
+    name = "readable"
+    slice = 200  # images that are judged in one go
+
+    def __init__(self, network: Network, reason: str):
+        self.network = network
+        self.reason = reason
+
+    def learn(self, parameters: Arrays, split: Split, indices: Array, draws: Draws) -> Pass:
+        x, target = split.batch(indices)
+        values = self.network.forward(parameters, x, target, draws)
+        self.network.backward(parameters, values, learning=True, input_gradient=False)
+        return self._pass(values)
+
+    def judge(self, parameters: Arrays, split: Split, indices: Array) -> Pass:
+        x, target = split.batch(indices)
+        return self._pass(self.network.forward(parameters, x, target))
+
+    def _pass(self, values: Values) -> Pass:
+        right = right_answers(values[self.network.output, "y"], values["target", "y"])
+        return Pass(float(values["loss", "y"]), right, values)
+
+
+@dataclass
+class _Bench:
+    """What one pass works on: an arena for each thread, a gradient for each share, a few numbers for each chunk."""
+
+    arenas: list[Array | None]
+    gradients: Array
+    counter: Array
+
+
+class Fast:
+    """Chunks of images through the table of layers, by the team of threads."""
+
+    name = "fast"
+    slice = 1024
+    reason = None
+
+    def __init__(self, network: Network, plan: Plan):
+        self.network = network
+        self.plan = plan
+        self._still, self._ones = np.zeros(LANES, np.float32), np.ones(LANES, np.float32)
+        self._benches: list[_Bench] = []
+        self._lock = threading.Lock()
+        self._known: tuple[Split | None, Array, int] = (None, np.zeros(0, np.uint8), 1)
+
+    def learn(self, parameters: Arrays, split: Split, indices: Array, draws: Draws) -> Pass:
+        keys = np.array([Dropout.key(draws(layer)) for layer in self.plan.dropouts], np.uint64)
+        return self._work(parameters, split, indices, keys, learning=True)
+
+    def judge(self, parameters: Arrays, split: Split, indices: Array) -> Pass:
+        return self._work(parameters, split, indices, np.zeros(len(self.plan.dropouts), np.uint64), learning=False)
+
+    def _work(self, parameters: Arrays, split: Split, indices: Array, keys: Array, learning: bool) -> Pass:
+        plan, count = self.plan, len(indices)
+        shares = plan.shares(count)
+        flat = Flat.of(parameters, plan.places).vectors[""]
+        images, octets = self._images(split)
+        targets = split.targets[indices].astype(np.int64)
+        chunks = -(-count // LANES)
+        losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
+        crew = team()
+        with self._bench(crew.size, shares if learning else 0) as bench:
+            bench.counter[0] = 0
+
+            def task(worker: int) -> None:
+                arena = bench.arenas[worker]
+                if arena is None:
+                    arena = bench.arenas[worker] = _aligned(plan.arena)
+                work.compiled(plan.table, images, octets, SHADES, indices, targets, flat, self._still, self._ones, keys,
+                              plan.smoothing, 1 / count if plan.mean else 1.0, learning, shares, bench.counter, arena,
+                              bench.gradients, losses, rights)
+
+            crew.run(task, shares)
+            gradient = np.empty(plan.parameters if learning else 0, np.float32)
+            if learning:
+                in_parts(gradient.size, lambda first, last: add_shares.compiled(
+                    bench.gradients, shares, first, last, gradient))
+        loss = math.fsum(losses) / (count if plan.mean else 1)
+        if not learning:
+            return Pass(loss, int(rights.sum()), {})
+        named = Flat(plan.places, {"": gradient})
+        values = {(name.split("/")[0], "d" + name.split("/")[1]): array for name, array in named.items()}
+        return Pass(loss, int(rights.sum()), values, named)
+
+    def _images(self, split: Split) -> tuple[Array, int]:
+        """All images of a split as flat bytes, and how many make a number."""
+        known, images, octets = self._known
+        if known is not split:
+            octets = 1 if split.images.dtype == np.uint8 else 4
+            numbers = split.images if octets == 1 else split.images.astype(np.float32)
+            images = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8)
+            images.flags.writeable = False
+            self._known = (split, images, octets)
+        return images, octets
+
+    @contextmanager
+    def _bench(self, workers: int, shares: int) -> Iterator[_Bench]:
+        """A free bench, or a new one: a replay may be under way beside the training."""
+        with self._lock:
+            bench = self._benches.pop() if self._benches else None
+        if bench is None or len(bench.arenas) < workers:
+            bench = _Bench([None] * workers, np.empty((0, self.plan.parameters), np.float32), np.zeros(1, np.int64))
+        if len(bench.gradients) < shares:
+            bench.gradients = _aligned(shares * self.plan.parameters).reshape(shares, -1)
+        try:
+            yield bench
+        finally:
+            with self._lock:
+                if not self._benches:
+                    self._benches.append(bench)
+
+
+def flat_update(optimizer: Optimizer, parameters: Arrays, state: Arrays, gradient: Flat,
+                step: int) -> tuple[Flat, Flat]:
+    """The parameters and the optimizer's state after the `step`-th update, by the optimizer's own kernels."""
+    places, suffixes = gradient.places, tuple(f".{part}" for part in optimizer.state)
+    w, dw = Flat.of(parameters, places).vectors[""], gradient.vectors[""]
+    old = Flat.of(state, places, suffixes).vectors
+    moved = np.empty_like(w)
+    left = {suffix: np.empty_like(w) for suffix in suffixes}
+
+    def move(first: int, last: int) -> None:
+        here = slice(first, last)
+        own = {suffix[1:]: old[suffix][here] for suffix in suffixes}
+        moved[here], after = optimizer.update(w[here], dw[here], own, step)
+        for part, array in after.items():
+            left[f".{part}"][here] = array
+
+    in_parts(w.size, move)
+    return Flat(places, {"": moved}), Flat(places, left)
+
+
+def _aligned(count: int) -> Array:
+    """Zeros that begin where a vector does."""
+    room = np.zeros(count + 16, np.float32)
+    start = -room.ctypes.data % 64 // 4
+    return room[start:start + count]
+
+
+def in_parts(count: int, task: Callable[[int, int], Any]) -> None:
+    """task(first, last) of numbers 0 to count, by the team where they are many."""
+    parts = max(1, min(team().size, count // PART))
+    left = iter([(part * count // parts, (part + 1) * count // parts) for part in range(parts)])
+    lock = threading.Lock()
+
+    def work(_: int) -> None:
+        while True:
+            with lock:
+                part = next(left, None)
+            if part is None:
+                return
+            task(*part)
+
+    if parts == 1:
+        task(0, count)
+    else:
+        team().run(work, parts)
+
+
+Path = Readable | Fast
+
+
+def path_of(network: Network, dataset: Dataset) -> Path:
+    """The fast path where network and targets are what it knows."""
+    made = plan(network)
+    if isinstance(made, str):
+        return Readable(network, made)
+    for name, split in dataset.splits.items():
+        if split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
+            return Readable(network, f"the targets of {dataset.name}/{name} are no class numbers")
+    return Fast(network, made)

@@ -1,0 +1,227 @@
+"""The fast path gives what the readable kernels give, in float64, whatever the geometry, the batch and the threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from engine.data import Split, from_arrays
+from engine.fast import team as teams
+from engine.fast.simd import LANES
+from engine.models import MODELS
+from engine.network import Network, NetworkError, Values
+from engine.ops.base import Array
+from engine.optimizers import OPTIMIZERS
+from engine.paths import Fast, Readable, path_of
+from engine.train import draws
+from tests.engine.tools import digits, network, trainer
+
+DIRECT = 1e-6
+SEED = 5
+DIGITS = digits()
+few = settings(max_examples=40, deadline=None)
+small = st.integers(1, 3)
+pair = st.tuples(small, small).map(list)
+
+
+def batch_for(net: Network, count: int, seed: int = 3) -> Split:
+    rng = np.random.default_rng(seed)
+    classes = net.layers[net.output].shape[0]
+    return Split(rng.normal(size=(count, *net.input_shape)).astype(np.float32), rng.integers(0, classes, count))
+
+
+def fast_of(net: Network) -> Fast:
+    path = path_of(net, from_arrays(*vars(batch_for(net, 1)).values()))
+    assert isinstance(path, Fast), path.reason
+    return path
+
+
+def exact(net: Network, parameters: Mapping[str, Array], split: Split, dtype: type) -> Values:
+    """A learning pass by the readable kernels."""
+    x, target = split.batch(slice(None), dtype)
+    numbers: dict[str, Array] = {name: array.astype(dtype) for name, array in parameters.items()}
+    values = net.forward(numbers, x, target, draws(net, SEED, 1))
+    net.backward(numbers, values, learning=True)
+    return values
+
+
+def distances(net: Network, split: Split) -> tuple[float, float]:
+    """The largest difference of a parameter's gradient from float64, in parts of its tensor's largest: that of the fast
+    path, and that of the readable kernels in float32."""
+    parameters = net.initial(SEED)
+    passed = fast_of(net).learn(parameters, split, np.arange(len(split)), draws(net, SEED, 1))
+    values, rough = exact(net, parameters, split, np.float64), exact(net, parameters, split, np.float32)
+    assert passed.loss == pytest.approx(float(values["loss", "y"]), rel=1e-6)
+    assert passed.right == np.count_nonzero(values[net.output, "y"].argmax(1) == split.targets)
+    fast, readable = (max(float(np.abs(found[key] - values[key]).max() / max(np.abs(values[key]).max(), 1e-30))
+                          for key in passed.values) for found in (passed.values, rough))
+    return fast, readable
+
+
+def agrees(net: Network, count: int) -> bool:
+    """Within a few times DIRECT, or as good as float32 is: in a small tensor the largest may itself be what is left of
+    much larger terms."""
+    fast, readable = distances(net, batch_for(net, count))
+    return fast <= max(4 * DIRECT, 4 * readable)
+
+
+@pytest.fixture
+def threads() -> Iterator[Any]:
+    """use_threads, for this test alone."""
+    before = teams.team().size
+    yield teams.use_threads
+    teams.use_threads(before)
+
+
+@pytest.mark.parametrize("name", ["classroom", "lenet5"])
+@pytest.mark.parametrize("count", [1, 3, LANES, LANES + 5, 3 * LANES])
+def test_the_gradients_of_a_preset_are_those_of_float64(name: str, count: int) -> None:
+    net = Network.from_document(MODELS[name].document)
+    train = digits(count, seed=count).splits["train"]
+    assert distances(net, train)[0] <= DIRECT
+
+
+@few
+@given(stride=pair, padding=st.one_of(st.integers(0, 2), st.sampled_from(["valid", "same", "full"]),
+                                      st.lists(st.integers(0, 2), min_size=4, max_size=4)),
+       dilation=pair, groups=small, flip=st.booleans(), bias=st.booleans(), channels=small, share=small,
+       out=st.integers(1, 3), kernel=pair, plane=st.tuples(st.integers(3, 9), st.integers(3, 9)),
+       relu=st.booleans(), batch=st.sampled_from([1, 5, LANES + 1]))
+def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
+        stride: Any, padding: Any, dilation: Any, groups: int, flip: bool, bias: bool, channels: int, share: int,
+        out: int, kernel: Any, plane: Any, relu: bool, batch: int) -> None:
+    """The second of two convolutions: its dx reaches the first one's weights."""
+    layers: list[dict[str, Any]] = [
+        {"op": "conv2d", "out": groups * channels, "kernel_size": 2},
+        {"op": "conv2d", "out": groups * share, "kernel_size": kernel, "stride": stride, "padding": padding,
+         "dilation": dilation, "groups": groups, "flip_kernel": flip, "bias": bias},
+        *([{"op": "relu"}] if relu else []),
+        {"op": "flatten"}, {"op": "linear", "out": out + 1}]
+    try:
+        net = network(*layers, input=(2, *plane))
+    except NetworkError:
+        assume(False)
+    assert agrees(net, batch)
+
+
+@few
+@given(size=pair, stride=st.none() | pair, padding=st.integers(0, 1), dilation=pair, ceil=st.booleans(),
+       relu=st.booleans(), plane=st.tuples(st.integers(4, 9), st.integers(4, 9)))
+def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
+        size: Any, stride: Any, padding: int, dilation: Any, ceil: bool, relu: bool, plane: Any) -> None:
+    layers: list[dict[str, Any]] = [
+        {"op": "conv2d", "out": 2, "kernel_size": 2}, *([{"op": "relu"}] if relu else []),
+        {"op": "max_pool2d", "kernel_size": size, "stride": stride, "padding": padding, "dilation": dilation,
+         "ceil_mode": ceil}, {"op": "flatten"}, {"op": "linear", "out": 3}]
+    try:
+        net = network(*layers, input=(1, *plane))
+    except NetworkError:
+        assume(False)
+    assert agrees(net, 5)
+
+
+@pytest.mark.parametrize("layers", [
+    [{"op": "flatten"}, {"op": "linear", "out": 37}, {"op": "relu"}, {"op": "linear", "out": 4, "bias": False}],
+    [{"op": "relu"}, {"op": "conv2d", "out": 3, "kernel_size": 3}, {"op": "dropout"}, {"op": "relu"},
+     {"op": "flatten"}, {"op": "dropout", "p": 0.3, "seed": 4}, {"op": "linear", "out": 5}],
+    [{"op": "conv2d", "out": 5, "kernel_size": 1}, {"op": "conv2d", "out": 4, "kernel_size": [1, 5]},
+     {"op": "conv2d", "out": 7, "kernel_size": [4, 1]}, {"op": "relu"}, {"op": "relu"}, {"op": "flatten"},
+     {"op": "relu"}, {"op": "linear", "out": 3}],
+    [{"op": "max_pool2d", "kernel_size": 2}, {"op": "dropout", "p": 1}, {"op": "flatten"}, {"op": "linear", "out": 3}],
+], ids=["two linear layers", "dropout", "kernels of every shape", "nothing is kept"])
+def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: list[dict[str, Any]]) -> None:
+    net = network(*layers, input=(2, 6, 7))
+    assert agrees(net, LANES + 3)
+
+
+@pytest.mark.parametrize("settings", [{"label_smoothing": 0.2}, {"reduction": "sum"}])
+def test_the_settings_of_the_loss_are_kept_to(settings: dict[str, Any]) -> None:
+    net = network({"op": "flatten"}, {"op": "linear", "out": 4}, loss={"op": "cross_entropy", "settings": settings})
+    assert agrees(net, LANES + 3)
+
+
+@pytest.mark.parametrize(("layers", "loss", "reason"), [
+    ([{"op": "sigmoid"}], "cross_entropy", "sigmoid1: sigmoid has no fast kernel"),
+    ([], "mse_loss", "the loss is mse_loss"),
+    ([{"op": "add", "inputs": ["input", "input"]}], "cross_entropy", "add1 does not read the layer before it"),
+])
+def test_what_the_fast_path_does_not_know_is_left_to_the_readable_kernels_with_its_reason(
+        layers: list[dict[str, Any]], loss: Any, reason: str) -> None:
+    net = network(*layers, {"op": "flatten"}, {"op": "linear", "out": 3}, loss=loss)
+    split = batch_for(net, 4)
+    path = path_of(net, from_arrays(split.images, split.targets))
+    assert isinstance(path, Readable) and reason in path.reason
+
+
+def test_targets_that_are_no_classes_are_left_to_the_readable_kernels() -> None:
+    net = network({"op": "flatten"}, {"op": "linear", "out": 3})
+    path = path_of(net, from_arrays(batch_for(net, 4).images, np.full((4, 3), 1 / 3), "shares"))
+    assert path.reason == "the targets of shares/train are no class numbers"
+
+
+@pytest.mark.parametrize("batch", [1, 20, 96])
+def test_the_number_of_threads_changes_no_bit(threads: Any, batch: int) -> None:
+    left = []
+    for count in (1, 2, 3):
+        threads(count)
+        run = trainer("lenet5", batch_size=batch)
+        metrics = [run.step_once() for _ in range(8)]
+        left.append((metrics, run.evaluate(), [array.tobytes() for array in run.parameters.values()]))
+    assert left[0] == left[1] == left[2]
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_every_optimizer_moves_flat_vectors_as_it_moves_arrays(name: str) -> None:
+    run = trainer(optimizer={"name": name, "learning_rate": 0.01})
+    assert isinstance(run.path, Fast)
+    for _ in range(3):
+        run.step_once()
+    trace = run.trace(3)
+    for parameter in run.parameters:
+        layer, tensor = parameter.split("/")
+        state = {part: trace[layer, f"{tensor}.{part}"] for part in run.optimizer.state}
+        moved, left = run.optimizer.update(trace[layer, tensor], trace[layer, f"d{tensor}"], state, 3)
+        assert moved.tobytes() == run.parameters[parameter].tobytes()
+        assert all(array.tobytes() == run.optimizer_state[f"{parameter}.{part}"].tobytes()
+                   for part, array in left.items())
+
+
+def test_a_watched_step_agrees_with_what_was_computed_to_rounding() -> None:
+    """Its tensors are the readable kernels', its parameters' gradients the fast path's own."""
+    run = trainer("lenet5", batch_size=20)
+    for _ in range(30):
+        found = run.step_once()
+    trace = run.trace(30)
+    assert found.loss == pytest.approx(float(trace["loss", "y"]), rel=1e-6)
+    for layer in [layer for layer in run.network.layers.values() if layer.parameters]:
+        given = {name: trace[layer.name, name] for name in (*layer.op.inputs, *layer.parameters, "dy")}
+        read = layer.op.backward(given, tuple(f"d{name}" for name in layer.parameters))
+        for name, gradient in read.items():
+            assert np.abs(gradient - trace[layer.name, name]).max() <= DIRECT * np.abs(gradient).max()
+
+
+def test_images_of_bytes_and_of_numbers_are_the_same_images() -> None:
+    net = Network.from_document(MODELS["classroom"].document)
+    bytes_, path = DIGITS.splits["train"], path_of(net, DIGITS)
+    numbers = Split(bytes_.images.astype(np.float64) / 255, bytes_.targets)
+    parameters, indices = net.initial(1), np.array([5, 80, 3])
+    found = [path.learn(parameters, split, indices, draws(net, 1, 1)) for split in (bytes_, numbers)]
+    assert found[0].loss == found[1].loss
+    assert all(found[0].values[key].tobytes() == found[1].values[key].tobytes() for key in found[0].values)
+
+
+def test_a_mistake_in_a_helper_thread_reaches_the_caller() -> None:
+    def task(worker: int) -> None:
+        if worker == 1:
+            raise ZeroDivisionError("in the helper")
+
+    crew = teams.Team(2)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError, match="in the helper"):
+            crew.run(task, 2)
+    crew.run(lambda worker: None, 2)
