@@ -66,6 +66,13 @@ def update_program(layer: Layer, parameter: str, optimizer: Optimizer, update: i
                  dict.fromkeys(program.given, shape), public)
 
 
+def counts_images(layer: Layer, program: Program, tensor: str) -> bool:
+    """Whether the first axis of a layer's tensor counts images: not that of a parameter, nor of a batch's mean."""
+    if tensor.split(".")[0].removesuffix("_next") in layer.parameters or tensor in {f"d{w}" for w in layer.parameters}:
+        return False
+    return tensor not in program.names or "n" in program.letters(tensor)[0]
+
+
 @cache
 def sum_program(rank: int, count: int) -> tuple[Program, tuple[str, ...]]:
     """The delta of a layer that several others read, and the names of its summands."""
@@ -90,6 +97,7 @@ class TensorInfo:
     shape: Shape  # with the batch
     kind: str  # "value", "weight", "gradient", "index"
     title: str
+    whole: bool = False  # no axis counts images: it belongs to the batch as a whole, or to the network
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,8 @@ class _Composer:
         phases = []
         for phase, others in self._phases():
             phases.append(phase)
-            tensors[phase.place] = TensorInfo(phase.shape, phase.kind, self._title(phase.layer, phase.tensor))
+            tensors[phase.place] = TensorInfo(phase.shape, phase.kind, self._title(phase.layer, phase.tensor),
+                                              self._whole(phase.layer, phase.tensor))
             tensors.update(others)
         return Score(self._layers(), {**self._given(), **tensors}, self._aliases(), tuple(phases))
 
@@ -166,10 +175,10 @@ class _Composer:
                  "target/y": TensorInfo(self.locals["loss"].shapes["target"], "value", self._title("target", "y"))}
         for layer in self.network.layers.values():
             for name, shape in layer.parameters.items():
-                given[f"{layer.name}/{name}"] = TensorInfo(shape, "weight", self._title(layer.name, name))
+                given[f"{layer.name}/{name}"] = TensorInfo(shape, "weight", self._title(layer.name, name), True)
                 for state in self.optimizer.state if self.optimizer and name in layer.learned else ():
                     tensor = f"{name}.{state}"
-                    given[f"{layer.name}/{tensor}"] = TensorInfo(shape, "weight", self._title(layer.name, tensor))
+                    given[f"{layer.name}/{tensor}"] = TensorInfo(shape, "weight", self._title(layer.name, tensor), True)
             for name in layer.op.drawn:
                 given[f"{layer.name}/{name}"] = TensorInfo(self.locals[layer.name].shapes[name], "value",
                                                            self._title(layer.name, name))
@@ -262,7 +271,8 @@ class _Composer:
                       for window in program.windows(tensor, {**local.outline.sizes, **local.numbers}))
         leaned = _leads_to(local, tensor, stop=own)
         others = {place_of(name): TensorInfo(local.outline.shape(name), kind(name),
-                                             self._title(local.layer, local.public.get(name, name)))
+                                             self._title(local.layer, local.public.get(name, name)),
+                                             self._whole(local.layer, local.public.get(name, name)))
                   for name in (*leaned, *(name for name in program.reads(tensor) if name in program.names))}
         phase = Phase(
             place=f"{local.layer}/{tensor}", layer=local.layer, tensor=tensor, part=part, label=label,
@@ -282,6 +292,11 @@ class _Composer:
             return "index"
         is_gradient = name[:1] == "d" and name[1:] in (*local.program.given, *local.program.names, "y")
         return "gradient" if is_gradient or layer is None else "value"
+
+    def _whole(self, layer: str, tensor: str) -> bool:
+        if layer == "input" or tensor == "dy":
+            return layer == "loss"
+        return not counts_images(self.network.layer(layer), self.locals[layer].program, tensor)
 
     def _label(self, layer: Layer, tensor: str, part: str) -> str:
         """The short name on the score bar."""

@@ -19,7 +19,7 @@ from engine import formula
 from engine.formula import Equation, Explanation, Program, Tensors, Term
 from engine.network import Key, Layer, Network, Values
 from engine.optimizers import LETTERS, Optimizer
-from engine.score import Local, layer_program, score, sum_program, update_program
+from engine.score import Local, counts_images, layer_program, score, sum_program, update_program
 
 __all__ = ["Place", "PlaceError", "Trace", "explain", "score"]
 
@@ -153,10 +153,8 @@ class Trace(Mapping[Key, Array]):
             return False
         if layer in ("input", "target") or tensor == "dy":
             return True
-        if self._of_parameter(layer, tensor):
-            return False
-        program = self._layer(self.network.layer(layer))[0].program
-        return tensor not in program.names or "n" in program.letters(tensor)[0]
+        found = self.network.layer(layer)
+        return counts_images(found, self._layer(found)[0].program, tensor)
 
     # sentences ------------------------------------------------------------------------------------------------------
 

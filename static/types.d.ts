@@ -19,7 +19,7 @@ type LayerInfo = {
   name: string; op: string; title: string; inputs: string[]; shape: number[];
   parameters: Record<string, number[]>; view: boolean;
 };
-type TensorInfo = { shape: number[]; kind: Kind; title: string };
+type TensorInfo = { shape: number[]; kind: Kind; title: string; whole: boolean };
 type Score = {
   layers: LayerInfo[]; tensors: Record<string, TensorInfo>; aliases: Record<string, string>; phases: Phase[];
 };

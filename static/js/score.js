@@ -44,12 +44,10 @@ export function source(score, prefix) {
   }
 }
 
-/** Whether a tensor's first axis counts images: all but the loss itself and what belongs to a parameter. @param {Score} score @param {string} prefix */
+/** Whether a tensor's first axis counts images. @param {Score} score @param {string} prefix */
 export function batched(score, prefix) {
-  const [layer, tensor] = ownName(score, prefix).split("/");
-  const parameters = Object.keys(score.layers.find(({ name }) => name === layer)?.parameters ?? {});
-  const owned = parameters.some((name) => tensor === name || tensor === `d${name}` || tensor === `${name}_next` || tensor.startsWith(`${name}.`));
-  return !owned && (score.tensors[`${layer}/${tensor}`]?.shape.length ?? 0) > 0;
+  const info = score.tensors[ownName(score, prefix)];
+  return info !== undefined && !info.whole && info.shape.length > 0;
 }
 
 /**

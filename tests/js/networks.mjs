@@ -17,7 +17,8 @@ export function chain(layers, { input, shares = true }) {
   const write = (place, part, label, shape, reads = [], bound = {}, view = false) => {
     const [layer, tensor] = place.split("/");
     const letters = { 1: ["o"], 2: ["n", "k"], 4: ["n", "o", "i", "j"] }[shape.length] ?? [];
-    score.tensors[place] = { shape, kind: kindOf(place), title: place };
+    const parameters = layers.find(([name]) => name === layer)?.[3] ?? {};
+    score.tensors[place] = { shape, kind: kindOf(place), title: place, whole: tensor.replace(/^d|_next$/g, "") in parameters };
     score.phases.push({ place, layer, tensor, part, label, kind: kindOf(place), shape, view, reads, bound,
       free: Object.fromEntries(letters.map((letter, k) => [letter, shape[k]])) });
   };
@@ -29,7 +30,7 @@ export function chain(layers, { input, shares = true }) {
   });
   for (const [name, shape, what, parameters = {}] of layers) {
     score.layers.push({ name, op: what, title: name, inputs: [], shape, parameters, view: what === "view" });
-    for (const [parameter, size] of Object.entries(parameters)) score.tensors[`${name}/${parameter}`] = { shape: size, kind: "weight", title: name };
+    for (const [parameter, size] of Object.entries(parameters)) score.tensors[`${name}/${parameter}`] = { shape: size, kind: "weight", title: name, whole: true };
     const x = score.aliases[`${name}/x`];
     const taps = parameters.w?.slice(2) ?? [];
     if (what === "slide") {
