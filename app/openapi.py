@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app import answers
@@ -65,6 +66,20 @@ def body(model: type[Fields], example: Any, npz: bool = False) -> dict[str, Any]
             description = f"tensors as members, the rest as JSON in the {where} `request`"
             content[kind] = {"schema": {"type": "string", "format": "binary", "description": description}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def answer(model: Any, *kinds: str, status: int = 200, words: str = "") -> dict[int | str, dict[str, Any]]:
+    """What a route says it answers: `responses`. `model` is a class, or list[...] or dict[str, ...] of one; `kinds` are
+    the other types that Accept may ask for."""
+    content: dict[str, Any] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
+    if model is not None:
+        schema = TypeAdapter(model).json_schema(ref_template=SCHEMAS + "{model}", mode="serialization")
+        _found.update(schema.pop("$defs", {}))
+        if "$ref" not in schema and isinstance(model, type):
+            _found[model.__name__] = schema
+            schema = {"$ref": SCHEMAS + model.__name__}
+        content = {JSON: {"schema": schema}, **content}
+    return {status: {"description": words or "as described", "content": content}}
 
 
 def install(app: FastAPI) -> None:

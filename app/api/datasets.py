@@ -8,8 +8,9 @@ import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app import answers
+from app import answered, answers
 from app.context import Here
+from app.openapi import answer
 from app.wire import npz
 from app.wire.picture import png
 
@@ -20,7 +21,7 @@ Name = Annotated[str, Path(description="a data set", examples=["mnist"])]
 Split = Annotated[str, Path(description="`train` or `test`", examples=["test"])]
 
 
-@router.get("", summary="The data sets that this server has")
+@router.get("", summary="The data sets that this server has", responses=answer(list[answered.DataSet]))
 async def datasets(request: Request, here: Here) -> Response:
     """A list of {"name", "title", "classes", "splits": {split: images}, "shape": [C, H, W]}."""
     return answers.json_response(await here.ask(request, here.datasets.describe))
@@ -29,7 +30,7 @@ async def datasets(request: Request, here: Here) -> Response:
 @router.get(
     "/{name}/{split}",
     summary="Which images a split has",
-    responses={200: {"content": {npz.NPZ: {}}, "description": "positions and classes, or by Accept the images too"}},
+    responses=answer(answered.Images, npz.NPZ, words="positions and classes, or by Accept the images too"),
 )
 async def images(
     request: Request,
@@ -62,9 +63,7 @@ async def images(
 @router.get(
     "/{name}/{split}/{index}",
     summary="One image and its label",
-    responses={
-        200: {"content": {PNG: {}}, "description": "the image as numbers 0..1, or by Accept as a picture"}
-    },
+    responses=answer(answered.LabelledImage, PNG, words="the image as numbers 0..1, or by Accept as a picture"),
 )
 async def image(
     request: Request,

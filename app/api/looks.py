@@ -10,12 +10,12 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app import answers, looking, networks
+from app import answered, answers, looking, networks
 from app.api.paging import Paging
 from app.api.runs import Id
 from app.bodies import read
 from app.context import Context, Here
-from app.openapi import body
+from app.openapi import answer, body
 from app.runs import WELCOME, Run
 from app.wire import npz
 from app.wire.frames import FRAME
@@ -51,7 +51,7 @@ class PassFields(looking.ImageFields):
 @router.get(
     "/{id}/steps/{step}/tensors/{layer}/{tensor}",
     summary="Any tensor of a training step",
-    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
+    responses=answer(answered.TensorDocument, npz.NPY, words="the tensor as JSON, or by Accept as .npy"),
 )
 async def step_tensor(
     request: Request, here: Here, id: Id, step: Step, layer: Layer, tensor: TensorName, sample: Sample = None
@@ -62,7 +62,9 @@ async def step_tensor(
 
 
 @router.get(
-    "/{id}/steps/{step}/explain/{place:path}", summary="Why a number of a training step is what it is"
+    "/{id}/steps/{step}/explain/{place:path}",
+    summary="Why a number of a training step is what it is",
+    responses=answer(answered.Explanation),
 )
 async def step_explanation(
     request: Request, here: Here, id: Id, step: Step, place: PlacePath, paging: Paging
@@ -79,7 +81,7 @@ async def step_explanation(
 @router.get(
     "/{id}/steps/{step}/frame",
     summary="Many tensors of one image of a training step at once",
-    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
+    responses=answer(None, FRAME, words="a binary frame, as on the stream"),
 )
 async def step_frame(
     request: Request,
@@ -101,6 +103,7 @@ async def step_frame(
     "/{id}/passes",
     status_code=201,
     summary="One image through the run's parameters",
+    responses=answer(answered.Pass, status=201),
     openapi_extra=body(PassFields, {"dataset": "mnist", "split": "test", "index": 464}, npz=True),
 )
 async def create_pass(request: Request, here: Here, id: Id) -> Response:
@@ -121,7 +124,7 @@ async def create_pass(request: Request, here: Here, id: Id) -> Response:
     return answers.json_response(document, 201, {"Location": where})
 
 
-@router.get("/{id}/passes/{pass_id}", summary="A pass")
+@router.get("/{id}/passes/{pass_id}", summary="A pass", responses=answer(answered.Pass))
 async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
     """{"id", "run", "step", "label", "source", "loss", "probabilities"}; 404 once it has expired."""
     return answers.json_response(here.runs.get(id).passes.get(pass_id).document())
@@ -130,7 +133,7 @@ async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Re
 @router.get(
     "/{id}/passes/{pass_id}/tensors/{layer}/{tensor}",
     summary="Any tensor of a pass",
-    responses={200: {"content": {npz.NPY: {}}, "description": "the tensor as JSON, or by Accept as .npy"}},
+    responses=answer(answered.TensorDocument, npz.NPY, words="the tensor as JSON, or by Accept as .npy"),
 )
 async def pass_tensor(
     request: Request, here: Here, id: Id, pass_id: PassId, layer: Layer, tensor: TensorName
@@ -139,7 +142,11 @@ async def pass_tensor(
     return await _at_pass(request, here, id, pass_id).tensor(layer, tensor)
 
 
-@router.get("/{id}/passes/{pass_id}/explain/{place:path}", summary="Why a number of a pass is what it is")
+@router.get(
+    "/{id}/passes/{pass_id}/explain/{place:path}",
+    summary="Why a number of a pass is what it is",
+    responses=answer(answered.Explanation),
+)
 async def pass_explanation(
     request: Request, here: Here, id: Id, pass_id: PassId, place: PlacePath, paging: Paging
 ) -> Response:
@@ -150,7 +157,7 @@ async def pass_explanation(
 @router.get(
     "/{id}/passes/{pass_id}/frame",
     summary="Many tensors of a pass at once",
-    responses={200: {"content": {FRAME: {}}, "description": "a binary frame, as on the stream"}},
+    responses=answer(None, FRAME, words="a binary frame, as on the stream"),
 )
 async def pass_frame(
     request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app import answers, checks, networks
+from app import answered, answers, checks, networks
 from app.api.ops import checked
 from app.api.paging import Paging
 from app.bodies import read
 from app.context import Context, Here
 from app.faults import refusals
 from app.networks import NetworkChoice
-from app.openapi import body
+from app.openapi import answer, body
 from app.problems import invalid
 from app.wire import documents, npz, text
 from engine.models import MODELS
@@ -57,7 +57,11 @@ def _models() -> bytes:
     return text.encode(entries)
 
 
-@router.get("/models", summary="The presets, each a complete network document")
+@router.get(
+    "/models",
+    summary="The presets, each a complete network document",
+    responses=answer(list[answered.Model]),
+)
 async def models(request: Request, here: Here) -> Response:
     """A list. Each can be sent back as `network`; `defaults` are the settings that train it well. Those without are
     too large to train here: documents whose shapes and counts can be had."""
@@ -67,6 +71,7 @@ async def models(request: Request, here: Here) -> Response:
 @router.post(
     "/networks/shapes",
     summary="Layer by layer: shape, parameters, cost, receptive field",
+    responses=answer(answered.Shapes),
     openapi_extra=body(NetworkChoice, {"model": "classroom"}),
 )
 async def shapes(request: Request, here: Here) -> Response:
@@ -84,6 +89,7 @@ async def shapes(request: Request, here: Here) -> Response:
 @router.post(
     "/networks/score",
     summary="What happens in a pass, in which order",
+    responses=answer(answered.Score),
     openapi_extra=body(ScoreFields, {"model": "tiny"}),
 )
 async def network_score(request: Request, here: Here) -> Response:
@@ -107,6 +113,7 @@ async def network_score(request: Request, here: Here) -> Response:
 @router.post(
     "/networks/gradients",
     summary="Forward and backward: every layer, every parameter",
+    responses=answer(answered.Gradients, npz.NPZ),
     openapi_extra=body(networks.PassFields, {"model": "tiny"}, npz=True),
 )
 async def gradients(request: Request, here: Here) -> Response:
@@ -144,6 +151,7 @@ async def gradients(request: Request, here: Here) -> Response:
 @router.post(
     "/networks/check",
     summary="A network's gradients beside central differences, and beside your own",
+    responses=answer(answered.Report, npz.NPZ),
     openapi_extra=body(checks.NetworkCheckFields, {"model": "tiny", "gradients": {"fc.weight": [[0]]}}, npz=True),
 )
 async def network_check(request: Request, here: Here) -> Response:
@@ -160,6 +168,7 @@ async def network_check(request: Request, here: Here) -> Response:
 @router.post(
     "/networks/explain",
     summary="Why a number of a network's pass is what it is",
+    responses=answer(answered.Explanation),
     openapi_extra=body(PassPlaceFields, {"model": "tiny", "place": "conv/dw/0,0,1,1"}, npz=True),
 )
 async def network_explanation(request: Request, here: Here, paging: Paging) -> Response:

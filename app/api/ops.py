@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from app import answers, calls, checks
+from app import answered, answers, calls, checks
 from app.api.paging import Paging
 from app.bodies import read
 from app.calls import OpFields, OpPlaceFields, OptimizerFields, OptimizerPlaceFields
 from app.checks import CheckFields, Report
 from app.context import Context, Here
-from app.openapi import body
+from app.openapi import answer, body
 from app.wire import npz, text
 from engine.ops import OPS
 from engine.optimizers import OPTIMIZERS
@@ -52,14 +52,21 @@ def _optimizers() -> bytes:
     return text.encode({"optimizers": [calls.describe_optimizer(kind) for kind in OPTIMIZERS.values()]})
 
 
-@router.get("/ops", summary="Every operator: sentences, tensors, settings, gradients")
+@router.get(
+    "/ops",
+    summary="Every operator: sentences, tensors, settings, gradients",
+    responses=answer(answered.Ops),
+)
 async def ops(request: Request, here: Here) -> Response:
     """{"ops": [{"name", "title", "sentences", "tensors", "settings" (JSON Schema), "gradients"}]}."""
     return answers.constant(request, await here.ask(request, _ops))
 
 
 @router.post(
-    "/ops/{op}/forward", summary="Compute an operator", openapi_extra=body(OpFields, SOBEL, npz=True)
+    "/ops/{op}/forward",
+    summary="Compute an operator",
+    responses=answer(answered.Results, npz.NPZ),
+    openapi_extra=body(OpFields, SOBEL, npz=True),
 )
 async def forward(request: Request, here: Here, op: OpName) -> Response:
     """{"tensors": every result, "shapes"}."""
@@ -71,6 +78,7 @@ async def forward(request: Request, here: Here, op: OpName) -> Response:
 @router.post(
     "/ops/{op}/backward",
     summary="Compute an operator and its gradients",
+    responses=answer(answered.Results, npz.NPZ),
     openapi_extra=body(OpFields, DELTA, npz=True),
 )
 async def backward(request: Request, here: Here, op: OpName) -> Response:
@@ -84,6 +92,7 @@ async def backward(request: Request, here: Here, op: OpName) -> Response:
 @router.post(
     "/ops/{op}/explain",
     summary="Why a number of an operator is what it is",
+    responses=answer(answered.Explanation),
     openapi_extra=body(OpPlaceFields, {**DELTA, "place": "dx/0,0,1,1"}, npz=True),
 )
 async def explain(request: Request, here: Here, op: OpName, paging: Paging) -> Response:
@@ -100,6 +109,7 @@ async def explain(request: Request, here: Here, op: OpName, paging: Paging) -> R
 @router.post(
     "/ops/{op}/check",
     summary="Gradients beside central differences, and beside your own",
+    responses=answer(answered.Report, npz.NPZ),
     openapi_extra=body(CheckFields, {**DELTA, "gradients": {"dw": WRONG}}, npz=True),
 )
 async def check(request: Request, here: Here, op: OpName) -> Response:
@@ -130,7 +140,12 @@ async def checked(request: Request, here: Context, make_report: Callable[[], Rep
     return await here.compute_for(request, make, cost=here.limits.multiply_adds)
 
 
-@router.get("/optimizers", tags=["optimizers"], summary="Every optimizer: sentences, settings, state")
+@router.get(
+    "/optimizers",
+    tags=["optimizers"],
+    summary="Every optimizer: sentences, settings, state",
+    responses=answer(answered.Optimizers),
+)
 async def optimizers(request: Request, here: Here) -> Response:
     """{"optimizers": [{"name", "title", "sentences", "settings" (JSON Schema), "state"}]}."""
     return answers.constant(request, await here.ask(request, _optimizers))
@@ -140,6 +155,7 @@ async def optimizers(request: Request, here: Here) -> Response:
     "/optimizers/{optimizer}/step",
     tags=["optimizers"],
     summary="One update of a parameter",
+    responses=answer(answered.Results, npz.NPZ),
     openapi_extra=body(OptimizerFields, UPDATE, npz=True),
 )
 async def step(request: Request, here: Here, optimizer: OptimizerName) -> Response:
@@ -154,6 +170,7 @@ async def step(request: Request, here: Here, optimizer: OptimizerName) -> Respon
     "/optimizers/{optimizer}/explain",
     tags=["optimizers"],
     summary="Why an updated number is what it is",
+    responses=answer(answered.Explanation),
     openapi_extra=body(OptimizerPlaceFields, {**UPDATE, "place": "w_next/0"}, npz=True),
 )
 async def explain_step(request: Request, here: Here, optimizer: OptimizerName, paging: Paging) -> Response:

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app import answers, looking, networks
+from app import answered, answers, looking, networks
 from app.bodies import JSON, TENSOR, Fields, at_most, read
 from app.context import Context, Here, client_of, token_of
 from app.faults import refusals
-from app.openapi import body
+from app.openapi import answer, body
 from app.plans import RunFields, plan_of
 from app.problems import invalid, over_limit
 from app.runs import WELCOME, Run, sealed
@@ -65,6 +65,7 @@ class PredictFields(Fields):
     "",
     status_code=201,
     summary="Train a network",
+    responses=answer(answered.Run, status=201),
     openapi_extra=body(
         RunFields, {"model": "classroom", "optimizer": {"name": "momentum", "learning_rate": 0.05}}, npz=True
     ),
@@ -91,13 +92,13 @@ async def create(request: Request, here: Here) -> Response:
     return answers.json_response(document, 201, {"Location": where})
 
 
-@router.get("", summary="Every run")
+@router.get("", summary="Every run", responses=answer(list[answered.Run]))
 async def listing(here: Here) -> Response:
     """A list of runs, oldest first."""
     return _fresh([run.document() for run in here.runs.all()])
 
 
-@router.get("/{id}", summary="One run")
+@router.get("/{id}", summary="One run", responses=answer(answered.Run))
 async def show(here: Here, id: Id) -> Response:
     """State (created, running, paused, finished, failed), network, step, epoch, loss, accuracy, history, speed."""
     return _fresh(here.runs.get(id).document())
@@ -106,6 +107,7 @@ async def show(here: Here, id: Id) -> Response:
 @router.patch(
     "/{id}",
     summary="Start, pause, or change the pace or the learning rate",
+    responses=answer(answered.Run),
     openapi_extra=body(Change, {"state": "paused"}),
 )
 async def change(request: Request, here: Here, id: Id) -> Response:
@@ -121,6 +123,7 @@ async def change(request: Request, here: Here, id: Id) -> Response:
     "/{id}/step",
     status_code=202,
     summary="Exactly so many steps of a created or paused run",
+    responses=answer(answered.Run, status=202),
     openapi_extra=body(Count, {"count": 1}),
 )
 async def step(request: Request, here: Here, id: Id) -> Response:
@@ -140,7 +143,7 @@ async def delete(request: Request, here: Here, id: Id) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{id}/metrics", summary="Loss and accuracy by step")
+@router.get("/{id}/metrics", summary="Loss and accuracy by step", responses=answer(answered.Metrics))
 async def metrics(
     request: Request,
     here: Here,
@@ -156,7 +159,11 @@ async def metrics(
     return await here.ask(request, lambda: _fresh(figures.document(since, points)))
 
 
-@router.get("/{id}/score", summary="What happens in a pass, in which order")
+@router.get(
+    "/{id}/score",
+    summary="What happens in a pass, in which order",
+    responses=answer(answered.Score),
+)
 async def score(
     request: Request,
     here: Here,
@@ -178,12 +185,9 @@ async def score(
 @router.get(
     "/{id}/parameters",
     summary="The newest parameters",
-    responses={
-        200: {
-            "content": {npz.NPZ: {}, safe.SAFETENSORS: {}},
-            "description": "each parameter under its name, and the step in `response`",
-        }
-    },
+    responses=answer(
+        None, npz.NPZ, safe.SAFETENSORS, words="each parameter under its name, and the step in `response`"
+    ),
 )
 async def parameters(
     request: Request, here: Here, id: Id, format: FileFormat = None, names: ParameterNames = "own"
@@ -207,12 +211,12 @@ async def parameters(
 @router.get(
     "/{id}/network",
     summary="The network with its newest parameters",
-    responses={
-        200: {
-            "content": {JSON: {}, npz.NPZ: {}, safe.SAFETENSORS: {}},
-            "description": "a network document, or by Accept a file of the parameters with the document in `request`",
-        }
-    },
+    responses=answer(
+        answered.Network,
+        npz.NPZ,
+        safe.SAFETENSORS,
+        words="a network document, or by Accept a file of the parameters with the document in `request`",
+    ),
 )
 async def network(request: Request, here: Here, id: Id, format: NetworkFormat = None) -> Response:
     """{"input", "layers", "loss", "title", "parameters"}: what POST /api/runs and /api/networks/... take as `network`,
@@ -243,6 +247,7 @@ def _file(run: Run, what: str, kind: str, tensors: dict[str, np.ndarray], rest: 
 @router.post(
     "/{id}/predict",
     summary="What the network says to images",
+    responses=answer(answered.Prediction, npz.NPZ),
     openapi_extra=body(PredictFields, {"dataset": "mnist", "split": "test", "indices": [0, 1]}, npz=True),
 )
 async def predict(request: Request, here: Here, id: Id) -> Response:

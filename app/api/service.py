@@ -8,30 +8,36 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from app import answered
 from app.answers import json_response
 from app.context import Here
+from app.openapi import answer
 from app.pages import own_version
 from app.problems import unavailable
 from app.runs import WELCOME
 
-router = APIRouter(tags=["server"])
+router = APIRouter(tags=["server"], default_response_class=Response)
 
 
-@router.get("/healthz", summary="Is the server there?")
-async def healthz() -> dict[str, str]:
+@router.get("/healthz", summary="Is the server there?", responses=answer(answered.Health))
+async def healthz() -> Response:
     """200 as soon as pages are served."""
-    return {"status": "ok"}
+    return json_response({"status": "ok"})
 
 
-@router.get("/readyz", summary="Can numbers be asked for?")
-async def readyz(here: Here) -> dict[str, str]:
+@router.get("/readyz", summary="Can numbers be asked for?", responses=answer(answered.Health))
+async def readyz(here: Here) -> Response:
     """200 once every kernel is compiled, 503 before."""
     if not here.warming.ready:
         raise unavailable("the kernels are being compiled", retry_after=2, kind="compiling")
-    return {"status": "ready"}
+    return json_response({"status": "ready"})
 
 
-@router.get("/api/status", summary="Version, and how far the first start has come")
+@router.get(
+    "/api/status",
+    summary="Version, and how far the first start has come",
+    responses=answer(answered.Status),
+)
 async def status(here: Here) -> Response:
     """`ready` once every kernel is compiled and the welcome run has had its steps; `compiling` is null or counts the
     kernels: {"done", "total", "name"}. `welcome` is the id of the run that a first visit looks at."""
@@ -48,14 +54,22 @@ async def status(here: Here) -> Response:
     return json_response(document, headers={"Cache-Control": "no-store"})
 
 
-@router.get("/api/limits", summary="Every limit, with its unit and its reason")
-async def limits(here: Here) -> dict[str, dict[str, Any]]:
+@router.get(
+    "/api/limits",
+    summary="Every limit, with its unit and its reason",
+    responses=answer(dict[str, answered.Limit]),
+)
+async def limits(here: Here) -> Response:
     """Name -> {"value", "unit", "description"}. What exceeds a limit is answered with 413 or 429 and the limit's name
     and value."""
-    return here.limits.document()
+    return json_response(here.limits.document())
 
 
-@router.get("/api/expired", summary="Runs that are no longer here, and why")
+@router.get(
+    "/api/expired",
+    summary="Runs that are no longer here, and why",
+    responses=answer(list[answered.Expired]),
+)
 async def expired(here: Here) -> Response:
     """[{"id", "title", "why", "when" (seconds since 1970)}], oldest first: runs that made way, grew too old or could
     not be read any more. The rules are the limits runs, runs_per_client, run_days and stored_bytes."""

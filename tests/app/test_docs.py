@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from app import places
+from app import answered, places
 from engine.ops import OPS
 from engine.optimizers import OPTIMIZERS
 from tests.server import Server
@@ -52,7 +53,29 @@ def test_every_operator_optimizer_and_call_is_on_the_page(client: TestClient, pa
     assert set(re.findall(r'href="docs#([^"]+)"', page)) <= set(ids)
 
 
-def test_every_call_on_the_page_runs(client: TestClient, page: str) -> None:
+def answered_as(document: Any, method: str, path: str) -> Any:
+    """The type that an operation says it answers in JSON, None where it answers none."""
+    for template, item in document["paths"].items():
+        pattern = re.sub(r"{place}", ".+", re.sub(r"{(?!place)\w+}", "[^/]+", template))
+        if re.fullmatch(pattern, path) and method.lower() in item:
+            (said,) = [each for status, each in item[method.lower()]["responses"].items() if status.startswith("2")]
+            schema = said.get("content", {}).get("application/json", {}).get("schema")
+            break
+    else:
+        raise AssertionError(f"{method} {path} is not described")
+
+    def kind(schema: Any) -> Any:
+        return getattr(answered, schema["$ref"].rpartition("/")[2])
+
+    if schema is None:
+        return None
+    if schema.get("type") == "array":
+        return list[kind(schema["items"])]  # type: ignore[misc]
+    return kind(schema) if "$ref" in schema else dict[str, kind(schema["additionalProperties"])]  # type: ignore[misc]
+
+
+def test_every_call_on_the_page_runs_and_answers_what_it_says(client: TestClient, page: str) -> None:
+    document = client.get("/openapi.json").json()
     own = client.post("/api/runs", json={"model": "classroom", "steps": 9, "start": False}).json()["id"]
     made = client.post(f"/api/runs/{own}/passes", json={"dataset": "mnist", "index": 0}).json()["id"]
     tried, last = 0, []
@@ -65,6 +88,8 @@ def test_every_call_on_the_page_runs(client: TestClient, page: str) -> None:
         content = {"content": body, "headers": {"Content-Type": "application/json"}} if body else {}
         answer = client.request(method, path, **content)  # type: ignore[arg-type]
         assert answer.status_code < 300, (method, path, answer.text)
+        if (kind := answered_as(document, method, path.partition("?")[0])) is not None:
+            TypeAdapter(kind).validate_python(answer.json())
         tried += 1
         if path == "/api/runs" and method == "POST":
             client.delete(answer.headers["location"])

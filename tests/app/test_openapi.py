@@ -53,6 +53,13 @@ def test_an_undescribed_field_would_be_found(document: Any) -> None:
     assert undocumented(document) == ["Change.state"]
 
 
+def test_every_operation_says_what_it_answers(document: Any) -> None:
+    for method, path, operation in operations(document):
+        for status, said in operation["responses"].items():
+            assert status == "204" or said["content"], (method, path)
+            assert all(each["schema"] for each in said.get("content", {}).values()), (method, path)
+
+
 def test_the_whole_interface_is_in_it(document: Any) -> None:
     run = "/api/runs/{id}"
     assert {
