@@ -329,10 +329,16 @@ class _Composer:
             noun = NOUNS.get(tensor[1:], tensor[1:])
             return f"gradient of the loss for {layer}’s {noun}"
         if tensor[:1] == "d" and tensor[1:] in found.op.inputs:
-            return f"gradient of the loss for {found.inputs[found.op.inputs.index(tensor[1:])]}"
+            return f"gradient of the loss for {self._seen(found.inputs[found.op.inputs.index(tensor[1:])])}"
         if tensor == "dy":
-            return f"gradient of the loss for {layer}"
+            return f"gradient of the loss for {self._seen(layer)}"
         return f"output of {layer}" if tensor == "y" else f"{tensor} of {layer}"
+
+    def _seen(self, name: str) -> str:
+        """The layer whose numbers a view shows under other indices: that is the one on the stage."""
+        while name != "input" and (layer := self.network.layer(name)).op.is_view:
+            name = layer.inputs[0]
+        return name
 
 
 NOUNS = {"w": "weight", "b": "bias", "running_mean": "running mean", "running_var": "running variance"}

@@ -89,6 +89,7 @@ type Explanation = {
 type Factor = {
   value: number; place: string | null; constant: boolean; divisor: boolean; tensor: string | null; inside: boolean;
   over?: string; // what is divided by, where that is more than the number that was read
+  made?: { text: string; places: string[] }; // what was made of the numbers that were read, before it is multiplied
 };
 type Entry = {
   id: string; label: string; at: Letters; factors: Factor[]; exact: number; places: string[];

@@ -13,7 +13,8 @@ export function placeOfRead({ tensor, index }) {
 /**
  * The factors of a term with the cells they were read from. What stands for no read is a number of the sentence: all
  * of them make one factor, the last.
- * A read that is divided by under more than its own name ("√v̂ + ε") keeps what stands there.
+ * A read that is divided by under more than its own name ("√v̂ + ε") keeps what stands there. Reads that stand together
+ * in a power make one factor, "(x − target)²".
  * @param {Term} term @param {ReadCell[]} reads @param {string} [text] the equation @returns {Factor[]}
  */
 export function factorsOf(term, reads, text = "") {
@@ -39,6 +40,11 @@ export function factorsOf(term, reads, text = "") {
       tensor: read.tensor.split("@")[0], inside: read.inside,
     });
   }
+  const power = free.length && constants.length > 1 ? powerIn(text) : "";
+  if (power) {
+    found.push({ value: /** @type {number} */ (constants.shift()), place: null, constant: false, divisor: false, tensor: null, inside: true,
+      made: { text: power, places: free.splice(0).map(placeOfRead) } });
+  }
   for (const read of free) {
     const over = dividedBy(text, read);
     if (!over || !constants.length) continue;
@@ -50,6 +56,9 @@ export function factorsOf(term, reads, text = "") {
   }
   return found;
 }
+
+/** A bracket that is raised to a power, as it is written. @param {string} text */
+const powerIn = (text) => /\([^()]*\)\*\*\d+/.exec(text.replace(/\[[^\]]*\]/g, ""))?.[0] ?? "";
 
 /** The bracket under a fraction in which a read stands with more than itself. @param {string} text @param {ReadCell} read */
 function dividedBy(text, { tensor }) {

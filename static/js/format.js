@@ -60,8 +60,8 @@ const decimal = (value) => value.toFixed(Math.max(0, 1 - Math.floor(Math.log10(v
 /** A shape as it is written on the stage: "8×26×26". @param {number[]} shape */
 export const shape = (shape) => shape.join("×");
 
-/** "95.2 %". @param {number} share 0..1 @param {number} [decimals] */
-export const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)} %`;
+/** "95.2%". @param {number} share 0..1 @param {number} [decimals] */
+export const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}%`;
 
 /** Counts with thousands separated: "60,000". @param {number} value */
 export const count = (value) => Math.round(value).toLocaleString("en-US");

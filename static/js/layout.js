@@ -192,16 +192,19 @@ function shrink(line, room, most) {
 }
 
 /**
- * Of texts in a row, those that stand clear of one another, the first ones first.
- * @param {{middle: number, width: number}[]} texts @param {number} [apart] @returns {boolean[]}
+ * Of texts in a row, how far each has to move to stand clear of the ones before; null where no small move helps.
+ * @param {{middle: number, width: number}[]} texts @param {number} [apart] @param {number} [most] @returns {(number|null)[]}
  */
-export function clear(texts, apart = 4) {
+export function clear(texts, apart = 4, most = 10) {
   /** @type {{middle: number, width: number}[]} */
   const kept = [];
-  return texts.map((text) => {
-    const free = text.width > 0 && kept.every(({ middle, width }) => Math.abs(text.middle - middle) >= (text.width + width) / 2 + apart);
-    if (free) kept.push(text);
-    return free;
+  const moves = Array.from({ length: 2 * most + 1 }, (_, k) => (k % 2 ? (k + 1) / 2 : 0 - k / 2));
+  return texts.map(({ middle, width }) => {
+    const free = (/** @type {number} */ by) => width > 0
+      && kept.every((other) => Math.abs(other.middle - middle - by) >= (other.width + width) / 2 + apart);
+    const move = moves.find(free) ?? null;
+    if (move !== null) kept.push({ middle: middle + move, width });
+    return move;
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { batch, computed, signal } from "@preact/signals-core";
 
+import { count, number } from "./format.js";
 import { extend, noMetrics } from "./metrics.js";
 import * as net from "./net/requests.js";
 import * as session from "./net/session.js";
@@ -196,7 +197,7 @@ export const start = () => command("start", async () => {
 export const pause = () => command("pause", async () => {
   await session.patchRun(store.run.peek().id, { state: "paused" });
   await session.refresh();
-  store.say(`Training stands at step ${store.run.peek().step}.`);
+  store.say(`Training stands at step ${count(store.run.peek().step)}.`);
 });
 
 /** One minibatch; a running run is paused first. */
@@ -207,7 +208,7 @@ export const oneStep = () => command("step", async () => {
   else if (run.state === "running") await session.patchRun(run.id, { state: "paused" });
   await session.stepRun(store.run.peek().id, 1);
   const { step, loss } = store.run.peek();
-  store.say(`Step ${step}, loss ${loss.toFixed(3)}.`);
+  store.say(`Step ${count(step)}, loss ${number(loss)}.`);
 });
 
 export const restart = () => command("restart", () => create(true));

@@ -291,6 +291,25 @@ def test_reduced_motion_moves_the_racetrack_at_once(open_page: Callable[..., Pag
     assert head.get_attribute("transform") == first
 
 
+def test_an_update_with_named_steps_has_its_terms_and_its_trail_in_view(page: Page, server: Server) -> None:
+    run = make_run(server, steps=2, optimizer={"name": "adam", "learning_rate": 0.001})
+    place = "conv1/w_next/0,0,1,0"
+    visit(page, server, f"run={run['id']}&at={place}&place={place}")
+    for part in (".card .waterfall .total", ".card .way nav"):
+        expect(page.locator(part)).to_be_in_viewport(ratio=1)
+    for step in page.locator(".named-steps li").all():
+        assert step.evaluate("line => line.scrollWidth <= line.clientWidth + 1"), step.inner_text()
+
+
+def test_a_squared_difference_is_a_factor_that_opens(page: Page, server: Server) -> None:
+    run = make_run(server, steps=3, model="tiny")
+    visit(page, server, f"run={run['id']}&at=loss/y&place=loss/y")
+    expect(page.locator(".products .gutter")).to_contain_text("(x − target)²")
+    page.locator(".card .row-name").first.click()
+    page.locator(".card .factors").get_by_role("button", name="fc/y/0,0").click()
+    expect(page.locator(".card .place")).to_have_text("fc/y/0,0")
+
+
 @pytest.mark.parametrize("model", ["tiny", "lenet5"])
 def test_any_network_has_a_stage(page: Page, server: Server, model: str) -> None:
     run = make_run(server, model=model)

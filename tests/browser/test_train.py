@@ -260,3 +260,26 @@ def test_at_every_width_nothing_scrolls_sideways_and_axe_finds_nothing(
     if width >= 1280:
         assert down == 0
     axe(page)
+
+
+@pytest.mark.parametrize(
+    ("row", "text", "words"),
+    [
+        ("learning rate", "fast", "Expected a number, 0 or more, got “fast”"),
+        ("learning rate", "-1", "Expected a number, 0 or more, got “-1”"),
+        ("momentum", "1", "Expected a number from 0 up to, not including, 1, got “1”"),
+        ("seed", "", "Expected a whole number, 0 or more, got nothing"),
+    ],
+)
+def test_an_entry_that_cannot_be_taken_says_what_was_expected(
+    page: Page, server: Server, row: str, text: str, words: str
+) -> None:
+    visit(page, server)
+    entry = page.locator(".train .row", has_text=row).locator("input")
+    before = entry.input_value()
+    enter(page, row, text)
+    expect(page.locator(".train .refused")).to_have_text(f"{words}. It stays at {before}.")
+    expect(entry).to_have_value(before)
+    axe(page)
+    enter(page, row, "0.5" if row != "seed" else "7")
+    expect(page.locator(".train .refused")).to_have_count(0)

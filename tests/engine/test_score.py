@@ -156,5 +156,6 @@ def test_without_an_optimizer_the_score_ends_with_the_last_gradient() -> None:
 def test_titles_name_what_a_number_is() -> None:
     titles = {name: info.title for name, info in CLASSROOM.tensors.items()}
     assert titles["conv2/dx"] == "gradient of the loss for pool1"
+    assert titles["linear/dx"] == titles["flatten/dx"] == "gradient of the loss for pool2"
     assert titles["conv2/y"] == "output of conv2" and titles["conv2/dw"] == "gradient of the loss for conv2’s weight"
     assert titles["conv2/w_next"] == "weight of conv2 after the update" and titles["loss/p"] == "probability"

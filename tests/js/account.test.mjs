@@ -52,6 +52,12 @@ describe("factors", () => {
     const [, under, put] = factorsOf({ reads: [0, 1], factors: [-1, 0.1, 0.03, 50], value: -0.15 }, reads, "w[o] = w[o] - 0.1*m[o]/(sqrt(v[o]) + 1e-08)");
     assert.deepEqual([under.value, under.over, under.place, put.value], [0.02, "sqrt(v) + 1e-08", "c/w.v/0", -0.1]);
   });
+  it("that were made of several reads together say what of, and each can be opened", () => {
+    const reads = [cell("c/y", [0, 0], 1.5), cell("target/y", [0, 0], 1)];
+    const [square, half] = factorsOf({ reads: [0, 1], factors: [0.25, 0.5], value: 0.125 }, reads, "y = sum[c]((x[c] - target[c])**2) / 2");
+    assert.deepEqual([square.value, square.made.text, square.made.places], [0.25, "(x - target)**2", ["c/y/0,0", "target/y/0,0"]]);
+    assert.deepEqual([half.value, half.constant], [0.5, true]);
+  });
   it("outside the map are zero and have no place", () => {
     const [pad] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [cell("a/y", [0, 0, -1, 0], 0, false), cell("b/w", [0], 3)]);
     assert.deepEqual([pad.value, pad.place, pad.inside], [0, null, false]);

@@ -39,6 +39,6 @@ test("a legend's range has two digits at any size", () => {
 });
 
 test("shares are percentages and counts have their thousands apart", () => {
-  assert.equal(percent(0.9523), "95.2 %");
+  assert.equal(percent(0.9523), "95.2%");
   assert.equal(count(60000), "60,000");
 });

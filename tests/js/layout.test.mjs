@@ -134,6 +134,9 @@ test("columns that do not fit shrink together, and large cells stay whole", () =
   });
 });
 
-test("of texts in a row those are kept that stand clear of the ones before", () => {
-  assert.deepEqual(clear([{ middle: 10, width: 20 }, { middle: 25, width: 20 }, { middle: 40, width: 20 }, { middle: 90, width: 0 }]), [true, false, true, false]);
+test("of texts in a row each moves a little to stand clear of the ones before, or goes", () => {
+  const at = (...middles) => middles.map((middle) => ({ middle, width: 20 }));
+  assert.deepEqual(clear(at(10, 25, 90)).map(Math.abs), [0, 9, 0]);
+  assert.deepEqual(clear(at(10, 12, 40)), [0, null, 0]);
+  assert.deepEqual(clear([{ middle: 90, width: 0 }]), [null]);
 });

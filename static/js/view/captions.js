@@ -19,60 +19,67 @@ export const rangeOf = (block) => Math.max(...block.shares.map((prefix) => store
 /** Cells of a block that are there to be seen. @param {Block} block */
 export const cellsShown = (block) => (store.tensorOf(block.prefix) ? store.known(block.prefix) : 0);
 
-/** About the width of a text in the interface's font. @param {string} text */
-const wide = (text) => 8.2 * text.length;
+const pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+
+/** The width of a text in the interface's font, in design pixels. @param {string} text */
+function wide(text) {
+  pen.font = `14px ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(text).width;
+}
 
 /** What stands beneath a block: its range, or the pages of what is too much for one. @param {Block} block */
 const legendText = (block) => (block.pages && block.row === "values" ? "‹ 0–15 ›" : format.range(rangeOf(block)));
 
-/** Which captions and legends have room; the others are told by their tooltips. @param {Layout} stage */
+/**
+ * Which names, captions and legends have room, and how far each moves for it; the others are told by their tooltips.
+ * @param {Layout} stage @returns {{names: Map<Column, number>, captions: Map<Column, number>, legends: Map<Block, number>}}
+ */
 function roomy(stage) {
-  const clearOf = (/** @type {{key: any, middle: number, text: string, system: number, first?: boolean}[]} */ all) => {
-    const seen = new Set();
-    for (const system of stage.systems.keys()) {
-      const texts = all.filter((each) => each.system === system).sort((a, b) => Number(b.first ?? 0) - Number(a.first ?? 0));
-      clear(texts.map(({ middle, text }) => ({ middle, width: wide(text) }))).forEach((free, k) => free && seen.add(texts[k].key));
-    }
-    return seen;
-  };
+  /** @template T @param {{key: T, middle: number, text: string, system: number, first?: boolean}[]} all @param {number} [apart] @returns {[T, number][]} */
+  const standing = (all, apart) => stage.systems.flatMap((_, system) => {
+    const texts = all.filter((each) => each.system === system).sort((a, b) => Number(b.first ?? 0) - Number(a.first ?? 0));
+    const moves = clear(texts.map(({ middle, text }) => ({ middle, width: wide(text) })), apart);
+    return moves.flatMap((move, k) => (move === null ? [] : [/** @type {[any, number]} */ ([texts[k].key, move])]));
+  });
   const middle = (/** @type {Box} */ { x, width }) => x + width / 2;
-  const captions = clearOf(stage.columns.map((column) => ({ key: column, middle: middle(column), text: column.caption, system: column.system })));
-  const legends = new Set(["values", "gradients"].flatMap((row) => [...clearOf(stage.columns.flatMap((column) => column.blocks
+  const told = (/** @type {(column: Column) => string} */ text) => stage.columns.map((column) =>
+    ({ key: column, middle: middle(column), text: text(column), system: column.system }));
+  const legends = ["values", "gradients"].flatMap((row) => standing(stage.columns.flatMap((column) => column.blocks
     .filter((each) => each.look === "tiles" && each.row === row)
-    .map((each) => ({ key: each, middle: middle(each), text: legendText(each), system: column.system, first: Boolean(each.pages) }))))]));
-  return { captions, legends };
+    .map((each) => ({ key: each, middle: middle(each), text: legendText(each), system: column.system, first: Boolean(each.pages) })))));
+  return { names: new Map(standing(told(({ name }) => name))), captions: new Map(standing(told(({ caption }) => caption), 8)), legends: new Map(legends) };
 }
 
 /** @param {{stage: Layout, narrow: boolean}} props */
 export function Captions({ stage, narrow }) {
-  const { captions, legends } = roomy(stage);
+  const { names, captions, legends } = roomy(stage);
   return stage.columns.map((column) => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`}
-    column=${column} rows=${stage.rows} narrow=${narrow} captioned=${captions.has(column)} legends=${legends} />`);
+    column=${column} rows=${stage.rows} narrow=${narrow} named=${names.get(column)} captioned=${captions.get(column)} legends=${legends} />`);
 }
 
-/** The words of a column: its name, legends, shape, pages. @param {{column: Column, rows: Rows, narrow: boolean, captioned: boolean, legends: Set<Block>}} props */
-function Words({ column, rows, narrow, captioned, legends }) {
+/** The words of a column: its name, legends, shape, pages. @param {{column: Column, rows: Rows, narrow: boolean, named?: number, captioned?: number, legends: Map<Block, number>}} props */
+function Words({ column, rows, narrow, named, captioned, legends }) {
   const { x, y, width, symbol, kind, caption, blocks } = column;
   const main = blocks.filter(({ look }) => look === "tiles");
   return html`
-    <${Name} column=${column} narrow=${narrow} />
-    ${captioned && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2), top: rem(y + rows.track) }}>${caption}</span>`}
-    ${main.map((block) => html`<${Legend} block=${block} column=${column} worded=${legends.has(block)}
+    ${(named !== undefined || narrow) && html`<${Name} column=${column} narrow=${narrow} move=${kind === "bars" ? 0 : named ?? 0} />`}
+    ${captioned !== undefined && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2 + captioned), top: rem(y + rows.track) }}>${caption}</span>`}
+    ${main.map((block) => html`<${Legend} block=${block} column=${column} worded=${legends.get(block)}
       top=${y + rows.tall + (narrow ? ROWS.name : rows[block.row])} />`)}
     ${kind === "bars" && html`<${Digits} column=${column} rows=${rows} narrow=${narrow} />`}
     ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
 }
 
-/** @param {{column: Column, narrow: boolean}} props */
-function Name({ column, narrow }) {
-  const { x, y, width, name, symbol, kind, layer } = column;
+/** @param {{column: Column, narrow: boolean, move: number}} props */
+function Name({ column, narrow, move }) {
+  const { x, y, width, name, symbol, kind, layer, blocks } = column;
   const score = store.score.value;
   if (kind === "loss") return null;
   const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
     ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
   const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol}</span>`
     : html`${symbol ? html`<span class=${`symbol ${colourOf(column.blocks[0].kind)}`}>${narrow ? plain(symbol) : symbol}</span>${" "}` : ""}${name}`;
-  const style = { left: rem(kind === "bars" && !narrow ? x - 4 : x + width / 2), top: rem(y + (narrow ? 0 : ROWS.top)) };
+  const style = { left: rem(kind === "bars" && !narrow ? blocks.find(({ look }) => look === "bars")?.x ?? x : x + width / 2 + move), top: rem(y + (narrow ? 0 : ROWS.top)) };
   const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
   return html`<span class=${`name of-${kind}`} style=${style} title=${title}>
     ${writes >= 0 && !narrow ? html`<button type="button" tabindex="-1" aria-label=${kind === "weights" ? `${name}, weights of ${layer}: go to their gradient`
@@ -83,7 +90,7 @@ function Name({ column, narrow }) {
 /** @param {Column} column @param {string} prefix */
 const blocksWrite = (column, prefix) => column.blocks.some((block) => block.row === "values" && block.look !== "strip" && block.prefix === prefix);
 
-/** Range and pages under what they cover. @param {{block: Block, column: Column, top: number, worded: boolean}} props */
+/** Range and pages under what they cover. @param {{block: Block, column: Column, top: number, worded?: number}} props */
 function Legend({ block, column, top, worded }) {
   const shown = cellsShown(block) > 0;
   const { kind } = block;
@@ -94,7 +101,7 @@ function Legend({ block, column, top, worded }) {
   return html`<div class="legend" style=${style} title=${shown ? `${block.prefix.replace("/", " ")}: ${range}` : undefined}>
     ${shown && html`<i style=${{ background: gradient(/** @type {any} */ (kind), store.scheme.value) }}></i>`}
     ${paged ? html`<${Pages} pages=${paged} owner=${kind === "weight" ? block.prefix : `${column.layer}/y`} roomy=${block.width >= 96} />`
-    : shown && worded && html`<span>${range}</span>`}
+    : shown && worded !== undefined && html`<span style=${{ marginLeft: rem(2 * worded) }}>${range}</span>`}
   </div>`;
 }
 
@@ -107,15 +114,24 @@ function Pages({ pages: { first, step, of }, owner, roomy }) {
     ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${first}–${last}${roomy ? ` of ${of}` : ""}</span>${turn("Later maps", "›", first + step, last === of - 1)}</span>`;
 }
 
+/** What the loss calls what it reads: the numbers before they become shares. @param {Block} strip */
+const logitName = ({ prefix }) => Object.entries(store.score.value?.aliases ?? {}).find(([alias, of]) => alias.startsWith("loss/") && of === prefix)?.[0].slice(5) ?? "";
+
+/** @param {string} prefix */
+const describe = (prefix) => store.infoOf(prefix)?.title ?? prefix;
+
 /** The numbers of the classes beside their bars, and what stands beneath. @param {{column: Column, rows: Rows, narrow: boolean}} props */
 function Digits({ column, rows, narrow }) {
   const bars = column.blocks.filter(({ look }) => look === "bars");
+  const logits = column.blocks.find(({ look }) => look === "strip");
   const label = store.label.value;
   const { x, y } = column;
   const first = bars[0].tiles[0];
   return html`
     ${bars.map((block) => block.tiles.map((tile) => html`
       <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }}>${tile.start}</span>`))}
+    ${logits && html`<span class="name" style=${{ left: rem(logits.x + logits.width / 2), top: rem(y + ROWS.top) }}
+      title=${`${logitName(logits)}: ${describe(logits.prefix)}`}><span class="symbol act">${logitName(logits)}</span></span>`}
     ${!narrow && html`<span class="shape grad symbol" style=${{ left: rem(first.x), top: rem(y + rows.track) }}>${column.symbol}${" − "}t</span>`}`;
 }
 

@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { isLargest, rowsOf } from "../account.js";
 import { css, gradient } from "../colour.js";
-import { exponentOf, factor, number } from "../format.js";
+import { count, exponentOf, factor, number } from "../format.js";
 import { askCard } from "../ask.js";
 import { Refused } from "../net/requests.js";
 import { at, parse, spoken } from "../place.js";
@@ -99,7 +99,7 @@ function Explained({ place }) {
   const equation = general && phase ? phase.general : data?.equation ?? phase?.equation;
   return html`<div class="explained">
     <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${source.value?.kind === "step" && !place.includes("@") ? `${place}@${step.value}` : place} /></div>
-    <h2 class="card-title">${title}${of === null ? "" : ` of step ${of}`}${where && `: ${where}`}</h2>
+    <h2 class="card-title">${title}${of === null ? "" : ` of step ${count(of)}`}${where && `: ${where}`}</h2>
     ${there || openPlace.value ? html`<p class="big-value">${value === undefined ? "…" : number(value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
       ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>` : html`<p class="big-value soft">not yet</p>`}
     <hr />
@@ -107,7 +107,7 @@ function Explained({ place }) {
 `}
     <p class="note">${phase?.note ?? ""} ${phase && phase.general.text !== phase.equation.text && html`<button class="toggle" aria-pressed=${general} onClick=${() => generalise(!general)}>${
       general ? "With the settings put in." : "In general."}</button>`}</p>
-    ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} />`}
+    ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} bare=${phase.part === "update"} />`}
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
     ${data && isLargest(data) ? html`<${Largest} data=${data} place=${place} />` : data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
@@ -125,17 +125,12 @@ function cardRows(data, place) {
   }, MOST, sample);
 }
 
-/** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */
-function Equation({ mathml, text, place }) {
-  const box = useRef(/** @type {HTMLElement|null} */ (null));
-  const phase = phaseOfPlace(place);
-  const on = symbol.value;
-  const lights = lit.value;
+/** Formulas that are wider than their place are written smaller. @param {{current: HTMLElement|null}} box @param {string} mathml */
+function useFit(box, mathml) {
   useLayoutEffect(() => {
     const host = box.current;
-    if (!host) return;
-    const math = /** @type {HTMLElement|null} */ (host.querySelector("math"));
-    if (!math) return;
+    const math = /** @type {HTMLElement|null} */ (host?.querySelector("math"));
+    if (!host || !math) return;
     const fitIn = () => {
       math.style.fontSize = "";
       const over = host.scrollWidth / (host.clientWidth || 1);
@@ -144,6 +139,15 @@ function Equation({ mathml, text, place }) {
     fitIn();
     void document.fonts?.ready.then(fitIn);
   }, [mathml]);
+}
+
+/** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */
+function Equation({ mathml, text, place }) {
+  const box = useRef(/** @type {HTMLElement|null} */ (null));
+  const phase = phaseOfPlace(place);
+  const on = symbol.value;
+  const lights = lit.value;
+  useFit(box, mathml);
   useLayoutEffect(() => {
     const names = new Set(on ? [on] : []);
     for (const read of phase?.reads ?? []) {
@@ -164,9 +168,15 @@ function Equation({ mathml, text, place }) {
     dangerouslySetInnerHTML=${{ __html: mathml }}></div>`;
 }
 
-/** The named intermediates that a sentence leans on. @param {{steps: {name: string, equation: {mathml: string, text: string}}[]}} props */
-const Steps = ({ steps }) => html`<ul class="named-steps" aria-label="named steps">${steps.map(({ name, equation }) => html`<li key=${name}
-  onPointerEnter=${() => setHover({ symbol: name })} onPointerLeave=${() => setHover(null)} dangerouslySetInnerHTML=${{ __html: equation.mathml }}></li>`)}</ul>`;
+/** The named intermediates that a sentence leans on; bare: all at the same place, so without its letters. @param {{steps: {name: string, equation: {mathml: string, text: string}}[], bare: boolean}} props */
+const Steps = ({ steps, bare }) => html`<ul class="named-steps ${bare ? "bare" : ""}" aria-label="named steps">${steps.map((step) => html`<${NamedStep} key=${step.name} ...${step} />`)}</ul>`;
+
+/** @param {{name: string, equation: {mathml: string}}} props */
+function NamedStep({ name, equation: { mathml } }) {
+  const line = useRef(/** @type {HTMLElement|null} */ (null));
+  useFit(line, mathml);
+  return html`<li ref=${line} onPointerEnter=${() => setHover({ symbol: name })} onPointerLeave=${() => setHover(null)} dangerouslySetInnerHTML=${{ __html: mathml }}></li>`;
+}
 
 /** @param {{text: string}} props */
 function Copy({ text }) {

@@ -202,7 +202,7 @@ const kept = (/** @type {number} */ step) => {
 function choose(step) {
   if (openStep(step)) return;
   const { first, last } = run.peek().history;
-  say(`Step ${step} is no longer kept. Steps ${first} to ${last} can be opened.`);
+  say(`Step ${count(step)} is no longer kept. Steps ${count(first)} to ${count(last)} can be opened.`);
 }
 
 /** Reads the curves: a slider over both plots, whose value is a step. */
@@ -232,7 +232,7 @@ function Reader() {
     event.stopPropagation();
   };
   const values = at === null ? null : valuesAt(at);
-  const words = values === null ? "no step read" : `step ${at}, loss ${number(values.loss)}`
+  const words = values === null || at === null ? "no step read" : `step ${count(at)}, loss ${number(values.loss)}`
     + (values.test ? `, test loss ${number(values.test.loss)}, test accuracy ${percent(values.test.accuracy)}` : "");
   return html`<div ref=${area} class="curve-reader" role="slider" tabindex="0" aria-label="Step on the curves"
     aria-valuemin="0" aria-valuemax=${last} aria-valuenow=${at ?? last} aria-valuetext=${words}

@@ -4,7 +4,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { centred, drawPiece, drawStroke, emptyPad, SIDE } from "../centre.js";
-import { percent } from "../format.js";
+import { count, percent } from "../format.js";
 import * as net from "../net/requests.js";
 import { look, panel, room, run, say, scheme, show, status } from "../store.js";
 import { Bars } from "./bars.js";
@@ -216,14 +216,14 @@ function Pad() {
 }
 
 /** A share that is not one is never shown as one. @param {number} share */
-const sure = (share) => (share >= 0.9995 ? "more than 99.9 %" : percent(share));
+const sure = (share) => (share >= 0.9995 ? "more than 99.9%" : percent(share));
 
 function Verdict() {
   const [digit, known] = [said.value, answer.value];
   if (!status.value.ready) return html`<p class="soft">The network answers as soon as its arithmetic is compiled.</p>`;
   if (!image.value) return html`<p class="soft">Draw, and the network answers at once.</p>`;
   if (digit === null || !known) return html`<p class="soft">Asking.</p>`;
-  return html`<p>The network says <b class="said">${digit}</b><br /><span class="soft">${sure(known.probabilities[digit])} sure, after step ${known.step}</span></p>`;
+  return html`<p>The network says <b class="said">${digit}</b><br /><span class="soft">${sure(known.probabilities[digit])} sure, after step ${count(known.step)}</span></p>`;
 }
 
 /** The drawing becomes what is looked at, in Explore. */

@@ -15,7 +15,7 @@ export function First() {
   const able = store.walkable.value;
   const label = store.label.value;
   const source = store.source.value;
-  const what = source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this digit" : html`this <i>${label}</i>`;
+  const what = source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this image" : html`this <i>${label}</i>`;
   useEffect(() => {
     if (able && (document.activeElement === document.body || document.activeElement === null)) button.current?.focus({ focusVisible: true });
   }, [able, store.live.value]);

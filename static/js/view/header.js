@@ -57,7 +57,7 @@ function SourceChip() {
   const source = store.source.value;
   const label = store.label.value;
   if (!source) return null;
-  const from = source.kind === "step" ? `image ${source.sample} of step ${source.step}`
+  const from = source.kind === "step" ? `image ${source.sample} of step ${format.count(source.step)}`
     : source.drawn ? "drawn" : `${source.split} ${source.index}`;
   const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : `a ${label}`;
   return html`<button type="button" class="trigger source" aria-haspopup="dialog" aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}

@@ -135,7 +135,7 @@ function Minibatch() {
   }, [asked, fits, ready]);
   const choose = (/** @type {number} */ sample) => {
     look({ kind: "step", step: asked, sample });
-    say(`Looking at image ${sample} of step ${asked}'s minibatch.`);
+    say(`Looking at image ${sample} of step ${format.count(asked)}'s minibatch.`);
   };
   const mine = shown?.step === asked ? shown : null;
   const total = mine?.images.length ?? 0;

@@ -93,7 +93,8 @@ function Row({ entries, made, lines, lettersOf, result, onCramped }) {
 
 /** Words on the lines of the two factors. @param {string} words @returns {[string, string]} */
 function two(words) {
-  const at = words.lastIndexOf(" ");
+  const part = words.indexOf(" of ");
+  const at = part < 0 ? words.lastIndexOf(" ") : part;
   return at < 0 ? ["", words] : [words.slice(0, at), words.slice(at + 1)];
 }
 

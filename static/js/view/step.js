@@ -204,7 +204,8 @@ function accountOf(phase, figure, limit) {
     const sample = source.value?.kind === "step" ? source.value.sample : 0;
     const mine = (whole.groups ?? []).find((group) => group.at === sample);
     const others = (whole.groups ?? []).filter((group) => group.at !== sample);
-    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total }, limit - 2);
+    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total }, limit - 2)
+      .map((entry) => (entry.id === "rest" ? { ...entry, label: `${entry.label} of this image` } : entry));
     const [i, j] = planeLetters(figure.over, phase);
     return dressed(phase, whole, [...listed, subtotal("others", counted(others.length, "other image"), exactSum(others.map(({ value }) => value)), others.length)],
       [figure.plane, figure.over], (entry) => (i in entry.at ? `row ${entry.at[i]}, col ${entry.at[j]}` : ""));
@@ -227,6 +228,7 @@ function dressed(phase, whole, entries, order, lettersOf) {
   const longest = sorted.reduce((most, { factors }) => (factors.length > most.length ? factors : most), /** @type {Factor[]} */ ([]));
   const lines = longest.map((each) => {
     const { tensor } = each;
+    if (each.made) return { name: "", kind: "value", text: factorName(each, phase) };
     const read = tensor && phase.reads.find((each) => nameOf(each.tensor) === tensor);
     return read ? { name: read.name, kind: read.kind, text: each.over ? factorName(each, phase) : "" } : null;
   });
@@ -280,8 +282,9 @@ function Blocks({ phase, figure }) {
     const there = isKnown(place);
     return html`<div class="block ${lit.value.has(place) || place === cellPlace.value ? "marked" : ""}" onPointerEnter=${() => there && setHover({ place })}
       onPointerLeave=${() => setHover(null)}><span>row ${index[2]}, column ${index[3]}</span>
-      <span><b class=${wins ? "" : "act"}>${wins ? "won" : "lost"}</b>: ${wins ? 1 : 0} × <span class="grad">${number(delta)}</span> = ${
-        there ? html`<b>${number(valueOf(place) ?? 0)}</b>` : html`<span class="soft">not yet</span>`}</span></div>`;
+      <span><b class=${wins ? "" : "act"}>${wins ? "won" : "lost"}</b>: ${there
+        ? html`${wins ? 1 : 0} × <span class="grad">${number(delta)}</span> = <b>${number(valueOf(place) ?? 0)}</b>`
+        : html`<span class="soft">not yet</span>`}</span></div>`;
   })}</div>`;
 }
 

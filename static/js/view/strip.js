@@ -108,7 +108,7 @@ function Kernels({ place }) {
   return html`<figure class="live-kernels">
     <figcaption><i class="symbol wt">w</i> ${layer}${shape[0] > shown && shown > 1 ? `, ${shown} of ${shape[0]}` : ""}</figcaption>
     <div class="soft">at step ${count(first?.step ?? 0)}</div>
-    <${Tiles} picture=${then} across=${shown} width=${width} height=${height} gap=${4} label="kernels of ${layer} at step ${first?.step ?? 0}" />
+    <${Tiles} picture=${then} across=${shown} width=${width} height=${height} gap=${4} label="kernels of ${layer} at step ${count(first?.step ?? 0)}" />
     <div>now</div>
     <${Tiles} picture=${now} across=${shown} width=${width} height=${height} gap=${4} label="kernels of ${layer} now" />
     <${Legend} kind="weight" range=${weightRange(place)} />

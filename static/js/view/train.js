@@ -1,8 +1,8 @@
 /** The training room: controls, curves, answers and the live strip. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 
-import { count } from "../format.js";
+import { count, percent } from "../format.js";
 import * as net from "../net/requests.js";
 import { run, show, status } from "../store.js";
 import * as training from "../training.js";
@@ -70,23 +70,37 @@ function Choice({ name, value, options, onChange }) {
     </select></label>`;
 }
 
+/** What an entry takes, in words. @param {{least: number, below: number, whole: boolean}} bounds */
+const expected = ({ least, below, whole }) => `${whole ? "a whole number" : "a number"}${
+  below < Infinity ? ` from ${least} up to, not including, ${below}` : `, ${least} or more`}`;
+
 /**
- * A number that is taken over when it is left or Enter is pressed, and put back when it cannot be one.
+ * A number that is taken over when it is left or Enter is pressed; what cannot be one is put back, with a word why.
  * @param {{name: string, value: number, least: number, below?: number, whole?: boolean, onChange: (value: number) => void}} props
  */
 function Entry({ name, value, least, below = Infinity, whole = false, onChange }) {
   // What is being typed stays, however often the run's news draw the row again.
   const [typed, setTyped] = useState(/** @type {string|null} */ (null));
+  const [refused, refuse] = useState(/** @type {string|null} */ (null));
+  const why = useId();
   const take = (/** @type {any} */ event) => {
     setTyped(null);
-    const asked = Number(event.currentTarget.value);
-    const fits = event.currentTarget.value.trim() !== "" && asked >= least && asked < below && (!whole || Number.isInteger(asked));
+    const text = event.currentTarget.value;
+    const asked = Number(text);
+    const fits = text.trim() !== "" && asked >= least && asked < below && (!whole || Number.isInteger(asked));
     if (fits && asked !== value) onChange(asked);
     else event.currentTarget.value = String(value);
+    refuse(fits ? null : text.trim());
   };
   return html`<label class="row"><span>${name}</span>
     <input type="text" inputmode=${whole ? "numeric" : "decimal"} value=${typed ?? String(value)} autocomplete="off"
-      onInput=${(/** @type {any} */ event) => setTyped(event.currentTarget.value)} onChange=${take} /></label>`;
+      aria-describedby=${refused === null ? undefined : why}
+      onInput=${(/** @type {any} */ event) => {
+        setTyped(event.currentTarget.value);
+        refuse(null);
+      }} onChange=${take} /></label>
+    ${refused !== null && html`<p class="refused" id=${why} role="status">Expected ${expected({ least, below, whole })}, got ${
+      refused === "" ? "nothing" : `“${refused.slice(0, 24)}”`}. It stays at ${value}.</p>`}`;
 }
 
 /** The optimizer's own numbers, whatever they are called. */
@@ -160,7 +174,7 @@ function Answer({ digit, probabilities }) {
   const answer = probabilities && answerOf(probabilities);
   const share = probabilities?.[/** @type {number} */ (answer)] ?? 1;
   const wrong = answer !== undefined && answer !== label;
-  const certainty = `${Math.round(100 * share)}%`;
+  const certainty = percent(share, 0);
   const words = `test digit ${index}, a ${label}: ` + (answer === undefined ? "no answer yet"
     : `the network says ${answer}${wrong ? ", wrong" : ""}, ${certainty} certain`);
   return html`<li><button class="answer ${wrong ? "wrong" : ""}" title="Open in Explore"

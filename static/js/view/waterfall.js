@@ -99,10 +99,12 @@ function labelOf(entry, phase, total) {
 
 /** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../sums.js").Line, exponents: number[], phase: Phase|null}} props */
 function Factors({ entry, line, exponents, phase }) {
-  return html`<ul class="factors">${entry.factors.map((each, k) => html`<li key=${k}>${each.place
-    ? html`<button class="link" onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${each.place}</button>`
+  const way = (/** @type {string} */ place) => html`<button class="link" onClick=${() => open(place, { from: "card" })}>${place}</button>`;
+  return html`<ul class="factors">${entry.factors.map((each, k) => html`<li key=${k}>${each.made
+    ? html`<span>${each.made.places.map((place) => html`${way(place)} `)}</span>` : each.place
+    ? way(each.place)
     : html`<span class="soft">${each.constant ? "a constant" : `${each.tensor ?? ""} outside, zero`}</span>`}
-    ${each.over && html`<i>${factorName(each, phase)}</i>`}
+    ${(each.over || each.made) && html`<i>${factorName(each, phase)}</i>`}
     <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : number(each.value)}</span></li>`)}</ul>`;
 }
 

@@ -45,14 +45,15 @@ export function termName(phase, at, total) {
 }
 
 /** The name of what a factor was read from, as its equation writes it. @param {Factor} factor @param {Phase|null} phase */
-export function factorName({ tensor, over }, phase) {
-  if (over) return overText(over);
+export function factorName({ tensor, over, made }, phase) {
+  if (over || made) return byHand(over ?? made?.text ?? "");
   const read = tensor && phase?.reads.find((each) => nameOf(each.tensor) === tensor);
   return plain(read ? read.name : (tensor ?? "").slice((tensor ?? "").indexOf("/") + 1));
 }
 
-/** "sqrt(vhat) + 1e-08" as it is written by hand. @param {string} text */
-export const overText = (text) => text.replace(/sqrt\((\w+)\)/g, "√$1").replace(/[a-z_]\w*/g, plain)
+/** "sqrt(vhat) + 1e-08", "(x - t)**2" as they are written by hand. @param {string} text */
+export const byHand = (text) => text.replace(/sqrt\((\w+)\)/g, "√$1").replace(/[a-z_]\w*/g, plain).replace(" - ", " − ")
+  .replace(/\*\*(\d)/g, (_, power) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[power])
   .replace(/\d+(\.\d+)?e-\d+/g, (number) => constant(Number(number), false).text.replace(/^1×/, ""));
 
 /** A term as it is written: "e ÷ z", "−0.03·v′". @param {Entry} entry @param {Phase|null} phase */

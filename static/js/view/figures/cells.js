@@ -12,7 +12,7 @@ import { cellTime, isKnown, known, nameOf, position, rangeOf, tensorOf } from ".
 import { NumberGrid } from "../grid.js";
 import { rem } from "../heatmap.js";
 import { Symbol, plain } from "../symbol.js";
-import { overText } from "../words.js";
+import { byHand } from "../words.js";
 import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } from "./parts.js";
 
 /** @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>}} props */
@@ -139,7 +139,7 @@ function Update({ phase, reads, index, letters, began }) {
   const under = moved?.factors.find(({ over }) => over)?.over?.split(/\b[a-z]hat\b/) ?? [];
   /** What stands before the next slice. */
   const scaled = rate ? `× ${constant(rate.value, false).text}` : "";
-  const last = html`<span class="verb">${under[1]?.replace(/^\)/, "") && `${overText(under[1].replace(/^\)/, ""))} ) `}${scaled}</span>+`;
+  const last = html`<span class="verb">${under[1]?.replace(/^\)/, "") && `${byHand(under[1].replace(/^\)/, ""))} ) `}${scaled}</span>+`;
   /** @type {{name: string, kind: string, tensor: string, index: number[], look: "ring"|"read"|null, words: string, before: any}[]} */
   const shown = [
     ...made.map(({ name, tensor, kind, factor: by }, k) => ({ name, kind, tensor, index, look: read, words: "", before: html`${k > 0 && "+"}<span class="verb">${by}</span>` })),
