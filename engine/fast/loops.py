@@ -134,20 +134,17 @@ def add_weights(dw, dy, x, at, strides, size, counts, steps):  # type: ignore[no
 def load_images(row, images, octets, shades, indices, count, arena):  # type: ignore[no-untyped-def]
     """Images, as bytes of shades or as float32 (4 bytes each), side by side into the arena; zeros for lanes beyond."""
     size = row.C * row.H * row.W
-    for lane in range(LANES):
-        start = indices[lane] * size if lane < count else 0
-        cell = 0
-        for c in range(row.C):
-            for h in range(row.H):
-                at = row.y_at + c * row.y_c + h * row.y_h + lane
-                for k in range(row.W):
-                    if lane >= count:
-                        arena[at + k * row.y_w] = ZERO
-                    elif octets == 1:
-                        arena[at + k * row.y_w] = shades[images[start + cell]]
-                    else:
-                        arena[at + k * row.y_w] = number_at(images, 4 * (start + cell))
-                    cell += 1
+    cell = 0
+    for c in range(row.C):
+        for h in range(row.H):
+            for k in range(row.W):
+                at = row.y_at + c * row.y_c + h * row.y_h + k * row.y_w
+                for lane in range(count):
+                    place = indices[lane] * size + cell
+                    arena[at + lane] = shades[images[place]] if octets == 1 else number_at(images, 4 * place)
+                for lane in range(count, LANES):
+                    arena[at + lane] = ZERO
+                cell += 1
 
 
 # convolution ----------------------------------------------------------------------------------------------------------
@@ -171,6 +168,15 @@ def conv_forward(row, parameters, still, arena):  # type: ignore[no-untyped-def]
 
 
 @part
+def _inside(first, end, step, count):  # type: ignore[no-untyped-def]
+    """The multiples 0, step, 2*step, ... (count of them) that lie within first to end: from which one, to which one."""
+    if step == 1:  # by far the usual case, and a division takes as long as a window
+        return max(0, first), max(0, first, min(count, end))
+    low = max(0, -(-first // step))
+    return low, max(low, min(count, -(-end // step)))
+
+
+@part
 def conv_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-def]
     """dx[c,h,k] = sum over o, u, v of w[o,c,u,v] * dy[o, (h+p-d*u)/s, (k+q-e*v)/t]: the same product on the turned
     kernel. Between the rows and columns of dy lie s-1 and t-1 zeros, so that every position is one of a cell."""
@@ -179,10 +185,12 @@ def conv_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-d
     down, right = row.dy_h // row.s, row.dy_w // row.t
     for g in range(row.G):
         for h in range(row.H):
+            above, below = _inside(h + row.p - (row.I - 1) * row.s, h + row.p + 1, row.d, row.U)
             product(arena, parameters, arena, still,
-                    (row.dx_at + g * depth * row.dx_c + h * row.dx_h, row.w + g * share * cells + row.w_first,
-                     row.dy_at + g * share * row.dy_c + (h + row.p) * down + row.q * right, 0),
-                    (row.dx_c, row.dx_w, row.U * row.V, right, 0), (depth, row.W), (share, row.U, row.V),
+                    (row.dx_at + g * depth * row.dx_c + h * row.dx_h,
+                     row.w + g * share * cells + row.w_first + above * row.w_u,
+                     row.dy_at + g * share * row.dy_c + (h + row.p - row.d * above) * down + row.q * right, 0),
+                    (row.dx_c, row.dx_w, row.U * row.V, right, 0), (depth, row.W), (share, below - above, row.V),
                     (cells, row.dy_c, row.w_u, -row.d * down, row.w_v, -row.e * right), LOWEST)
 
 
@@ -322,17 +330,16 @@ def max_pool_forward(row, arena):  # type: ignore[no-untyped-def]
     """y[c,i,j] = the largest of the window's cells inside the plane."""
     for c in range(row.C):
         for i in range(row.I):
+            top = row.p - row.s * i
+            above, below = _inside(top, top + row.H, row.d, row.U)
             for j in range(row.J):
+                side = row.q - row.t * j
+                left, right = _inside(side, side + row.W, row.e, row.V)
+                corner = row.x_at + c * row.x_c - top * row.x_h - side * row.x_w
                 best = splat(LOWEST)
-                for u in range(row.U):
-                    h = row.s * i + row.d * u - row.p
-                    if h < 0 or h >= row.H:
-                        continue
-                    for v in range(row.V):
-                        k = row.t * j + row.e * v - row.q
-                        if k < 0 or k >= row.W:
-                            continue
-                        x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
+                for u in range(above, below):
+                    for v in range(left, right):
+                        x = load(arena, corner + u * row.d * row.x_h + v * row.e * row.x_w)
                         best = if_above(x, best, x, best)
                 store(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w, best)
 
@@ -349,21 +356,21 @@ def max_pool_backward(row, arena):  # type: ignore[no-untyped-def]
                     store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w, zero)
     for c in range(row.C):
         for i in range(row.I):
+            top = row.p - row.s * i
+            above, below = _inside(top, top + row.H, row.d, row.U)
             for j in range(row.J):
+                side = row.q - row.t * j
+                left, right = _inside(side, side + row.W, row.e, row.V)
+                corner = row.x_at + c * row.x_c - top * row.x_h - side * row.x_w
+                back = row.dx_at + c * row.dx_c - top * row.dx_h - side * row.dx_w
                 best = load(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w)
                 rest = load(arena, row.dy_at + c * row.dy_c + i * row.dy_h + j * row.dy_w)
                 if row.relu:
                     rest = if_above(best, zero, rest, zero)
-                for u in range(row.U):
-                    h = row.s * i + row.d * u - row.p
-                    if h < 0 or h >= row.H:
-                        continue
-                    for v in range(row.V):
-                        k = row.t * j + row.e * v - row.q
-                        if k < 0 or k >= row.W:
-                            continue
-                        x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
-                        at = row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w
+                for u in range(above, below):
+                    for v in range(left, right):
+                        x = load(arena, corner + u * row.d * row.x_h + v * row.e * row.x_w)
+                        at = back + u * row.d * row.dx_h + v * row.e * row.dx_w
                         taken = if_equal(x, best, rest, zero)
                         rest = if_equal(x, best, zero, rest)
                         store(arena, at, add(load(arena, at), taken) if row.overlap else taken)
