@@ -36,11 +36,11 @@ class Span:
 
     def count(self, ceil: bool = False) -> int:
         """How many places the window has; `ceil` also keeps a cut last one, unless it starts in the far padding."""
-        if self.room < 0:
+        places = (-(-self.room // self.stride) if ceil else self.room // self.stride) + 1
+        if ceil and (places - 1) * self.stride >= self.size + self.before:
+            places -= 1
+        if places < 1:
             raise ShapeError(f"the window is larger than the padded input: {self.arithmetic()}")
-        places = self.room // self.stride + 1
-        if ceil and self.room % self.stride and places * self.stride < self.size + self.before:
-            places += 1
         return places
 
     def check_fit(self) -> None:

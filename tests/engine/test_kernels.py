@@ -129,6 +129,13 @@ def test_a_transposed_convolution_that_leaves_nothing_is_refused(settings: dict[
         ConvTranspose2d(**settings).extents({"x": (1, 1, 2, 2), "w": (1, 1, 3, 3)})
 
 
+def test_ceil_mode_keeps_a_cut_window_even_where_it_is_the_only_one() -> None:
+    op = OPS["avg_pool2d"](kernel_size=3, stride=2, ceil_mode=True)
+    assert op.forward({"x": np.array([[[[1.0, 2], [3, 6]]]])})["y"].tolist() == [[[[3]]]]
+    with pytest.raises(ShapeError, match=r"\(2 - 4\) / 2 \+ 1 = 0"):
+        OPS["avg_pool2d"](kernel_size=4, stride=2, ceil_mode=True).extents({"x": (1, 1, 2, 2)})
+
+
 def test_a_delta_of_another_shape_than_its_tensor_is_refused() -> None:
     results = Conv2d().forward(CONV)
     with pytest.raises(ShapeError, match="expected that of y"):

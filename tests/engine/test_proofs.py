@@ -34,7 +34,7 @@ def like_y(op: Op, tensors: dict[str, Array]) -> Array:
 @given(data=st.data())
 def test_gradients_of_any_call_equal_central_differences_but_for_the_kinks_that_are_named(name: str, data: Any) -> None:
     op, tensors = data.draw(calls(name))
-    dy = like_y(op, tensors)
+    dy = np.abs(like_y(op, tensors))  # with signs, a cell that wins some of its ties may leave the slopes to its sides
     found = from_kernels(op, tensors, dy)
     for gradient in (each for each in op.gradients if each in found and np.isfinite(found["y"]).all()):
         compared = compare(gradient[1:], tensors[gradient[1:]], found[gradient], dy,
