@@ -1,6 +1,6 @@
 /** The documentation pages: each example can be changed and run against this server. */
 
-import { send } from "../net-try.js";
+import { send } from "../net/try.js";
 
 const WIDE = 72;
 /** Runs and passes that were made on this page stand in for these in later addresses. */
