@@ -27,6 +27,8 @@ BASE = "http://server.invalid"
 #: Stands in an address for a run of one's own; the page puts in the last one that was made there.
 OWN_RUN, OWN_PASS = "YOUR-RUN", "YOUR-PASS"
 JSON = "application/json"
+#: Characters in a line of an example.
+WIDTH = 56
 CHANGING = {"patch", "delete"}
 
 
@@ -56,7 +58,7 @@ class Call:
 
     @property
     def shown(self) -> str:
-        return "" if self.body is None else text.shown(self.body)
+        return "" if self.body is None else text.shown(self.body, width=WIDTH)
 
     @property
     def curl(self) -> str:
@@ -74,7 +76,7 @@ class Call:
         lines = ["import json, urllib.request", ""]
         given = [f'"{self.url}"']
         if self.body is not None:
-            lines.append(f"body = {text.shown(self.body, python=True)}")
+            lines.append(f"body = {text.shown(self.body, python=True, width=WIDTH)}")
             given += ["json.dumps(body).encode()", '{"Content-Type": "application/json"}']
         if self.method not in ("GET", "POST"):
             given.append(f'method="{self.method}"')

@@ -100,7 +100,7 @@ def _array_parts(array: np.ndarray) -> Iterator[str]:
     yield "]"
 
 
-def shown(value: Any, python: bool = False, width: int = 72, indent: int = 0, column: int = 0) -> str:
+def shown(value: Any, width: int, python: bool = False, indent: int = 0, column: int = 0) -> str:
     """A document as a person reads it, in JSON or as a literal of Python: what fits on a line stands on one, rows of a
     tensor stand below one another."""
     flat = _flat(value, python)
@@ -108,12 +108,12 @@ def shown(value: Any, python: bool = False, width: int = 72, indent: int = 0, co
     if column + len(flat) <= width or not (nested or isinstance(value, dict)):
         return flat
     if nested:
-        rows = [shown(item, python, width, column + 1, column + 1) for item in value]
+        rows = [shown(item, width, python, column + 1, column + 1) for item in value]
         return "[" + (",\n" + " " * (column + 1)).join(rows) + "]"
     lines = []
     for name, item in value.items():
         start = f"{' ' * (indent + 2)}{json.dumps(name)}: "
-        lines.append(start + shown(item, python, width, indent + 2, len(start)))
+        lines.append(start + shown(item, width, python, indent + 2, len(start)))
     return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
 
 

@@ -1,4 +1,4 @@
-/** One call of the API as a page writes it, and what was answered. */
+/** One call of the API as a page of the documentation writes it, and what was answered. */
 
 /**
  * @typedef {{status: number, words: string, kind: string, location: string, size: number, body: any, took: number}} Answered

@@ -2,7 +2,7 @@
 
 import { send } from "../net/try.js";
 
-const WIDE = 72;
+const WIDE = 56;
 /** Runs and passes that were made on this page stand in for these in later addresses. */
 const OWN = /** @type {[RegExp, string][]} */ ([[/\/api\/runs\/([^/]+)$/, "YOUR-RUN"], [/\/passes\/([^/]+)$/, "YOUR-PASS"]]);
 
