@@ -35,13 +35,16 @@ const legendText = (block) => (block.pages && block.row === "values" ? "‹ 0–
  * @param {Layout} stage @returns {{names: Map<Column, number>, captions: Map<Column, number>, legends: Map<Block, number>}}
  */
 function roomy(stage) {
+  const middle = (/** @type {Box} */ { x, width }) => x + width / 2;
+  const bars = stage.columns.filter(({ kind }) => kind === "bars");
   /** @template T @param {{key: T, middle: number, text: string, system: number, first?: boolean}[]} all @param {number} [apart] @returns {[T, number][]} */
   const standing = (all, apart) => stage.systems.flatMap((_, system) => {
     const texts = all.filter((each) => each.system === system).sort((a, b) => Number(b.first ?? 0) - Number(a.first ?? 0));
-    const moves = clear(texts.map(({ middle, text }) => ({ middle, width: wide(text) })), apart);
+    const taken = bars.filter((column) => column.system === system && !texts.some(({ key }) => key === column));
+    const moves = clear([...taken.map((column) => ({ middle: middle(column), width: column.width })),
+      ...texts.map(({ middle, text }) => ({ middle, width: wide(text) }))], apart).slice(taken.length);
     return moves.flatMap((move, k) => (move === null ? [] : [/** @type {[any, number]} */ ([texts[k].key, move])]));
   });
-  const middle = (/** @type {Box} */ { x, width }) => x + width / 2;
   const told = (/** @type {(column: Column) => string} */ text) => stage.columns.map((column) =>
     ({ key: column, middle: middle(column), text: text(column), system: column.system }));
   const legends = ["values", "gradients"].flatMap((row) => standing(stage.columns.flatMap((column) => column.blocks

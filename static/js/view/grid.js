@@ -54,7 +54,7 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
   const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;
-  return html`<button role="gridcell" class="number ${state} ${look} ${width < 59 ? "slim" : ""}" data-place=${place ?? undefined} aria-label=${said}
+  return html`<button role="gridcell" class="number ${state} ${look} ${width < 59 ? "slim" : ""} ${numbers && height < 44 ? "short" : ""}" data-place=${place ?? undefined} aria-label=${said}
     aria-disabled=${!known} tabIndex=${stop ? 0 : -1} title=${state === "notyet" ? "not computed yet" : undefined}
     style="${colours}width:${rem(width)};height:${rem(height)}" onFocus=${() => {
       onWalk();

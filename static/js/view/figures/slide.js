@@ -85,11 +85,22 @@ function sceneOf(phase, figure, cell) {
 }
 /** @typedef {NonNullable<ReturnType<typeof sceneOf>>} Scene */
 
-/** Number cells of a kernel's size: smaller cells keep letter and colour, the products have the numbers. @param {number} rows @param {number} columns @param {number} width */
-function cellsFor(rows, columns, width) {
+/** A number with its sign and three decimals needs so much. */
+const READABLE = 52;
+const TALL = 166;
+
+/**
+ * Number cells of a kernel's size. Of a large kernel the cells keep letter and colour where there is no room for numbers;
+ * the products have them.
+ * @param {number} rows @param {number} columns @param {number} width of a cell where kernels are small
+ * @param {number} room for all columns of one grid
+ */
+function cellsFor(rows, columns, width, room) {
   const n = Math.max(rows, columns);
   if (n <= 3) return { width, height: n === 3 ? 50 : 56, numbers: true, letters: true };
-  const side = Math.max(6, Math.floor(166 / n));
+  const side = Math.max(6, Math.floor(TALL / n));
+  const wide = Math.min(60, Math.floor(room / columns));
+  if (wide >= READABLE && side >= 32) return { width: wide, height: side, numbers: true, letters: true };
   return { width: side, height: side, numbers: false, letters: side >= 16 };
 }
 
@@ -98,7 +109,11 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const { plane, kernel, back } = figure;
   const rows = scene.windowCells.length;
   const columns = scene.windowCells[0].length;
-  const numbers = cellsFor(rows, columns, figure.turned ? Math.min(size.number, 60) : size.number);
+  const beside = figure.turned && size.inner >= 720;
+  const small = size.inner < 860 ? 78 : 90;
+  // Two maps, the lens, two signs, the kernel as it is.
+  const others = 2 * size.map + 21 + 2 * 28 + (beside ? small + 28 : 0);
+  const numbers = cellsFor(rows, columns, figure.turned ? Math.min(size.number, 60) : size.number, (size.inner - others) / 2);
   const height = rows * numbers.height;
   const sides = scene.sides;
   const target = figure.turned ? size.map - 10 : size.map;
@@ -108,8 +123,6 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const glide = cellTime.value >= 300;
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
   const rings = scene.began ? [{ ...box, look: "read" }] : [];
-  const beside = figure.turned && size.inner >= 720;
-  const small = size.inner < 860 ? 78 : 90;
   const grids = {
     window: html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
       <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells}
@@ -144,7 +157,7 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
       <div class="joined">${factors.at(-1)}${lens}${grids.plane}</div></div>`;
   }
   const [row, column] = scene.result.spotOf(scene.index) ?? [0, 0];
-  const single = !figure.turned && !size.tight && scene.place;
+  const single = !figure.turned && !size.tight && 2 * columns * numbers.width + others + 112 <= size.inner && scene.place;
   const middle = height / 2;
   return html`<div class="figure ${size.inner < 860 ? "snug" : ""}"><div class="joined">${grids.plane}${lens}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
     <div class="joined">${single && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
