@@ -76,7 +76,8 @@ type Figure =
   | { kind: "terms"; reads: Read[]; back: boolean };
 /** One cell of a window: its letters, where it lies in the plane (null: a gap or padding) and its kernel's cell. */
 type WindowCell = { at: Letters; index: number[] | null; pad: boolean; letter: string; kernelIndex: number[] | null };
-type ReadCell = { tensor: string; index: number[]; value: number; inside: boolean };
+/** gap: between two cells that a stride keeps apart; `index` is the cell before. */
+type ReadCell = { tensor: string; index: number[]; value: number; inside: boolean; gap?: boolean };
 type Term = { reads: number[]; factors: number[]; value: number; at?: Letters; family?: number; label?: string };
 type Group = { letter: string; at: number; value: number; count: number; first: number };
 /** added: what is added at the end (a bias), where it stands on another page. */
@@ -88,6 +89,7 @@ type Explanation = {
 /** A number that was read (perhaps divided by), or what the sentence itself puts in. */
 type Factor = {
   value: number; place: string | null; constant: boolean; divisor: boolean; tensor: string | null; inside: boolean;
+  gap?: boolean;
   over?: string; // what is divided by, where that is more than the number that was read
   made?: { text: string; places: string[] }; // what was made of the numbers that were read, before it is multiplied
 };

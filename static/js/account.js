@@ -37,7 +37,7 @@ export function factorsOf(term, reads, text = "") {
     const [read] = free.splice(at, 1);
     found.push({
       value: divisor ? read.value : value, place: read.inside ? placeOfRead(read) : null, constant: false, divisor,
-      tensor: read.tensor.split("@")[0], inside: read.inside,
+      tensor: read.tensor.split("@")[0], inside: read.inside, ...(read.gap ? { gap: true } : {}),
     });
   }
   const power = free.length && constants.length > 1 ? powerIn(text) : "";

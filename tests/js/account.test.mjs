@@ -62,6 +62,10 @@ describe("factors", () => {
     const [pad] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [cell("a/y", [0, 0, -1, 0], 0, false), cell("b/w", [0], 3)]);
     assert.deepEqual([pad.value, pad.place, pad.inside], [0, null, false]);
   });
+  it("between two cells are told from those outside", () => {
+    const [gap] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [{ ...cell("a/dy", [0, 0, 0, 0], 0, false), gap: true }, cell("b/w", [0], 3)]);
+    assert.deepEqual([gap.value, gap.place, gap.gap], [0, null, true]);
+  });
   it("of another step keep it in their place", () => assert.equal(placeOfRead(cell("c/w_next@119", [5, 0], 1)), "c/w_next/5,0@119"));
 });
 

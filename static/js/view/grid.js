@@ -49,7 +49,7 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
   const place = index ? at(prefix, index) : null;
   const known = state === "known" && place !== null;
   const text = state === "pad" ? "0" : number(value, exponent);
-  const said = state === "pad" ? `outside the map, 0${letter && `, ${letter}`}`
+  const said = state === "pad" ? `no cell here, 0${letter && `, ${letter}`}`
     : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";

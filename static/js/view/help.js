@@ -18,6 +18,6 @@ export const Help = () => html`<${Dialog} name="help">
     ${table(TRAINING)}
     <p class="soft">Enter on a tile walks its cells; Enter on a cell explains it; Esc goes one level out. The address always holds what you see: copy it to come back or to show somebody.</p>
     <p>Everything here is had by programs too: <a href="docs">the API</a>, and pages <a href="programmers">for programmers</a>.</p>
-    <form method="dialog"><button class="button primary">Close</button></form>
+    <form method="dialog"><button class="button primary" autofocus>Close</button></form>
   </div>
 <//>`;

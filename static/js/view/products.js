@@ -7,8 +7,9 @@ import { exponentFor, fine, ledger, scale } from "../sums.js";
 import { candidatesOf } from "../account.js";
 import { factor, number } from "../format.js";
 import { lit, symbol } from "../spotlight.js";
-import { infoOf, open, setHover } from "../store.js";
+import { infoOf, open, phase, setHover } from "../store.js";
 import { Symbol, colourOf } from "./symbol.js";
+import { emptyWords } from "./words.js";
 
 /** @typedef {{name: string, kind: string, text?: string}} Line */
 
@@ -55,11 +56,12 @@ const isLit = (entry) => entry.places.length > 0 && entry.places.every((place) =
 const sign = (shown, k) => (k > 0 && shown && !shown.text.startsWith("÷") ? "×" : "");
 
 /** A factor that can be opened in turn. @param {{factor: Factor, text: string, before: string}} props */
-function Opening({ factor: { place, tensor, inside, constant }, text, before }) {
+function Opening({ factor, text, before }) {
+  const { place, tensor, inside, constant } = factor;
   const colour = constant ? "soft" : tensor && infoOf(tensor) ? colourOf(/** @type {any} */ (infoOf(tensor)).kind) : "";
   const shown = html`${before && html`<span class="times">${before}</span>`}<span class=${colour}>${text}</span>`;
   return place ? html`<button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${shown}</button>`
-    : html`<span class="factor" title=${inside ? undefined : "outside the map: zero"}>${shown}</span>`;
+    : html`<span class="factor" title=${inside ? undefined : emptyWords(factor, phase.value)}>${shown}</span>`;
 }
 
 /** @param {{place: string, entries: Entry[], made: Book, lines: Line[], lettersOf: (entry: Entry) => string, result: Line, onCramped: () => void}} props */

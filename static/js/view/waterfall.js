@@ -12,7 +12,7 @@ import { lit } from "../spotlight.js";
 import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
 import { book, seatOf } from "./products.js";
 import { colourOf } from "./symbol.js";
-import { factorName, termName, termText } from "./words.js";
+import { emptyWords, factorName, termName, termText } from "./words.js";
 
 const WIDTH = 100;
 const PAGE = 20;
@@ -103,7 +103,7 @@ function Factors({ entry, line, exponents, phase }) {
   return html`<ul class="factors">${entry.factors.map((each, k) => html`<li key=${k}>${each.made
     ? html`<span>${each.made.places.map((place) => html`${way(place)} `)}</span>` : each.place
     ? way(each.place)
-    : html`<span class="soft">${each.constant ? "a constant" : `${each.tensor ?? ""} outside, zero`}</span>`}
+    : html`<span class="soft">${each.constant ? "a constant" : emptyWords(each, phase)}</span>`}
     ${(each.over || each.made) && html`<i>${factorName(each, phase)}</i>`}
     <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : number(each.value)}</span></li>`)}</ul>`;
 }

@@ -51,6 +51,9 @@ export function factorName({ tensor, over, made }, phase) {
   return plain(read ? read.name : (tensor ?? "").slice((tensor ?? "").indexOf("/") + 1));
 }
 
+/** Why a factor that was read is zero without a cell. @param {Factor} factor @param {Phase|null} phase */
+export const emptyWords = (factor, phase) => `${factorName(factor, phase)} ${factor.gap ? "between two cells" : "outside the map"}: zero`;
+
 /** "sqrt(vhat) + 1e-08", "(x - t)**2" as they are written by hand. @param {string} text */
 export const byHand = (text) => text.replace(/sqrt\((\w+)\)/g, "√$1").replace(/[a-z_]\w*/g, plain).replace(" - ", " − ")
   .replace(/\*\*(\d)/g, (_, power) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[power])
