@@ -11,6 +11,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.limits import Limits
 from app.problems import Problem
 from app.wire import npz, text
 
@@ -44,15 +45,21 @@ def _weight(parameters: list[str]) -> float:
     return 1.0
 
 
-def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(text.encode(value), status, headers, media_type="application/json")
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None, limits: Limits | None = None
+) -> Response:
+    """413 where arrays of `value` hold more numbers than JSON is made of."""
+    content = text.encode(value, (limits or Limits()).json_numbers)
+    return Response(content, status, headers, media_type="application/json")
 
 
-def tensors_response(kind: str, tensors: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> Response:
+def tensors_response(
+    kind: str, tensors: Mapping[str, np.ndarray], rest: Mapping[str, Any], limits: Limits
+) -> Response:
     """{"tensors": ..., **rest} as JSON, or the tensors as members of an .npz with the rest in `response`."""
     if kind == npz.NPZ:
         return Response(npz.write_npz(tensors, dict(rest)), media_type=npz.NPZ)
-    return json_response({"tensors": dict(tensors), **rest})
+    return json_response({"tensors": dict(tensors), **rest}, limits=limits)
 
 
 def etag(*parts: object) -> str:

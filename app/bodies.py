@@ -99,7 +99,7 @@ def _parse(content: bytes, kind: str, model: type[Body], npz_into: str, limits: 
     if kind in BINARY:
         document, members = BINARY[kind](content, limits)
     else:
-        document = text.decode(content, limits.names) if content.strip() else {}
+        document = text.decode(content, limits.names, limits.lists) if content.strip() else {}
     if not isinstance(document, dict):
         raise malformed(f"expected a JSON object, got {word(document)}")
     for name, tensor in members.items():

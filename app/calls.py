@@ -68,10 +68,8 @@ class Call:
 
     @property
     def cost(self) -> float:
-        given = {name: shape for name, shape in self.shapes.items() if name != "dy"}
-        return float(
-            self.op.multiply_adds(given) + sum(map(math.prod, (*given.values(), *self.extents.values())))
-        )
+        """Of one pass, in multiply-adds."""
+        return self.op.work({name: shape for name, shape in self.shapes.items() if name != "dy"})
 
     def forward(self) -> Arrays:
         """Every result; running statistics under their old names, as the next call takes them."""
@@ -155,13 +153,13 @@ def call_of(name: str, asked: OpFields, limits: Limits) -> Call:
             ["settings"],
         )
     call = Call(op, arrays, extents)
-    if call.cost > limits.multiply_adds:
-        raise over_limit(
-            "multiply_adds",
-            limits.multiply_adds,
-            f"{call.cost:.0f} multiply-adds; at most {limits.multiply_adds} are computed",
-            ["tensors"],
-        )
+    passes = 3 if "dy" in arrays or op.is_loss else 1
+    for limit, asked_for, what in (
+        ("scratch", op.scratch(shapes), "{} elements are needed on the way"),
+        ("multiply_adds", passes * call.cost, "the work of {} multiply-adds"),
+    ):
+        if asked_for > (most := getattr(limits, limit)):
+            raise over_limit(limit, most, f"{what.format(round(asked_for))}; at most {most} are taken", ["tensors"])
     return call
 
 

@@ -205,7 +205,7 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
         positions = {"/".join(key): value for key, value in values.items() if value.dtype.kind in "iu"}
         return {**positions, "y": values["loss", "y"]}
 
-    cost = len(x) * sum(layer.multiply_adds for layer in network.shapes())
+    cost = len(x) * network.work
     most = max(1, places(cost, len(network.layers) + 1, limits) // (len(learned) + 1))
     one = np.ones(())
     found = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import Problem, closing
 
+#: Bytes of an unwanted body that are read, and for how long, before its answer.
+DRAIN_BYTES, DRAIN_SECONDS = 256 << 20, 5.0
 READING = {"GET", "HEAD", "OPTIONS"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -42,10 +45,12 @@ class Guard:
             return
 
         answered = False
+        body = Body(receive)
 
         async def send_guarded(message: Message) -> None:
             nonlocal answered
             if message["type"] == "http.response.start":
+                await body.drain()
                 answered = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -53,7 +58,7 @@ class Guard:
             await send(message)
 
         try:
-            await (problem.response() if problem else _answer(self.app))(scope, receive, send_guarded)
+            await (problem.response() if problem else _answer(self.app))(scope, body.receive, send_guarded)
         except asyncio.CancelledError:  # the server ends, and waits no longer for this answer
             if answered:
                 raise
@@ -89,6 +94,28 @@ class Guard:
         except ValueError:
             return name in self.names
         return True
+
+
+class Body:
+    """A request's body. What nobody wanted is read before the answer goes: a client that is cut off while it still
+    sends sees a broken connection in place of the answer."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._more = True
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._more = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Within bounds: what is sent for longer than that is cut off."""
+        read = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._more and read < DRAIN_BYTES:
+                    read += len((await self.receive()).get("body", b""))
 
 
 def hostname(host: str) -> str | None:

@@ -14,24 +14,34 @@ def _limit(value: float, unit: str, description: str) -> Any:
 
 @dataclass(frozen=True)
 class Limits:
-    json_bytes: int = _limit(8 << 20, "bytes", "largest JSON body; send larger tensors as application/x-npz")
+    json_bytes: int = _limit(4 << 20, "bytes", "largest JSON body; send larger tensors as application/x-npz")
     body_bytes: int = _limit(64 << 20, "bytes", "largest body of any kind")
+    lists: int = _limit(200_000, "lists", "most lists in one JSON body; send tensors as application/x-npz")
     names: int = _limit(1000, "names", "most names in one JSON object")
     npz_bytes: int = _limit(256 << 20, "bytes", "largest .npz body once unpacked")
     npz_members: int = _limit(512, "tensors", "most members of one .npz body")
     rank: int = _limit(8, "axes", "highest rank of a tensor")
     elements: int = _limit(16_000_000, "elements", "most elements of one tensor, given or computed")
+    scratch: int = _limit(
+        32_000_000, "elements", "largest array that an operator needs on the way, such as a convolution's windows"
+    )
+    json_numbers: int = _limit(
+        2_000_000, "numbers", "most numbers in a JSON answer; ask for more with Accept: application/x-npz"
+    )
     multiply_adds: int = _limit(
-        2_000_000_000, "multiply-adds", "dearest single computation of an op, a network or a pass"
+        2_000_000_000,
+        "multiply-adds",
+        "dearest single computation of an op, a network or a pass, backwards too; functions such as exp, short loops "
+        "and memory count as the multiply-adds that take as long",
     )
     explained_elements: int = _limit(
-        10_000_000, "elements", "largest grid of letters that one explanation evaluates"
+        4_000_000, "elements", "largest grid of letters that one explanation evaluates"
     )
     checked_places: int = _limit(
         4096, "places", "most central differences of one check; of larger tensors a random choice is checked"
     )
     step_multiply_adds: int = _limit(20_000_000_000, "multiply-adds", "dearest training step of a run")
-    activations: int = _limit(60_000_000, "elements", "most elements of all layers' outputs in one pass")
+    activations: int = _limit(32_000_000, "elements", "most elements of all layers' outputs in one pass")
     layers: int = _limit(500, "layers", "longest network")
     parameters: int = _limit(10_000_000, "parameters", "most parameters of a network that trains here")
     images: int = _limit(20_000, "images", "largest data set given in the body of POST /api/runs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import ipaddress
 import logging
 import os
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from app.server import create_app  # Numba reads its folder when it is imported, so not before this line
 
     app = create_app(settings)
+    gc.freeze()  # what Numba has made until here is there for good: no collection need look at it
     config = uvicorn.Config(
         app,
         log_level="warning",

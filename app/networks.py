@@ -209,19 +209,26 @@ def targets(network: Network, value: Any, x: np.ndarray, loc: Loc, dtype: str, l
 def check_cost(
     network: Network, batch: int, limits: Limits, most: float, name: str, passes: int = 1
 ) -> float:
-    """The multiply-adds of a pass over so many images; 413 when it is too dear or needs too much memory."""
-    shapes = network.shapes()
-    cost = passes * batch * sum(layer.multiply_adds for layer in shapes)
+    """What so many passes over so many images take, in multiply-adds; 413 when it is too dear or needs too much
+    memory."""
+    if network.scratch > limits.scratch:
+        raise over_limit(
+            "scratch",
+            limits.scratch,
+            f"a layer needs {network.scratch} elements on the way; at most {limits.scratch} are taken",
+        )
+    cost = passes * batch * network.work
     if cost > most:
-        raise over_limit(name, most, f"{cost} multiply-adds; at most {most:.0f} are taken")
-    elements = batch * (math.prod(network.input_shape) + sum(math.prod(layer.shape) for layer in shapes))
+        raise over_limit(name, most, f"the work of {cost:.0f} multiply-adds; at most {most:.0f} are taken")
+    outputs = sum(math.prod(layer.shape) for layer in network.layers.values())
+    elements = batch * (math.prod(network.input_shape) + outputs)
     if elements > limits.activations:
         raise over_limit(
             "activations",
             limits.activations,
             f"{elements} elements in all layers; at most {limits.activations} are taken",
         )
-    return float(cost)
+    return cost
 
 
 def trace_of(asked: PassFields, limits: Limits) -> Trace:

@@ -148,6 +148,16 @@ class Network:
         ]
 
     @cached_property
+    def work(self) -> float:
+        """What a forward pass of one image takes at most, in multiply-adds: for limits."""
+        return sum(layer.op.work(self.given_shapes(layer)) for layer in self.layers.values())
+
+    @cached_property
+    def scratch(self) -> int:
+        """Elements of the largest array that a layer's kernels make for themselves."""
+        return max(layer.op.scratch(self.given_shapes(layer)) for layer in self.layers.values())
+
+    @cached_property
     def receptive_fields(self) -> dict[str, ReceptiveField]:
         """What of the input each layer's value sees, composed from the windows of the sentences."""
         fields = {"input": ReceptiveField((1, 1), (1, 1), (0, 0))}

@@ -190,7 +190,8 @@ class Look:
             if kind == npz.NPY:
                 return Response(npz.write_npy(values), media_type=npz.NPY)
             facts = {"layer": layer, "tensor": tensor, "step": trace.step, "shape": list(values.shape)}
-            return answers.json_response({**facts, "dtype": str(values.dtype), "values": values})
+            document = {**facts, "dtype": str(values.dtype), "values": values}
+            return answers.json_response(document, limits=self.here.limits)
 
         return await self.kept(kind, make)
 

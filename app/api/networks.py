@@ -143,7 +143,8 @@ async def gradients(request: Request, here: Here) -> Response:
             }
             named |= own | {"/".join(_gradient(name)): array for name, array in slopes.items()}
             return Response(npz.write_npz(named, {"loss": loss}), media_type=npz.NPZ)
-        return answers.json_response({"loss": loss, "layers": layers, "gradients": slopes, "parameters": own})
+        document = {"loss": loss, "layers": layers, "gradients": slopes, "parameters": own}
+        return answers.json_response(document, limits=here.limits)
 
     return await here.compute_for(request, make, cost=await _cost(request, asked, here))
 
@@ -202,10 +203,10 @@ def _gradient(parameter: str) -> tuple[str, str]:
 
 
 async def _cost(request: Request, asked: networks.PassFields, here: Context) -> float:
-    """Three times a forward pass's multiply-adds, for one image: how dear the call is, about."""
+    """How dear the call is, about: forward and backward for as many images as there seem to be."""
 
     def find() -> float:
-        network = networks.network_of(asked)
-        return 3.0 * sum(layer.multiply_adds for layer in network.shapes())
+        images = len(asked.x) if isinstance(asked.x, list) or (isinstance(asked.x, np.ndarray) and asked.x.ndim) else 1
+        return 3.0 * images * networks.network_of(asked).work
 
     return await here.ask(request, find)

@@ -135,7 +135,7 @@ async def checked(request: Request, here: Context, make_report: Callable[[], Rep
         report = make_report()
         if kind == npz.NPZ:
             return Response(npz.write_npz(report.arrays(), report.document(arrays=False)), media_type=npz.NPZ)
-        return answers.json_response(report.document(arrays=True))
+        return answers.json_response(report.document(arrays=True), limits=here.limits)
 
     return await here.compute_for(request, make, cost=here.limits.multiply_adds)
 
@@ -189,6 +189,6 @@ async def _answer(request: Request, here: Here, compute: Any, cost: float) -> Re
 
     def make() -> Response:
         arrays = compute()
-        return answers.tensors_response(kind, arrays, {"shapes": calls.shapes_of(arrays)})
+        return answers.tensors_response(kind, arrays, {"shapes": calls.shapes_of(arrays)}, here.limits)
 
     return await here.compute_for(request, make, cost=cost)

@@ -278,7 +278,7 @@ async def predict(request: Request, here: Here, id: Id) -> Response:
                 npz.write_npz({"probabilities": probabilities, **tensors}, rest), media_type=npz.NPZ
             )
         document = {**rest, "probabilities": probabilities, **({"layers": layers} if asked.layers else {})}
-        return answers.json_response(document)
+        return answers.json_response(document, limits=here.limits)
 
     return await here.compute_for(request, make, cost=1e6)
 

@@ -20,9 +20,9 @@ DEEPEST = 32
 BLOCK = 4096
 
 
-def decode(content: bytes, names: int = Limits.names) -> Any:
-    """The value of a JSON text, or 400. NaN, Infinity, numbers beyond float64 and names given twice are refused, and
-    objects of more than so many names are 413."""
+def decode(content: bytes, names: int = Limits.names, lists: int = Limits.lists) -> Any:
+    """The value of a JSON text, or 400. NaN, Infinity, numbers beyond float64 and names given twice are refused; more
+    than so many names in one object, or lists in all, are 413."""
 
     def refuse(word: str) -> NoReturn:
         raise malformed(f"JSON has no {word}; NaN and infinity may arrive in .npz only")
@@ -37,6 +37,8 @@ def decode(content: bytes, names: int = Limits.names) -> Any:
             raise malformed(f"{json.dumps(twice)[:80]} is given {counts[twice]} times in one object")
         return made
 
+    if (opened := content.count(b"[")) > lists:
+        raise over_limit("lists", lists, f"{opened} lists in one body; at most {lists} are taken")
     try:
         return json.loads(content, parse_constant=refuse, object_pairs_hook=together)
     except RecursionError:
@@ -67,9 +69,23 @@ def check_plain(value: Any, loc: Loc = (), depth: int = 0) -> None:
         raise malformed("a whole number is beyond 2**53", loc)
 
 
-def encode(value: Any) -> bytes:
-    """JSON in ASCII. Arrays become nested lists; NaN and infinities become strings."""
+def encode(value: Any, numbers: int = Limits.json_numbers) -> bytes:
+    """JSON in ASCII. Arrays become nested lists; NaN and infinities become strings. 413 for more numbers in arrays."""
+    held = _numbers(value)
+    if held > numbers:
+        raise over_limit(
+            "json_numbers",
+            numbers,
+            f"the answer holds {held} numbers; at most {numbers} are written as JSON, ask for more with Accept: "
+            "application/x-npz",
+        )
     return "".join(_parts(value)).encode("ascii")
+
+
+def _numbers(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(map(_numbers, value.values()))
+    return value.size if isinstance(value, np.ndarray) else 0
 
 
 def _parts(value: Any) -> Iterator[str]:
@@ -188,14 +204,15 @@ def _from_lists(value: Any, loc: Loc, name: str, rank: int) -> np.ndarray:
             )
         shape.append(lengths.pop())
         level = list(chain.from_iterable(level))
-    kinds = set(map(type, level))
+    blocks = [level[start : start + BLOCK] for start in range(0, max(1, len(level)), BLOCK)]
+    kinds = set().union(*(map(type, block) for block in blocks))
     if list in kinds:
         raise malformed(f"{name} is ragged: numbers and lists stand side by side at depth {len(shape)}", loc)
     if not kinds <= {int, float}:
         odd = sorted(_WORDS.get(kind, kind.__name__) for kind in kinds - {int, float})
         raise malformed(f"{name}: expected numbers, got {' and '.join(odd)}", loc)
     try:
-        return np.array(level, dtype=np.float64).reshape(shape)
+        return np.concatenate([np.array(block, np.float64) for block in blocks]).reshape(shape)
     except OverflowError:
         raise malformed(f"{name} holds a number beyond the range of float64", loc) from None
 

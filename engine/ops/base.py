@@ -20,6 +20,9 @@ Array = np.ndarray
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
+#: What reading or writing a tensor's element takes at most, functions such as exp included, in multiply-adds.
+ELEMENT_WORK = 20
+
 
 class ShapeError(ValueError):
     """Shapes that do not fit together; the message says what was expected and what was got."""
@@ -147,6 +150,15 @@ class Op:
 
     def multiply_adds(self, shapes: Shapes) -> int:
         """Multiplications with an addition in one forward pass."""
+        return 0
+
+    def work(self, shapes: Shapes) -> float:
+        """What a forward pass takes at most, in multiply-adds of a long loop (about a nanosecond each): for limits."""
+        elements = sum(math.prod(shape) for shape in (*shapes.values(), *self.extents(shapes).values()))
+        return float(self.multiply_adds(shapes) + ELEMENT_WORK * elements)
+
+    def scratch(self, shapes: Shapes) -> int:
+        """Elements of the largest array that the kernels make for themselves."""
         return 0
 
     def answer(self, x: Array) -> Array:

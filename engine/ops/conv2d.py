@@ -198,6 +198,19 @@ class Convolution(Op):
         groups = self.options["groups"]
         return np.ascontiguousarray(w.reshape(groups, w.shape[0] // groups, -1).transpose(0, 2, 1))
 
+    def places(self, shapes: Shapes) -> int:
+        """How many places the kernels take on one map."""
+        raise NotImplementedError
+
+    def scratch(self, shapes: Shapes) -> int:
+        return math.prod(shapes["w"][1:]) * self.places(shapes)
+
+    def work(self, shapes: Shapes) -> float:
+        """The inner loops run over the places, so few of them cost more each; the windows are copied out first."""
+        short = 12 * self.multiply_adds(shapes) / self.places(shapes)
+        windows = 4 * shapes["x"][0] * self.options["groups"] * self.scratch(shapes)
+        return super().work(shapes) + short + windows
+
     def check_bias(self, shapes: Shapes, out: int) -> None:
         if "b" in shapes and shapes["b"] != (out,):
             raise ShapeError(f"b has shape {list(shapes['b'])}, expected [{out}], one for each output channel")
@@ -321,6 +334,9 @@ class Conv2d(Convolution):
 
     def multiply_adds(self, shapes: Shapes) -> int:
         return math.prod(self.extents(shapes)["y"]) * math.prod(shapes["w"][1:])
+
+    def places(self, shapes: Shapes) -> int:
+        return math.prod(self.extents(shapes)["y"][2:])
 
     def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
         if self.options["flip_kernel"] and tensor in ("y", "dx"):

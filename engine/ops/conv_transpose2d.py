@@ -130,3 +130,6 @@ class ConvTranspose2d(Convolution):
 
     def multiply_adds(self, shapes: Shapes) -> int:
         return math.prod(shapes["x"]) * math.prod(shapes["w"][1:])
+
+    def places(self, shapes: Shapes) -> int:
+        return math.prod(shapes["x"][2:])

@@ -69,6 +69,7 @@ class LpPool2d(Pool):
     """The sum goes over the cells inside: a window that is cut is not scaled up, as PyTorch does in ceil_mode."""
 
     name = "lp_pool2d"
+    cell_work = 25  # a power each
     title = "Norm pooling"
     settings = {
         "norm_type": Float(2.0, "the power: 1 sums, 2 is the Euclidean length, large ones come near the largest",

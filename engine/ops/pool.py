@@ -5,8 +5,10 @@ Sources: Jefkine and Rossi, the routes of the gradient; notes on backpropagation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +26,7 @@ class Pool(Op):
 
     tensors = {"x": TensorSpec("the input (N, C, H, W)")}
     example_settings = {"kernel_size": 2}
+    cell_work: ClassVar[float] = 4  # a cell of a window, in multiply-adds
 
     def spans(self, shapes: Shapes) -> tuple[Span, Span]:
         kernel_size = self.options["kernel_size"]
@@ -47,6 +50,11 @@ class Pool(Op):
 
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
         return {"y": (*shapes["x"][:2], *self.plane(shapes))}
+
+    def work(self, shapes: Shapes) -> float:
+        rows, columns = self.spans(shapes)
+        cells = math.prod(self.extents(shapes)["y"]) * rows.kernel * columns.kernel
+        return super().work(shapes) + self.cell_work * cells
 
     def geometry(self, shapes: Shapes) -> Geometry:
         rows, columns = self.spans(shapes)

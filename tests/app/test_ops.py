@@ -119,7 +119,7 @@ def test_a_misfit_says_what_was_expected_what_was_got_and_where(client: TestClie
 
 def test_a_dear_call_is_refused_by_its_shapes_with_the_limits_name(client: TestClient) -> None:
     stream = io.BytesIO()
-    np.savez(stream, x=np.zeros((1, 64, 160, 160), np.float32), w=np.zeros((128, 64, 7, 7), np.float32))
+    np.savez(stream, x=np.zeros((1, 64, 80, 80), np.float32), w=np.zeros((128, 64, 7, 7), np.float32))
     headers = {"Content-Type": NPZ}
     problem = client.post("/api/ops/conv2d/forward", content=stream.getvalue(), headers=headers).json()
     assert problem["status"] == 413 and problem["limit"]["name"] == "multiply_adds"

@@ -1,0 +1,78 @@
+"""What would take too long or too much memory is refused before it is allocated, with the limit's name and value."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from app.limits import Limits
+from engine.ops import OPS
+from tests.server import Server
+
+WIDE = {"input": [1, 300, 300], "layers": [{"name": "c", "op": "conv2d", "settings": {"out": 1, "kernel_size": 150}},
+                                           {"name": "f", "op": "flatten"}]}  # fmt: skip
+
+
+def one_by_one(**settings: int) -> Any:
+    return {"settings": settings, "tensors": {"x": ones(1, 1, 1, 1), "w": ones(1, 1, 1, 1)}}
+
+
+def ones(*shape: int) -> Any:
+    return np.ones(shape).tolist()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "limit"),
+    [
+        ("ops/conv2d/forward", one_by_one(padding=1900), "json_numbers"),
+        ("ops/conv2d/forward", one_by_one(padding=3000), "elements"),
+        ("ops/conv2d/forward",
+         {"settings": {"padding": 120}, "tensors": {"x": ones(1, 1, 90, 90), "w": ones(1, 1, 160, 160)}}, "scratch"),
+        ("ops/lp_pool2d/forward",
+         {"settings": {"kernel_size": 100, "stride": 1, "norm_type": 2.5}, "tensors": {"x": ones(1, 1, 300, 300)}},
+         "multiply_adds"),
+        ("ops/max_pool2d/forward",
+         {"settings": {"kernel_size": 150, "stride": 1}, "tensors": {"x": ones(1, 1, 400, 400)}}, "multiply_adds"),
+        ("ops/relu/forward", {"tensors": {"x": ones(250_000, 1)}}, "lists"),
+        ("networks/gradients", {"network": WIDE, "seed": 1, "x": ones(1, 300, 300), "target": [1]}, "scratch"),
+        ("runs", {"network": WIDE, "dataset": {"x": ones(1, 1, 300, 300), "target": [1]}}, "scratch"),
+    ],
+)  # fmt: skip
+def test_what_is_too_dear_is_named_with_its_limit(
+    client: TestClient, path: str, body: Any, limit: str
+) -> None:
+    answer = client.post(f"/api/{path}", json=body)
+    assert answer.status_code == 413, answer.text[:300]
+    assert answer.json()["limit"] == {"name": limit, "value": getattr(Limits(), limit)}
+
+
+def test_what_is_too_long_for_json_can_be_had_as_npz(client: TestClient) -> None:
+    body = one_by_one(padding=800)
+    assert client.post("/api/ops/conv2d/forward", json=body).status_code == 413
+    answer = client.post("/api/ops/conv2d/forward", json=body, headers={"Accept": "application/x-npz"})
+    assert answer.status_code == 200 and len(answer.content) > 1601**2 * 8
+
+
+@pytest.mark.parametrize("op", sorted(OPS))
+def test_the_work_of_an_op_is_at_least_its_multiply_adds(op: str) -> None:
+    kind = OPS[op]
+    made = kind(**kind.example_settings)
+    shapes = {name: array.shape for name, array in kind.example(np.random.default_rng(0)).items()}
+    assert made.work(shapes) > made.multiply_adds(shapes) and made.scratch(shapes) >= 0
+
+
+def test_a_client_that_sends_too_much_still_hears_why(server: Server) -> None:
+    limit = Limits().json_bytes
+    content = b" " * (limit + 5_000_000)
+    for path, kind, status in (("/api/ops/relu/forward", "application/json", 413), ("/api/ops", "text/plain", 405),
+                               ("/api/runs", "text/plain", 415)):  # fmt: skip
+        request = urllib.request.Request(server.url + path, content, {"Content-Type": kind})
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=30)
+        assert caught.value.code == status and json.load(caught.value)["status"] == status
