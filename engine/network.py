@@ -410,7 +410,8 @@ def _read_loss(given: Any, last: Layer) -> Layer:
     _known(item, ("op", "settings"), ["loss"])
     op = _make_op(item, ["loss"], True, "loss")
     try:
-        op.extents({"x": (1, *last.shape), "target": (1, *last.shape)})
+        x = (1, *last.shape)
+        op.extents({"x": x, "target": op.target_shape(x)})
     except ShapeError as error:
         raise NetworkError(["loss"], f"loss: {error}") from None
     return Layer("loss", op, (last.name,), (), {})

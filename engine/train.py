@@ -334,7 +334,8 @@ class Trainer:
         return answers, {key: value for key, value in values.items() if key[1] == "y"}
 
     def evaluate(self, split: str = "test", limit: int | None = None) -> tuple[float, float | None]:
-        """Mean loss and accuracy over a split (or its first `limit` images) with the parameters of this moment."""
+        """Loss and accuracy over a split (or its first `limit` images) with the parameters of this moment, as if it
+        were one batch: a loss that is a sum is added up."""
         slices = self.evaluation(split, limit)
         while True:
             try:
@@ -347,16 +348,19 @@ class Trainer:
         """The same, slice by slice, so that others have their turns between two: the value is returned at the end."""
         parameters, data = self._state.parameters, self.dataset.splits[split]
         count = len(data) if limit is None else min(limit, len(data))
-        loss, right = 0.0, 0
+        total, averaged, right = 0.0, 0, 0
         classes = True
         for start in range(0, count, self.path.slice):
             indices = np.arange(start, min(start + self.path.slice, count))
             judged = self.path.judge(parameters, data, indices)
-            loss += judged.loss * len(indices)
+            counted = self.network.loss.op.averaged(data.targets[indices])
+            if counted != 0:
+                total += judged.loss * (counted or 1)
+            averaged += counted or 0
             classes = classes and judged.right is not None
             right += judged.right or 0
             yield
-        return loss / count, right / count if classes else None
+        return total / (averaged or 1), right / count if classes else None
 
 
 def _frozen(arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -169,6 +169,10 @@ class Op:
         """Refuse, in a loss, targets that cannot be meant for a last layer of this shape."""
         self.extents({"x": x, "target": target.shape})
 
+    def averaged(self, target: Array) -> int | None:
+        """Over how many targets a loss is the mean; None where it is a sum."""
+        raise NotImplementedError
+
     def target_shape(self, x: Shape) -> Shape:
         """A loss's usual target for a last layer of this shape."""
         return x

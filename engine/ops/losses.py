@@ -64,6 +64,9 @@ class ElementLoss(Op):
     def _factor(self, x: Array) -> float:
         return {"mean": 1 / max(1, x.size), "sum": 1.0, "half_sum": 0.5}[self.options["reduction"]]
 
+    def averaged(self, target: Array) -> int | None:
+        return target.size if self.options["reduction"] == "mean" else None
+
     def _losses(self, x: Array, target: Array) -> Array:
         """Of every element, from float64 to float64."""
         raise NotImplementedError
@@ -329,6 +332,11 @@ class CrossEntropy(Op):
             share = np.where(kept, np.divide(_delta(tensors), total), 0.0)
         cross_entropy_backward(tensors["p"], t, t.sum(1), share, dx)
         return {"dx": dx}
+
+    def averaged(self, target: Array) -> int | None:
+        if self.options["reduction"] != "mean":
+            return None
+        return int(np.count_nonzero(target != self.options["ignore_index"])) if target.ndim == 1 else len(target)
 
     def target_shape(self, x: Shape) -> Shape:
         return x[:1]

@@ -159,6 +159,18 @@ def test_evaluation_is_the_mean_over_all_images() -> None:
     assert accuracy == np.mean(answers.argmax(1) == target)
 
 
+@pytest.mark.parametrize("loss", [
+    {"op": "cross_entropy", "settings": {"reduction": "sum"}}, {"op": "cross_entropy", "settings": {"ignore_index": 3}},
+    {"op": "cross_entropy", "settings": {}}])
+def test_evaluation_slice_by_slice_is_what_one_batch_gives(loss: dict[str, Any]) -> None:
+    net = Network.from_document({**DROPPING, "loss": loss})
+    run = Trainer(net, digits(), OPTIMIZERS["adam"](learning_rate=0.01))
+    run.path.slice = 7
+    x, target = run.dataset.splits["test"].batch(slice(0, 96))
+    whole = net.forward(run.parameters, x, target)["loss", "y"]
+    assert run.evaluate("test")[0] == pytest.approx(float(whole), rel=1e-5)
+
+
 def test_reading_from_other_threads_while_training_never_sees_half_a_step() -> None:
     alone, run = dropping(), dropping(trace_bytes=1)
     steps, wrong, done = 120, [], threading.Event()
