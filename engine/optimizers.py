@@ -65,8 +65,11 @@ class Optimizer:
         return ("g@", ("g@ = dW@ + decay*W@",)) if self.options["weight_decay"] else ("dW@", ())
 
 
-RATE = Float(1e-3, "how far a weight moves against its gradient", low=0, high=1e6)
-LARGER_RATE = Float(1e-2, RATE.description, low=0, high=1e6)
+def _rate(default: float, example: float) -> Float:
+    """PyTorch's default, and a rate that suits small networks and minibatches of a few dozen images."""
+    return Float(default, "how far a weight moves against its gradient", low=0, high=1e6, example=example)
+
+
 DECAY = Float(0.0, "pulls every weight towards zero", low=0, high=1e6)
 MOMENTUM = Float(0.9, "share of the velocity that is kept", low=0, high=1)
 
@@ -93,7 +96,7 @@ def sgd_update(w, dw, w_next, lr, decay):  # type: ignore[no-untyped-def]
 class Sgd(Optimizer):
     name = "sgd"
     title = "Gradient descent"
-    settings = {"learning_rate": RATE, "weight_decay": DECAY,
+    settings = {"learning_rate": _rate(1e-3, 0.1), "weight_decay": DECAY,
                 "dampening": Float(0.0, "without momentum of no effect, as in PyTorch", low=0, high=1)}
     words = {"next": Words("every weight takes one step against its gradient",
                            "The gradient points uphill, so the weight goes the other way, by the learning rate.")}
@@ -121,7 +124,7 @@ class Momentum(Optimizer):
 
     name = "momentum"
     title = "Momentum"
-    settings = {"learning_rate": RATE, "momentum": MOMENTUM,
+    settings = {"learning_rate": _rate(1e-3, 0.03), "momentum": MOMENTUM,
                 "dampening": Float(0.0, "share of the gradient that is left out", low=0, high=1), "weight_decay": DECAY}
     state = ("v",)
     words = {"next": Words("every weight rolls on, and its gradient steers it",
@@ -156,7 +159,7 @@ class Nesterov(Optimizer):
 
     name = "nesterov"
     title = "Nesterov momentum"
-    settings = {"learning_rate": RATE, "momentum": MOMENTUM, "weight_decay": DECAY}
+    settings = {"learning_rate": _rate(1e-3, 0.03), "momentum": MOMENTUM, "weight_decay": DECAY}
     state = ("v",)
     words = {"next": Words("every weight rolls on, and looks one step ahead",
                            "The gradient steers the velocity, and the weight already goes where that will carry it.")}
@@ -194,7 +197,8 @@ class Adam(Optimizer):
 
     name = "adam"
     title = "Adam"
-    settings = {"learning_rate": RATE, "betas": Numbers((0.9, 0.999), "shares of the two running means that are kept"),
+    settings = {"learning_rate": _rate(1e-3, 1e-3),
+                "betas": Numbers((0.9, 0.999), "shares of the two running means that are kept"),
                 "eps": _eps(1e-8), "weight_decay": DECAY}
     state = ("m", "v")
     words = {"next": Words("every weight takes a step of about the same size",
@@ -266,7 +270,7 @@ class RmsProp(Optimizer):
 
     name = "rmsprop"
     title = "RMSprop"
-    settings = {"learning_rate": LARGER_RATE,
+    settings = {"learning_rate": _rate(1e-2, 1e-3),
                 "alpha": Float(0.99, "share of the running means that is kept", low=0, high=1), "eps": _eps(1e-8),
                 "momentum": Float(0.0, MOMENTUM.description, low=0, high=1),
                 "centered": Bool(False, "divide by the spread of the gradients about their mean"),
@@ -321,7 +325,7 @@ class Adagrad(Optimizer):
 
     name = "adagrad"
     title = "Adagrad"
-    settings = {"learning_rate": LARGER_RATE,
+    settings = {"learning_rate": _rate(1e-2, 1e-2),
                 "lr_decay": Float(0.0, "makes the learning rate smaller at every step", low=0, high=1e6),
                 "initial_accumulator_value": Float(0.0, "the sum of squares before the first step", low=0, high=1e6),
                 "eps": _eps(1e-10), "weight_decay": DECAY}

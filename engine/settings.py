@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Schema = dict[str, Any]
@@ -37,6 +37,7 @@ class Setting:
 
     default: Any
     description: str = ""
+    example: Any = field(default=None, kw_only=True)  # what to begin with, where the default is only a convention
 
     def check(self, value: Any) -> Any:
         """The value in its one inner form, or SettingError with an empty ``loc``."""
@@ -47,7 +48,8 @@ class Setting:
         raise NotImplementedError
 
     def schema(self) -> Schema:
-        return {**self.kind(), "default": self.default, "description": self.description}
+        shown = {} if self.example is None else {"examples": [self.example]}
+        return {**self.kind(), "default": self.default, "description": self.description, **shown}
 
 
 @dataclass(frozen=True)

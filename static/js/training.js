@@ -96,18 +96,23 @@ function repeat(work, pause) {
 
 /** Keep curves and answers up to date. @returns {() => void} ends it */
 export function follow() {
+  if (!optimizers.peek().length) net.optimizers().then((found) => { optimizers.value = found; }, net.complain);
   const ends = [repeat(readMetrics, 250), repeat(readAnswers, 450)];
   return () => ends.forEach((end) => end());
 }
 
 // Settings: what the run has, and what the visitor has changed for the next one.
 
-/** The optimizers on offer, each with settings that suit it. @type {Optimizer[]} */
-export const OPTIMIZERS = [
-  { name: "sgd", learning_rate: 0.1 },
-  { name: "momentum", learning_rate: 0.03, momentum: 0.9 },
-  { name: "adam", learning_rate: 0.001, betas: [0.9, 0.999] },
-];
+/** The optimizers on offer, as the server describes them. @type {Signal<{name: string, title: string, settings: any}[]>} */
+export const optimizers = signal([]);
+
+/** An optimizer's settings by name. @param {string} name @returns {[string, any][]} */
+export const settingsOf = (name) => Object.entries(optimizers.value.find((one) => one.name === name)?.settings.properties ?? {});
+
+/** An optimizer to begin with. @param {string} name */
+export const optimizerOf = (name) => /** @type {Optimizer} */ ({
+  name, ...Object.fromEntries(settingsOf(name).map(([key, { default: usual, examples }]) => [key, examples?.[0] ?? usual])),
+});
 
 /** @type {Signal<Partial<Settings>>} */
 export const draft = signal({});
@@ -122,11 +127,15 @@ function epochsOf({ steps, steps_per_epoch: perEpoch }) {
   return isWelcome.value && !Number.isInteger(epochs) ? 1 : epochs;
 }
 
+/** Steps a second at which a visitor's first run starts: fast, and yet slow enough to see it learn. */
+const WATCHABLE = 100;
+
 /** What is set now: the run's settings under the visitor's changes. */
 export const settings = computed(() => {
   const run = store.run.value;
   if (!run) return null;
-  const { model, dataset, optimizer, batch_size, seed, pace = null } = run;
+  const { model, dataset, optimizer, batch_size, seed } = run;
+  const pace = isWelcome.value ? WATCHABLE : run.pace;
   return /** @type {Settings} */ ({ model, dataset, optimizer, batch_size, seed, epochs: epochsOf(run), pace, ...draft.value });
 });
 

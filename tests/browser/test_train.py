@@ -200,6 +200,19 @@ def test_a_changed_optimizer_waits_for_a_new_run_and_says_so(page: Page, server:
     expect(page.locator(".again p")).to_have_count(0)
 
 
+def test_every_optimizer_is_on_offer_with_its_settings(page: Page, server: Server) -> None:
+    visit(page, server)
+    for kind in server.get("/api/optimizers")["optimizers"]:
+        choose(page, "optimizer", kind["name"])
+        more = page.get_by_role("button", name=f"more of {kind['name']}")
+        expect(more).to_be_visible()
+        if more.get_attribute("aria-expanded") == "false":
+            more.click()
+        for name in kind["settings"]["properties"]:
+            shown = page.locator(".settings .row", has_text=name.replace("_", " ").removesuffix("s"))
+            expect(shown.first).to_be_visible()
+
+
 def test_learning_rate_and_speed_change_the_run_itself(page: Page, server: Server) -> None:
     run = make_run(server, steps=1)
     visit(page, server, f"&run={run['id']}")

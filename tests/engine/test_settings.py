@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.ops import OPS
-from engine.optimizers import OPTIMIZERS
+from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.settings import SettingError, settings_schema
 
 
@@ -79,3 +79,9 @@ def test_the_schema_of_an_op_names_every_setting_with_a_default_its_op_takes(nam
     assert set(schema["required"]) == kind.settings.keys() - defaults.keys()
     kind(**{**kind.example_settings, **defaults})
     assert all(each["description"] for each in schema["properties"].values())
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
+def test_an_optimizer_names_a_rate_to_begin_with(kind: type[Optimizer]) -> None:
+    rate = settings_schema(kind.settings)["properties"]["learning_rate"]
+    assert 0 < rate["examples"][0] <= 0.1

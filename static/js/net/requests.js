@@ -119,6 +119,7 @@ export function search(query) {
 
 /** The presets that can be trained here; those without settings for it are documents only. */
 export const models = () => once("api/models").then((/** @type {any[]} */ all) => all.filter(({ defaults }) => defaults));
+export const optimizers = async () => (await once("api/optimizers")).optimizers;
 export const datasets = () => once("api/datasets");
 
 /** @param {string} dataset @param {string} split @param {{label?: number, offset?: number, limit?: number}} [query] */

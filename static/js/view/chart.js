@@ -122,12 +122,15 @@ function draw(canvas, plan) {
   }
 }
 
+/** A round value, short enough for the margin. @param {number} value */
+const lossTick = (value) => (value && value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(2))));
+
 /** @param {HTMLCanvasElement} canvas */
 function drawLoss(canvas) {
   const { step, loss, probe } = metrics.value;
-  const top = Math.max(loss.reduce((most, value) => Math.max(most, value), 0), ...probe.loss.slice(-500), 1e-6);
+  const top = Math.max(loss.reduce((most, value) => Math.max(most, value), 0), ...probe.loss.slice(-500), loss.length ? 1e-6 : 1);
   draw(canvas, {
-    top, ticks: curve.valueTicks(top), tick: (value) => String(Number(value.toPrecision(2))), steps: false, above: 8, below: 8,
+    top, ticks: curve.valueTicks(top), tick: lossTick, steps: false, above: 8, below: 8,
     raw: { step, value: loss },
     lines: [
       { step: probe.step, value: probe.loss, dash: true, name: (value) => `test ${number(value)}` },

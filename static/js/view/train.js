@@ -16,7 +16,7 @@ const { draft, isOver, isWelcome, pending, settings } = training;
 
 const BATCHES = [8, 16, 32, 64, 128, 256];
 const EPOCHS = [1, 2, 3, 5, 10, 20];
-const PACES = [1, 2, 5, 10, 30, 60];
+const PACES = [1, 2, 5, 10, 30, 100, 300];
 
 /** What the run does now, in words. */
 function stateWords() {
@@ -70,15 +70,15 @@ function Choice({ name, value, options, onChange }) {
     </select></label>`;
 }
 
-/** What an entry takes, in words. @param {{least: number, below: number, whole: boolean}} bounds */
-const expected = ({ least, below, whole }) => `${whole ? "a whole number" : "a number"}${
-  below < Infinity ? ` from ${least} up to, not including, ${below}` : `, ${least} or more`}`;
+/** What an entry takes, in words. @param {{least: number, most: number, below: number, whole: boolean}} bounds */
+const expected = ({ least, most, below, whole }) => `${whole ? "a whole number" : "a number"}${
+  below < Infinity ? ` from ${least} up to, not including, ${below}` : most < Infinity ? ` from ${least} to ${count(most)}` : `, ${least} or more`}`;
 
 /**
  * A number that is taken over when it is left or Enter is pressed; what cannot be one is put back, with a word why.
- * @param {{name: string, value: number, least: number, below?: number, whole?: boolean, onChange: (value: number) => void}} props
+ * @param {{name: string, value: number, least: number, most?: number, below?: number, whole?: boolean, onChange: (value: number) => void}} props
  */
-function Entry({ name, value, least, below = Infinity, whole = false, onChange }) {
+function Entry({ name, value, least, most = Infinity, below = Infinity, whole = false, onChange }) {
   // What is being typed stays, however often the run's news draw the row again.
   const [typed, setTyped] = useState(/** @type {string|null} */ (null));
   const [refused, refuse] = useState(/** @type {string|null} */ (null));
@@ -87,7 +87,7 @@ function Entry({ name, value, least, below = Infinity, whole = false, onChange }
     setTyped(null);
     const text = event.currentTarget.value;
     const asked = Number(text);
-    const fits = text.trim() !== "" && asked >= least && asked < below && (!whole || Number.isInteger(asked));
+    const fits = text.trim() !== "" && asked >= least && asked <= most && asked < below && (!whole || Number.isInteger(asked));
     if (fits && asked !== value) onChange(asked);
     else event.currentTarget.value = String(value);
     refuse(fits ? null : text.trim());
@@ -99,22 +99,34 @@ function Entry({ name, value, least, below = Infinity, whole = false, onChange }
         setTyped(event.currentTarget.value);
         refuse(null);
       }} onChange=${take} /></label>
-    ${refused !== null && html`<p class="refused" id=${why} role="status">Expected ${expected({ least, below, whole })}, got ${
+    ${refused !== null && html`<p class="refused" id=${why} role="status">Expected ${expected({ least, most, below, whole })}, got ${
       refused === "" ? "nothing" : `“${refused.slice(0, 24)}”`}. It stays at ${value}.</p>`}`;
 }
 
-/** The optimizer's own numbers, whatever they are called. */
+/** What an optimizer can do without: settings that are off, or next to nothing, unless somebody asks. @param {any} schema */
+const isMinor = ({ default: usual }) => !(Number([usual].flat()[0]) >= 0.01);
+
+/** The optimizer's own settings, whatever they are called; the minor ones folded away. */
 function OptimizerEntries() {
+  const [open, setOpen] = useState(false);
   const { optimizer } = /** @type {Settings} */ (settings.value);
-  const known = training.OPTIMIZERS.find(({ name }) => name === optimizer.name) ?? optimizer;
   const set = (/** @type {any} */ change) => training.plan({ optimizer: { ...optimizer, ...change } });
-  return Object.keys(known).filter((key) => key !== "name" && key !== "learning_rate").map((key) => {
-    const value = optimizer[key] ?? known[key];
-    return Array.isArray(value)
-      ? value.map((one, k) => html`<${Entry} key=${`${key}${k}`} name="${key.replace(/s$/, "")} ${k + 1}" value=${one} least=${0} below=${1}
-          onChange=${(/** @type {number} */ to) => set({ [key]: value.map((old, j) => (j === k ? to : old)) })} />`)
-      : html`<${Entry} key=${key} name=${key} value=${value} least=${0} below=${1} onChange=${(/** @type {number} */ to) => set({ [key]: to })} />`;
-  });
+  const own = training.settingsOf(optimizer.name).filter(([key]) => key !== "learning_rate");
+  const row = (/** @type {[string, any]} */ [key, schema]) => {
+    const name = key.replaceAll("_", " ");
+    const value = optimizer[key] ?? schema.default;
+    const change = (/** @type {any} */ to) => set({ [key]: to });
+    const entry = (/** @type {any} */ kind, /** @type {string} */ label, /** @type {number} */ one, /** @type {(to: number) => void} */ to) => html`
+      <${Entry} key=${label} name=${label} value=${one} least=${kind.minimum ?? kind.exclusiveMinimum} most=${kind.maximum}
+        below=${kind.exclusiveMaximum} onChange=${to} />`;
+    if (schema.type === "boolean") return html`<${Choice} key=${key} name=${name} value=${value} options=${[[false, "no"], [true, "yes"]]} onChange=${change} />`;
+    if (!Array.isArray(value)) return entry(schema, name, value, change);
+    return value.map((one, k) => entry(schema.items, `${name.replace(/s$/, "")} ${k + 1}`, one, (to) => change(value.map((old, j) => (j === k ? to : old)))));
+  };
+  const minor = own.filter(([, schema]) => isMinor(schema));
+  return html`${own.filter(([, schema]) => !isMinor(schema)).map(row)}
+    ${minor.length > 0 && html`<button class="row more" aria-expanded=${open} onClick=${() => setOpen(!open)}>more of ${optimizer.name}</button>`}
+    ${open && minor.map(row)}`;
 }
 
 function useList(/** @type {() => Promise<any[]>} */ ask) {
@@ -143,16 +155,16 @@ function Settings() {
     <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])} onChange=${chooseModel} />
     ${own ? html`<div class="row"><span>data</span><b>the model's own</b></div>` : html`
       <${Choice} name="data" value=${now.dataset} options=${data} onChange=${(/** @type {string} */ dataset) => plan({ dataset })} />`}
-    <${Choice} name="optimizer" value=${now.optimizer.name} options=${training.OPTIMIZERS.map(({ name }) => [name, name])}
-      onChange=${(/** @type {string} */ name) => plan({ optimizer: training.OPTIMIZERS.find((one) => one.name === name) })} />
-    <${OptimizerEntries} />
+    <${Choice} name="optimizer" value=${now.optimizer.name} options=${training.optimizers.value.map(({ name }) => [name, name])}
+      onChange=${(/** @type {string} */ name) => plan({ optimizer: training.optimizerOf(name) })} />
     <${Entry} name="learning rate" value=${now.optimizer.learning_rate} least=${0} onChange=${(/** @type {number} */ to) => adjust({ learning_rate: to })} />
+    <${OptimizerEntries} />
     <${Choice} name="batch" value=${now.batch_size} options=${BATCHES.map((size) => [size, String(size)])}
       onChange=${(/** @type {number} */ batch_size) => plan({ batch_size })} />
     <${Entry} name="seed" value=${now.seed} least=${0} whole onChange=${(/** @type {number} */ seed) => plan({ seed })} />
     <${Choice} name="epochs" value=${now.epochs} options=${EPOCHS.map((epochs) => [epochs, String(epochs)])}
       onChange=${(/** @type {number} */ epochs) => plan({ epochs })} />
-    <${Choice} name="speed" value=${now.pace} options=${[[null, "as fast as it goes"], ...PACES.map((pace) => [pace, `${pace} ${pace === 1 ? "step" : "steps"} a second`])]}
+    <${Choice} name="speed" value=${now.pace} options=${[...PACES.map((pace) => [pace, `${pace} ${pace === 1 ? "step" : "steps"} a second`]), [null, "as fast as it goes"]]}
       onChange=${(/** @type {number|null} */ pace) => adjust({ pace })} />
     <div class="again">
       <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready} onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
