@@ -280,7 +280,7 @@ def test_at_every_width_nothing_scrolls_sideways_and_axe_finds_nothing(
     [
         ("learning rate", "fast", "Expected a number, 0 or more, got “fast”"),
         ("learning rate", "-1", "Expected a number, 0 or more, got “-1”"),
-        ("momentum", "1", "Expected a number from 0 up to, not including, 1, got “1”"),
+        ("momentum", "2", "Expected a number from 0 to 1, got “2”"),
         ("seed", "", "Expected a whole number, 0 or more, got nothing"),
     ],
 )
