@@ -18,7 +18,7 @@ import numpy as np
 from engine.formula import Axis
 from engine.ops import OPS
 from engine.ops.base import Op, Shape, ShapeError, outline
-from engine.settings import SettingError
+from engine.settings import SettingError, said
 
 Array = np.ndarray
 Key = tuple[str, str]
@@ -341,7 +341,7 @@ def _sum(arrays: list[Array]) -> Array:
 
 def _known(item: Any, keys: tuple[str, ...], loc: list[str | int]) -> None:
     if not isinstance(item, Mapping):
-        raise NetworkError(loc, f"expected an object with {', '.join(keys)}, got {item!r}")
+        raise NetworkError(loc, f"expected an object with {', '.join(keys)}, got {said(item)}")
     for key in item:
         if key not in keys:
             raise NetworkError([*loc, key], f"there is no such field; known: {', '.join(keys)}")
@@ -351,7 +351,8 @@ def _input_shape(given: Any) -> Shape:
     fits = (isinstance(given, (list, tuple)) and len(given) in (1, 3)
             and all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 2**16 for size in given))
     if not fits:
-        raise NetworkError(["input"], f"expected [channels, height, width], whole numbers of at least 1, got {given!r}")
+        raise NetworkError(["input"], f"expected [channels, height, width], whole numbers of at least 1, "
+                                      f"got {said(given)}")
     return tuple(given)
 
 
@@ -359,7 +360,7 @@ def _op_class(name: Any, loc: list[str | int], losses: bool) -> type[Op]:
     known = [op.name for op in OPS.values() if op.is_loss == losses]
     if name not in known:
         kind = "loss" if losses else "op"
-        raise NetworkError(loc, f"there is no {kind} {name!r}; known: {', '.join(known)}")
+        raise NetworkError(loc, f"there is no {kind} {said(name)}; known: {', '.join(known)}")
     return OPS[name]
 
 
@@ -367,7 +368,7 @@ def _make_op(item: Mapping[str, Any], loc: list[str | int], losses: bool, name: 
     kind = _op_class(item.get("op"), [*loc, "op"], losses)
     settings = item.get("settings", {})
     if not isinstance(settings, Mapping):
-        raise NetworkError([*loc, "settings"], f"{name}: expected an object, got {settings!r}")
+        raise NetworkError([*loc, "settings"], f"{name}: expected an object, got {said(settings)}")
     try:
         return kind.as_layer(**settings)
     except SettingError as error:
@@ -379,20 +380,20 @@ def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], be
     name = item.get("name")
     if not isinstance(name, str) or not LAYER_NAME.fullmatch(name) or name in RESERVED:
         raise NetworkError([*loc, "name"], f"expected a name of letters, digits, _ and -, other than "
-                                           f"{', '.join(RESERVED)}, got {name!r}")
+                                           f"{', '.join(RESERVED)}, got {said(name)}")
     if name in shapes:
         raise NetworkError([*loc, "name"], f"{name} stands twice; names must differ")
     op = _make_op(item, loc, False, name)
     inputs = item.get("inputs", [before])
     if not isinstance(inputs, (list, tuple)):
-        raise NetworkError([*loc, "inputs"], f"{name}: expected names of layers, got {inputs!r}")
+        raise NetworkError([*loc, "inputs"], f"{name}: expected names of layers, got {said(inputs)}")
     try:
         op = op.reading(len(inputs))
     except ShapeError as error:
         raise NetworkError([*loc, "inputs"], f"{name}: {error}, got {len(inputs)}") from None
     for index, source in enumerate(inputs):
         if source not in shapes:
-            raise NetworkError([*loc, "inputs", index], f"{name}: there is no layer {source!r} before it")
+            raise NetworkError([*loc, "inputs", index], f"{name}: there is no layer {said(source)} before it")
     given: dict[str, Shape] = {tensor: (1, *shapes[source]) for tensor, source in zip(op.inputs, inputs, strict=True)}
     try:
         parameters = op.parameters(given)

@@ -22,12 +22,25 @@ class SettingError(ValueError):
         self.detail = detail
 
 
+def said(value: Any) -> str:
+    """A value from outside, written as whoever sent it did: true, null, lists in brackets; cut where it is long."""
+    match value:
+        case None | True | False:
+            return {None: "null", True: "true", False: "false"}[value]
+        case list() | tuple():
+            return f"[{', '.join(said(item) for item in value[:8])}{', ...' if len(value) > 8 else ''}]"
+        case Mapping():
+            return f"{{{', '.join(f'{said(name)}: {said(item)}' for name, item in list(value.items())[:8])}}}"
+    written = repr(value)
+    return written if len(written) <= 80 else f"{written[:80]}..."
+
+
 def _integer(value: Any, low: int, high: int, expected: str) -> int:
     """`value` as an int; booleans and fractions are refused."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise SettingError([], f"expected {expected}, got {value!r}")
+        raise SettingError([], f"expected {expected}, got {said(value)}")
     if int(value) != value or not low <= value <= high:
-        raise SettingError([], f"expected {expected}, got {value!r}")
+        raise SettingError([], f"expected {expected}, got {said(value)}")
     return int(value)
 
 
@@ -87,7 +100,7 @@ class Float(Setting):
         if not fits:
             low = f"above {self.low:g}" if self.above else f"from {self.low:g}"
             high = f"below {self.high:g}" if self.below else f"to {self.high:g}"
-            raise SettingError([], f"expected a number {low} {high}, got {value!r}")
+            raise SettingError([], f"expected a number {low} {high}, got {said(value)}")
         return float(value)
 
     def kind(self) -> Schema:
@@ -99,7 +112,7 @@ class Float(Setting):
 class Bool(Setting):
     def check(self, value: Any) -> bool:
         if not isinstance(value, bool):
-            raise SettingError([], f"expected true or false, got {value!r}")
+            raise SettingError([], f"expected true or false, got {said(value)}")
         return value
 
     def kind(self) -> Schema:
@@ -112,7 +125,7 @@ class Choice(Setting):
 
     def check(self, value: Any) -> str:
         if value not in self.options:
-            raise SettingError([], f"expected one of {', '.join(self.options)}, got {value!r}")
+            raise SettingError([], f"expected one of {', '.join(self.options)}, got {said(value)}")
         return str(value)
 
     def kind(self) -> Schema:
@@ -155,7 +168,7 @@ class Numbers(Setting):
     def check(self, value: Any) -> tuple[float, ...]:
         one = Float(0, low=self.low, high=self.high, below=True)
         if not isinstance(value, (list, tuple)) or len(value) != self.count:
-            raise SettingError([], f"expected {self.count} numbers, got {value!r}")
+            raise SettingError([], f"expected {self.count} numbers, got {said(value)}")
         return tuple(one.check(item) for item in value)
 
     def kind(self) -> Schema:
@@ -174,7 +187,7 @@ class Padding(Setting):
                     f"or one of {', '.join(self.words)}")
         if isinstance(value, str):
             if value not in self.words:
-                raise SettingError([], f"expected {expected}, got {value!r}")
+                raise SettingError([], f"expected {expected}, got {said(value)}")
             return value
         if isinstance(value, (list, tuple)):
             sides = [_integer(side, 0, LARGEST, expected) for side in value]

@@ -94,7 +94,7 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
     (["layers", 0, "colour"], 1, ["layers", 0, "colour"], "no such field"),
     (["layers", 0, "settings"], {"out": 2}, ["layers", 0, "settings", "kernel_size"], "this setting is needed"),
     (["layers", 0, "settings", "stride"], 0, ["layers", 0, "settings", "stride"], "from 1 to 4096"),
-    (["layers", 0, "settings", "stride"], True, ["layers", 0, "settings", "stride"], "got True"),
+    (["layers", 0, "settings", "stride"], True, ["layers", 0, "settings", "stride"], "got true"),
     (["layers", 0, "settings", "strides"], 1, ["layers", 0, "settings", "strides"], "no such setting; known: out"),
     (["layers", 0, "settings", "kernel_size"], 9, ["layers", 0], r"conv1: .*\(7 - 9\) / 1 \+ 1 = -1"),
     (["layers", 0, "settings", "stride"], 3, ["layers", 0], r"conv1: .*\(7 - 3\) / 3 \+ 1 = 2\.33"),

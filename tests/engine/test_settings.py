@@ -28,12 +28,12 @@ def test_settings_are_kept_in_one_form(op: str, given: dict[str, Any], kept: dic
 
 
 @pytest.mark.parametrize(("op", "given", "loc", "words"), [
-    ("conv2d", {"stride": 0}, ["stride"], "from 1 to 4096"), ("conv2d", {"stride": True}, ["stride"], "got True"),
+    ("conv2d", {"stride": 0}, ["stride"], "from 1 to 4096"), ("conv2d", {"stride": True}, ["stride"], "got true"),
     ("conv2d", {"stride": 1.5}, ["stride"], "whole number"), ("conv2d", {"stride": "2"}, ["stride"], "got '2'"),
     ("conv2d", {"stride": [1, 2, 3]}, ["stride"], "got 3 values"),
-    ("conv2d", {"stride": [1, True]}, ["stride"], "got True"),
+    ("conv2d", {"stride": [1, True]}, ["stride"], "got true"),
     ("conv2d", {"stride": math.nan}, ["stride"], "got nan"), ("conv2d", {"stride": math.inf}, ["stride"], "got inf"),
-    ("conv2d", {"stride": None}, ["stride"], "got None"), ("conv2d", {"padding": -1}, ["padding"], "from 0"),
+    ("conv2d", {"stride": None}, ["stride"], "got null"), ("conv2d", {"padding": -1}, ["padding"], "from 0"),
     ("conv2d", {"padding": "wide"}, ["padding"], "valid, same, full"),
     ("conv2d", {"padding": [1] * 3}, ["padding"], "got 3"),
     ("max_pool2d", {"kernel_size": 2, "padding": "full"}, ["padding"], "valid, same, got 'full'"),
@@ -42,7 +42,10 @@ def test_settings_are_kept_in_one_form(op: str, given: dict[str, Any], kept: dic
     ("conv2d", {"out": 3}, ["out"], "no such setting; known: stride"), ("max_pool2d", {}, ["kernel_size"], "is needed"),
     ("avg_pool2d", {"kernel_size": 2, "divisor_override": 0}, ["divisor_override"], "other than 0"),
     ("mse_loss", {"reduction": ["mean"]}, ["reduction"], "one of mean"), ("dropout", {"p": 1.1}, ["p"], "from 0 to 1"),
-    ("dropout", {"p": math.nan}, ["p"], "got nan"), ("dropout", {"p": False}, ["p"], "got False"),
+    ("dropout", {"p": math.nan}, ["p"], "got nan"), ("dropout", {"p": False}, ["p"], "got false"),
+    ("dropout", {"p": {"a": [True, None, *range(20)]}}, ["p"],
+     r"got \{'a': \[true, null, 0, 1, 2, 3, 4, 5, \.\.\.\]\}"),
+    ("dropout", {"p": "x" * 1000}, ["p"], r"got 'x{79}\.\.\.$"),
 ])
 def test_a_setting_that_makes_no_sense_is_refused_with_its_name(op: str, given: dict[str, Any], loc: list[str],
                                                                 words: str) -> None:
