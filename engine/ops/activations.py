@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from engine.formula import Program
-from engine.kernels import Kernel, kernel
+from engine.kernels import Kernel, kernel, part
 from engine.ops.base import Array, Op, Shapes, Words, letters
 from engine.settings import Float
 
@@ -52,19 +52,31 @@ class Pointwise(Op):
         return float(self.options[self.constant[0]]) if self.constant else 0.0
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        x = np.ascontiguousarray(tensors["x"])
-        y = np.empty(tensors["x"].shape, x.dtype)
+        x = tensors["x"]
+        y = np.empty(x.shape, x.dtype)
         self.kernels[0](x.reshape(-1), y.reshape(-1), self._constant())
         return {"y": y}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
         if "dx" not in self.wanted(tensors, wrt):
             return {}
-        seen = np.ascontiguousarray(tensors["y" if self.slope else "x"])
-        dx = np.empty(tensors["x"].shape, seen.dtype)
-        self.kernels[1](seen.reshape(-1), np.ascontiguousarray(tensors["dy"]).reshape(-1), dx.reshape(-1),
-                        self._constant())
+        seen = tensors["y" if self.slope else "x"]
+        dx = np.empty(seen.shape, seen.dtype)
+        self.kernels[1](seen.reshape(-1), tensors["dy"].reshape(-1), dx.reshape(-1), self._constant())
         return {"dx": dx}
+
+
+@part
+def _sigmoid(x):  # type: ignore[no-untyped-def]
+    """Of a float64; exp never overflows."""
+    small = math.exp(-abs(x))
+    return (1.0 if x >= 0 else small) / (1 + small)
+
+
+@part
+def _normal_share(x):  # type: ignore[no-untyped-def]
+    """The share of the normal distribution below a float64; 1 + erf would cancel far to the left."""
+    return math.erfc(-x / math.sqrt(2)) / 2
 
 
 @kernel
@@ -122,8 +134,7 @@ class LeakyRelu(Pointwise):
 @kernel
 def sigmoid_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        small = math.exp(-abs(np.float64(x[i])))
-        y[i] = 1 / (1 + small) if x[i] >= 0 else small / (1 + small)
+        y[i] = _sigmoid(np.float64(x[i]))
 
 
 @kernel
@@ -209,8 +220,7 @@ def softplus_forward(x, y, _):  # type: ignore[no-untyped-def]
 @kernel
 def softplus_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        small = math.exp(-abs(np.float64(x[i])))
-        dx[i] = np.float64(dy[i]) * ((1 if x[i] >= 0 else small) / (1 + small))
+        dx[i] = np.float64(dy[i]) * _sigmoid(np.float64(x[i]))
 
 
 class Softplus(Pointwise):
@@ -227,15 +237,13 @@ class Softplus(Pointwise):
 @kernel
 def silu_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        small = math.exp(-abs(np.float64(x[i])))
-        y[i] = np.float64(x[i]) * ((1 if x[i] >= 0 else small) / (1 + small))
+        y[i] = np.float64(x[i]) * _sigmoid(np.float64(x[i]))
 
 
 @kernel
 def silu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        small = math.exp(-abs(np.float64(x[i])))
-        share = (1 if x[i] >= 0 else small) / (1 + small)
+        share = _sigmoid(np.float64(x[i]))
         dx[i] = np.float64(dy[i]) * (share + np.float64(x[i]) * share * (1 - share))
 
 
@@ -253,16 +261,14 @@ class Silu(Pointwise):
 @kernel
 def gelu_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        at = np.float64(x[i])
-        y[i] = at * (math.erfc(-at / math.sqrt(2)) / 2)
+        y[i] = np.float64(x[i]) * _normal_share(np.float64(x[i]))
 
 
 @kernel
 def gelu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
         at = np.float64(x[i])
-        share = math.erfc(-at / math.sqrt(2)) / 2
-        dx[i] = np.float64(dy[i]) * (share + at * math.exp(-at * at / 2) / math.sqrt(2 * math.pi))
+        dx[i] = np.float64(dy[i]) * (_normal_share(at) + at * math.exp(-at * at / 2) / math.sqrt(2 * math.pi))
 
 
 class Gelu(Pointwise):
