@@ -271,6 +271,7 @@ class ScoreTensor(Answer):
     shape: Shape = said("with the batch")
     kind: str = said("value, weight, gradient or index")
     title: str = said("what it is, in words")
+    whole: bool = said("whether its first axis counts no images")
 
 
 class Score(Answer):

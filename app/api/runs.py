@@ -19,7 +19,7 @@ from app.openapi import answer, body
 from app.plans import RunFields, plan_of
 from app.problems import invalid, over_limit
 from app.runs import WELCOME, Run, sealed
-from app.wire import npz, safe
+from app.wire import npz, pytorch, safe
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], default_response_class=Response)
 
@@ -232,6 +232,28 @@ async def network(request: Request, here: Here, id: Id, format: NetworkFormat = 
             return _fresh({**document, "parameters": values})
         whole = {"network": document, "start": False}
         return _file(run, "network", kind, values, {"request": whole, "response": {"step": step}})
+
+    return await here.ask(request, make)
+
+
+@router.get(
+    "/{id}/pytorch",
+    summary="The network as PyTorch source",
+    responses=answer(None, pytorch.PYTHON, words="a Python module with `Net`, `loss` and `load`"),
+)
+async def pytorch_source(request: Request, here: Here, id: Id) -> Response:
+    """Source that builds the same network, with the same names in its `state_dict`, and loads the file of
+    .../parameters?names=torch. 409 where PyTorch has no such layer."""
+    run = here.runs.get(id)
+
+    def make() -> Response:
+        content = pytorch.source(run.plan.network, run.plan.title)
+        name = f"attachment; filename={run.id}.py"
+        return answers.kept(
+            Response(content, headers={"Content-Disposition": name}, media_type=pytorch.PYTHON),
+            answers.etag(run.key, "pytorch"),
+            answers.CHECKED,
+        )
 
     return await here.ask(request, make)
 

@@ -94,6 +94,7 @@ def relu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
 class Relu(Pointwise):
     name = "relu"
     title = "ReLU"
+    torch = "F.relu({x})"
     sentence = "x if x > 0 else 0"
     kernels = (relu_forward, relu_backward)
     words = {
@@ -120,6 +121,7 @@ def leaky_relu_backward(x, dy, dx, slope):  # type: ignore[no-untyped-def]
 class LeakyRelu(Pointwise):
     name = "leaky_relu"
     title = "Leaky ReLU"
+    torch = "F.leaky_relu({x}, {negative_slope})"
     sentence = "x if x > 0 else slope*x"
     settings = {"negative_slope": Float(0.01, "slope left of zero")}
     constant = ("negative_slope", "slope")
@@ -147,6 +149,7 @@ def sigmoid_backward(y, dy, dx, _):  # type: ignore[no-untyped-def]
 class Sigmoid(Pointwise):
     name = "sigmoid"
     title = "Sigmoid"
+    torch = "torch.sigmoid({x})"
     sentence = "sigmoid(x)"
     slope = "y * (1 - y)"
     saved = ("y",)
@@ -174,6 +177,7 @@ def tanh_backward(y, dy, dx, _):  # type: ignore[no-untyped-def]
 class Tanh(Pointwise):
     name = "tanh"
     title = "Tanh"
+    torch = "torch.tanh({x})"
     sentence = "tanh(x)"
     slope = "(1 - y**2)"
     saved = ("y",)
@@ -200,6 +204,7 @@ def elu_backward(x, dy, dx, alpha):  # type: ignore[no-untyped-def]
 class Elu(Pointwise):
     name = "elu"
     title = "ELU"
+    torch = "F.elu({x}, {alpha})"
     sentence = "x if x > 0 else alpha*expm1(x)"
     settings = {"alpha": Float(1.0, "how far down negative values may go")}
     constant = ("alpha", "alpha")
@@ -226,6 +231,7 @@ def softplus_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
 class Softplus(Pointwise):
     name = "softplus"
     title = "Softplus"
+    torch = "F.softplus({x})"
     sentence = "softplus(x)"
     kernels = (softplus_forward, softplus_backward)
     words = {
@@ -250,6 +256,7 @@ def silu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
 class Silu(Pointwise):
     name = "silu"
     title = "SiLU"
+    torch = "F.silu({x})"
     sentence = "x * sigmoid(x)"
     kernels = (silu_forward, silu_backward)
     words = {
@@ -276,6 +283,7 @@ class Gelu(Pointwise):
 
     name = "gelu"
     title = "GELU"
+    torch = "F.gelu({x})"
     sentence = "x * Phi(x)"
     kernels = (gelu_forward, gelu_backward)
     words = {

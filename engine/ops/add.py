@@ -42,6 +42,7 @@ def _at(names: Iterable[str]) -> str:
 class Add(Op):
     name = "add"
     title = "Addition"
+    torch = "{a} + {b}"
     tensors = {"a": TensorSpec("any shape"), "b": TensorSpec("a shape that goes with that of a, as NumPy broadcasts")}
     inputs = ("a", "b")
     gradients = ("da", "db")

@@ -64,6 +64,7 @@ class Op:
     layer_settings: ClassVar[dict[str, Setting]] = {}
     torch_names: ClassVar[dict[str, str]] = {"weight": "w", "bias": "b"}
     torch_only: ClassVar[tuple[str, ...]] = ()  # what PyTorch's layer keeps besides, of no use here
+    torch: ClassVar[str] = ""  # how PyTorch writes it: settings and inputs by name, `{self}` is the module
     words: ClassVar[dict[str, Words]] = {}
     labels: ClassVar[dict[str, str]] = {}  # names of phases on the score bar, where the layer's own name would mislead
     is_loss: ClassVar[bool] = False
@@ -147,6 +148,14 @@ class Op:
 
     def check_fit(self, shapes: Shapes) -> None:
         """Refuse, in a network, what a stand-alone call would round down."""
+
+    def torch_module(self, shapes: Shapes) -> str:
+        """What holds the layer's parameters in PyTorch, as "nn.Linear(400, 10)"; "" where it has none."""
+        return ""
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        """The layer in PyTorch, applied to inputs of these names; "" where PyTorch has nothing like it."""
+        return self.torch.format(**{**self.options, **names})
 
     def multiply_adds(self, shapes: Shapes) -> int:
         """Multiplications with an addition in one forward pass."""

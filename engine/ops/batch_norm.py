@@ -247,6 +247,17 @@ class BatchNorm(Op):
     def example(cls, rng: np.random.Generator) -> dict[str, Array]:
         return {**super().example(rng), "running_var": np.round(rng.uniform(0.5, 1.5, 2), 2)}
 
+    def torch_module(self, shapes: Shapes) -> str:
+        x = shapes["x"]
+        return f"nn.BatchNorm{max(1, len(x) - 2)}d({x[1]}, {self.options['eps']}, {self.options['momentum']})"
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        layer, x = names["self"], names["x"]
+        if self.options["training"]:
+            return f"{layer}({x})"
+        own = ", ".join(f"{layer}.{name}" for name in ("running_mean", "running_var", "weight", "bias"))
+        return f"F.batch_norm({x}, {own}, eps={self.options['eps']})"
+
 
 def _folded(x: Array) -> Array:
     """(N,C,inner)"""

@@ -95,3 +95,7 @@ class Concat(Op):
         ends = list(accumulate(tensors[name].shape[axis] for name in names))[:-1]
         parts = dict(zip(names, np.split(dy, ends, axis), strict=True))
         return {name: np.ascontiguousarray(parts[name[1:]]) for name in self.wanted(tensors, wrt)}
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        joined = ", ".join(names[name] for name in self.inputs)
+        return f"torch.cat(({joined}), {self.options['axis']})"

@@ -15,7 +15,7 @@ import numpy as np
 from engine.formula import Program
 from engine.kernels import part, sum_kernel
 from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
-from engine.ops.window import Span, spans
+from engine.ops.window import Span, even, spans, torch_pad
 from engine.settings import REQUIRED, Bool, Int, Padding, Pair
 
 Geometry = tuple[int, int, int, int, int, int]  # stride s t, pad before p q, dilation d e
@@ -345,4 +345,18 @@ class Conv2d(Convolution):
             return f"{tensor} of maps"
         return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor
 
+    def torch_module(self, shapes: Shapes) -> str:
+        rows, columns = self.spans(shapes)
+        padding = (rows.before, columns.before) if even(rows, columns) else 0
+        out, _, *kernel_size = shapes["w"]
+        return (f"nn.Conv2d({shapes['x'][1]}, {out}, {tuple(kernel_size)}, {self.options['stride']}, {padding}, "
+                f"{self.options['dilation']}, {self.options['groups']}, {'b' in shapes})")
 
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        layer, x = names["self"], names["x"]
+        if not even(*self.spans(shapes)):
+            x = torch_pad(x, *self.spans(shapes))
+        if self.options["flip_kernel"]:
+            own = ", ".join(f"{layer}.{name}" for name in ("bias", "stride", "padding", "dilation", "groups"))
+            return f"F.conv2d({x}, {layer}.weight.flip(2, 3), {own})"
+        return f"{layer}({x})"

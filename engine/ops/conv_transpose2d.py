@@ -133,3 +133,16 @@ class ConvTranspose2d(Convolution):
 
     def places(self, shapes: Shapes) -> int:
         return math.prod(shapes["x"][2:])
+
+    def torch_module(self, shapes: Shapes) -> str:
+        rows, columns = self.spans(shapes)
+        channels, share, *kernel_size = shapes["w"]
+        out = share * self.options["groups"]
+        return (f"nn.ConvTranspose2d({channels}, {out}, {tuple(kernel_size)}, {self.options['stride']}, "
+                f"{(rows.before, columns.before)}, {self.options['output_padding']}, {self.options['groups']}, "
+                f"{'b' in shapes}, {self.options['dilation']})")
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        padding = self.options["padding"]
+        same_sides = not isinstance(padding, str) and padding[0] == padding[1] and padding[2] == padding[3]
+        return f"{names['self']}({names['x']})" if same_sides or padding == "valid" else ""

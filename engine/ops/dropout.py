@@ -39,6 +39,7 @@ def dropout_mask(mask, key, p):  # type: ignore[no-untyped-def]
 class Dropout(Op):
     name = "dropout"
     title = "Dropout"
+    torch = "F.dropout({x}, {p}, self.training)"
     tensors = {
         "x": TensorSpec("the input, any shape"),
         "mask": TensorSpec("1 where a value is kept and 0 where it is dropped, as x"),

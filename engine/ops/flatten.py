@@ -19,6 +19,7 @@ def _program(rank: int) -> Program:
 class Flatten(Op):
     name = "flatten"
     title = "Flatten"
+    torch = "{x}.flatten(1)"
     is_view = True
     tensors = {"x": TensorSpec("the input (N, ...), at least two axes")}
     words = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -49,6 +50,9 @@ class GlobalMaxPool(MaxPool2d):
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         return {}
 
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        return f"F.adaptive_max_pool2d({names['x']}, 1)"
+
 
 class GlobalAvgPool(AvgPool2d):
     name = "global_avg_pool"
@@ -69,6 +73,9 @@ class GlobalAvgPool(AvgPool2d):
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         return {}
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        return f"F.adaptive_avg_pool2d({names['x']}, 1)"
 
     def counts(self, shapes: Shapes, dtype: np.dtype) -> Array:
         height, width = shapes["x"][2:]

@@ -64,6 +64,7 @@ class Linear(Op):
         "b": TensorSpec("a bias for each output (out)", optional=True),
     }
     gradients = ("dx", "dw", "db")
+    torch = "{self}({x})"
     layer_settings = {"out": Int(REQUIRED, "outputs", high=2**20), "bias": Bool(True, "add a bias to each output")}
     words = {
         "y": Words("every input has a weight for every output", "{C:products}, plus the bias."),
@@ -129,3 +130,7 @@ class Linear(Op):
 
     def multiply_adds(self, shapes: Shapes) -> int:
         return shapes["x"][0] * math.prod(shapes["w"])
+
+    def torch_module(self, shapes: Shapes) -> str:
+        out, size = shapes["w"]
+        return f"nn.Linear({size}, {out}, {'b' in shapes})"

@@ -108,6 +108,12 @@ class MseLoss(ElementLoss):
     def _losses(self, x: Array, target: Array) -> Array:
         return np.square(x - target)
 
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        half = self.options["reduction"] == "half_sum"
+        reduction = "sum" if half else self.options["reduction"]
+        call = f"F.mse_loss({names['x']}, {names['target']}, reduction='{reduction}')"
+        return f"{call} / 2" if half else call
+
     def _slopes(self, x: Array, target: Array) -> Array:
         return 2 * (x - target)
 
@@ -118,6 +124,7 @@ class BceWithLogits(ElementLoss):
 
     name = "bce_with_logits"
     title = "Sigmoid and binary cross-entropy"
+    torch = "F.binary_cross_entropy_with_logits({x}, {target}, reduction='{reduction}')"
     tensors = {"x": TensorSpec("the logits, any shape"),
                "target": TensorSpec("the probability that each should have, as x")}
     settings = {"reduction": Choice("mean", "of the elements' losses", options=("mean", "sum"))}
@@ -345,3 +352,9 @@ class CrossEntropy(Op):
         p = np.empty(x.shape, x.dtype)
         cross_entropy_forward(x, np.zeros(x.shape), np.zeros(x.shape[0], bool), p, np.empty(x.shape, x.dtype))
         return p
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        ignored = self.options["ignore_index"]
+        ignore = "" if ignored is None else f"ignore_index={ignored}, "
+        return (f"F.cross_entropy({names['x']}, {names['target']}, {ignore}"
+                f"reduction='{self.options['reduction']}', label_smoothing={self.options['label_smoothing']})")

@@ -106,3 +106,10 @@ class LpPool2d(Pool):
         dx = np.empty(x.shape)
         lp_pool2d_backward(x, tensors["dy"], dx, self.options["norm_type"], self.geometry(shapes_of(tensors)))
         return {"dx": dx.astype(x.dtype, copy=False)}
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        rows, columns = self.spans(shapes)
+        if self.options["ceil_mode"]:
+            return ""
+        return (f"F.lp_pool2d({names['x']}.abs(), {self.options['norm_type']}, {(rows.kernel, columns.kernel)}, "
+                f"{(rows.stride, columns.stride)})")

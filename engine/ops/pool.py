@@ -15,7 +15,7 @@ import numpy as np
 from engine.formula import Program
 from engine.kernels import kernel
 from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
-from engine.ops.window import Span, spans
+from engine.ops.window import Span, even, spans, torch_pad
 from engine.settings import REQUIRED, Bool, Int, Padding, Pair
 
 Geometry = tuple[int, int, int, int, int, int, int, int]  # window U V, stride s t, pad before p q, dilation d e
@@ -55,6 +55,11 @@ class Pool(Op):
         rows, columns = self.spans(shapes)
         cells = math.prod(self.extents(shapes)["y"]) * rows.kernel * columns.kernel
         return super().work(shapes) + self.cell_work * cells
+
+    def as_torch_pads(self, shapes: Shapes) -> bool:
+        """Whether PyTorch's own pools take this padding: alike on opposite sides, at most half the window."""
+        rows, columns = self.spans(shapes)
+        return even(rows, columns) and 2 * rows.before <= rows.kernel and 2 * columns.before <= columns.kernel
 
     def geometry(self, shapes: Shapes) -> Geometry:
         rows, columns = self.spans(shapes)
@@ -160,6 +165,16 @@ class MaxPool2d(Pool):
         dx = np.empty((*x.shape[:2], x.shape[2] * x.shape[3]), x.dtype)
         max_pool2d_backward(dy, tensors["indices"], dx)
         return {"dx": dx.reshape(x.shape)}
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        rows, columns = self.spans(shapes)
+        x, padding = names["x"], (rows.before, columns.before)
+        if not self.as_torch_pads(shapes):
+            if self.options["ceil_mode"]:
+                return ""
+            x, padding = torch_pad(x, rows, columns, "float('-inf')"), (0, 0)
+        return (f"F.max_pool2d({x}, {(rows.kernel, columns.kernel)}, {(rows.stride, columns.stride)}, {padding}, "
+                f"{(rows.dilation, columns.dilation)}, {self.options['ceil_mode']})")
 
 
 @cache
@@ -276,3 +291,18 @@ class AvgPool2d(Pool):
         dx = np.empty(x.shape, x.dtype)
         avg_pool2d_backward(tensors["dy"], self.counts(shapes, x.dtype), dx, self.geometry(shapes))
         return {"dx": dx}
+
+    def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
+        rows, columns = self.spans(shapes)
+        window = f"{(rows.kernel, columns.kernel)}, {(rows.stride, columns.stride)}"
+        override = self.options["divisor_override"]
+        if self.as_torch_pads(shapes):
+            return (f"F.avg_pool2d({names['x']}, {window}, {(rows.before, columns.before)}, "
+                    f"{self.options['ceil_mode']}, {self.options['count_include_pad']}, {override})")
+        if self.options["ceil_mode"]:
+            return ""
+        x = torch_pad(names["x"], rows, columns)
+        if self.options["count_include_pad"] or override is not None:
+            return f"F.avg_pool2d({x}, {window}, divisor_override={override})"
+        inside = torch_pad(f"torch.ones_like({names['x']})", rows, columns)
+        return f"F.avg_pool2d({x}, {window}) / F.avg_pool2d({inside}, {window})"

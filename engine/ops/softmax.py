@@ -144,6 +144,7 @@ class Along(Op):
 class Softmax(Along):
     name = "softmax"
     title = "Softmax"
+    torch = "F.softmax({x}, {axis})"
     sentences = SHARES
     kernels = (softmax_forward, softmax_backward)
     words = {
@@ -159,6 +160,7 @@ class Softmax(Along):
 class LogSoftmax(Along):
     name = "log_softmax"
     title = "Log-softmax"
+    torch = "F.log_softmax({x}, {axis})"
     sentences = LOGARITHMS
     kernels = (log_softmax_forward, log_softmax_backward)
     words = {

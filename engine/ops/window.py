@@ -65,6 +65,17 @@ def padded(size: int, kernel: int, stride: int, dilation: int, padding: str | tu
     return Span(size, kernel, stride, dilation, padding[0], padding[1])
 
 
+def even(rows: Span, columns: Span) -> bool:
+    """Whether the padding is alike on opposite sides, as PyTorch's layers have it."""
+    return rows.before == rows.after and columns.before == columns.after
+
+
+def torch_pad(x: str, rows: Span, columns: Span, fill: str = "0") -> str:
+    """Any padding, in PyTorch."""
+    sides = (columns.before, columns.after, rows.before, rows.after)
+    return f"F.pad({x}, {sides}, value={fill})" if any(sides) else x
+
+
 def sides(padding: str | tuple[int, int, int, int]) -> tuple[str | tuple[int, int], str | tuple[int, int]]:
     """The padding of the rows and that of the columns."""
     return (padding, padding) if isinstance(padding, str) else (padding[:2], padding[2:])

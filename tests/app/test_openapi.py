@@ -68,7 +68,7 @@ def test_the_whole_interface_is_in_it(document: Any) -> None:
         "/api/optimizers/{optimizer}/step", "/api/networks/shapes", "/api/networks/gradients", "/api/networks/explain",
         "/api/datasets", "/api/datasets/{name}/{split}/{index}", "/api/limits", "/api/status", "/api/runs", run,
         f"{run}/step", f"{run}/metrics", f"{run}/predict", f"{run}/passes", f"{run}/parameters",
-        f"{run}/network",
+        f"{run}/network", f"{run}/pytorch",
         f"{run}/steps/{{step}}/tensors/{{layer}}/{{tensor}}", f"{run}/steps/{{step}}/explain/{{place}}",
         f"{run}/passes/{{pass_id}}/tensors/{{layer}}/{{tensor}}", f"{run}/passes/{{pass_id}}/explain/{{place}}",
     } <= document["paths"].keys()  # fmt: skip

@@ -1,0 +1,90 @@
+"""A network as Python source that builds the same in PyTorch and loads a run's parameters."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+from app.problems import Problem
+from engine.network import Layer, Network
+
+PYTHON = "text/x-python"
+TAKEN = {"self", "torch", "nn", "F", "x"}
+SOURCE = '''"""{title}: the same network in PyTorch."""
+
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {modules}
+
+    def forward(self, x):
+        {calls}
+        return {output}
+
+
+def loss(y, target):
+    return {loss}
+
+
+def load(path):
+    """The network with the parameters of an .npz of GET /api/runs/.../parameters?names=torch, at rest."""
+    net = Net()
+    with np.load(path) as file:
+        given = {{name: torch.from_numpy(file[name]) for name in file if file[name].dtype.kind == "f"}}
+    net.load_state_dict({{**net.state_dict(), **given}})
+    return net.eval()
+
+
+if __name__ == "__main__":
+    print(load(sys.argv[1]) if sys.argv[1:] else Net())
+'''
+
+
+def source(network: Network, title: str) -> str:
+    """409 with the layer that PyTorch has nothing like."""
+    variables: dict[str, str] = {"input": "x"}
+    modules, calls = [], []
+    for layer in network.layers.values():
+        variables[layer.name] = _variable(layer.name, set(variables.values()))
+        shapes = network.given_shapes(layer)
+        if module := layer.op.torch_module(shapes):
+            plain = _is_plain(layer.name)
+            modules.append(f"self.{layer.name} = {module}" if plain else f'self.add_module("{layer.name}", {module})')
+        calls.append(f"{variables[layer.name]} = {_call(network, layer, variables)}")
+    return SOURCE.format(
+        title=re.sub(r"[^\w .,()-]", "", title) or "A network",
+        modules="\n        ".join(modules) or "pass",
+        calls="\n        ".join(calls),
+        output=variables[network.output],
+        loss=_call(network, network.loss, {network.output: "y"}, target="target"),
+    )
+
+
+def _call(network: Network, layer: Layer, variables: dict[str, str], **more: str) -> str:
+    op = layer.op
+    inputs = {name: variables[given] for name, given in zip(op.inputs, layer.inputs, strict=True)}
+    own = f"self.{layer.name}" if _is_plain(layer.name) else f'getattr(self, "{layer.name}")'
+    call = op.torch_call(network.given_shapes(layer), {**inputs, **more, "self": own})
+    if not call:
+        raise Problem(409, f"{layer.name}: PyTorch has no {op.name} with these settings", kind="no-equivalent")
+    return call
+
+
+def _is_plain(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _variable(name: str, others: set[str]) -> str:
+    """A layer's name as a variable of its own."""
+    found = name.replace("-", "_")
+    while keyword.iskeyword(found) or found in TAKEN or found in others:
+        found += "_"
+    return found
