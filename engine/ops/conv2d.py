@@ -232,6 +232,9 @@ class Convolution(Op):
     def origin(self, name: str, shapes: Shapes, seed: int) -> str:
         return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}, from seed {seed}"
 
+    def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
+        return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor
+
 
 class Conv2d(Convolution):
     name = "conv2d"
@@ -343,7 +346,7 @@ class Conv2d(Convolution):
             return f"{tensor} flipped"
         if counts.get({"y": "c", "dx": "o"}.get(tensor, ""), 1) > 1:
             return f"{tensor} of maps"
-        return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor
+        return super().wording(tensor, counts)
 
     def torch_module(self, shapes: Shapes) -> str:
         rows, columns = self.spans(shapes)

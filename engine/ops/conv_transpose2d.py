@@ -67,6 +67,8 @@ class ConvTranspose2d(Convolution):
     words = {
         "y": Words("every input lays its kernel into the output",
                    "Each output adds up what the kernels that reach it lay there, plus the bias."),
+        "y without bias": Words("every input lays its kernel into the output",
+                                "Each output adds up what the kernels that reach it lay there."),
         "dx": Words("the gradient of its input. The kernel lies as it is.",
                     "One input reached {window:outputs} of each map and hears from all of them: a convolution of the "
                     "delta."),

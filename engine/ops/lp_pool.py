@@ -78,7 +78,7 @@ class LpPool2d(Pool):
     }
     words = {
         "total": Words("the powers of {window:cells} are added up", "The sign of a value does not count."),
-        "y": Words("the length of a window of {window:cells}",
+        "y": Words("the length of each window",
                    "The root of the sum of powers: large values count for more than small ones."),
         "dtotal": Words("the gradient through the root"),
         "dx": Words("large values take most of the gradient",
