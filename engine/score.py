@@ -106,6 +106,7 @@ class PhaseRead:
     tensor: str  # "layer/tensor"
     kind: str
     role: str
+    joint: str
     axes: tuple[Axis | None, ...]
 
 
@@ -149,6 +150,8 @@ class _Composer:
         self.network = network
         self.batch = batch
         self.optimizer = optimizer
+        self.ops = {layer.name: layer.op if learning else layer.resting
+                    for layer in (*network.layers.values(), network.loss)}
         self.locals = {layer.name: layer_program(network, layer, batch, learning)
                        for layer in (*network.layers.values(), network.loss)}
 
@@ -224,7 +227,7 @@ class _Composer:
     def _of_op(self, layer: Layer, tensor: str, part: str) -> tuple[Phase, dict[str, TensorInfo]]:
         local = self.locals[layer.name]
         free, bound = local.program.letters(tensor)
-        words = describe(layer.op, tensor, local.counts(free), local.counts(bound))
+        words = describe(self.ops[layer.name], tensor, local.counts(free), local.counts(bound))
         own = (*layer.op.results, *(f"d{name}" for name in local.shapes))
         return self._phase(local, tensor, part, self._label(layer, tensor, part), words, own,
                            layer.op.is_view)
@@ -262,12 +265,12 @@ class _Composer:
             return program.equation(name, local.numbers, local.outline.sizes)
 
         def kind(name: str) -> str:
-            return self._kind(local, name)
+            return "gradient" if source else self._kind(local, name)
 
         free, bound = program.letters(tensor)
         ungrouped = {letter for letter in free if local.numbers.get(letter.upper()) == 1}
         reads = tuple(PhaseRead(window.tensor, place_of(window.tensor), kind(window.tensor), window.role,
-                                tuple(axis and _without(axis, ungrouped) for axis in window.axes))
+                                window.joint, tuple(axis and _without(axis, ungrouped) for axis in window.axes))
                       for window in program.windows(tensor, {**local.outline.sizes, **local.numbers}))
         leaned = _leads_to(local, tensor, stop=own)
         others = {place_of(name): TensorInfo(local.outline.shape(name), kind(name),

@@ -7,7 +7,8 @@ type Signal<T> = import("@preact/signals-core").Signal<T>;
 type Kind = "value" | "weight" | "gradient" | "index";
 type Letters = Record<string, number>;
 type Axis = { pitch: number; offset: number; letters: Letters };
-type Read = { name: string; tensor: string; kind: string; role: string; axes: (Axis | null)[] };
+/** `joint` stands before it: + or − where a term begins, × or ÷ within one. */
+type Read = { name: string; tensor: string; kind: string; role: string; joint: string; axes: (Axis | null)[] };
 type Equation = { text: string; mathml: string };
 type Phase = {
   place: string; layer: string; tensor: string; part: "forward" | "loss" | "backward" | "update"; label: string;
@@ -57,12 +58,16 @@ type Block = Box & {
   tiles: Tile[]; size: number; next: string | null; shares: string[]; pages: Pages | null;
 };
 type Column = Box & {
-  layer: string; name: string; symbol: string | null; kind: "maps" | "weights" | "bars" | "loss";
+  layer: string; shows: string; name: string; symbol: string | null; kind: "maps" | "weights" | "bars" | "loss";
   caption: string; system: number; blocks: Block[];
 };
 /** Where the rows of a system stand, from its top. */
-type Rows = { tall: number; values: number; track: number; gradients: number; height: number };
-type Layout = { width: number; height: number; columns: Column[]; blocks: Block[]; systems: number[]; rows: Rows };
+type Rows = { top: number; tall: number; values: number; track: number; gradients: number; height: number };
+/** From a layer to those that read it other than the next one; lanes are counted from the names upwards. */
+type Wire = { from: string; to: string[]; lane: number };
+type Layout = {
+  width: number; height: number; columns: Column[]; blocks: Block[]; systems: number[]; rows: Rows; wires: Wire[];
+};
 
 // The step view.
 

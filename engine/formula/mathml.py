@@ -46,6 +46,7 @@ SYMBOLS = {
 }
 """Names that the screen shows otherwise."""
 
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SIGNS = {"<": "&lt;", "<=": "≤", ">": "&gt;", ">=": "≥", "==": "=", "!=": "≠"}
 _PRIME = '<mo lspace="0" rspace="0">′</mo>'
 _MARKS = {"padded_": "<mtext>pad</mtext>", "rot180_": "<mtext>180°</mtext>", "spread_": "<mtext>spread</mtext>"}
@@ -105,7 +106,7 @@ class _Writer:
             case Name(name):
                 return _name(name)
             case Letter(name):
-                return f'<mi data-letter="{name}">{escape(name)}</mi>'
+                return f'<mi data-letter="{name}">{escape(name).translate(_LOWERED)}</mi>'
             case Read(tensor, subs):
                 return self.tensor(tensor, subs)
             case Sum(parts):

@@ -15,10 +15,12 @@ from engine.formula.nodes import (
     FormulaError,
     Letter,
     Name,
+    Neg,
     Power,
     Quotient,
     Read,
     Reduce,
+    Sum,
     children,
     walk,
 )
@@ -43,20 +45,28 @@ class Axis:
 
 @dataclass(frozen=True)
 class Window:
-    """One read: the tensor, its axes (None where the subscript is itself a read) and its role."""
+    """One read: the tensor, its axes (None where the subscript is itself a read), its role, and what joins it to the
+    reads before it: + or − where a new term of the sentence begins, × or ÷ within one."""
 
     tensor: str
     axes: tuple[Axis | None, ...]
     role: str
+    joint: str
 
 
 def windows(program: Program, name: str, numbers: Mapping[str, float]) -> list[Window]:
     """The windows of a sentence in reading order, each read once under its most telling role."""
-    found: dict[Read, str] = {}
-    for read, role in _roles(program.expr(name).expr, "factor"):
-        if read not in found or ROLES.index(role) < ROLES.index(found[read]):
-            found[read] = role
-    return [Window(read.tensor, _axes(program, name, read, numbers), role) for read, role in found.items()]
+    found: dict[Read, tuple[str, str]] = {}
+    expr = program.expr(name).expr
+    for term in expr.parts if isinstance(expr, Sum) else (expr,):
+        joint = "−" if isinstance(term, Neg) else "+"
+        for read, role in _roles(term, "factor"):
+            if read not in found:
+                found[read] = role, joint or ("÷" if role == "divisor" else "×")
+            elif ROLES.index(role) < ROLES.index(found[read][0]):
+                found[read] = role, found[read][1]
+            joint = ""
+    return [Window(read.tensor, _axes(program, name, read, numbers), *how) for read, how in found.items()]
 
 
 def _axes(program: Program, name: str, read: Read, numbers: Mapping[str, float]) -> tuple[Axis | None, ...]:

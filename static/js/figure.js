@@ -40,6 +40,9 @@ export const planeLetters = (read, { bound }) =>
 /** @param {Read} read */
 const isFactor = (read) => read.role === "factor";
 
+/** Whether reads are added to one another. @param {Read[]} reads */
+export const isSum = (reads) => reads.slice(1).some(({ joint }) => joint === "+" || joint === "−");
+
 /** Reads of a sentence, each tensor and way of reading once. @param {Phase} phase */
 export function distinct(phase) {
   const seen = new Set();
@@ -81,7 +84,8 @@ export function figureOf(phase) {
   if (flat && phase.part !== "update" && reads.every((read) => read.kind !== "weight") && (phase.form === "each" || !phase.shape.length)) {
     return { kind: "ladder", reads };
   }
-  if (same) return { kind: "cells", reads, update: phase.part === "update" };
+  const update = phase.part === "update";
+  if (same && (update || !isSum(reads))) return { kind: "cells", reads, update };
   return { kind: "terms", reads, back };
 }
 

@@ -6,24 +6,30 @@
 
 import { sizeOf } from "./place.js";
 import { batched, bisect, ownName, source } from "./score.js";
-import { GAP, TALL, biases, boxOf, kernelShape, kernels, maps, vector } from "./tiling.js";
+import { branches, wiring } from "./wires.js";
+import { GAP, TALL, biases, boxOf, kernelShape, kernels, maps, strip, vector } from "./tiling.js";
 
 /** Heights of the rows of one system, top to bottom, but for the two rows of tiles. */
-export const ROWS = { top: 4, name: 24, legend: 26, shape: 28 };
+export const ROWS = { top: 4, lane: 7, name: 24, legend: 26, shape: 28 };
 const FIXED = ROWS.top + ROWS.name + 2 * ROWS.legend + ROWS.shape;
 /** The least height of a row of tiles that can still be read. */
 const LOW = 84;
 
-/** Where the rows of a system stand when its tiles have a certain height. @param {number} [tall] @returns {Rows} */
-export function rowsOf(tall = TALL) {
-  const values = ROWS.top + ROWS.name;
+/** Where the rows of a system stand when its tiles have a certain height. @param {number} [tall] @param {number} [lanes] of wires @returns {Rows} */
+export function rowsOf(tall = TALL, lanes = 0) {
+  const top = ROWS.top + ROWS.lane * lanes;
+  const values = top + ROWS.name;
   const track = values + tall + ROWS.legend;
   const gradients = track + ROWS.shape;
-  return { tall, values, track, gradients, height: gradients + tall + ROWS.legend };
+  return { top, tall, values, track, gradients, height: gradients + tall + ROWS.legend };
 }
 
-/** The height of tiles with which a system fits into a height. @param {number} height */
-export const tallFor = (height) => Math.min(TALL, Math.max(LOW, Math.floor((height - FIXED) / 2)));
+/** The height of tiles with which a system fits into a height. @param {number} height @param {Score|null} [score] whose wires need room */
+export const tallFor = (height, score = null) =>
+  Math.min(TALL, Math.max(LOW, Math.floor((height - FIXED - ROWS.lane * (score ? lanesOf(wiring(score)) : 0)) / 2)));
+
+/** @param {Wire[]} wires */
+const lanesOf = (wires) => Math.max(0, ...wires.map(({ lane }) => lane + 1));
 
 const BAR = { row: 13.2, digit: 14, strip: 8, width: 46, most: 12 };
 const LOSS = 48;
@@ -34,6 +40,8 @@ const LEAST = 0.75;
 const APART = 12;
 /** Room for the name of a column that is narrower itself. */
 const NAMED = 104;
+/** Where a stage is as long as it takes: the width of a letter, between two names, before a branch. */
+const LONG = { letter: 8.2, apart: 10, branch: 18 };
 
 /** The shape of a tensor for one image. @param {Score} score @param {string} prefix */
 function shapeOf(score, prefix) {
@@ -50,10 +58,11 @@ function block(/** @type {Omit<Block, keyof Box>} */ what, /** @type {number} */
 }
 
 /** @typedef {Omit<Block, keyof Box>} Loose */
+/** @typedef {Omit<Column, "x"|"y"|"height"|"system"|"blocks"> & {blocks: Loose[]}} LooseColumn */
 
 /** The columns before they stand anywhere. @param {Score} score @param {Record<string, number>} pages @param {number} [tall] */
 function columnsOf(score, pages, tall = TALL) {
-  /** @type {{layer: string, name: string, symbol: string|null, kind: Column["kind"], caption: string, width: number, blocks: Loose[]}[]} */
+  /** @type {LooseColumn[]} */
   const columns = [];
   const last = score.layers.filter(({ name, view }) => name !== "loss" && !view).at(-1);
   const shares = score.phases.find(({ part, shape }) => part === "loss" && sizeOf(shape) > 1);
@@ -74,7 +83,7 @@ function columnsOf(score, pages, tall = TALL) {
     const blocks = [loose(`${layer}/y`, "values", make())];
     const back = ownName(score, `${layer}/dy`);
     if (score.tensors[back]) blocks.push(loose(back, "gradients", make()));
-    columns.push({ layer, name: layer, symbol: null, kind: "maps", caption, width: boxOf(blocks[0].tiles).width, blocks });
+    columns.push({ layer, shows: layer, name: layer, symbol: null, kind: "maps", caption, width: boxOf(blocks[0].tiles).width, blocks });
     return blocks[0];
   };
 
@@ -108,7 +117,18 @@ function columnsOf(score, pages, tall = TALL) {
       }
       const wide = Math.max(...blocks.map(({ tiles }) => boxOf(tiles).width));
       const caption = size.length === 4 && size[1] === 1 ? `${size[0]}` : size.slice(0, 2).join("×");
-      columns.push({ layer: name, name: parameter, symbol: parameter, kind: "weights", caption, width: wide, blocks });
+      columns.push({ layer: name, shows: name, name: parameter, symbol: parameter, kind: "weights", caption, width: wide, blocks });
+    }
+    if (entries.length && entries.every(([, size]) => size.length === 1)) {
+      const blocks = entries.flatMap(([parameter], k) => {
+        const beside = strip(entries[k][1][0], k);
+        const back = `${name}/d${parameter}`;
+        return [loose(`${name}/${parameter}`, "values", beside, "strip"),
+          ...(score.tensors[back] ? [loose(back, "gradients", beside, "strip")] : [])];
+      });
+      const learned = entries.map(([parameter]) => parameter).filter((parameter) => score.tensors[`${name}/d${parameter}`]);
+      columns.push({ layer: name, shows: name, name: learned[0] ?? entries[0][0], symbol: learned.join(" "), kind: "weights", caption: "",
+        width: Math.max(...blocks.map(({ tiles }) => boxOf(tiles).width)), blocks });
     }
     if (own) continue;
     const caption = shape.join("×");
@@ -129,13 +149,13 @@ function columnsOf(score, pages, tall = TALL) {
     ];
     const back = ownName(score, `${last.name}/dy`);
     if (score.tensors[back]) blocks.push(loose(back, "gradients", lines(from, BAR.width, 8), "bars"));
-    columns.push({ layer: "loss", name: shares.label, symbol: shares.tensor, kind: "bars", caption: "",
+    columns.push({ layer: "loss", shows: last.name, name: shares.label, symbol: shares.tensor, kind: "bars", caption: "",
       width: from + BAR.width, blocks });
   }
   const total = score.phases.find(({ part, shape }) => part === "loss" && sizeOf(shape) === 1);
   if (total) {
     const tile = { x: 0, y: tall - 16, width: LOSS, height: 17, rows: 1, cols: 1, start: 0, name: "" };
-    columns.push({ layer: "loss", name: total.label, symbol: null, kind: "loss", caption: "", width: LOSS,
+    columns.push({ layer: "loss", shows: "loss", name: total.label, symbol: null, kind: "loss", caption: "", width: LOSS,
       blocks: [loose(total.place, "values", { tiles: [tile], pages: null }, "number")] });
   }
   return columns;
@@ -144,13 +164,15 @@ function columnsOf(score, pages, tall = TALL) {
 /**
  * Columns spread over one or more systems, one under the other like lines of music.
  * @param {Score} score @param {number} width of the stage without margins @param {number} [margin]
- * @param {Record<string, number>} [pages] first map shown, by tensor @param {number} [systems]
+ * @param {Record<string, number>} [pages] first map shown, by tensor @param {number} [systems] 0: one, as long as it takes
  * @param {number} [tall] height of a row of tiles
  * @returns {Layout}
  */
 export function layout(score, width, margin = 24, pages = {}, systems = 1, tall = TALL) {
   const loose = columnsOf(score, pages, tall);
-  const rows = rowsOf(tall);
+  const wires = wiring(score);
+  const rows = rowsOf(tall, lanesOf(wires));
+  if (systems === 0) return long(score, loose, margin, rows, wires);
   const lines = breakInto(loose, systems);
   /** @type {Column[]} */
   const columns = [];
@@ -171,8 +193,30 @@ export function layout(score, width, margin = 24, pages = {}, systems = 1, tall 
   });
   return {
     width: width + 2 * margin, height: lines.length * (rows.height + APART) - APART, columns, rows,
-    blocks: columns.flatMap(({ blocks }) => blocks), systems: lines.map((_, k) => k * (rows.height + APART)),
+    blocks: columns.flatMap(({ blocks }) => blocks), systems: lines.map((_, k) => k * (rows.height + APART)), wires,
   };
+}
+
+/**
+ * One system as long as it takes, every name with room of its own.
+ * @param {Score} score @param {LooseColumn[]} loose @param {number} margin @param {Rows} rows @param {Wire[]} wires @returns {Layout}
+ */
+function long(score, loose, margin, rows, wires) {
+  const begins = branches(score);
+  const scales = shrink(loose, Infinity, rows.tall / TALL);
+  let x = margin;
+  const columns = loose.map((column, k) => {
+    const width = column.width * scales[k];
+    const named = column.kind === "weights" || column.kind === "loss" ? 0 : LONG.letter * column.name.length;
+    const slot = Math.max(width, named);
+    if (k > 0) x += LONG.apart + (begins.has(column.layer) && loose[k - 1].layer !== column.layer ? LONG.branch : 0);
+    const left = x + (slot - width) / 2;
+    x += slot;
+    const blocks = column.blocks.map((each) => block(each, left, rows[each.row], scales[k]));
+    return { ...column, x: left, y: 0, width, height: rows.height, system: 0, blocks };
+  });
+  return { width: x + ROWS.shape / 2 + margin, height: rows.height, columns, rows, wires,
+    blocks: columns.flatMap(({ blocks }) => blocks), systems: [0] };
 }
 
 /**
@@ -208,10 +252,16 @@ export function clear(texts, apart = 4, most = 10) {
   });
 }
 
-/** Systems that keep tiles from shrinking too far. @param {Score} score @param {number} width @param {Record<string, number>} pages */
-export function systemsFor(score, width, pages = {}) {
-  const wanted = columnsOf(score, pages).reduce((sum, { width: wide }) => sum + wide + TIGHT, -TIGHT);
-  return wanted * LEAST <= width ? 1 : 2;
+/**
+ * Systems that keep tiles from shrinking too far; 0 where even the most do not.
+ * @param {Score} score @param {number} width @param {Record<string, number>} [pages] @param {number} [most]
+ */
+export function systemsFor(score, width, pages = {}, most = 2) {
+  const loose = columnsOf(score, pages);
+  const widest = (/** @type {number} */ systems) => Math.max(...breakInto(loose, systems).map((line) =>
+    line.reduce((sum, { width: wide }) => sum + wide + TIGHT, -TIGHT)));
+  for (let systems = 1; systems <= most; systems++) if (widest(systems) * LEAST <= width) return systems;
+  return 0;
 }
 
 /** Cuts the columns where the widest line is narrowest, before a column of weights. @template {{kind: string, width: number}} T @param {T[]} columns @param {number} systems @returns {T[][]} */
@@ -257,7 +307,7 @@ export function pair(score, phase, width, margin = 16, pages = {}) {
       height, system: 0, blocks: [made] };
   });
   return { width: width + 2 * margin, height, columns, blocks: columns.flatMap(({ blocks }) => blocks), systems: [0],
-    rows: rowsOf() };
+    rows: rowsOf(), wires: [] };
 }
 
 /**

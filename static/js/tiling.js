@@ -15,6 +15,7 @@ const PAGE = 16;
 const KERNEL = 15;
 const MOSAIC = 6;
 const WEIGHTS = 62;
+const STRIP = 7;
 
 /** How far tiles reach from their origin. @param {Tile[]} tiles */
 export const boxOf = (tiles) => ({
@@ -64,6 +65,12 @@ export function fold(count) {
 export function vector(count) {
   const { rows, cols, side } = fold(count);
   return { tiles: [{ x: 0, y: 0, width: cols * side, height: rows * side, rows, cols, start: 0, name: "" }], pages: null };
+}
+
+/** One number for each map, as a thin column: the `k`-th of several side by side. @param {number} count @param {number} k */
+export function strip(count, k) {
+  const height = Math.min(TALL, count * STRIP);
+  return { tiles: [{ x: k * (STRIP + GAP), y: 0, width: STRIP, height, rows: count, cols: 1, start: 0, name: "" }], pages: null };
 }
 
 /**

@@ -10,7 +10,7 @@ const within = (part, whole) => part.x >= whole.x - 0.01 && part.y >= whole.y - 
 const apart = (a, b) => a.x + a.width <= b.x + 0.01 || b.x + b.width <= a.x + 0.01 || a.y + a.height <= b.y + 0.01 || b.y + b.height <= a.y + 0.01;
 
 test("the rows add up to the stage of the design", () => {
-  assert.deepEqual(rowsOf(), { tall: 113, values: 28, track: 167, gradients: 195, height: 334 });
+  assert.deepEqual(rowsOf(), { top: 4, tall: 113, values: 28, track: 167, gradients: 195, height: 334 });
 });
 
 test("a low window lowers the rows of tiles, and a system then fits into it", () => {

@@ -29,7 +29,7 @@ export function chain(layers, { input, shares = true }) {
     score.aliases[`${names[k]}/dy`] = `${name}/dx`;
   });
   for (const [name, shape, what, parameters = {}] of layers) {
-    score.layers.push({ name, op: what, title: name, inputs: [], shape, parameters, view: what === "view" });
+    score.layers.push({ name, op: what, title: name, inputs: [names[names.indexOf(name) - 1]], shape, parameters, view: what === "view" });
     for (const [parameter, size] of Object.entries(parameters)) score.tensors[`${name}/${parameter}`] = { shape: size, kind: "weight", title: name, whole: true };
     const x = score.aliases[`${name}/x`];
     const taps = parameters.w?.slice(2) ?? [];

@@ -65,7 +65,7 @@ function Words({ column, rows, narrow, named, captioned, legends }) {
   const { x, y, width, symbol, kind, caption, blocks } = column;
   const main = blocks.filter(({ look }) => look === "tiles");
   return html`
-    ${(named !== undefined || narrow) && html`<${Name} column=${column} narrow=${narrow} move=${kind === "bars" ? 0 : named ?? 0} />`}
+    ${(named !== undefined || narrow) && html`<${Name} column=${column} rows=${rows} narrow=${narrow} move=${kind === "bars" ? 0 : named ?? 0} />`}
     ${captioned !== undefined && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2 + captioned), top: rem(y + rows.track) }}>${caption}</span>`}
     ${main.map((block) => html`<${Legend} block=${block} column=${column} worded=${legends.get(block)}
       top=${y + rows.tall + (narrow ? ROWS.name : rows[block.row])} />`)}
@@ -73,16 +73,16 @@ function Words({ column, rows, narrow, named, captioned, legends }) {
     ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
 }
 
-/** @param {{column: Column, narrow: boolean, move: number}} props */
-function Name({ column, narrow, move }) {
+/** @param {{column: Column, rows: Rows, narrow: boolean, move: number}} props */
+function Name({ column, rows, narrow, move }) {
   const { x, y, width, name, symbol, kind, layer, blocks } = column;
   const score = store.score.value;
   if (kind === "loss") return null;
   const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
     ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
-  const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol}</span>`
+  const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol?.split(" ").map(plain).join(" ")}</span>`
     : html`${symbol ? html`<span class=${`symbol ${colourOf(column.blocks[0].kind)}`}>${narrow ? plain(symbol) : symbol}</span>${" "}` : ""}${name}`;
-  const style = { left: rem(kind === "bars" && !narrow ? blocks.find(({ look }) => look === "bars")?.x ?? x : x + width / 2 + move), top: rem(y + (narrow ? 0 : ROWS.top)) };
+  const style = { left: rem(kind === "bars" && !narrow ? blocks.find(({ look }) => look === "bars")?.x ?? x : x + width / 2 + move), top: rem(y + (narrow ? 0 : rows.top)) };
   const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
   return html`<span class=${`name of-${kind}`} style=${style} title=${title}>
     ${writes >= 0 && !narrow ? html`<button type="button" tabindex="-1" aria-label=${kind === "weights" ? `${name}, weights of ${layer}: go to their gradient`
@@ -133,7 +133,7 @@ function Digits({ column, rows, narrow }) {
   return html`
     ${bars.map((block) => block.tiles.map((tile) => html`
       <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }}>${tile.start}</span>`))}
-    ${logits && html`<span class="name" style=${{ left: rem(logits.x + logits.width / 2), top: rem(y + ROWS.top) }}
+    ${logits && html`<span class="name" style=${{ left: rem(logits.x + logits.width / 2), top: rem(y + rows.top) }}
       title=${`${logitName(logits)}: ${describe(logits.prefix)}`}><span class="symbol act">${logitName(logits)}</span></span>`}
     ${!narrow && html`<span class="shape grad symbol" style=${{ left: rem(first.x), top: rem(y + rows.track) }}>${column.symbol}${" − "}t</span>`}`;
 }

@@ -8,6 +8,7 @@ import { Atlas } from "./atlas.js";
 import { Captions, NotYet, cellsShown, place, rangeOf, rem } from "./captions.js";
 import { Lens, lensed } from "./lens.js";
 import { Track } from "./track.js";
+import { Wires } from "./wires.js";
 import * as format from "../format.js";
 import { around, cellBox, headOf, hit, layout, neighbour, pair, systemsFor, tallFor } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
@@ -83,7 +84,7 @@ export function Stage() {
     if (shape === "narrow") return pair(score, Math.min(phase, score.phases.length - 1), width - 2 * margin, margin, pages);
     const wide = shape === "wide";
     const room = width - 2 * margin - (wide ? card : 0);
-    return layout(score, room, margin, pages, wide ? 1 : systemsFor(score, room, pages), tallFor(height - others - (wide ? 0 : drawer)));
+    return layout(score, room, margin, pages, systemsFor(score, room, pages, wide ? 1 : 2), tallFor(height - others - (wide ? 0 : drawer), score));
   }, [score, shape, width, height, pages, shape === "narrow" ? phase : -1]);
   const section = useRef(/** @type {HTMLElement|null} */ (null));
   useFollowing(section, stage, phase);
@@ -94,7 +95,7 @@ export function Stage() {
 }
 
 /**
- * Where the stage is higher than its place, it scrolls to the row that a phase writes.
+ * Where the stage is higher or longer than its place, it scrolls to the row and the column that a phase writes.
  * @param {{current: HTMLElement|null}} section @param {Layout|null} stage @param {number} phase
  */
 function useFollowing(section, stage, phase) {
@@ -102,11 +103,11 @@ function useFollowing(section, stage, phase) {
     const box = section.current;
     const score = store.score.peek();
     if (!box || !stage || !score?.phases[phase]) return;
-    const { system, way } = headOf(stage, score, phase);
+    const { system, way, x } = headOf(stage, score, phase);
     const { scale } = store.room.peek();
     const from = stage.systems[system] * scale;
     const over = Math.max(0, stage.rows.height * scale - box.clientHeight);
-    box.scrollTo({ top: from + (way === "forward" ? 0 : over), behavior: store.still.peek() ? "auto" : "smooth" });
+    box.scrollTo({ top: from + (way === "forward" ? 0 : over), left: x * scale - box.clientWidth / 2, behavior: store.still.peek() ? "auto" : "smooth" });
   }, [stage, phase]);
 }
 
@@ -115,7 +116,7 @@ function Drawn({ stage, margin, narrow }) {
   return html`
     <div class="stage-box" style=${{ width: rem(stage.width), height: rem(stage.height) }}>
       <${Canvas} stage=${stage} />
-      ${narrow ? "" : html`<${Track} stage=${stage} margin=${margin} />`}
+      ${narrow ? "" : html`<${Wires} stage=${stage} margin=${margin} /><${Track} stage=${stage} margin=${margin} />`}
       <${Captions} stage=${stage} narrow=${narrow} />
       ${narrow ? "" : html`<${NotYet} stage=${stage} margin=${margin} />`}
       <${Rings} stage=${stage} />

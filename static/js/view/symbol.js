@@ -5,15 +5,20 @@ const COLOURS = { value: "act", weight: "wt", gradient: "grad", index: "act" };
 /** The class of a kind's colour. @param {string} kind */
 export const colourOf = (kind) => COLOURS[/** @type {keyof typeof COLOURS} */ (kind)] ?? "act";
 
+const GREEK = { gamma: "γ", beta: "β" };
+
+/** @param {string} name as letters spell it */
+const greek = (name) => GREEK[/** @type {keyof typeof GREEK} */ (name)] ?? name;
+
 /** @param {string} name a tensor's name in a sentence @returns {{before: string, base: string, after: string}} */
 export function parts(name) {
   const bare = name.slice(name.lastIndexOf(".") + 1);
-  if (bare.endsWith("_next")) return { before: "", base: bare.slice(0, -5), after: "′" };
+  if (bare.endsWith("_next")) return { before: "", base: greek(bare.slice(0, -5)), after: "′" };
   if (/^[a-z]hat$/.test(bare)) return { before: "", base: `${bare[0]}\u0302`, after: "" };
   if (/^log[a-z]$/.test(bare)) return { before: "", base: `log ${bare[3]}`, after: "" };
   if (bare === "dy") return { before: "", base: "δ", after: "" };
-  if (/^d[a-z]/.test(bare)) return { before: "∂L/∂", base: bare.slice(1), after: "" };
-  return { before: "", base: bare, after: "" };
+  if (/^d[a-z]/.test(bare)) return { before: "∂L/∂", base: parts(bare.slice(1)).base, after: "" };
+  return { before: "", base: greek(bare), after: "" };
 }
 
 /** A tensor's name as it is spoken and written without mathematics. @param {string} name */

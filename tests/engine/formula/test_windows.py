@@ -20,7 +20,7 @@ def test_a_forward_window_moves_by_the_stride_and_starts_in_the_padding() -> Non
     assert (x.tensor, x.role) == ("x", "factor")
     assert x.axes == (Axis(1, 0, {"n": 1}), Axis(1, 0, {"c": 1}), Axis(1, -1, {"i": 2, "u": 1}),
                       Axis(1, 0, {"j": 1, "v": 1}))
-    assert w.tensor == "w" and b == Window("b", (Axis(1, 0, {"o": 1}),), "factor")
+    assert w.tensor == "w" and b == Window("b", (Axis(1, 0, {"o": 1}),), "factor", "+")
 
 
 def test_a_backward_window_has_the_stride_as_pitch_and_runs_backwards() -> None:

@@ -5,7 +5,7 @@
 
 import { html } from "../html.js";
 import { css } from "../../colour.js";
-import { ROW } from "../../figure.js";
+import { ROW, isSum } from "../../figure.js";
 import { exponentOf, factor } from "../../format.js";
 import { at, ravel, sizeOf } from "../../place.js";
 import { indexAt, lettersAt } from "../../score.js";
@@ -20,12 +20,12 @@ import { Map2D, Part, Sign, Single, fit, ownerOf, pictureAt, plural } from "./pa
 /** How a read meets one written cell. @param {Read} read @param {Phase} phase @param {Record<string, number>} letters */
 function viewOf(read, phase, letters) {
   const tensor = tensorOf(read.tensor);
-  const index = read.axes.map((axis) => (axis ? positionOn(axis, letters) ?? 0 : 0))
-    .map((k, axis) => Math.min(Math.max(0, k), (tensor?.shape[axis] ?? 1) - 1));
+  const raw = read.axes.map((axis) => (axis ? positionOn(axis, letters) ?? 0 : 0));
+  const index = raw.map((k, axis) => Math.min(Math.max(0, k), (tensor?.shape[axis] ?? 1) - 1));
   const running = read.axes.flatMap((axis, k) =>
     (axis && Object.keys(axis.letters).some((letter) => (phase.bound[letter] ?? 1) > 1) ? [k] : []));
   const count = sizeOf(running.map((axis) => tensor?.shape[axis] ?? 1));
-  return { read, tensor, index, running, count };
+  return { read, tensor, index, running, count, here: raw.every((k, axis) => k === index[axis]) };
 }
 
 /** @param {{phase: Phase, figure: {reads: Read[], back: boolean}}} props */
@@ -35,10 +35,10 @@ export function Terms({ phase, figure }) {
   const index = indexAt(phase, cell);
   const letters = lettersAt(phase, cell);
   const began = cell >= 0;
-  const views = figure.reads.map((read) => viewOf(read, phase, letters));
+  const views = figure.reads.map((read) => viewOf(read, phase, letters)).filter(({ here }) => here || hasBound(phase) || !began);
   const factors = views.filter(({ read, running }) => read.role !== "test" && (running.length > 0 || !hasBound(phase)));
   const added = views.filter((view) => !factors.includes(view) && view.read.role !== "test");
-  const ordered = figure.back ? factors.sort((a, b) => Number(b.read.kind === "weight") - Number(a.read.kind === "weight")) : factors;
+  const ordered = figure.back && !isSum(figure.reads) ? factors.sort((a, b) => Number(b.read.kind === "weight") - Number(a.read.kind === "weight")) : factors;
   const rows = ordered.length > 0 && ordered.every(({ running, count, tensor }) =>
     running.length === 1 && count <= ROW && (tensor?.shape.length ?? 9) <= 2);
   const many = ordered.length + added.length + 1;
@@ -48,12 +48,16 @@ export function Terms({ phase, figure }) {
   const terms = sizeOf(Object.values(phase.bound));
   const sum = terms > 1 ? html`∑` : "";
   const middle = rows ? html`<${Rows} views=${ordered} phase=${phase} width=${size.inner - room - 150} />`
-    : ordered.map((view, k) => html`${k > 0 && sign("×", "times")}<${View} view=${view} phase=${phase} room=${room} began=${began} />`);
+    : ordered.map((view, k) => html`${k > 0 && sign(...joined(view.read))}<${View} view=${view} phase=${phase} room=${room} began=${began} />`);
   const plus = added.filter(({ tensor }) => tensor).map((view) => html`${sign("+", "plus")}<${View} view=${view} phase=${phase} room=${Math.min(room, 80)} began=${began} />`);
   const head = sum && html`<${Sign} height=${150} label="sum of ${plural(terms, "product")}"><span class="verb big">${sum}<small>${terms} terms</small></span><//>`;
   return html`<div class="figure ${size.narrow ? "wrapped" : ""}">${figure.back
     ? html`${result}${sign("=", "equals")}${head}${middle}${plus}` : html`${head}${middle}${plus}${sign("=", "equals")}${result}`}</div>`;
 }
+
+/** What stands before a read, and how it is spoken. @param {Read} read @returns {[string, string]} */
+const joined = ({ joint, role }) => (joint === "+" ? ["+", "plus"] : joint === "−" ? ["−", "minus"]
+  : role === "divisor" ? ["÷", "divided by"] : ["×", "times"]);
 
 /** @param {Phase} phase */
 const hasBound = ({ bound }) => Object.values(bound).some((count) => count > 1);

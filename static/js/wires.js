@@ -1,0 +1,51 @@
+/**
+ * Which layers feed which, where it is not simply the one before: shortcuts, branches, what is joined again.
+ * The order of the layers alone decides which lane a wire takes, lanes being counted from the names upwards.
+ */
+
+import { source } from "./score.js";
+
+/** The layers that have a picture of their own, in the order of time. @param {Score} score */
+const nodes = (score) => score.layers.filter(({ name, view }) => !view && name !== "target" && name !== "loss").map(({ name }) => name);
+
+/** Layer and input, views being the layer that they show. @param {Score} score @returns {[from: string, to: string][]} */
+function edges(score) {
+  const drawn = new Set(nodes(score));
+  return score.layers.filter(({ name }) => drawn.has(name)).flatMap(({ name, inputs }) =>
+    inputs.map((input) => /** @type {[string, string]} */ ([source(score, `${input}/y`).split("/")[0], name])));
+}
+
+/** Layers that do not read the one before: there a branch begins. @param {Score} score @returns {Set<string>} */
+export function branches(score) {
+  const order = nodes(score);
+  const all = edges(score);
+  return new Set(order.filter((name, k) => k > 0 && !all.some(([from, to]) => to === name && from === order[k - 1])));
+}
+
+/** One wire for each layer that others read than the next one. Short wires run low. @param {Score} score @returns {Wire[]} */
+export function wiring(score) {
+  const order = nodes(score);
+  const at = new Map(order.map((name, k) => [name, k]));
+  const place = (/** @type {string} */ name) => at.get(name) ?? 0;
+  /** @type {Map<string, string[]>} */
+  const far = new Map();
+  for (const [from, to] of edges(score)) {
+    if (place(to) - place(from) > 1 && !far.get(from)?.includes(to)) far.set(from, [...(far.get(from) ?? []), to]);
+  }
+  const end = (/** @type {{to: string[]}} */ { to }) => Math.max(...to.map(place));
+  const found = [...far].map(([from, to]) => ({ from, to, lane: 0 }));
+  found.sort((a, b) => end(a) - place(a.from) - (end(b) - place(b.from)));
+  found.forEach((wire, k) => {
+    const beside = found.slice(0, k).filter((other) => place(other.from) < end(wire) && place(wire.from) < end(other));
+    while (beside.some(({ lane }) => lane === wire.lane)) wire.lane++;
+  });
+  return found;
+}
+
+/** Which way a phase sends something along a wire. @param {Score} score @param {Wire} wire @param {Phase} phase @returns {"forward"|"backward"|""} */
+export function carries(score, { from, to }, { part, layer, tensor, place }) {
+  if (place === `${from}/dy`) return "backward";
+  if (!to.includes(layer)) return "";
+  if (part === "forward") return "forward";
+  return part === "backward" && source(score, `${layer}/${tensor.slice(1)}`) === `${from}/y` ? "backward" : "";
+}
