@@ -207,7 +207,7 @@ HOSTILE: list[str | bytes] = [
     '{"subscribe": [], "image": {"dataset": "nope", "index": 1}}',
     '{"subscribe": [], "image": {"dataset": "mnist", "index": 99999}}',
     '{"subscribe": [], "image": {"x": [[1], [1, 2]]}}', '{"subscribe": [], "dtype": "float16"}',
-    '{"subscribe": ["conv1/y"' + ',"conv1/y"' * 400 + "]}",
+    '{"subscribe": ["conv1/y"' + ',"conv1/y"' * 3000 + "]}",
 ]  # fmt: skip
 
 
