@@ -94,14 +94,14 @@ def apart(a: Array, b: Array, among: Array | None = None) -> Difference:
 
 
 def compare(name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate, places: int) -> Comparison:
-    """The gradient of sum(dy * y) with respect to the tensor `name`, beside differences at no more than so many
+    """The gradient of sum(dy * y) with respect to the tensor `name`, beside differences at no more than so many finite
     places: all of them, or the same random ones each time."""
     at = at.astype(np.float64)
     analytic = gradient.astype(np.float64)
     numeric = np.full(at.shape, np.nan)
-    chosen = np.arange(at.size)
-    if at.size > places:
-        chosen = np.sort(np.random.default_rng(0).choice(at.size, places, replace=False))
+    chosen = np.flatnonzero(np.isfinite(at))
+    if len(chosen) > places:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, places, replace=False))
     scale = float(np.abs(analytic).max(initial=0.0, where=np.isfinite(analytic)))
     kinks = []
     middle = evaluate(name, at)
@@ -132,9 +132,15 @@ def _slopes(name: str, at: Array, index: tuple[int, ...], step: float, dy: Array
         moved[index] = there
         side = evaluate(name, moved)
         # the difference is taken element by element: a sum over all of y would drown it
-        slopes.append(float(np.sum(dy * (side["y"] - middle["y"])) / (there - here)) + 0.0)  # no −0
+        slopes.append(float(np.sum(dy * _change(side["y"], middle["y"])) / (there - here)) + 0.0)  # no −0
         sides.append(side)
     return slopes[0], slopes[1], (sides[0], sides[1])
+
+
+def _change(to: Array, start: Array) -> Array:
+    """Element by element; what is NaN or infinite on both sides has not changed."""
+    with np.errstate(invalid="ignore"):
+        return np.where((to == start) | (np.isnan(to) & np.isnan(start)), 0.0, to - start)
 
 
 def _tie(below: Mapping[str, Array], above: Mapping[str, Array]) -> tuple[str, tuple[int, ...], int, int] | None:

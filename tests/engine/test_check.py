@@ -56,6 +56,11 @@ def test_a_gradient_that_is_a_hundred_thousandth_off_does_not_agree() -> None:
     assert not found.difference.agrees and found.difference.index == (0,)
 
 
+def test_a_nan_spoils_its_own_place_alone() -> None:
+    found = compared("tanh", [np.nan, 1.0, np.inf], [1.0, 1.0, 1.0])
+    assert found.difference.agrees and found.checked == 1 and found.numeric[1] == pytest.approx(0.4199743)
+
+
 def test_a_kink_is_named_with_the_slopes_to_its_sides() -> None:
     found = compared("relu", [0.0, 1.0], [1.0, 1.0])
     (kink,) = found.kinks

@@ -1,5 +1,7 @@
 /** One call of the API as a page of the documentation writes it, and what was answered. */
 
+import { credentials, keepToken } from "./tokens.js";
+
 /**
  * @typedef {{status: number, words: string, kind: string, location: string, size: number, body: any, took: number}} Answered
  * @param {string} method
@@ -9,11 +11,13 @@
  */
 export async function send(method, address, body) {
   const begun = performance.now();
-  const response = await fetch(address.replace(/^\/+/, ""), {
-    method, body, headers: body === null ? {} : { "Content-Type": "application/json" } });
+  const path = address.replace(/^\/+/, "");
+  const response = await fetch(path, {
+    method, body, headers: { ...(body === null ? {} : { "Content-Type": "application/json" }), ...credentials(path) } });
   const kind = (response.headers.get("Content-Type") ?? "").split(";")[0];
   const content = await response.arrayBuffer();
   const text = kind.endsWith("json") ? new TextDecoder().decode(content) : "";
+  if (text && response.status === 201) keepToken(JSON.parse(text));
   return { status: response.status, words: response.statusText, kind, location: response.headers.get("Location") ?? "",
     size: content.byteLength, body: text ? JSON.parse(text) : null, took: performance.now() - begun };
 }
