@@ -16,8 +16,9 @@ from engine.data import Dataset, Split
 from engine.fast.flat import Flat
 from engine.fast.plan import Plan, plan
 from engine.fast.simd import LANES
-from engine.fast.step import add_shares, work
+from engine.fast.step import WINOGRAD, add_shares, work
 from engine.fast.team import team
+from engine.fast.winograd import prepare
 from engine.network import Layer, Network, Values
 from engine.ops.base import Array
 from engine.ops.dropout import Dropout
@@ -76,11 +77,20 @@ class Readable:
 
 @dataclass
 class _Bench:
-    """What one pass works on: an arena for each thread, a gradient for each share, a few numbers for each chunk."""
+    """What one pass works on: an arena for each thread, a gradient for each share, the transformed kernels."""
 
+    size: int
     arenas: list[Array | None]
     gradients: Array
+    filters: Array
     counter: Array
+
+    def arena(self, worker: int) -> Array:
+        """This worker's, zero around its planes, where nothing is ever written."""
+        found = self.arenas[worker]
+        if found is None:
+            found = self.arenas[worker] = _aligned(self.size)
+        return found
 
 
 class Fast:
@@ -112,19 +122,25 @@ class Fast:
         images, octets = self._images(split)
         targets = split.targets[indices].astype(np.int64)
         chunks = -(-count // LANES)
+        share = 1 / count if plan.mean else 1.0
         losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
         crew = team()
         with self._bench(crew.size, shares if learning else 0) as bench:
-            bench.counter[0] = 0
+
+            def transform(worker: int) -> None:
+                prepare.compiled(plan.table, WINOGRAD, flat, self._still, plan.numbers, bench.counter,
+                                 bench.arena(worker), bench.filters)
 
             def task(worker: int) -> None:
-                arena = bench.arenas[worker]
-                if arena is None:
-                    arena = bench.arenas[worker] = _aligned(plan.arena)
-                work.compiled(plan.table, images, octets, SHADES, indices, targets, flat, self._still, self._ones, keys,
-                              plan.smoothing, 1 / count if plan.mean else 1.0, learning, shares, bench.counter, arena,
-                              bench.gradients, losses, rights)
+                arena = bench.arena(worker)
+                work.compiled(plan.table, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
+                              plan.numbers, bench.filters, keys, plan.smoothing, share, learning, shares,
+                              bench.counter, arena, bench.gradients, losses, rights)
 
+            if plan.filters:
+                bench.counter[0] = 0
+                crew.run(transform, crew.size)
+            bench.counter[0] = 0
             crew.run(task, shares)
             gradient = np.empty(plan.parameters if learning else 0, np.float32)
             if learning:
@@ -154,7 +170,8 @@ class Fast:
         with self._lock:
             bench = self._benches.pop() if self._benches else None
         if bench is None or len(bench.arenas) < workers:
-            bench = _Bench([None] * workers, np.empty((0, self.plan.parameters), np.float32), np.zeros(1, np.int64))
+            bench = _Bench(self.plan.arena, [None] * workers, np.empty((0, self.plan.parameters), np.float32),
+                           _aligned(self.plan.filters), np.zeros(1, np.int64))
         if len(bench.gradients) < shares:
             bench.gradients = _aligned(shares * self.plan.parameters).reshape(shares, -1)
         try:

@@ -23,6 +23,7 @@ from engine.fast.simd import (
     splat,
     store,
     times,
+    turn,
     weight_block,
 )
 from engine.kernels import part
@@ -244,9 +245,8 @@ def linear_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-de
     Here a vector holds LANES inputs of one image: x is turned first, so that no lanes need to be added up.
     """
     whole = row.C - row.C % LANES
-    for c in range(row.C):
-        for lane in range(LANES):
-            arena[row.scratch + lane * row.C + c] = arena[row.x_at + c * LANES + lane]
+    for c in range(0, whole, LANES):
+        turn(arena, row.scratch + c, row.C, arena, row.x_at + c * LANES, LANES)
     add_product(gradient, arena, arena, (row.w, row.dy_at, row.scratch), (row.C, LANES, LANES, LANES, 0),
                 (row.O, whole // LANES), (LANES, 1, 1), (1, row.C, 0, 0, 0, 0))
     if whole < row.C:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from engine.fast.simd import LANES
-from engine.fast.step import CONV, CROSS_ENTROPY, DROPOUT, INPUT, LINEAR, MAX_POOL, RELU, ROW
+from engine.fast.step import CONV, CROSS_ENTROPY, DROPOUT, INPUT, LINEAR, MAX_POOL, RELU, ROW, WINOGRAD
+from engine.fast.winograd import POINTS, matrices, scratch
 from engine.network import Layer, Network
 from engine.ops.base import Op, Shape, Shapes
 
@@ -21,6 +22,8 @@ Places = dict[str, tuple[int, Shape]]
 LARGEST = 2**24
 #: Shares into which a batch is split at most, as long as their gradients are so many numbers together.
 SHARES, SHARED = 8, 2**24
+#: Channels on both sides from which on Winograd's transforms pay.
+MANY = 16
 
 
 class Unfit(Exception):
@@ -30,12 +33,15 @@ class Unfit(Exception):
 @dataclass(frozen=True)
 class Plan:
     """places: where each parameter begins in the flat vector of `parameters` numbers, and its shape; dropouts: the
-    layers that draw masks, in the order of their keys; a chunk's tensors take `arena` numbers."""
+    layers that draw masks, in the order of their keys; a chunk's tensors take `arena` numbers, the transformed kernels
+    of all Winograd convolutions `filters`, and `numbers` are their matrices."""
 
     table: Array
     places: Places
     parameters: int
     arena: int
+    filters: int
+    numbers: Array
     dropouts: tuple[Layer, ...]
     smoothing: float
     mean: bool
@@ -104,7 +110,8 @@ def _plan(network: Network) -> Plan:
     table, arena = _table(stages)
     if arena > LARGEST:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
-    return Plan(table, places, size, arena, tuple(dropouts), smoothing, mean)
+    filters, numbers = _place_matrices(table)
+    return Plan(table, places, size, arena, filters, numbers, tuple(dropouts), smoothing, mean)
 
 
 def _places(network: Network) -> tuple[Places, int]:
@@ -147,8 +154,22 @@ def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> S
         "w": at["w"], "b": at.get("b", -1), "w_first": taps - 1 if flip else 0,
         "w_u": -columns.kernel if flip else columns.kernel, "w_v": -1 if flip else 1,
     }
+    m = _tile(x, y, numbers)
+    if m:
+        n, tiles = m + 2, (y[1] // m, y[2] // m)
+        numbers |= {"m": m, "n": n, "tiles_down": tiles[0], "tiles_across": tiles[1]}
+        return Stage(WINOGRAD, x, y, y, numbers, x_halo=_halo(around),
+                     scratch=scratch(n, x[0], y[0], math.prod(tiles), (y[1] + 2) * (y[2] + 2)))
     return Stage(CONV, x, y, y, numbers, x_halo=_halo(around), dy_halo=_halo(back) if learning else NONE,
                  dy_spread=(rows.stride, columns.stride) if learning else (1, 1))
+
+
+def _tile(x: Shape, y: Shape, numbers: dict[str, int]) -> int:
+    """How many outputs a Winograd tile has; 0 where direct convolution is quicker."""
+    plain = numbers["U"] == numbers["V"] == 3 and all(numbers[name] == 1 for name in "stdeG")
+    if not plain or x[0] % LANES or min(x[0], y[0]) < MANY:
+        return 0
+    return next((m for m in POINTS if y[1] % m == y[2] % m == 0), 0)
 
 
 def _halo(sides: list[tuple[int, int]]) -> Halo:
@@ -186,7 +207,7 @@ def _max_pool(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) 
 def _pool(x: Shape, y: Shape, numbers: dict[str, int], stages: list[Stage]) -> Stage:
     """A pool's way back also sees which values the ReLU before it let through."""
     last = stages[-1]
-    if last.op == CONV and "relu" in last.numbers:
+    if last.op in (CONV, WINOGRAD) and "relu" in last.numbers:
         last.numbers["gated"] = numbers["relu"] = 1
     return Stage(MAX_POOL, x, y, y, numbers)
 
@@ -254,3 +275,14 @@ def _table(stages: list[Stage]) -> tuple[Array, int]:
             table[name][index] = value
         learning = learning or stage.learns
     return table, end
+
+
+def _place_matrices(table: Array) -> tuple[int, Array]:
+    """Give every Winograd row its place among the transformed kernels, and its matrices."""
+    filters, numbers = 0, np.zeros(0, np.float32)
+    for index in np.flatnonzero(table["op"] == WINOGRAD):
+        row = table[index]
+        table["filters"][index], table["numbers"][index] = filters, numbers.size
+        filters += int(row["n"] ** 2 * row["O"] * row["C"])
+        numbers = np.concatenate([numbers, matrices(int(row["m"]))])
+    return filters, numbers

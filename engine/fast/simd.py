@@ -140,6 +140,24 @@ def if_equal(typing, a, b, then, otherwise):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
+def turn(typing, to, to_at, to_step, array, at, step):  # type: ignore[no-untyped-def]
+    """LANES vectors, `step` apart, turned: to[to_at + to_step*b + a] = array[at + step*a + b] for a, b < LANES."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        target = context.make_array(signature.args[0])(context, builder, given[0]).data
+        source = context.make_array(signature.args[3])(context, builder, given[3]).data
+        rows = [_load(builder, builder.gep(source, [_moved(builder, given[4], given[5], a)])) for a in range(LANES)]
+        half = LANES // 2
+        halves = [ir.Constant(ir.VectorType(ir.IntType(32), LANES),
+                              [first + i // 2 + LANES * (i % 2) for i in range(LANES)]) for first in (0, half)]
+        for _ in range(LANES.bit_length() - 1):  # each round moves one bit of a number's place from row to column
+            rows = [builder.shuffle_vector(rows[a], rows[a + half], mask) for a in range(half) for mask in halves]
+        for b, row in enumerate(rows):
+            _store(builder, row, builder.gep(target, [_moved(builder, given[1], given[2], b)]))
+        return context.get_dummy_value()
+    return types.none(to, types.intp, types.intp, array, types.intp, types.intp), build
+
+
+@intrinsic
 def number_at(typing, octets, at):  # type: ignore[no-untyped-def]
     """The float32 whose four bytes start at octets[at]."""
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]

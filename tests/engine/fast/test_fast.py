@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from engine.data import Split, from_arrays
 from engine.fast import team as teams
 from engine.fast.simd import LANES
+from engine.fast.step import WINOGRAD
+from engine.fast.winograd import POINTS, matrices
 from engine.models import MODELS
 from engine.network import Network, NetworkError, Values
 from engine.ops.base import Array
@@ -21,7 +23,7 @@ from engine.paths import Fast, Readable, path_of
 from engine.train import draws
 from tests.engine.tools import digits, network, trainer
 
-DIRECT = 1e-6
+DIRECT, WINOGRADS = 1e-6, 1e-5
 SEED = 5
 DIGITS = digits()
 few = settings(max_examples=40, deadline=None)
@@ -137,6 +139,29 @@ def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
 def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: list[dict[str, Any]]) -> None:
     net = network(*layers, input=(2, 6, 7))
     assert agrees(net, LANES + 3)
+
+
+@pytest.mark.parametrize(("plane", "settings", "tile"), [
+    ((12, 12), {}, 5), ((6, 11), {"padding": [1, 0, 0, 1], "flip_kernel": True}, 0),
+    ((4, 8), {"padding": "same", "bias": False}, 4), ((13, 8), {"padding": "full", "flip_kernel": True}, 5),
+])
+def test_winograds_convolution_sends_back_what_the_readable_one_does(plane: tuple[int, int], settings: dict[str, Any],
+                                                                     tile: int) -> None:
+    net = network({"op": "conv2d", "out": 2 * LANES, "kernel_size": 1},
+                  {"op": "conv2d", "out": 21, "kernel_size": 3, **settings}, {"op": "relu"},
+                  {"op": "flatten"}, {"op": "linear", "out": 3}, input=(2, *plane))
+    table = fast_of(net).plan.table
+    assert [row["m"] for row in table if row["op"] == WINOGRAD] == ([tile] if tile else [])
+    assert distances(net, batch_for(net, LANES + 3))[0] <= WINOGRADS
+
+
+@pytest.mark.parametrize("m", sorted(POINTS))
+def test_the_matrices_of_every_tile_are_a_correlation(m: int) -> None:
+    n = m + 2
+    a, b, g = np.split(matrices(m).astype(np.float64), [m * n, m * n + n * n])
+    x, w = np.random.default_rng(m).normal(size=n), np.random.default_rng(m).normal(size=3)
+    y = a.reshape(m, n) @ ((g.reshape(n, 3) @ w) * (b.reshape(n, n) @ x))
+    assert y == pytest.approx(np.correlate(x, w), abs=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{"label_smoothing": 0.2}, {"reduction": "sum"}])
