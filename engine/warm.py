@@ -45,7 +45,7 @@ def _optimizer_job(kind: type[Optimizer], dtype: type) -> Job:
 
 
 def _fast_step() -> None:
-    network = Network.from_document(MODELS["classroom"].document)
+    network = Network.from_document(MODELS["seed"].document)
     data = from_arrays(np.zeros((1, *network.input_shape), np.uint8), np.zeros(1, np.int64))
     path_of(network, data).learn(network.initial(0), data.splits["train"], np.zeros(1, np.int64), draws(network, 0, 1))
 

@@ -24,16 +24,16 @@ from engine.network import Network
 from engine.data import from_arrays
 from engine.train import Trainer, optimizer_from
 assert is_warm()
-for name in ("classroom", "lenet5"):
+for name in ("classroom", "lenet5", "seed"):
     model = MODELS[name]
     data = from_arrays(np.zeros((4, 1, 28, 28), np.uint8), np.arange(4))
     run = Trainer(Network.from_document(model.document), data, optimizer_from(model.defaults["optimizer"]), 2)
     run.step_once()
     run.trace(1), run.trace_of(*data.splits["train"].batch(slice(0, 1))), run.evaluate()
 from engine import optimizers
-from engine.fast import step
+from engine.fast import step, winograd
 from engine.ops import activations, conv2d, linear, losses, pool
-for module in (activations, conv2d, linear, losses, pool, optimizers, step):
+for module in (activations, conv2d, linear, losses, pool, optimizers, step, winograd):
     for kernel in vars(module).values():
         if isinstance(kernel, Kernel):
             assert not kernel.compiled.stats.cache_misses, kernel.name

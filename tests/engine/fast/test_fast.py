@@ -142,7 +142,7 @@ def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: lis
 
 
 @pytest.mark.parametrize(("plane", "settings", "tile"), [
-    ((12, 12), {}, 5), ((6, 11), {"padding": [1, 0, 0, 1], "flip_kernel": True}, 0),
+    ((12, 12), {}, 5), ((6, 11), {"padding": [1, 0, 0, 1], "flip_kernel": True}, 5), ((8, 7), {}, 0),
     ((4, 8), {"padding": "same", "bias": False}, 4), ((13, 8), {"padding": "full", "flip_kernel": True}, 5),
 ])
 def test_winograds_convolution_sends_back_what_the_readable_one_does(plane: tuple[int, int], settings: dict[str, Any],
