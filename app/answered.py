@@ -228,6 +228,7 @@ class PhaseRead(Answer):
     tensor: str = said("layer/tensor")
     kind: str = said("value, weight, gradient or index")
     role: str = said("how the sentence uses it")
+    joint: str = said("the sign before it: +, −, × or ÷")
     axes: list[Axis | None] = said("how the read moves along each axis; null where an index says")
 
 
@@ -311,11 +312,12 @@ class Span(Answer):
     last: int = said("last step that can be had")
 
 
+class TrainingPath(Answer):
+    name: str = said("fast, or readable: the kernels that the explanations follow")
+    reason: str | None = said("why it is not the fast one")
+
+
 class Run(Answer):
-    """Further fields may come with new abilities of runs."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
     id: str = said("as in addresses")
     model: str | None = said("the preset, if any")
     title: str = said("what it is called")
@@ -336,7 +338,11 @@ class Run(Answer):
     seed: int = said("of first weights, shuffling and dropout")
     dataset: str = said("what it learns from")
     pace: float | None = said("steps a second at most; null for as fast as it goes")
+    path: TrainingPath = said("how it is trained")
     kept: bool = said("whether it is the welcome run, which nobody may change")
+    owned: bool = said("whether only those with its token may change it")
+    token: str = said("on a shared server, once, to whoever made it: sent as `Authorization: Bearer`", default="")
+    notice: str = said("what goes otherwise than it should, as a full disk", default="")
     network: NetworkDocument = said("with every setting written out")
     error: str = said("why it failed", default="")
 

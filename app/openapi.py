@@ -99,7 +99,7 @@ def install(app: FastAPI) -> None:
             for path in made["paths"].values():
                 for operation in path.values():
                     operation["responses"].pop("422", None)
-                    operation["responses"]["4XX"] = answer
+                    operation["responses"].update({"4XX": answer, "503": answer})
             app.openapi_schema = made
         return app.openapi_schema
 

@@ -127,8 +127,8 @@ async def gradients(request: Request, here: Here) -> Response:
         network = trace.network
         layers: dict[str, dict[str, np.ndarray]] = {"input": {"y": trace["input", "y"]}}
         for layer in (*network.layers.values(), network.loss):
-            names = [*layer.op.results, *(f"d{name}" for name in layer.op.inputs)]
-            layers[layer.name] = {name: trace[layer.name, name] for name in names}
+            names = dict.fromkeys((*layer.op.results, *layer.op.saved, *(f"d{name}" for name in layer.op.inputs)))
+            layers[layer.name] = {name: trace[layer.name, name] for name in names if (layer.name, name) in trace}
             if layer is not network.loss:
                 layers[layer.name]["dy"] = trace[layer.name, "dy"]
             layers[layer.name] |= {f"{name}_next": trace[layer.name, f"{name}_next"] for name in layer.op.buffers}
