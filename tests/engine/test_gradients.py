@@ -9,6 +9,7 @@ import pytest
 
 from engine.network import Network, NetworkError, Values
 from engine.ops.base import Array
+from engine.train import draws
 from tests.engine.tools import network
 
 STEP = 1e-5
@@ -25,13 +26,14 @@ def decisions(values: Values) -> list[Array]:
 
 
 def slopes(net: Network, parameters: dict[str, Array], x: Array, target: Array, rng: np.random.Generator,
-           ) -> list[tuple[str, float, float]]:
+           learning: bool = False) -> list[tuple[str, float, float]]:
     """(tensor, slope by its gradient, slope by central difference) along one random direction for each tensor."""
-    values = net.forward(parameters, x, target)
-    net.backward(parameters, values, learning=False)
+    drawing = draws(net, 0, 1) if learning else None
+    values = net.forward(parameters, x, target, drawing)
+    net.backward(parameters, values, learning)
     image = values[net.resolve("input", "dy")]
     found = []
-    for name in [*parameters, "x"]:
+    for name in [*net.learned, "x"]:
         at = x if name == "x" else parameters[name]
         layer, _, tensor = name.partition("/")
         gradient = image if name == "x" else values[layer, f"d{tensor}"]
@@ -41,7 +43,7 @@ def slopes(net: Network, parameters: dict[str, Array], x: Array, target: Array, 
         for sign in (1, -1):
             moved = at + sign * STEP * direction
             given = (parameters, moved) if name == "x" else ({**parameters, name: moved}, x)
-            passed = net.forward(given[0], given[1], target)
+            passed = net.forward(given[0], given[1], target, drawing)
             if not all(np.array_equal(a, b) for a, b in zip(decisions(passed), decisions(values), strict=True)):
                 break
             sides.append(float(passed["loss", "y"]))
