@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from app.bodies import TENSOR, Fields, at_most
 from app.faults import refusals
@@ -43,11 +44,24 @@ class LossFields(Fields):
     settings: dict[str, Any] = Field(default={}, description="the loss's settings")
 
 
+#: Of an image, at most.
+AXES = 8
+
+
+def _few_axes(given: Any) -> Any:
+    """Before any of them is looked at."""
+    if isinstance(given, list) and not 1 <= len(given) <= AXES:
+        raise PydanticCustomError("axes", f"expected 1 to {AXES} axes, got {len(given)}")
+    return given
+
+
 class NetworkFields(Fields):
     """A network document. What GET /api/models answers can be sent back as it is."""
 
-    input: Annotated[list[int], at_most("rank", "network", "input")] = Field(
-        description="[channels, height, width] of one image", examples=[[1, 28, 28]]
+    input: Annotated[list[int], BeforeValidator(_few_axes)] = Field(
+        description="[channels, height, width] of one image",
+        examples=[[1, 28, 28]],
+        json_schema_extra={"minItems": 1, "maxItems": AXES},
     )
     layers: Annotated[list[LayerFields], at_most("layers", "network", "layers")] = Field(
         description="each after the layers that it reads; the last one feeds the loss"
@@ -83,7 +97,17 @@ Parameters = Annotated[
 Tensor = Annotated[Any, Field(json_schema_extra=TENSOR)]
 
 
+#: In words of JSON Schema: one of the two, and null is as good as nothing.
+ONE_OF_BOTH: dict[str, Any] = {
+    "oneOf": [
+        {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in ("network", "model")
+    ]
+}
+
+
 class NetworkChoice(Fields):
+    model_config = ConfigDict(json_schema_extra=ONE_OF_BOTH)
+
     network: NetworkField = None
     model: ModelField = None
 

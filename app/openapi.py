@@ -65,7 +65,8 @@ def body(model: type[Fields], example: Any, npz: bool = False) -> dict[str, Any]
         for kind, where in ((NPZ, "0-d unicode member"), (SAFETENSORS, "metadata's entry")):
             description = f"tensors as members, the rest as JSON in the {where} `request`"
             content[kind] = {"schema": {"type": "string", "format": "binary", "description": description}}
-    return {"requestBody": {"required": True, "content": content}}
+    needed = any(field.is_required() for field in model.model_fields.values()) or "oneOf" in schema
+    return {"requestBody": {"required": needed, "content": content}}
 
 
 def answer(model: Any, *kinds: str, status: int = 200, words: str = "") -> dict[int | str, dict[str, Any]]:

@@ -391,7 +391,6 @@ def test_a_detail_quotes_only_a_part_of_what_was_sent(client: TestClient) -> Non
     ("path", "content", "limit"),
     [
         ("/api/networks/shapes", b'{"network": {"input": [1], "layers": [' + b"{}," * 200_000 + b"{}]}}", "layers"),
-        ("/api/runs", b'{"network": {"input": [' + b'"",' * 200_000 + b'""], "layers": []}}', "rank"),
         ("/api/runs", b"{" + b",".join(b'"k%d":1' % k for k in range(200_000)) + b"}", "names"),
         ("/api/runs/welcome/predict", b'{"indices": [' + b'"",' * 500_000 + b'""]}', "predicted_images"),
     ],
@@ -403,6 +402,13 @@ def test_numbers_of_things_are_checked_before_the_things(
     answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413 and answer.json()["limit"]["name"] == limit
     assert time.monotonic() - start < 1
+
+
+def test_axes_are_counted_before_they_are_looked_at(client: TestClient) -> None:
+    content = b'{"network": {"input": [' + b'"",' * 200_000 + b'""], "layers": []}}'
+    answer = client.post("/api/runs", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422 and "expected 1 to 8 axes, got 200001" in answer.json()["detail"]
+    assert len(answer.content) < 1000
 
 
 def test_many_unknown_fields_are_one_error(client: TestClient) -> None:
