@@ -45,6 +45,8 @@ DROPPING = {
     "seed": 5,
 }
 
+FAST = {"model": "classroom", "steps": 700}
+
 
 @contextmanager
 def started(folder: Path, **settings: Any) -> Iterator[TestClient]:
@@ -81,7 +83,7 @@ def test_a_run_is_there_after_a_restart_as_it_was(tmp_path: Path) -> None:
         assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("body", [RUN, DROPPING])
+@pytest.mark.parametrize("body", [RUN, DROPPING, FAST])
 def test_a_run_goes_on_by_itself_and_ends_bit_for_bit_where_an_unbroken_one_does(
     tmp_path: Path, body: dict[str, Any]
 ) -> None:
