@@ -228,3 +228,35 @@ def test_a_hand_that_leaves_the_pad_goes_on_drawing_inside(page: Page, server: S
         page.mouse.move(x + 6 * k * math.cos(k), y + 6 * k * math.sin(k))
     page.mouse.up()
     expect(dialog.locator(".said")).to_be_visible()
+
+
+def test_by_keyboard_the_digits_are_one_stop_and_the_arrows_go_from_one_to_the_next(
+    page: Page, server: Server
+) -> None:
+    dialog = visit(page, server)
+    expect(dialog.get_by_role("group", name="digits 9").get_by_role("button")).to_have_count(12)
+    focused = page.locator(":focus")
+    dialog.get_by_role("button", name="Random").focus()
+    page.keyboard.press("Tab")
+    first = server.get("/api/datasets/mnist/test?label=0&limit=24")["indices"]
+    expect(focused).to_have_attribute("aria-label", f"0, test image {first[0]}")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    ones = server.get("/api/datasets/mnist/test?label=1&limit=24")["indices"]
+    expect(focused).to_have_attribute("aria-label", f"1, test image {ones[1]}")
+    for _ in range(11):
+        page.keyboard.press("ArrowRight")
+    expect(focused).to_have_attribute("aria-label", f"1, test image {ones[12]}")
+    page.keyboard.press("ArrowLeft")
+    expect(focused).to_have_attribute("aria-label", f"1, test image {ones[11]}")
+    page.keyboard.press("Shift+Tab")
+    expect(focused).to_have_text("Random")
+    page.keyboard.press("Tab")
+    expect(focused).to_have_attribute("aria-label", f"1, test image {ones[11]}")
+    page.keyboard.press("Tab")
+    expect(dialog.locator(".pad")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    wait_for_source(page, f"s.index === {ones[11]} && s.pass")
+    expect(page.locator(".source")).to_be_focused()

@@ -9,6 +9,7 @@ import { infoOf, look, openPanel, run, say, source, status } from "../store.js";
 import { Draw } from "./draw.js";
 import { html } from "./html.js";
 import { Dialog } from "./popover.js";
+import { rove } from "./roving.js";
 import { Digit, Thumb } from "./tiles.js";
 
 /** The input that a drawing fits. */
@@ -20,6 +21,9 @@ const ROW = 12;
 const split = signal("test");
 /** First digit shown of each class. @type {Signal<Record<number, number>>} */
 const offsets = signal({});
+
+/** The digit at which the Tab key stops: class and place in its row. */
+const stop = signal("0 0");
 
 /** @param {string} dataset @param {number} index */
 function choose(dataset, index) {
@@ -43,16 +47,29 @@ function ClassRow({ dataset, label }) {
     offsets.value = { ...offsets.peek(), [label]: offset + by };
   };
   const what = source.value;
+  /** Over the edge of a row its next page comes. @param {KeyboardEvent} event */
+  const overEdge = (event) => {
+    const row = /** @type {HTMLElement} */ (event.currentTarget);
+    const [from, to, by] = event.key === "ArrowRight" ? [row.lastElementChild, row.firstElementChild, ROW]
+      : event.key === "ArrowLeft" ? [row.firstElementChild, row.lastElementChild, -ROW] : [null, null, 0];
+    if (!by || event.target !== from || offset + by < 0 || offset + by >= page.total) return;
+    event.preventDefault();
+    event.stopPropagation();
+    turn(by);
+    /** @type {HTMLElement} */ (to).focus();
+  };
   return html`<li class="class-row">
     <b>${label}</b>
-    <button class="turn" aria-label="earlier digits ${label}" aria-disabled=${offset === 0} onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
-    <div role="group" aria-label="digits ${label}">${page.indices.map((index) => {
+    <button class="turn" tabindex="-1" aria-label="earlier digits ${label}" aria-disabled=${offset === 0} onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
+    <div role="group" aria-label="digits ${label}" onKeyDown=${overEdge}>${page.indices.map((index, k) => {
       const chosen = what?.kind === "pass" && what.dataset === dataset && what.split === part && what.index === index;
-      return html`<button key=${index} class="digit-button" aria-pressed=${chosen} title="${part} ${index}"
+      const spot = `${label} ${k}`;
+      return html`<button key=${k} class="digit-button" aria-pressed=${chosen} title="${part} ${index}"
+        tabindex=${stop.value === spot ? 0 : -1} onFocus=${() => { stop.value = spot; }}
         aria-label="${label}, ${part} image ${index}" onClick=${() => choose(dataset, index)}>
         <${Thumb} dataset=${dataset} split=${part} index=${index} width=${34} /></button>`;
     })}</div>
-    <button class="turn" aria-label="further digits ${label}" aria-disabled=${offset + ROW >= page.total}
+    <button class="turn" tabindex="-1" aria-label="further digits ${label}" aria-disabled=${offset + ROW >= page.total}
       onClick=${() => offset + ROW < page.total && turn(ROW)}>›</button>
   </li>`;
 }
@@ -95,7 +112,7 @@ function ByClass() {
   }
   return html`<section class="by-class" aria-label="${dataset.title} by class and by number">
     <${ByNumber} dataset=${dataset} />
-    <ol start="0">${Array.from({ length: dataset.classes }, (_, label) => html`
+    <ol start="0" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>${Array.from({ length: dataset.classes }, (_, label) => html`
       <${ClassRow} key=${`${dataset.name} ${label}`} dataset=${dataset.name} label=${label} />`)}</ol>
   </section>`;
 }
@@ -117,6 +134,7 @@ function Minibatch() {
   const [text, setText] = useState(String(what?.kind === "step" ? what.step : now ?? 0));
   const [shown, setShown] = useState(/** @type {{step: number, labels: number[], images: Float32Array[]}|null} */ (null));
   const [first, setFirst] = useState(0);
+  const [tabbed, setTabbed] = useState(0);
   const asked = Number(text);
   const fits = Boolean(history) && text.trim() !== "" && Number.isInteger(asked) && asked >= history.first && asked <= history.last;
   const ready = status.value.ready;
@@ -150,11 +168,11 @@ function Minibatch() {
         ${first}–${Math.min(total, first + PAGE) - 1} of ${total}
         <button class="turn" aria-label="further images" aria-disabled=${first + PAGE >= total} onClick=${() => first + PAGE < total && setFirst(first + PAGE)}>›</button></span>`}
     </header>
-    <div class="samples" role="group" aria-label="images of the minibatch">
+    <div class="samples" role="group" aria-label="images of the minibatch" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>
       ${mine ? mine.images.slice(first, first + PAGE).map((image, k) => {
         const sample = first + k;
         const chosen = what?.kind === "step" && what.step === asked && what.sample === sample;
-        return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} title="image ${sample}, a ${mine.labels[sample]}"
+        return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)} title="image ${sample}, a ${mine.labels[sample]}"
           aria-label="image ${sample}, a ${mine.labels[sample]}" onClick=${() => choose(sample)}><${Digit} image=${image} width=${26} /></button>`;
       }) : html`<p class="soft">${!ready ? "There as soon as the arithmetic is compiled." : fits ? "Fetching the minibatch." : `Choose a step that is kept.`}</p>`}
     </div>
