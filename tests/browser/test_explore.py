@@ -321,7 +321,7 @@ def test_any_network_has_a_stage(page: Page, server: Server, model: str) -> None
 
 
 def test_training_is_alive_on_the_stage_at_sixty_frames_a_second(page: Page, server: Server) -> None:
-    run = make_run(server, epochs=5)
+    run = make_run(server, epochs=400)
     visit(page, server, f"run={run['id']}")
     page.evaluate(
         f"fetch('api/runs/{run['id']}', {{method: 'PATCH', headers: {{'Content-Type': 'application/json'}},"

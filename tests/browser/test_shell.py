@@ -78,7 +78,7 @@ def test_while_the_server_is_away_the_page_says_so_and_holds_and_then_goes_on(
 def test_a_frame_that_the_server_cannot_make_is_said_in_plain_words_and_the_page_lives_on(
     page: Page, server: Server
 ) -> None:
-    run = make_run(server, epochs=5, start=True)
+    run = make_run(server, epochs=400, start=True)
     problem = {"status": 422, "title": "Unprocessable Entity", "detail": "no tensor conv9/y in this network"}
 
     def answer(socket: WebSocketRoute) -> None:
@@ -102,7 +102,7 @@ def test_a_frame_that_the_server_cannot_make_is_said_in_plain_words_and_the_page
 def test_a_run_that_was_deleted_while_it_trained_gives_way_to_the_first_one(
     page: Page, server: Server, watch: Watch
 ) -> None:
-    run = make_run(server, epochs=5, start=True)
+    run = make_run(server, epochs=400, start=True)
     server.wait_ready()
     page.goto(f"/#run={run['id']}")
     expect(page.locator(".step-now")).to_be_visible()

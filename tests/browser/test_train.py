@@ -88,7 +88,7 @@ def test_one_step_is_exactly_one(page: Page, server: Server) -> None:
 
 
 def test_the_space_bar_starts_and_pauses_training(page: Page, server: Server) -> None:
-    visit(page, server, f"&run={make_run(server, steps=1)['id']}")
+    visit(page, server, f"&run={make_run(server, steps=1, epochs=400)['id']}")
     page.locator("body").press("Space")
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.locator("body").press("Space")
@@ -166,7 +166,7 @@ def test_the_strip_shows_the_loss_and_the_shares_of_its_digit(page: Page, server
 
 
 def test_while_training_the_strip_is_live_and_the_page_keeps_60_frames_a_second(page: Page, server: Server) -> None:
-    visit(page, server, f"&run={make_run(server, steps=1)['id']}")
+    visit(page, server, f"&run={make_run(server, steps=1, epochs=400)['id']}")
     page.get_by_role("button", name="Go on").click()
     expect(page.locator(".live-strip h2")).to_contain_text("Live")
     frames = page.evaluate("""() => new Promise((done) => {
@@ -181,7 +181,7 @@ def test_while_training_the_strip_is_live_and_the_page_keeps_60_frames_a_second(
 
 
 def test_a_changed_optimizer_waits_for_a_new_run_and_says_so(page: Page, server: Server) -> None:
-    run = make_run(server, steps=2, epochs=50)
+    run = make_run(server, steps=2, epochs=400)
     visit(page, server, f"&run={run['id']}")
     choose(page, "optimizer", "adam")
     choose(page, "batch", "64")
