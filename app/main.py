@@ -56,6 +56,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         help="for a class: only whoever made a run can pause, step or delete it; anybody may watch",
     )
     parser.add_argument(
+        "--threads",
+        type=_threads,
+        metavar="N",
+        help="threads that train (default: one for each core; on a computer shared with others one less is quicker); "
+        "the numbers are the same with any",
+    )
+    parser.add_argument(
         "--limit",
         action="append",
         default=[],
@@ -76,6 +83,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         allow_hosts=tuple(given.allow_host),
         root_path=given.root_path.rstrip("/"),
         shared=given.shared,
+        threads=given.threads,
         limits=limits,
     )
 
@@ -85,6 +93,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("expected 0 to 65535")
     return port
+
+
+def _threads(text: str) -> int:
+    threads = int(text)
+    if not 1 <= threads <= 256:
+        raise argparse.ArgumentTypeError("expected 1 to 256")
+    return threads
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -26,6 +26,7 @@ from app.runs import WELCOME, Plan, Run
 from app.settings import Settings
 from app.shelf import Shelf
 from app.warming import Warming
+from engine.fast.team import use_threads
 
 logger = logging.getLogger("convscope")
 
@@ -47,6 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
         redirect_slashes=False,  # it would lead out of a proxy's path
     )
+    if settings.threads:
+        use_threads(settings.threads)
     warming = Warming()
     compute = Compute(warming.gate)
     data = Datasets(settings.data_dir)

@@ -16,7 +16,7 @@ FIRST_PORT = 8000
 @dataclass(frozen=True)
 class Settings:
     """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared` lets
-    only whoever made a run change it."""
+    only whoever made a run change it; `threads` that train, None for as many as there are cores."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -28,6 +28,7 @@ class Settings:
     warm: bool = True
     welcome_steps: int = 120
     shared: bool = False
+    threads: int | None = None
 
 
 def default_data_dir() -> Path:

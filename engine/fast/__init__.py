@@ -1,0 +1,22 @@
+"""The fast path: a whole training step in one call to each thread.
+
+*Layout.* LANES images (16 with AVX-512, else 8) lie side by side: a tensor is X[C][H][W][LANES], and each of its values
+one vector register. Every loop over channels, rows and columns is then vectorised by itself, whatever the counts are;
+one image alone takes a register of which the other lanes are zeros. LANES images are a chunk. A chunk goes forward and
+backward through all layers before the next one begins, so that its tensors stay in the cache. They have fixed places in
+an arena of a thread's own, each plane with the zeros around it that the next convolution's windows reach.
+
+*Arithmetic.* `simd` has the vectors and two blocks of registers. One is a sum of numbers times vectors: forward
+convolution, its way back to x (the same on the turned kernel), linear layers, the transforms and products of Winograd's
+convolution. The other is a sum of vectors times vectors whose lanes are added up at the end: gradients of weights.
+`loops` and `winograd` say what a layer does with a chunk in terms of these.
+
+*One call.* `plan` reads a network, once, into a table of integers: a row for each layer, with what is fused into it and
+where everything stands. `step.work` goes through that table; it is compiled once for all networks. What the plan does
+not know it refuses with a reason, and the readable kernels train that network (`engine.paths`).
+
+*Threads.* A batch has up to SHARES shares, each with a gradient of its own; the threads of `team` take the next share
+until none is left, and the shares' gradients are added up in their order. So no bit depends on the number of threads or
+on who was quicker. Parameters, gradients and the optimizer's state are flat vectors (`flat`), and the optimizer's own
+kernels move them.
+"""

@@ -21,10 +21,12 @@ def test_what_is_left_out_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_option_is_read(tmp_path: Path) -> None:
-    line = f"--host ::1 --port 9000 --no-open --data {tmp_path} --allow-host a.example --allow-host b.example"
+    line = (f"--host ::1 --port 9000 --no-open --data {tmp_path} --allow-host a.example --allow-host b.example "
+            "--threads 3")
     settings = parse(line.split())
     assert (settings.host, settings.port, settings.open_browser) == ("::1", 9000, False)
     assert settings.data_dir == tmp_path and settings.allow_hosts == ("a.example", "b.example")
+    assert settings.threads == 3 and parse([]).threads is None
 
 
 def test_limits_are_adjusted_by_option_and_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,7 @@ def test_limits_are_adjusted_by_option_and_by_environment(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "line",
     ["--port x", "--port 70000", "--port -1", "--nonsense", "--limit cats=3", "--limit runs", "--limit runs=0",
+     "--threads 0", "--threads x",
      "--limit runs=1e3"],
 )  # fmt: skip
 def test_a_wrong_option_is_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
