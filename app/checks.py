@@ -15,7 +15,7 @@ from app.calls import Arrays, Call, OpFields, call_of
 from app.limits import Limits
 from app.networks import PassFields
 from app.problems import invalid
-from engine.check import TOLERANCE, Comparison, Difference, apart, compare
+from engine.check import LOOSE, TOLERANCE, Comparison, Difference, apart, compare
 from engine.network import Network
 from engine.ops.base import Op
 from engine.suspect import guess
@@ -53,6 +53,7 @@ class Report:
 
     found: dict[str, Comparison]
     given: dict[str, dict[str, Any]]
+    tolerance: float
 
     def arrays(self) -> Arrays:
         """As members of an .npz: `dx`, `dx_numeric`."""
@@ -60,36 +61,35 @@ class Report:
         return named | {f"{name}_numeric": each.numeric for name, each in self.found.items()}
 
     def document(self, arrays: bool) -> dict[str, Any]:
-        agrees = all(each.difference.agrees for each in self.found.values())
+        agrees = all(each.difference.agrees(self.tolerance) for each in self.found.values())
         rest = {
             "agrees": agrees and all(each["agrees"] for each in self.given.values()),
-            "tolerance": TOLERANCE,
-            "tensors": {name: _compared(name, each, arrays) for name, each in self.found.items()},
+            "tolerance": self.tolerance,
+            "tensors": {name: self._compared(name, each, arrays) for name, each in self.found.items()},
         }
         return {**rest, "gradients": self.given} if self.given else rest
 
+    def _compared(self, name: str, found: Comparison, arrays: bool) -> dict[str, Any]:
+        values = {"analytic": found.analytic, "numeric": found.numeric} if arrays else {}
+        kinks = [
+            {
+                "place": _place(name, kink.index),
+                "kind": "tie" if kink.tie else "kink",
+                "detail": kink.words,
+                "analytic": kink.analytic,
+                "below": kink.below,
+                "above": kink.above,
+            }
+            for kink in found.kinks
+        ]
+        count = {"elements": found.analytic.size, "checked": found.checked}
+        return {**_difference(name, found.difference, self.tolerance), **count, "kinks": kinks, **values}
 
-def _compared(name: str, found: Comparison, arrays: bool) -> dict[str, Any]:
-    values = {"analytic": found.analytic, "numeric": found.numeric} if arrays else {}
-    kinks = [
-        {
-            "place": _place(name, kink.index),
-            "kind": "tie" if kink.tie else "kink",
-            "detail": kink.words,
-            "analytic": kink.analytic,
-            "below": kink.below,
-            "above": kink.above,
-        }
-        for kink in found.kinks
-    ]
-    count = {"elements": found.analytic.size, "checked": found.checked}
-    return {**_difference(name, found.difference), **count, "kinks": kinks, **values}
 
-
-def _difference(name: str, found: Difference) -> dict[str, Any]:
+def _difference(name: str, found: Difference, tolerance: float) -> dict[str, Any]:
     place = None if found.index is None else _place(name, found.index)
     return {
-        "agrees": found.agrees,
+        "agrees": found.agrees(tolerance),
         "largest_absolute": found.absolute,
         "largest_relative": found.relative,
         "place": place,
@@ -141,13 +141,21 @@ def report_of(call: Call, given: Arrays, limits: Limits) -> Report:
     most = max(1, places(call.cost, 1, limits) // max(1, len(slopes)))
     found = {key: compare(key[1:], exact[key[1:]], slope, dy, evaluate, most) for key, slope in slopes.items()}
     tried = (op, exact) if call.cost * TRIES <= limits.multiply_adds else (None, None)
-    return Report(found, {key: _judged(key, array, found, *tried) for key, array in given.items()})
+    tolerance = _tolerance(slopes)
+    judged = {key: _judged(key, array, found, tolerance, *tried) for key, array in given.items()}
+    return Report(found, judged, tolerance)
+
+
+def _tolerance(slopes: Arrays) -> float:
+    """As close as gradients of this kind of number come to differences in float64."""
+    return LOOSE if any(slope.dtype == np.float32 for slope in slopes.values()) else TOLERANCE
 
 
 def _judged(
     name: str,
     given: np.ndarray,
     found: Mapping[str, Comparison],
+    tolerance: float,
     op: Op | None,
     tensors: Mapping[str, np.ndarray] | None,
     tensor: str = "",
@@ -162,11 +170,11 @@ def _judged(
         others = np.ones(given.shape, bool)
         for index, kink in kinks.items():
             others[index] = not kink.allows(float(given[index]))
-        if not difference.agrees and apart(given, right.analytic, others).agrees:
+        if not difference.agrees(tolerance) and apart(given, right.analytic, others).agrees(tolerance):
             words = f"{name} differs at kinks and ties only, where any slope between the two sides is right"
-            return {**_difference(name, difference), "agrees": True, "looks_like": "kink", "guess": words}
-        said = _difference(name, difference)
-        if difference.agrees:
+            return {**_difference(name, difference, tolerance), "agrees": True, "looks_like": "kink", "guess": words}
+        said = _difference(name, difference, tolerance)
+        if difference.agrees(tolerance):
             return {**said, "looks_like": None, "guess": None}
         assert difference.index is not None
         said |= {"given": given[difference.index], "expected": right.analytic[difference.index]}
@@ -213,6 +221,7 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
         for name, array in learned.items()
     }
     found["x"] = compare("x", x, trace[network.resolve("input", "dy")], one, evaluate, most)
+    tolerance = _tolerance({"x": trace["input", "y"]})
     judged = {}
     for name, array in own.items():
         layer, _, tensor = name.rpartition("/")
@@ -220,8 +229,8 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
         if layer and cost * TRIES <= limits.multiply_adds:
             found_in = network.layers[layer]
             op, tensors = found_in.op if trace.learning else found_in.resting, _local(trace, layer)
-        judged[name] = _judged(name, array, found, op, tensors, f"d{tensor}")
-    return Report(found, judged)
+        judged[name] = _judged(name, array, found, tolerance, op, tensors, f"d{tensor}")
+    return Report(found, judged, tolerance)
 
 
 def _local(trace: Trace, layer: str) -> Arrays:

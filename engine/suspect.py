@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.check import apart
+from engine.check import LOOSE, apart
 from engine.ops.base import Op, ShapeError, shapes_of
 from engine.settings import Bool, Choice, Padding, Pair, SettingError
 
@@ -50,12 +50,14 @@ def guess(name: str, given: Array, true: Array, op: Op | None = None,
         return _by_shape(name, given, true)
     if not given.any():
         return Guess("zero", f"{name} is zero everywhere")
-    counts = _counts(tensors or {})
+    counts = _counts(op, tensors or {})
+    if apart(given, true).agrees(LOOSE):
+        return Guess("rounding", f"{name} is right but for rounding, as float32 rounds")
     suspects = [Suspect("", name, true), *_moved(name, true)]
     if op is not None and tensors is not None:
         suspects += _mistakes(name, op, tensors)
     for suspect in suspects:
-        if suspect.outcome.shape == given.shape and apart(given, suspect.outcome).agrees:
+        if suspect.outcome.shape == given.shape and apart(given, suspect.outcome).agrees(LOOSE):
             return Guess(suspect.kind, suspect.words)
     for suspect in suspects:
         found = suspect.outcome.shape == given.shape and _factor(given, suspect.outcome, counts)
@@ -68,22 +70,29 @@ def _by_shape(name: str, given: Array, true: Array) -> Guess:
     said = f"{name} has shape {list(given.shape)}, expected {list(true.shape)}"
     for order in permutations(range(given.ndim)):
         turned = given.transpose(order) if given.ndim == true.ndim <= 5 else given
-        if turned.shape == true.shape and apart(turned, true).agrees:
+        if turned.shape == true.shape and apart(turned, true).agrees(LOOSE):
             return Guess("transposed", f"{said}: its axes stand in another order; transpose{order} puts them right")
-    if given.size == true.size and apart(given.reshape(true.shape), true).agrees:
+    if given.size == true.size and apart(given.reshape(true.shape), true).agrees(LOOSE):
         return Guess("shape", f"{said}: the numbers are right, an axis is too many or too few")
     kept = _axes_that_fit(given.shape, true.shape)
     if kept is not None:
         extra = tuple(axis for axis in range(given.ndim) if axis not in kept)
-        if apart(given.sum(axis=extra), true).agrees:
+        if apart(given.sum(axis=extra), true).agrees(LOOSE):
             axes = " and ".join(map(str, extra))
             return Guess("not_summed", f"{said}: it has still to be summed over axis {axes}")
     if given.ndim == true.ndim and all(a >= b for a, b in zip(given.shape, true.shape, strict=True)):
-        rims = [(a - b) // 2 for a, b in zip(given.shape, true.shape, strict=True)]
-        inside = given[tuple(slice(rim, rim + size) for rim, size in zip(rims, true.shape, strict=True))]
-        if apart(inside, true).agrees:
+        if apart(_inside(given, true.shape), true).agrees(LOOSE):
             return Guess("padding", f"{said}: the rim that the padding added has to be cut off")
+    if given.ndim == true.ndim and all(a <= b for a, b in zip(given.shape, true.shape, strict=True)):
+        if apart(given, _inside(true, given.shape)).agrees(LOOSE):
+            return Guess("padding", f"{said}: this is the middle of it; a padding is missing")
     return Guess("shape", said)
+
+
+def _inside(array: Array, shape: tuple[int, ...]) -> Array:
+    """The middle of an array, in a smaller shape."""
+    rims = [(have - want) // 2 for have, want in zip(array.shape, shape, strict=True)]
+    return array[tuple(slice(rim, rim + want) for rim, want in zip(rims, shape, strict=True))]
 
 
 def _axes_that_fit(given: tuple[int, ...], true: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -189,8 +198,7 @@ def _without_rim(op: Op, tensors: Mapping[str, Array]) -> Array:
         bare = _variant(op, {"padding": 0}).extents(_given(op, tensors))["y"]
     except (ShapeError, SettingError):
         return dy
-    rims = [max(0, (have - want) // 2) for have, want in zip(dy.shape, bare, strict=True)]
-    return dy[tuple(slice(rim, rim + want) for rim, want in zip(rims, bare, strict=True))]
+    return _inside(dy, tuple(map(min, dy.shape, bare)))
 
 
 def _overwritten(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> Iterator[Suspect]:
@@ -251,14 +259,15 @@ def _fitted(array: Array, shape: tuple[int, ...]) -> Array:
     return fitted
 
 
-def _counts(tensors: Mapping[str, Array]) -> dict[int, str]:
-    """What sums and means run over, by how many they are: of the op's output, or a loss's prediction."""
+def _counts(op: Op | None, tensors: Mapping[str, Array]) -> dict[int, str]:
+    """What sums and means run over, by how many they are: of the op's output, a loss's prediction, or a window."""
+    window = op.options.get("kernel_size") if op else None
+    counts = {math.prod(window): "cells of the window"} if isinstance(window, tuple) else {}
     of = next((tensors[name] for name in ("dy", "x") if name in tensors and tensors[name].ndim), None)
-    if of is None:
-        return {}
-    images, positions = len(of), math.prod(of.shape[2:])
-    counts = {of.size: "all values", images * positions: "images and positions", positions: "positions",
-              images: "images"}
+    if of is not None:
+        images, positions = len(of), math.prod(of.shape[2:])
+        counts |= {of.size: "values", images * positions: "images and positions", positions: "positions",
+                   images: "images"}
     return {count: words for count, words in counts.items() if count > 1}
 
 
@@ -267,7 +276,7 @@ def _factor(given: Array, right: Array, counts: Mapping[int, str]) -> Guess | No
     flat = right.ravel()
     square = float(flat @ flat)
     factor = float(given.ravel() @ flat) / square if square and math.isfinite(square) else 0.0
-    if not factor or not apart(given, factor * right).agrees:
+    if not factor or not apart(given, factor * right).agrees(LOOSE):
         return None
     if math.isclose(factor, -1, rel_tol=1e-6):
         return Guess("sign", "every sign is turned around")

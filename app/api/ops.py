@@ -120,7 +120,7 @@ async def check(request: Request, here: Here, op: OpName) -> Response:
     ties are left out of both and listed. `gradients` compares your own: {"dw": {"agrees", "largest_absolute",
     "largest_relative", "place", "given", "expected", "looks_like", "guess"}}. `looks_like` is null or one of flip,
     mirrored, transposed, padding, stride, dilation, groups, sum_not_mean, mean_not_sum, sign, scale, zero, overwritten,
-    not_summed, dy_ignored, passed_on, exchanged, shape, kink, or another setting's name.
+    not_summed, dy_ignored, passed_on, exchanged, shape, rounding, kink, or another setting's name.
     """
     asked = await read(request, here, CheckFields, npz_into="tensors")
     call, own = await here.ask(request, checks.check_of, op, asked, here.limits)

@@ -47,6 +47,15 @@ def test_the_right_gradient_agrees(client: TestClient) -> None:
     assert report["agrees"] and report["gradients"]["dw"]["looks_like"] is None
 
 
+def test_float32_is_compared_as_closely_as_it_rounds(client: TestClient) -> None:
+    turned = np.array(WRONG)[..., ::-1, ::-1] * (1 + 2e-5)
+    body = {**DELTA, "gradients": {"dw": turned.tolist()}}
+    double = client.post("/api/ops/conv2d/check", json=body).json()
+    assert not double["agrees"] and double["gradients"]["dw"]["looks_like"] == "rounding"
+    single = client.post("/api/ops/conv2d/check", json={**body, "dtype": "float32"}).json()
+    assert single["agrees"] and single["tolerance"] > double["tolerance"]
+
+
 def test_another_choice_at_a_tie_agrees_too(client: TestClient) -> None:
     body = {"settings": {"kernel_size": 2}, "tensors": {"x": [[[[1, 1], [0, 1]]]], "dy": [[[[1]]]]}}
     report = client.post(

@@ -46,26 +46,26 @@ def scattered(adding: bool = True, turned: bool = False) -> Array:
 
 def test_a_smooth_gradient_agrees_everywhere() -> None:
     found = compared("sigmoid", [[0.3, -2.0], [5.0, 0.0]], [[1, 2], [-1, 3]])
-    assert found.difference.agrees and found.checked == 4 and not found.kinks
+    assert found.difference.agrees() and found.checked == 4 and not found.kinks
     assert np.allclose(found.analytic, found.numeric, atol=1e-9)
 
 
 def test_a_gradient_that_is_a_hundred_thousandth_off_does_not_agree() -> None:
     x = np.array([0.5])
     found = compare("x", x, np.array([1 + 1e-5]), np.ones(1), lambda _, moved: {"y": moved}, 10)
-    assert not found.difference.agrees and found.difference.index == (0,)
+    assert not found.difference.agrees() and found.difference.index == (0,)
 
 
 def test_a_nan_spoils_its_own_place_alone() -> None:
     found = compared("tanh", [np.nan, 1.0, np.inf], [1.0, 1.0, 1.0])
-    assert found.difference.agrees and found.checked == 1 and found.numeric[1] == pytest.approx(0.4199743)
+    assert found.difference.agrees() and found.checked == 1 and found.numeric[1] == pytest.approx(0.4199743)
 
 
 def test_a_kink_is_named_with_the_slopes_to_its_sides() -> None:
     found = compared("relu", [0.0, 1.0], [1.0, 1.0])
     (kink,) = found.kinks
     assert (kink.index, kink.below, kink.above, kink.analytic, kink.tie) == ((0,), 0.0, 1.0, 0.0, None)
-    assert found.difference.agrees
+    assert found.difference.agrees()
 
 
 def test_a_value_close_to_a_kink_is_looked_at_closer() -> None:
@@ -110,11 +110,21 @@ def test_of_a_large_tensor_the_same_places_are_checked_each_time() -> None:
         ("not_summed", "db", DY),
         ("dy_ignored", "dw", CONV.backward({**GIVEN, "dy": np.ones_like(DY)})["dw"]),
         ("shape", "db", TRUE["db"][:, None]),
+        ("rounding", "dw", TRUE["dw"].astype(np.float32) * np.float32(1 + 5e-6)),
+        ("padding", "dw", TRUE["dw"][:, :, 1:2, 1:2]),
         (None, "dw", TRUE["dw"] + 1),
     ],
 )  # fmt: skip
 def test_a_wrong_gradient_is_recognised(kind: str | None, name: str, wrong: Array) -> None:
     assert looks(name, wrong) == kind
+
+
+def test_a_mean_without_its_divisor_counts_the_cells_of_the_window() -> None:
+    op = OPS["avg_pool2d"](kernel_size=3)
+    tensors = {"x": X, "dy": RNG.normal(size=(4, 2, 2, 2))}
+    true = from_kernels(op, {"x": X}, tensors["dy"])["dx"]
+    found = guess("dx", 9 * true, true, op, tensors)
+    assert found and found.kind == "sum_not_mean" and "9 cells of the window" in found.words
 
 
 def test_two_mistakes_at_once_are_both_named() -> None:

@@ -39,7 +39,7 @@ def test_gradients_of_any_call_equal_central_differences_but_for_the_kinks_that_
     for gradient in (each for each in op.gradients if each in found and np.isfinite(found["y"]).all()):
         compared = compare(gradient[1:], tensors[gradient[1:]], found[gradient], dy,
                            lambda tensor, moved: op.forward({**tensors, tensor: moved}), 40)
-        assert compared.difference.agrees, (gradient, op.options, compared.difference)
+        assert compared.difference.agrees(), (gradient, op.options, compared.difference)
         for kink in compared.kinks:
             assert kink.allows(kink.analytic), (gradient, op.options, kink.words)
 
