@@ -25,7 +25,7 @@ from engine.train import Draws
 #: A forward pass of the smallest op costs as much time as so many multiply-adds.
 CALL = 50_000
 #: Mistakes are tried out only where this many passes are within the limit of multiply-adds.
-TRIES = 1000
+TRIES = 3000
 
 Own = Field(
     default=None,

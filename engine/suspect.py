@@ -162,12 +162,26 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     dy = tensors.get("dy")
     if dy is not None and dy.ndim:
         yield "dy_ignored", f"{name} comes out so when dy is taken as 1 everywhere", {"dy": np.ones_like(dy)}, {}
-        for image, word in ((len(dy) - 1, "last"), (0, "first")):
-            if len(dy) > 1:
-                alone = np.zeros_like(dy)
-                alone[image] = dy[image]
-                yield ("overwritten", f"{name} holds the {word} image alone: the others were not added up",
-                       {"dy": alone}, {})
+        for words, part in _parts(dy):
+            yield ("overwritten", f"{name} holds {words} alone: the others were not added up, as = in place of += does",
+                   {"dy": part}, {})
+
+
+def _parts(dy: Array) -> Iterator[tuple[str, Array]]:
+    """What a loop leaves of dy that does not add up."""
+    last = (-1,) * (dy.ndim - 2)
+    places: list[tuple[str, tuple[Any, ...]]] = [("the last image", (-1,)), ("the first image", (0,))]
+    if dy.ndim > 1:
+        places.append(("the last output channel", (slice(None), -1)))
+    if last:
+        places += [("the last position of each image", (..., *last)),
+                   ("the last position of the last image", (-1, ..., *last)),
+                   ("the last output channel of the last image", (-1, -1))]
+    for words, place in places:
+        part = np.zeros_like(dy)
+        part[place] = dy[place]
+        if not np.array_equal(part, dy):
+            yield words, part
 
 
 def _others(setting: Any, value: Any) -> list[Any]:
@@ -206,17 +220,18 @@ def _overwritten(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> 
     places = list(np.ndindex(dy.shape[2:])) if dy.ndim > 2 else []
     if not 1 < len(places) <= PLACES:
         return
-    left: Array | None = None
-    for place in places:
-        alone = np.zeros_like(dy)
-        alone[(..., *place)] = dy[(..., *place)]
-        part = _again(op, name, {**tensors, "dy": alone}, {})
-        if part is None:
-            return
-        left = part if left is None else np.where(part != 0, part, left)
-    if left is not None:
-        yield Suspect("overwritten", f"{name} comes out so when each window overwrites what the one before it left: "
-                                     "= in place of +=", left)
+    for channel, words in ((slice(None), ""), (-1, ", and each output channel the one before it")):
+        left: Array | None = None
+        for place in places:
+            alone = np.zeros_like(dy)
+            alone[(slice(None), channel, *place)] = dy[(slice(None), channel, *place)]
+            part = _again(op, name, {**tensors, "dy": alone}, {})
+            if part is None:
+                return
+            left = part if left is None else np.where(part != 0, part, left)
+        if left is not None:
+            yield Suspect("overwritten", f"{name} comes out so when each window overwrites what the one before it "
+                                         f"left{words}: = in place of +=", left)
 
 
 def _given(op: Op, tensors: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:

@@ -101,6 +101,8 @@ def test_of_a_large_tensor_the_same_places_are_checked_each_time() -> None:
         ("padding", "dx", scattered()[:, :, :6, :6]),
         ("overwritten", "dx", scattered(adding=False)[:, :, 1:7, 1:7]),
         ("overwritten", "db", DY[-1].sum((1, 2))),
+        ("overwritten", "dw", CONV.backward({**GIVEN, "dy": np.where(np.arange(36).reshape(6, 6) == 35, DY, 0)})["dw"]),
+        ("overwritten", "dx", CONV.backward({**GIVEN, "dy": DY * (np.arange(3) == 2)[:, None, None]})["dx"]),
         ("mean_not_sum", "db", DY.mean((0, 2, 3))),
         ("mean_not_sum", "dw", TRUE["dw"] / 4),
         ("sum_not_mean", "dw", TRUE["dw"] * 4),
