@@ -1,4 +1,4 @@
-"""Pooling by a norm: the root of the sum of powers of each window, between the mean and the largest."""
+"""Pooling by a norm: the root of the sum of powers of each window, from the plain sum towards the largest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from engine.formula import Program
-from engine.kernels import kernel
+from engine.kernels import kernel, part
 from engine.ops.base import Array, Shapes, Words, shapes_of
 from engine.ops.pool import CEIL, SETTINGS, Pool
 from engine.settings import Float
@@ -25,20 +25,25 @@ def _program(power: float) -> Program:
                    "y[n,c,i,j] = total[n,c,i,j]**(1/P) if total[n,c,i,j] != 0 else 0")
 
 
+@part
+def _power_sum(plane, top, left, window, power):  # type: ignore[no-untyped-def]
+    """The sum of |x|**power over the cells of plane (H,K) inside the window (U,V) at top, left, in float64."""
+    total = 0.0
+    for h in range(top, min(plane.shape[0], top + window[0])):
+        for k in range(left, min(plane.shape[1], left + window[1])):
+            total += abs(np.float64(plane[h, k])) ** power
+    return total
+
+
 @kernel
 def lp_pool2d_forward(x, y, power, geometry):  # type: ignore[no-untyped-def]
     """y (N,C,I,J): each window's norm, in float64, rounded once."""
     U, V, s, t = geometry[:4]
-    height, width = x.shape[2], x.shape[3]
     for n in range(x.shape[0]):
         for c in range(x.shape[1]):
             for i in range(y.shape[2]):
                 for j in range(y.shape[3]):
-                    total = 0.0
-                    for h in range(s * i, min(height, s * i + U)):
-                        for k in range(t * j, min(width, t * j + V)):
-                            total += abs(np.float64(x[n, c, h, k])) ** power
-                    y[n, c, i, j] = total ** (1 / power) if total != 0 else 0
+                    y[n, c, i, j] = _power_sum(x[n, c], s * i, t * j, (U, V), power) ** (1 / power)
 
 
 @kernel
@@ -51,10 +56,7 @@ def lp_pool2d_backward(x, dy, dx, power, geometry):  # type: ignore[no-untyped-d
         for c in range(x.shape[1]):
             for i in range(dy.shape[2]):
                 for j in range(dy.shape[3]):
-                    total = 0.0
-                    for h in range(s * i, min(height, s * i + U)):
-                        for k in range(t * j, min(width, t * j + V)):
-                            total += abs(np.float64(x[n, c, h, k])) ** power
+                    total = _power_sum(x[n, c], s * i, t * j, (U, V), power)
                     if total == 0:
                         continue
                     share = np.float64(dy[n, c, i, j]) * total ** (1 / power - 1)
