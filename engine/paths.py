@@ -27,6 +27,8 @@ from engine.optimizers import Optimizer
 Draws = Callable[[Layer], np.random.Generator]
 Arrays = Mapping[str, Array]
 
+#: Images that are judged in one go are a multiple of SLICE, of about so many multiply-adds.
+SLICE, SLICED = 128, 4e9
 #: Parameters of which a thread has a part of its own in the update.
 PART = 2**15
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
@@ -97,12 +99,13 @@ class Fast:
     """Chunks of images through the table of layers, by the team of threads."""
 
     name = "fast"
-    slice = 1024
     reason = None
 
     def __init__(self, network: Network, plan: Plan):
         self.network = network
         self.plan = plan
+        work = sum(layer.op.multiply_adds(network.given_shapes(layer)) for layer in network.layers.values())
+        self.slice = SLICE * max(1, min(8, int(SLICED / SLICE / max(1, work))))
         self._still, self._ones = np.zeros(LANES, np.float32), np.ones(LANES, np.float32)
         self._benches: list[_Bench] = []
         self._lock = threading.Lock()

@@ -20,8 +20,8 @@ Places = dict[str, tuple[int, Shape]]
 
 #: Numbers in a chunk's tensors beyond which nothing stays in any cache, and the readable kernels do as well.
 LARGEST = 2**24
-#: Shares into which a batch is split at most, as long as their gradients are so many numbers together.
-SHARES, SHARED = 8, 2**24
+#: Shares into which a batch is split at most, and numbers of their gradients together, beyond which there are fewer.
+SHARES, SHARED = 8, 2**23
 #: Channels on both sides from which on Winograd's transforms pay.
 MANY = 16
 
@@ -49,7 +49,10 @@ class Plan:
     def shares(self, images: int) -> int:
         """How many parts of a batch have gradients of their own, whoever computes them."""
         chunks = -(-images // LANES)
-        return max(1, min(chunks, SHARES, SHARED // max(1, self.parameters)))
+        shares = SHARES
+        while shares > 2 and shares * self.parameters > SHARED:
+            shares //= 2
+        return min(chunks, shares)
 
 
 Halo = tuple[int, int, int, int]  # cells of zeros above, left, below, right
@@ -207,6 +210,9 @@ def _max_pool(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) 
 def _pool(x: Shape, y: Shape, numbers: dict[str, int], stages: list[Stage]) -> Stage:
     """A pool's way back also sees which values the ReLU before it let through."""
     last = stages[-1]
+    halves = all(numbers[name] == 2 for name in "UVst") and numbers["d"] == numbers["e"] == 1
+    numbers["halves"] = int(halves and numbers["p"] == numbers["q"] == 0
+                            and x[1] >= 2 * y[1] and x[2] >= 2 * y[2])
     if last.op in (CONV, WINOGRAD) and "relu" in last.numbers:
         last.numbers["gated"] = numbers["relu"] = 1
     return Stage(MAX_POOL, x, y, y, numbers)

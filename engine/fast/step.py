@@ -30,7 +30,7 @@ INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = ("op", "C", "H", "W", "O", "I", "J", "U", "V", "s", "t", "p", "q", "d", "e", "G", "w", "w_first", "w_u",
-            "w_v", "b", "relu", "gated", "overlap", "needs_dx", "scratch", "key",
+            "w_v", "b", "relu", "gated", "overlap", "halves", "needs_dx", "scratch", "key",
             "m", "n", "tiles_down", "tiles_across", "numbers", "filters")
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
