@@ -260,3 +260,19 @@ def test_by_keyboard_the_digits_are_one_stop_and_the_arrows_go_from_one_to_the_n
     expect(dialog).to_have_count(0)
     wait_for_source(page, f"s.index === {ones[11]} && s.pass")
     expect(page.locator(".source")).to_be_focused()
+
+
+def test_the_back_button_of_the_browser_returns_from_a_drawing_to_the_digit_before(page: Page, server: Server) -> None:
+    dialog = visit(page, server)
+    draw_a_one(page, dialog.locator(".pad"))
+    expect(dialog.locator(".said")).to_have_text(re.compile(r"^\d$"))
+    dialog.get_by_role("button", name="Use this digit").click()
+    wait_for_source(page, "s.drawn && s.pass")
+    page.wait_for_url(re.compile("source=drawn"))
+    drawn = looked_at(page)["image"]
+    page.go_back()
+    wait_for_source(page, "s.index === 464 && s.pass")
+    expect(page.locator(".source")).to_contain_text("a 3 test 464")
+    page.go_forward()
+    wait_for_source(page, "s.drawn && s.pass")
+    assert looked_at(page)["image"] == pytest.approx(drawn, abs=1 / 255)
