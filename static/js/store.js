@@ -300,13 +300,13 @@ export const cellTime = computed(() => (score.value && position.value
   ? walk.cellTime(score.value, position.value, speed.value) : walk.CELL));
 
 /**
- * Open a place's card. From within a card the trail grows; opening a place of the trail goes back to it.
+ * Open a place's card. From within a card, also one that follows the pass, the trail grows; opening a place of the trail goes back to it.
  * @param {string} text @param {{from?: "card"}} [options]
  */
 export function open(text, { from } = {}) {
   batch(() => {
     const bare = elsewhere(text) ? text : text.replace(/@\d+$/, "");
-    const way = from === "card" ? trail.value : [];
+    const way = from !== "card" ? [] : trail.value.length ? trail.value : explanation.value ? [explanation.value.place] : [];
     const at = way.indexOf(bare);
     trail.value = at >= 0 ? way.slice(0, at + 1) : [...way, bare];
     place.value = bare;

@@ -301,6 +301,23 @@ def test_an_update_with_named_steps_has_its_terms_and_its_trail_in_view(page: Pa
         assert step.evaluate("line => line.scrollWidth <= line.clientWidth + 1"), step.inner_text()
 
 
+def test_the_way_leads_from_the_loss_to_the_label_and_back(page: Page, server: Server) -> None:
+    visit(page, server, "at=loss/y")
+    card = page.locator(".card")
+    card.get_by_role("button", name="number 3").click()
+    card.locator(".factors").get_by_role("button", name="loss/t/0,3").click()
+    expect(card.locator(".place")).to_have_text("loss/t/0,3")
+    card.locator(".row-name").click()
+    decides = card.locator(".factors li", has_text="decides")
+    expect(decides).to_have_text("target/y/0 decides 3")
+    decides.get_by_role("button").click()
+    expect(card.locator(".big-value")).to_have_text("3")
+    expect(card.locator(".way nav")).to_have_text(re.compile("^loss › loss/t/0,3 › target/y/0$"))
+    for place in ("loss/t/0,3", "loss/y"):
+        card.get_by_role("button", name="Back").click()
+        expect(card.locator(".place")).to_have_text(place)
+
+
 def test_a_squared_difference_is_a_factor_that_opens(page: Page, server: Server) -> None:
     run = make_run(server, steps=3, model="tiny")
     visit(page, server, f"run={run['id']}&at=loss/y&place=loss/y")

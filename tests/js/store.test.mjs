@@ -86,6 +86,15 @@ test("while training is shown everything is known, and play asks the run to stan
   assert.deepEqual(store.position.value, start(score), "the clock waits");
 });
 
+test("from a card that follows the pass the trail begins at the place it shows", () => {
+  store.closeCard();
+  store.explanation.value = { place: "loss/y", data: {} };
+  store.open("loss/p/0,3", { from: "card" });
+  assert.deepEqual(store.trail.value, ["loss/y", "loss/p/0,3"]);
+  store.explanation.value = null;
+  store.closeCard();
+});
+
 test("the trail grows within the card, goes back on it, and starts anew from anywhere else", () => {
   store.open("loss/y");
   store.open("loss/p/0,3", { from: "card" });

@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { isLargest, rowsOf } from "../account.js";
 import { css, gradient } from "../colour.js";
-import { count, exponentOf, factor, number } from "../format.js";
+import { count, exponentOf, factor } from "../format.js";
 import { askCard } from "../ask.js";
 import { Refused } from "../net/requests.js";
 import { at, parse, spoken } from "../place.js";
@@ -17,7 +17,7 @@ import {
   setHover, source, step, trail, valueOf,
 } from "../store.js";
 import { Largest, Waterfall } from "./waterfall.js";
-import { axisWord, freshSteps, inPlane } from "./words.js";
+import { axisWord, freshSteps, inPlane, valueText } from "./words.js";
 import { colourOf } from "./symbol.js";
 
 /** What the card shows: what was opened, else what is pinned, else the cell that is written. */
@@ -100,7 +100,7 @@ function Explained({ place }) {
   return html`<div class="explained">
     <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${source.value?.kind === "step" && !place.includes("@") ? `${place}@${step.value}` : place} /></div>
     <h2 class="card-title">${title}${of === null ? "" : ` of step ${count(of)}`}${where && `: ${where}`}</h2>
-    ${there || openPlace.value ? html`<p class="big-value">${value === undefined ? "…" : number(value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
+    ${there || openPlace.value ? html`<p class="big-value">${value === undefined ? "…" : valueText(place, value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
       ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>` : html`<p class="big-value soft">not yet</p>`}
     <hr />
     ${equation?.mathml && html`<${Equation} mathml=${equation.mathml} text=${equation.text} place=${place} />
@@ -193,14 +193,14 @@ function Copy({ text }) {
 
 /** The way from the loss to here, and the pin. @param {{place: string}} props */
 function Way({ place }) {
-  const way = trail.value.filter((step) => step !== place);
+  const way = trail.value.filter((step) => step !== place && step !== "loss/y");
   const near = way.slice(-3);
   const isPinned = pinned.value === place;
   return html`<footer class="way">
-    <hr /><div class="way-buttons"><span class="soft">${way.length ? "your way here" : "from the loss"}</span>
+    <hr /><div class="way-buttons"><span class="soft">${trail.value.length > 1 ? "your way here" : "from the loss"}</span>
       <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
         isPinned ? "Unpin" : "Pin"}</button>
-      ${openPlace.value && html`${way.length > 0 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>
+      ${openPlace.value && html`${trail.value.length > 1 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>
     <nav aria-label="trail"><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
-      ${way.length > near.length || !way.length ? html` › …` : ""}${near.map((step) => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;
+      ${way.length > near.length || !trail.value.length ? html` › …` : ""}${near.map((step) => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;
 }

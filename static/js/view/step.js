@@ -23,7 +23,7 @@ import { Slide } from "./figures/slide.js";
 import { Ladder, Terms } from "./figures/terms.js";
 import { fit } from "./figures/parts.js";
 import { Symbol } from "./symbol.js";
-import { axisWord, factorName, termName, termText } from "./words.js";
+import { axisWord, factorName, termName, termText, valueText } from "./words.js";
 
 const FIGURES = { slide: Slide, product: Product, pool: Pool, route: Route, cells: Cells, ladder: Ladder, terms: Terms };
 const PARTS = {
@@ -92,7 +92,7 @@ function Head({ phase, figure }) {
   return html`<header class="step-head">
     <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
     <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${phase.head}`}</h2>
-    <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${number(pointed)}</b></span>`
+    <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${valueText(on, pointed)}</b></span>`
       : waiting.value ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>` : html`<span class="spot">${batch || (narrow ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
   </header>`;
 }

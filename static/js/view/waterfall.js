@@ -9,10 +9,10 @@ import { letterOf, planeLetters, figureOf } from "../figure.js";
 import { factor, number } from "../format.js";
 import { explanationOf } from "../net/session.js";
 import { lit } from "../spotlight.js";
-import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf } from "../store.js";
+import { focusChannel, focusOn, infoOf, open, phase as phaseNow, scheme, setHover, tensorOf, valueOf } from "../store.js";
 import { book, seatOf } from "./products.js";
 import { colourOf } from "./symbol.js";
-import { emptyWords, factorName, termName, termText } from "./words.js";
+import { emptyWords, factorName, termName, termText, valueText } from "./words.js";
 
 const WIDTH = 100;
 const PAGE = 20;
@@ -100,12 +100,15 @@ function labelOf(entry, phase, total) {
 /** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../sums.js").Line, exponents: number[], phase: Phase|null}} props */
 function Factors({ entry, line, exponents, phase }) {
   const way = (/** @type {string} */ place) => html`<button class="link" onClick=${() => open(place, { from: "card" })}>${place}</button>`;
+  const deciding = entry.places.filter((place) => !entry.factors.some((each) => each.place === place || each.made?.places.includes(place)));
   return html`<ul class="factors">${entry.factors.map((each, k) => html`<li key=${k}>${each.made
     ? html`<span>${each.made.places.map((place) => html`${way(place)} `)}</span>` : each.place
     ? way(each.place)
     : html`<span class="soft">${each.constant ? "a constant" : emptyWords(each, phase)}</span>`}
     ${(each.over || each.made) && html`<i>${factorName(each, phase)}</i>`}
-    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : number(each.value)}</span></li>`)}</ul>`;
+    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : number(each.value)}</span></li>`)}
+    ${deciding.map((place) => html`<li key=${place}>${way(place)} <i>decides</i> <span class=${colourOf(infoOf(place)?.kind ?? "value")}>${
+      valueText(place, valueOf(place) ?? NaN)}</span></li>`)}</ul>`;
 }
 
 /** The terms of one group, page by page, in the unit of their sum. @param {{place: string, group: number, phase: Phase|null, count: number, exponent: number}} props */
