@@ -63,22 +63,30 @@ def random_network(rng: np.random.Generator) -> Network:
             layers.append({"op": "conv2d", "out": 2, "kernel_size": [one(1, 2, 3), one(2, 3)], "stride": [one(1, 2), 1],
                            "padding": one(0, 1, [1, 0, 2, 1], "same", "full"), "dilation": one(1, 1, 2),
                            "flip_kernel": one(True, False), "bias": one(True, False)})
-            layers.append({"op": one("relu", "sigmoid", "tanh", "leaky_relu", "dropout")})
+            layers.append({"op": one("relu", "sigmoid", "tanh", "leaky_relu", "dropout", "elu", "gelu", "silu",
+                                     "softplus")})
+            if rng.random() < 0.3:
+                layers.append({"op": "conv_transpose2d", "out": 2, "kernel_size": one(2, 3), "stride": [one(1, 2), 2],
+                               "padding": one(0, 1, [1, 0, 0, 1], "same"), "groups": one(1, 2)})
             if rng.random() < 0.5:
                 layers.append({"op": one("max_pool2d", "avg_pool2d"), "kernel_size": 2, "stride": one(1, 2),
                                "padding": one(0, 1)})
+            elif rng.random() < 0.5:
+                layers.append({"op": "lp_pool2d", "kernel_size": 2, "stride": one(1, 2), "norm_type": one(2, 3)})
+        if rng.random() < 0.2:
+            layers.append({"op": one("global_max_pool", "global_avg_pool")})
         layers += [{"op": "flatten"}, {"op": "linear", "out": 3}]
         if rng.random() < 0.3:
-            layers.append({"op": "softmax"})
+            layers.append({"op": one("softmax", "log_softmax")})
         loss = one("cross_entropy", {"op": "cross_entropy", "settings": {"label_smoothing": 0.1, "reduction": "sum"}},
-                   {"op": "mse_loss", "settings": {"reduction": one("mean", "sum", "half_sum")}})
+                   {"op": "mse_loss", "settings": {"reduction": one("mean", "sum", "half_sum")}}, "bce_with_logits")
         try:
             return network(*layers, input=(2, 6, 7), loss=loss)
         except NetworkError:
             continue
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(40))
 def test_gradients_of_random_networks_equal_central_differences(seed: int) -> None:
     rng = np.random.default_rng(seed)
     net = random_network(rng)
