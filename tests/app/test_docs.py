@@ -141,6 +141,26 @@ def test_each_worked_example_prints_what_the_page_says(server: Server, file: Any
         assert not shares or (max(shares) - min(shares) <= 0.02 and min(shares) > 96)
 
 
+def test_the_calls_that_take_a_network_along_do_so(client: TestClient) -> None:
+    page = client.get("/programmers").text
+    (block,) = re.findall(r'aria-label="Calls of curl">(.*?)</pre>', page, re.S)
+    kept: dict[str, bytes] = {}
+    for command in html.unescape(block).splitlines():
+        if not command.startswith("curl "):
+            continue
+        _, url, *options = shlex.split(command)
+        if "--output" in options:
+            answer = client.get(url)
+            assert answer.status_code == 200, url
+            kept[options[-1]] = answer.content
+        else:
+            name, _, value = options[options.index("-H") + 1].partition(": ")
+            answer = client.post(url, content=kept[options[-1].removeprefix("@")], headers={name: value})
+            assert answer.status_code == 201, answer.text
+            client.delete(answer.headers["location"])
+    assert {"parameters.npz", "welcome.py", "model.safetensors", "network.npz"} <= kept.keys()
+
+
 def words(line: str) -> str:
     """A line without the digits that depend on rounding."""
     return re.sub(r"\d+e-\d+|\d+\.\d+%", "#", line)
