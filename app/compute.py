@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -102,7 +102,7 @@ class Pool:
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
-        self._clients: Counter[str] = Counter()
+        self._clients: Counter[Hashable] = Counter()
         self._threads = [
             threading.Thread(target=self._work, args=(dearest,), name=f"answers-{number}", daemon=True)
             for number, dearest in enumerate((CHEAP, NEVER))
@@ -128,7 +128,7 @@ class Pool:
         return not any(thread.is_alive() for thread in self._threads)
 
     async def run(
-        self, client: str, function: Callable[..., Result], *arguments: Any, cost: float = 0
+        self, client: Hashable, function: Callable[..., Result], *arguments: Any, cost: float = 0
     ) -> Result:
         """The function's answer, computed in the pool. Raises Problem 429 when too much waits, 503 at the end."""
         waiting = sum(self._clients.values())

@@ -64,7 +64,7 @@ class Limits:
     )
     passes: int = _limit(48, "passes", "passes kept per run; the oldest go first")
     pass_bytes: int = _limit(32 << 20, "bytes", "memory of all passes kept per run")
-    queue: int = _limit(256, "calls", "computations waiting or under way, of all clients")
+    queue: int = _limit(512, "calls", "computations waiting or under way, of all clients")
     queue_per_client: int = _limit(64, "calls", "computations waiting or under way for one client's address")
     viewers: int = _limit(400, "sockets", "streams open at once")
     message_bytes: int = _limit(1 << 20, "bytes", "largest message a stream's client may send")

@@ -57,7 +57,8 @@ async def stream(socket: WebSocket, here: Here, id: str) -> None:
             names = looking.names_of(asked.subscribe, run, here.limits, ["subscribe"])
             return Subscription(names, asked.sample, asked.dtype, image)
 
-        return await here.ask(socket, make)
+        # each stream asks one thing at a time, and how many there are is limited: they do not crowd one another out
+        return await here.pool.run(socket, make)
 
     here.viewers += 1
     try:
