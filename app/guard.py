@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import logs
 from app.problems import Problem, closing
 
 #: Bytes of an unwanted body that are read, and for how long, before its answer.
@@ -27,7 +29,8 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses foreign Host headers everywhere, and foreign Origins wherever state changes and on every socket."""
+    """Refuses foreign Host headers everywhere, and foreign Origins wherever state changes and on every socket; names
+    and logs every request."""
 
     def __init__(self, app: ASGIApp, allow_hosts: Iterable[str] = ()) -> None:
         self.app = app
@@ -37,6 +40,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        name = logs.name_request(Headers(scope=scope).get("x-request-id", ""))
         problem = self.refusal(scope)
         if scope["type"] == "websocket":
             await (
@@ -44,7 +48,7 @@ class Guard:
             )
             return
 
-        answered = False
+        answered, began = False, time.monotonic()
         body = Body(receive)
 
         async def send_guarded(message: Message) -> None:
@@ -53,8 +57,10 @@ class Guard:
                 await body.drain()
                 answered = True
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                for header, value in HEADERS.items():
+                    headers.setdefault(header, value)
+                headers["X-Request-ID"] = name
+                logs.answered(scope, message["status"], time.monotonic() - began)
             await send(message)
 
         try:

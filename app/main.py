@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uvicorn
 
+from app import logs
 from app.limits import Limits
 from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in
 from app.shelf import claim
@@ -70,6 +71,12 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         help="another value for a limit of /api/limits; may be given more than once, or as CONVSCOPE_LIMITS, with "
         "spaces between",
     )
+    parser.add_argument(
+        "--log",
+        choices=("info", "warning", "error"),
+        default="warning",
+        help="what to write to standard error, a JSON object a line; info: every request, by its route",
+    )
     given = parser.parse_args(arguments)
     try:
         limits = Limits().adjusted([*os.environ.get("CONVSCOPE_LIMITS", "").split(), *given.limit])
@@ -84,6 +91,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         root_path=given.root_path.rstrip("/"),
         shared=given.shared,
         threads=given.threads,
+        log=given.log,
         limits=limits,
     )
 
@@ -105,6 +113,7 @@ def _threads(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
     settings = parse(arguments)
+    logs.start(settings.log)
     if complaint := keep_kernels_in(settings.data_dir):
         print(complaint, file=sys.stderr, flush=True)
     claim(settings.data_dir)
@@ -116,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.freeze()  # what Numba has made until here is there for good: no collection need look at it
     config = uvicorn.Config(
         app,
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -29,6 +29,7 @@ class Settings:
     welcome_steps: int = 120
     shared: bool = False
     threads: int | None = None
+    log: str = "warning"
 
 
 def default_data_dir() -> Path:

@@ -41,6 +41,7 @@ class Warming:
         self._open = asyncio.Event()
         self.progress: Progress | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._ending = False
 
     @property
     def ready(self) -> bool:
@@ -77,13 +78,14 @@ class Warming:
                 if found := PROGRESS.match(line.decode(errors="replace").strip()):
                     done, total, name = found.groups()
                     self.progress = Progress(int(done), int(total), name)
-            if await process.wait():
+            if await process.wait() and not self._ending:
                 logger.error("compiling the kernels failed:\n%s", (await complaints).decode(errors="replace"))
         finally:
             complaints.cancel()
             self.stop()
 
     def stop(self) -> None:
+        self._ending = True
         if self._process and self._process.returncode is None:
             self._process.terminate()
 
