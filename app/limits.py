@@ -69,7 +69,7 @@ class Limits:
     viewers: int = _limit(400, "sockets", "streams open at once")
     message_bytes: int = _limit(1 << 20, "bytes", "largest message a stream's client may send")
     subscriptions: int = _limit(2048, "tensors", "most tensors of one subscription or frame")
-    frame_bytes: int = _limit(16 << 20, "bytes", "largest frame")
+    frame_bytes: int = _limit(64 << 20, "bytes", "largest frame")
     terms_per_page: int = _limit(500, "terms", "most terms on one page of an explanation")
 
     def adjusted(self, changes: Iterable[str]) -> Limits:

@@ -23,6 +23,8 @@ from app.stream import Subscription
 from app.wire import documents
 from app.wire.frames import frame
 from engine.data import Split
+from engine.network import Network
+from engine.ops.base import ShapeError
 from engine.score import Score, score
 from engine.trace import Place, PlaceError, Trace, explain
 
@@ -166,7 +168,7 @@ def names_of(
     asked: Iterable[str], run: Run, limits: Limits, loc: Loc = ("tensors",)
 ) -> tuple[tuple[str, str], ...]:
     """(layer, tensor) of each "layer/tensor"; 422 for one that passes of this run do not have."""
-    known = score_of(run)
+    known = _score(run, 1, training=True)
     names = []
     for name in asked:
         if name not in known.tensors and name not in known.aliases:
@@ -207,7 +209,7 @@ def frame_of(
 
 def all_of(run: Run, trace: Trace) -> list[str]:
     """What of the score this pass has: the first one has no update behind it, and a single image's pass none ahead."""
-    return [name for name in score_of(run).tensors if tuple(name.split("/")) in trace]
+    return [name for name in _score(run, 1, trace.learning).tensors if tuple(name.split("/")) in trace]
 
 
 def step_frame(trace: Trace, sample: int, names: Iterable[tuple[str, str]]) -> bytes:
@@ -266,20 +268,26 @@ def explanation_of(run: Run, trace: Trace, place: str, paging: dict[str, Any]) -
         raise (missing(reason) if known else _absent(trace, where.layer, reason)) from None
 
 
-def score_of(run: Run) -> Score:
-    """The score of a single image's pass through this run's network."""
-    return _score(run, 1)
+def score_document(run: Run, batch: int, training: bool) -> dict[str, Any]:
+    return documents.score(_score(run, batch, training))
 
 
-def score_document(run: Run, batch: int) -> dict[str, Any]:
-    return documents.score(_score(run, batch))
-
-
-def _score(run: Run, batch: int) -> Score:
-    found = run.scores.get(batch)
+def _score(run: Run, batch: int, training: bool) -> Score:
+    """Of a step's pass, or of one from which nothing is learned; so few images that a layer cannot learn from them are
+    looked at as if at rest."""
+    found = run.scores.get((batch, training))
     if found is None:
+        network = run.plan.network
         with refusals():
-            found = score(run.plan.network, batch, run.plan.optimizer)
+            found = score(network, batch, run.plan.optimizer, training and _learns(network, batch))
         if batch in (1, run.plan.batch_size):
-            run.scores[batch] = found
+            run.scores[batch, training] = found
     return found
+
+
+def _learns(network: Network, batch: int) -> bool:
+    try:
+        network.check_learning(batch)
+    except ShapeError:
+        return False
+    return True

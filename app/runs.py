@@ -97,7 +97,7 @@ class Run:
         self.figures = Figures()
         self.passes = Passes(limits.passes, limits.pass_bytes)
         self.hub = Hub()
-        self.scores: dict[int, Score] = {}
+        self.scores: dict[tuple[int, bool], Score] = {}
         self.state: State = "created"
         self.error = ""
         #: What its viewers should know, such as why it is not being saved.

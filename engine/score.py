@@ -150,6 +150,7 @@ class _Composer:
         self.network = network
         self.batch = batch
         self.optimizer = optimizer
+        self.learning = learning
         self.ops = {layer.name: layer.op if learning else layer.resting
                     for layer in (*network.layers.values(), network.loss)}
         self.locals = {layer.name: layer_program(network, layer, batch, learning)
@@ -221,7 +222,7 @@ class _Composer:
             for parameter in layer.parameters:
                 if parameter in layer.learned:
                     yield self._of_update(layer, parameter)
-                else:
+                elif self.learning:
                     yield self._of_op(layer, f"{parameter}_next", "update")
 
     def _of_op(self, layer: Layer, tensor: str, part: str) -> tuple[Phase, dict[str, TensorInfo]]:

@@ -169,15 +169,18 @@ async def score(
     here: Here,
     id: Id,
     batch: Annotated[int, Query(ge=1, le=4096, description="images in the pass")] = 1,
+    training: Annotated[
+        bool, Query(description="of a training step's pass; else of one from which nothing is learned")
+    ] = False,
 ) -> Response:
     """Layers, tensors with their shapes, aliases, and the phases with their equations and moving windows. No values."""
     run = here.runs.get(id)
-    tag = answers.etag(run.key, batch, "score")
+    tag = answers.etag(run.key, batch, training, "score")
     if same := answers.unchanged(request, tag, answers.CHECKED):
         return same
 
     def make() -> Response:
-        return answers.kept(answers.json_response(looking.score_document(run, batch)), tag, answers.CHECKED)
+        return answers.kept(answers.json_response(looking.score_document(run, batch, training)), tag, answers.CHECKED)
 
     return await here.ask(request, make)
 

@@ -63,9 +63,9 @@ def windows(program: Program, name: str, numbers: Mapping[str, float]) -> list[W
         for read, role in _roles(term, "factor"):
             if read not in found:
                 found[read] = role, joint or ("÷" if role == "divisor" else "×")
+                joint = ""
             elif ROLES.index(role) < ROLES.index(found[read][0]):
                 found[read] = role, found[read][1]
-            joint = ""
     return [Window(read.tensor, _axes(program, name, read, numbers), *how) for read, how in found.items()]
 
 

@@ -34,7 +34,7 @@ def _program(rank: int, training: bool) -> Program:
             f"y{at} = gamma[c] * xhat{at} + beta[c]\n"
             f"running_mean_next[c] = running_mean[c]\n"
             f"running_var_next[c] = running_var[c]",
-            held=HELD)
+            held=HELD, stated=f"dx{at} = gamma[c] * dy{at} / std[c]")
     # The gradient of x as textbooks have it, instead of the derived one by way of dvar and dmean.
     return Program(
         given,
@@ -44,12 +44,15 @@ def _program(rank: int, training: bool) -> Program:
         f"xhat{at} = (x{at} - mean[c]) / std[c]\n"
         f"y{at} = gamma[c] * xhat{at} + beta[c]\n"
         f"running_mean_next[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]\n"
-        f"running_var_next[c] = (1 - momentum) * running_var[c] + momentum * var[c] * ({m}) / ({m} - 1)",
+        f"unbiased[c] = var[c] * ({m}) / ({m} - 1)\n"
+        f"running_var_next[c] = (1 - momentum) * running_var[c] + momentum * unbiased[c]",
         held=HELD,
         stated=f"dgamma[c] = sum[{over}](dy{at} * xhat{at})\n"
                f"dbeta[c] = sum[{over}](dy{at})\n"
-               f"dx{at} = gamma[c] / std[c] * dy{at} - gamma[c] / std[c] * dbeta[c] / ({m})"
-               f" - gamma[c] / std[c] * xhat{at} * dgamma[c] / ({m})")
+               f"scale[c] = gamma[c] / std[c]\n"
+               f"shift[c] = dbeta[c] / ({m})\n"
+               f"tilt[c] = dgamma[c] / ({m})\n"
+               f"dx{at} = scale[c] * dy{at} - scale[c] * shift[c] - scale[c] * xhat{at} * tilt[c]")
 
 
 @sum_kernel
@@ -137,7 +140,7 @@ class BatchNorm(Op):
     }
     saved = ("mean", "var")
     buffers = HELD
-    gradients = ("dx", "dgamma", "dbeta")
+    gradients = ("dgamma", "dbeta", "dx")  # in this order: dx reads the others
     settings = {
         "training": Bool(True, "use mean and variance of the batch; false: the running ones"),
         "momentum": Float(0.1, "share of the batch in the new running mean and variance", low=0, high=1),
@@ -157,6 +160,10 @@ class BatchNorm(Op):
                     "The delta, less its mean, less the part that lies along x̂."),
         "dx at rest": Words("each delta times the scale it went through", "Mean and spread are fixed, so they hear "
                             "nothing."),
+        "scale": Words("how much one step of the value moves the output"),
+        "shift": Words("the mean delta of the channel", "All that would only move the channel's mean."),
+        "tilt": Words("the mean of delta times x̂", "All that would only widen or narrow the channel."),
+        "unbiased": Words("the variance as it would be around the true mean"),
         "dgamma": Words("the delta times the value before the scale", "Every place of the channel adds one product."),
         "dbeta": Words("the gradient of the shift is the sum of the deltas",
                        "Every place of the channel adds its delta."),
@@ -184,8 +191,8 @@ class BatchNorm(Op):
                 raise ShapeError(f"{name} has shape {list(shapes[name])}, expected [{x[1]}], one for each channel")
         if self.options["training"] and math.prod(x) == x[1]:
             raise ShapeError(f"x {list(x)} has one value in each channel; a batch's variance needs at least two")
-        return {"y": x, **dict.fromkeys(("mean", "var", "std", "running_mean_next", "running_var_next"), (x[1],)),
-                "xhat": x}
+        return {"y": x, "xhat": x, "mean": (x[1],), "var": (x[1],), "std": (x[1],),
+                "running_mean_next": (x[1],), "running_var_next": (x[1],)}
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = np.ascontiguousarray(tensors["x"])

@@ -214,6 +214,17 @@ function settle(to) {
   position.value = to;
 }
 
+/** The score of another kind of pass through the same network; the position stays where its phase is. @param {Score} to */
+export function rescore(to) {
+  const from = score.value;
+  const here = position.value;
+  if (from === to) return;
+  score.value = to;
+  if (!from || !here) return;
+  const phase = walk.phaseOf(to, from.phases[here.phase].place);
+  settle(phase < 0 ? walk.end(to) : { phase, cell: here.cell });
+}
+
 /** Go to a position on the score; what is not on it is ignored. @param {Position|null} to */
 export function goTo(to) {
   if (to === null || (score.value && walk.valid(score.value, to))) settle(to);

@@ -138,7 +138,7 @@ def test_a_normalised_value_explains_itself_through_its_channels_mean_and_spread
     assert [read.tensor for read in whole(trace, "bn1/std/1").reads] == ["bn1/var"]
     assert len(whole(trace, "bn1/mean/1").terms) == 8 * 8 * 8
     assert len(whole(trace, "bn1/dx/0,1,2,2").terms) == 3
-    assert [read.tensor for read in whole(trace, "bn1/running_var_next/1").reads] == ["bn1/running_var", "bn1/var"]
+    assert [read.tensor for read in whole(trace, "bn1/running_var_next/1").reads] == ["bn1/running_var", "bn1/unbiased"]
     assert [read.tensor for read in whole(trace, "bn1/running_mean/1").reads] == ["bn1/running_mean_next@2"]
     assert whole(run.trace(1), "bn1/running_var/1").sentence == "running_var: starts at one"
     for layer in ("bn1", "bn2"):

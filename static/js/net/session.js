@@ -106,9 +106,13 @@ function fitting(source, run, score) {
   return digit ? { kind: "pass", dataset: "mnist", split: "test", index: 464 } : { kind: "pass", dataset: own, split: "train", index: 0 };
 }
 
+/** What happens in a run's pass: that of a training step may differ from one of which nothing is learned. @param {string} id @param {Source|null} source */
+const scoreOf = (id, source) => once(`api/runs/${id}/score${source?.kind === "step" ? "?training=true" : ""}`);
+
 /** Look at another run: its score, its newest step, the same image. @param {string} id @param {number|null} [step] */
 export async function adopt(id, step = null) {
-  const [run, score] = await Promise.all([get(`api/runs/${id}`), once(`api/runs/${id}/score`)]);
+  const stays = store.run.value === null || store.run.value.id === id;
+  const [run, score] = await Promise.all([get(`api/runs/${id}`), scoreOf(id, stays ? store.source.value : null)]);
   batch(() => {
     const other = store.run.value !== null && store.run.value.id !== id;
     const what = fitting(other && step === null && store.source.value?.kind === "step" ? null : store.source.value, run, score);
@@ -176,9 +180,11 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       facts = { label: pass.label ?? null, step: pass.step };
       path = `api/runs/${run}/passes/${pass.id}/frame`;
     }
-    const { header, blocks } = decode(await (await ask(path, { signal })).arrayBuffer());
+    const [frame, score] = await Promise.all([ask(path, { signal }), scoreOf(run, made)]);
+    const { header, blocks } = decode(await frame.arrayBuffer());
     if (signal.aborted || store.live.value) return;
     batch(() => {
+      store.rescore(score);
       take(header, blocks, true);
       store.source.value = made;
       store.step.value = facts.step ?? header.step;

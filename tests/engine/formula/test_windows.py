@@ -146,3 +146,9 @@ def test_every_plugged_sentence_evaluates_as_the_general_one() -> None:
             alone = explain(tensors, name, index, per_page=10**6)
             stored = float(tensors[name][index])
             assert alone.page_sum == pytest.approx(stored, rel=1e-9, abs=1e-12), f"{case.name}: {name}"
+
+
+def test_a_read_says_what_joins_it_to_the_reads_before_it() -> None:
+    program = Program("x[n,c] gamma[c] beta[c] std[c]", "y[n,c] = gamma[c] * x[n,c] / std[c] - beta[c] * gamma[c]")
+    assert [(window.tensor, window.joint) for window in program.windows("y", {})] == [
+        ("gamma", "+"), ("x", "×"), ("std", "÷"), ("beta", "−")]
