@@ -84,7 +84,7 @@ export function figureOf(phase) {
   if (flat && phase.part !== "update" && reads.every((read) => read.kind !== "weight") && (phase.form === "each" || !phase.shape.length)) {
     return { kind: "ladder", reads };
   }
-  const update = phase.part === "update" && reads.some(({ kind, tensor }) => kind === "gradient" || tensor.includes("."));
+  const update = phase.part === "update" && reads.every(({ kind }) => kind !== "value");
   if (same && (update || !isSum(reads))) return { kind: "cells", reads, update };
   return { kind: "terms", reads, back };
 }

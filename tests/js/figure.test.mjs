@@ -74,7 +74,9 @@ describe("the figure of a phase follows from how its reads move", () => {
   it("one number in and one out at the same place are cells", () => {
     const each = phase({ form: "each", shape: [1, 4, 3, 3], free: { n: 1, c: 4, i: 3, j: 3 }, reads: [read("x", "n,c,i,j")] });
     assert.equal(figureOf(each).kind, "cells");
-    assert.equal(figureOf({ ...each, part: "update", kind: "weight" }).update, true);
+    const update = { ...each, part: "update", kind: "weight" };
+    assert.equal(figureOf({ ...update, reads: [read("w", "n,c,i,j", { kind: "weight" }), read("dw", "n,c,i,j", { kind: "gradient" })] }).update, true);
+    assert.equal(figureOf(update).update, false, "what follows the values of a batch is no step of an optimizer");
   });
   it("short vectors are rows of numbers, long ones are not", () => {
     const short = phase({ form: "each", shape: [1, 10], free: { n: 1, k: 10 }, reads: [read("e", "n,k"), read("z", "n", { role: "divisor" })] });
