@@ -54,6 +54,7 @@ class Limits:
     runs_per_client: int = _limit(
         16, "runs", "the same for the runs that one client's address has made since the server's start"
     )
+    run_bytes: int = _limit(640 << 20, "bytes", "memory that one run may come to need")
     run_days: int = _limit(30, "days", "a run that has neither trained nor been changed for so long goes")
     stored_bytes: int = _limit(
         2 << 30, "bytes", "disk space of all runs; beyond it the oldest ones that neither train nor are watched go"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pydantic import Field
@@ -84,6 +85,8 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
         check_dataset(network, dataset, batch_size)
     except ShapeError as error:
         raise invalid(str(error), ["dataset"]) from None
+    optimizer = _optimizer(asked, defaults["optimizer"])
+    _check_memory(network, optimizer, batch_size, limits)
     own = networks.own_parameters(asked) if asked.parameters is None else asked.parameters
     return Plan(
         title=_title(asked, model),
@@ -91,12 +94,31 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
         network=network,
         cost=cost,
         dataset=dataset,
-        optimizer=_optimizer(asked, defaults["optimizer"]),
+        optimizer=optimizer,
         batch_size=batch_size,
         seed=defaults["seed"] if asked.seed is None else asked.seed,
         steps=_steps(asked, defaults, -(-len(train) // batch_size), limits),
         parameters=None if own is None else networks.parameters_of(network, own, "float32", limits),
     )
+
+
+def _check_memory(network: Network, optimizer: Optimizer, batch_size: int, limits: Limits) -> None:
+    """413 for what the run would hold in the end: states to look back to, passes, and the step under way."""
+    parameters = 4 * sum(math.prod(shape) for shape in network.parameter_shapes.values())
+    state = parameters * (1 + len(optimizer.state))
+    outputs = 4 * batch_size * sum(math.prod(layer.shape) for layer in network.layers.values())
+    needed = (
+        max(limits.history_bytes, 4 * state)  # the engine keeps four states at the least
+        + limits.trace_bytes
+        + limits.pass_bytes
+        + 2 * state
+        + parameters
+        + 4 * outputs  # tensors and their gradients, of this step and of one that is looked at
+    )
+    if needed > limits.run_bytes:
+        raise over_limit(
+            "run_bytes", limits.run_bytes, f"the run would need {needed} bytes; at most {limits.run_bytes} are given"
+        )
 
 
 def _title(asked: RunFields, model: Model | None) -> str:

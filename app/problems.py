@@ -166,7 +166,12 @@ def install(app: FastAPI) -> None:
     async def _validation(request: Request, error: RequestValidationError) -> Response:
         return of_validation(error).response()
 
+    @app.exception_handler(MemoryError)
+    async def _memory(request: Request, error: MemoryError) -> Response:
+        logger.error("out of memory", exc_info=error)
+        return Problem(413, "this needs more memory than the server has left", kind="limit").response()
+
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
-        logger.error("unexpected error at %s", request.url.path, exc_info=error)
+        logger.error("unexpected error", exc_info=error)
         return Problem(500, "something went wrong here; the server's log says what").response()

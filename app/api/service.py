@@ -27,7 +27,8 @@ async def healthz() -> Response:
 
 @router.get("/readyz", summary="Can numbers be asked for?", responses=answer(answered.Health))
 async def readyz(here: Here) -> Response:
-    """200 once every kernel is compiled, 503 before."""
+    """200 once every kernel is compiled and the runs of earlier starts are back, 503 before."""
+    here.runs.all()
     if not here.warming.ready:
         raise unavailable("the kernels are being compiled", retry_after=2, kind="compiling")
     return json_response({"status": "ready"})

@@ -19,6 +19,10 @@ WIDE = {"input": [1, 300, 300], "layers": [{"name": "c", "op": "conv2d", "settin
                                            {"name": "f", "op": "flatten"}]}  # fmt: skip
 
 
+DEEP = {"input": [1, 28, 28], "layers": [{"name": "f", "op": "flatten"}, *(
+    {"name": f"l{k}", "op": "linear", "settings": {"out": out}} for k, out in enumerate((3000, 2400, 10)))]}
+
+
 def one_by_one(**settings: int) -> Any:
     return {"settings": settings, "tensors": {"x": ones(1, 1, 1, 1), "w": ones(1, 1, 1, 1)}}
 
@@ -41,6 +45,7 @@ def ones(*shape: int) -> Any:
          {"settings": {"kernel_size": 150, "stride": 1}, "tensors": {"x": ones(1, 1, 400, 400)}}, "multiply_adds"),
         ("ops/relu/forward", {"tensors": {"x": ones(250_000, 1)}}, "lists"),
         ("networks/gradients", {"network": WIDE, "seed": 1, "x": ones(1, 300, 300), "target": [1]}, "scratch"),
+        ("runs", {"network": DEEP, "optimizer": {"name": "adam"}}, "run_bytes"),
         ("runs", {"network": WIDE, "dataset": {"x": ones(1, 1, 300, 300), "target": [1]}}, "scratch"),
     ],
 )  # fmt: skip
