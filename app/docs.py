@@ -179,7 +179,7 @@ def _operation(path: str, method: str, said: Mapping[str, Any], schemas: Mapping
         description=said["description"],
         parameters=[_parameter(each, schemas) for each in said.get("parameters", [])],
         fields=fields,
-        answers=_rows(_items(schema, schemas), schemas),
+        answers=list(_within(schema, schemas)),
         answer=schema.get("description", "") or good.get("description", ""),
         call=Call(method.upper(), _address(path, said, mine), example, bool(answered) and JSON not in answered),
     )
@@ -211,8 +211,20 @@ def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[
     return schemas[name] if name else schema
 
 
-def _items(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _resolved(schema["items"], schemas) if schema.get("type") == "array" else schema
+def _within(schema: Mapping[str, Any], schemas: Mapping[str, Any], at: str = "", depth: int = 3) -> Iterator[Row]:
+    """Every field of an answer and of what is in it: `reads[].index`, `tensors.*.agrees`."""
+    schema = _resolved(schema, schemas)
+    for alternative in schema.get("anyOf", ()):
+        yield from _within(alternative, schemas, at, depth)
+    if "items" in schema:
+        yield from _within(schema["items"], schemas, f"{at}[]", depth)
+    elif isinstance(schema.get("additionalProperties"), dict):
+        yield from _within(schema["additionalProperties"], schemas, f"{at}.*".lstrip("."), depth)
+    elif depth:
+        for name, each in schema.get("properties", {}).items():
+            path = f"{at}.{name}".lstrip(".")
+            yield Row(path, kind_of(each, schemas), each.get("description", ""))
+            yield from _within(each, schemas, path, depth - 1)
 
 
 def _rows(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[Row]:
@@ -238,7 +250,8 @@ def kind_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     if schema.get("x-tensor"):
         return "tensor"
     if schema.get("type") == "array":
-        return f"list of {_count(schema)}{kind_of(schema.get('items', {}), schemas)}"
+        items = kind_of(schema.get("items", {}), schemas)
+        return f"list of {_count(schema)}{PLURALS.get(items, items)}"
     said = schema.get("type", "any")
     kinds: list[str] = said if isinstance(said, list) else [said]
     words = " or ".join(KINDS.get(kind, kind) for kind in kinds)
@@ -246,13 +259,14 @@ def kind_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
 
 
 #: What programs call them, and people.
+PLURALS = {"object": "objects", "number": "numbers", "string": "strings", "whole number": "whole numbers"}
 KINDS = {"integer": "whole number", "boolean": "true or false", "object": "object", "any": "any"}
 
 
 def _any_of(alternatives: list[Mapping[str, Any]], schemas: Mapping[str, Any]) -> str:
-    """Alternatives; a list of what stood before is a list of such."""
+    """Alternatives; a list of what stood before is a list of such, and that NaN is a word is said elsewhere."""
     words: list[str] = []
-    for each in alternatives:
+    for each in (each for each in alternatives if "NaN" not in each.get("enum", ())):
         such = each.get("type") == "array" and each.get("items") in alternatives
         words.append(f"list of {_count(each)}such" if such else kind_of(each, schemas))
     return " or ".join(dict.fromkeys(words))

@@ -113,14 +113,12 @@ async def explain(request: Request, here: Here, op: OpName, paging: Paging) -> R
     openapi_extra=body(CheckFields, {**DELTA, "gradients": {"dw": WRONG}}, npz=True),
 )
 async def check(request: Request, here: Here, op: OpName) -> Response:
-    """{"agrees", "tolerance", "tensors": {name: {"agrees", "largest_absolute", "largest_relative", "place", "elements",
-    "checked", "kinks", "analytic", "numeric"}}, "gradients"?}.
+    """Differences are central, in float64, and largest differences leave kinks and ties out, which are listed. Of a
+    large tensor a random choice of places is checked, always the same.
 
-    Differences are central, in float64; `largest_relative` is a share of the tensor's largest gradient, and kinks and
-    ties are left out of both and listed. `gradients` compares your own: {"dw": {"agrees", "largest_absolute",
-    "largest_relative", "place", "given", "expected", "looks_like", "guess"}}. `looks_like` is null or one of flip,
-    mirrored, transposed, padding, stride, dilation, groups, sum_not_mean, mean_not_sum, sign, scale, zero, overwritten,
-    not_summed, dy_ignored, passed_on, exchanged, shape, rounding, kink, or another setting's name.
+    `gradients` compares your own. `looks_like` is null, or the mistake in a word: `flip`, `mirrored`, `transposed`,
+    `padding`, `stride`, `dilation`, `groups`, `sum_not_mean`, `mean_not_sum`, `sign`, `scale`, `zero`, `overwritten`,
+    `not_summed`, `dy_ignored`, `passed_on`, `exchanged`, `shape`, `rounding`, `kink`, or another setting's name.
     """
     asked = await read(request, here, CheckFields, npz_into="tensors")
     call, own = await here.ask(request, checks.check_of, op, asked, here.limits)
