@@ -41,6 +41,12 @@ def held_out(data: Dataset) -> Dataset:
                    {name: Split(train.images[part], train.targets[part]) for name, part in parts.items()})
 
 
+def first_of(data: Dataset, count: int | None) -> Dataset:
+    """With `count` training images only."""
+    train = data.splits["train"]
+    return Dataset(data.name, data.title, {**data.splits, "train": Split(train.images[:count], train.targets[:count])})
+
+
 def rate_at(epoch: float, epochs: int, first: float) -> float:
     """Half a cosine, from the first learning rate to nearly nothing."""
     return first * max(0.01, (1 + math.cos(math.pi * epoch / epochs)) / 2)
@@ -73,7 +79,8 @@ def train(seed: int, data: Dataset, given: argparse.Namespace) -> tuple[dict[str
             losses = []
     sys.stderr.write("\n")
     settings = {"optimizer": "adam", "learning_rate": given.learning_rate, "schedule": "half a cosine",
-                "batch_size": given.batch, "epochs": given.epochs, "threads": team().size, "path": run.path.name}
+                "batch_size": given.batch, "epochs": given.epochs, "images": len(data.splits["train"]),
+                "threads": team().size, "path": run.path.name}
     return {"seed": seed, "data": data.name, "settings": settings, "epochs": epochs}, run
 
 
@@ -139,6 +146,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=0.001)
+    parser.add_argument("--images", type=int, help="train on so many only, to try it out")
     parser.add_argument("--threads", type=int, help="default: one for each core")
     parser.add_argument("--validate", action="store_true", help="measure on training images held out, keep nothing")
     parser.add_argument("--folder", type=Path, default=ROOT / "results")
@@ -147,14 +155,15 @@ def main() -> None:
         use_threads(given.threads)
     if given.validate:
         for seed in given.seeds:
-            print(json.dumps(train(seed, held_out(mnist()), given)[0]["epochs"][-1]), flush=True)
+            figures, _ = train(seed, first_of(held_out(mnist()), given.images), given)
+            print(json.dumps(figures["epochs"][-1]), flush=True)
         return
     given.folder.mkdir(exist_ok=True)
     found = []
     for seed in given.seeds:
         kept = given.folder / f"seed-{seed}.json"
         if not kept.exists():
-            figures, run = train(seed, mnist(), given)
+            figures, run = train(seed, first_of(mnist(), given.images), given)
             if seed == given.seeds[0]:
                 (given.folder / "seed-maps.png").write_bytes(maps(run))
             kept.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
