@@ -295,7 +295,7 @@ export function pair(score, phase, width, margin = 16, pages = {}) {
   const least = wish.map((each) => Math.max(NAMED, each.width));
   const scale = Math.min(1, (width - gap * (chosen.length - 1)) / least.reduce((sum, each) => sum + each, 0));
   const spare = width - scale * least.reduce((sum, each) => sum + each, 0);
-  const height = ROWS.name + TALL + ROWS.legend;
+  const height = chosen.length ? ROWS.name + TALL + ROWS.legend : 0;
   let x = margin + (chosen.length > 1 ? 0 : spare / 2);
   const columns = chosen.map(({ column, each, symbol }, k) => {
     const { tiles, look, name } = wish[k];

@@ -291,6 +291,14 @@ def test_reduced_motion_moves_the_racetrack_at_once(open_page: Callable[..., Pag
     assert head.get_attribute("transform") == first
 
 
+def test_the_step_view_of_a_network_wider_than_the_stage_stays_in_its_column(page: Page, server: Server) -> None:
+    run = make_run(server, model="small-vgg")
+    visit(page, server, f"run={run['id']}&at=loss/y")
+    main, step = page.locator(".explore").bounding_box(), page.locator(".step").bounding_box()
+    assert main and step and step["x"] + step["width"] <= main["x"] + main["width"] + 1
+    assert page.locator(".explore").evaluate("main => main.scrollWidth <= main.clientWidth")
+
+
 def test_an_update_with_named_steps_has_its_terms_and_its_trail_in_view(page: Page, server: Server) -> None:
     run = make_run(server, steps=2, optimizer={"name": "adam", "learning_rate": 0.001})
     place = "conv1/w_next/0,0,1,0"

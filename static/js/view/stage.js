@@ -90,7 +90,7 @@ export function Stage() {
   useFollowing(section, stage, phase);
   return html`
     <section class="stage" aria-label="The network" ref=${section}>
-      ${stage && score ? html`<${Drawn} stage=${stage} margin=${margin} narrow=${shape === "narrow"} />` : html`<p class="stage-wait soft">${store.problem.value ? "" : "Connecting …"}</p>`}
+      ${stage && score ? stage.columns.length > 0 && html`<${Drawn} stage=${stage} margin=${margin} narrow=${shape === "narrow"} />` : html`<p class="stage-wait soft">${store.problem.value ? "" : "Connecting …"}</p>`}
     </section>`;
 }
 
@@ -102,7 +102,7 @@ function useFollowing(section, stage, phase) {
   useEffect(() => {
     const box = section.current;
     const score = store.score.peek();
-    if (!box || !stage || !score?.phases[phase]) return;
+    if (!box || !stage?.columns.length || !score?.phases[phase]) return;
     const { system, way, x } = headOf(stage, score, phase);
     const { scale } = store.room.peek();
     const from = stage.systems[system] * scale;

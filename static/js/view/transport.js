@@ -118,7 +118,7 @@ function Score({ name, only }) {
       onPointerUp=${() => { dragging.current = false; }}
       onPointerCancel=${() => { dragging.current = false; }}>
     ${name && html`<span class=${`way ${name}`}>${name === "forward" ? "→" : "←"} <b>${name}</b></span>`}
-    <div class="marks">
+    <div class=${`marks ${shown.length > 30 ? "dense" : ""}`}>
       ${shown.map((each, k) => {
         const done = position === null ? 0 : shareOf(score, each, position);
         return html`<div class=${`score-mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]} title=${seen ? each.label : undefined}>
@@ -146,7 +146,7 @@ function useFit(root, shown, at) {
     element.classList.remove("tight", "close");
     element.classList.add("measured");
     const measured = () => labels.map((each) => each.getBoundingClientRect().width);
-    const fits = () => measured().reduce((sum, each) => sum + each + 7, 0) <= room;
+    const fits = () => measured().reduce((sum, each) => sum + (each && each + 7), 0) <= room;
     if (!fits()) element.classList.add("close");
     const tight = !fits();
     const widths = measured().map((width, k) => (k === at ? 1.1 * width : width));

@@ -149,7 +149,7 @@ function Update({ phase, reads, index, letters, began }) {
     { name: first.name, kind: first.kind, tensor: first.tensor, index: indexOf(first, letters), look: read, words: "before", before: last },
     { name: phase.tensor, kind: phase.kind, tensor: phase.place, index, look: "ring", words: "after", before: "=" },
   ];
-  const room = (size.inner - 48 * shown.length) / shown.length;
+  const room = (size.inner - (shown.length > 4 ? 76 : 48) * shown.length) / shown.length;
   return html`<div class="figure ${size.narrow ? "wrapped" : ""}">
     ${shown.map(({ name, kind, tensor, index: at2, look, words, before }) => html`
       ${before && html`<${Sign} height=${150}>${before}<//>`}
