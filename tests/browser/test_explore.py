@@ -335,7 +335,7 @@ def test_a_squared_difference_is_a_factor_that_opens(page: Page, server: Server)
     expect(page.locator(".card .place")).to_have_text("fc/y/0,0")
 
 
-@pytest.mark.parametrize("model", ["tiny", "lenet5"])
+@pytest.mark.parametrize("model", ["tiny", "lenet5", "small-inception", "small-densenet"])
 def test_any_network_has_a_stage(page: Page, server: Server, model: str) -> None:
     run = make_run(server, model=model)
     visit(page, server, f"run={run['id']}&at=loss/y")
@@ -343,6 +343,16 @@ def test_any_network_has_a_stage(page: Page, server: Server, model: str) -> None
         if layer["op"] != "flatten":
             expect(slot(page, f"{layer['name']}/y").or_(page.locator(".name.of-bars"))).not_to_have_count(0)
     axe(page)
+
+
+def test_wires_show_what_a_residual_sum_reads_and_its_figure_adds(page: Page, server: Server) -> None:
+    run = make_run(server, model="small-resnet")
+    visit(page, server, f"run={run['id']}&at=add2/y/0,3,5,5")
+    expect(page.locator(".wires path.forward")).to_have_count(1)
+    expect(page.locator(".step .figure")).to_contain_text("bn2b")
+    expect(page.locator(".step .figure")).to_contain_text("relu1")
+    expect(page.locator(".step .figure").get_by_label("plus")).to_have_count(1)
+    expect(slot(page, "add2/y")).to_be_in_viewport()
 
 
 def test_training_is_alive_on_the_stage_at_sixty_frames_a_second(page: Page, server: Server) -> None:

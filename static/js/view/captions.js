@@ -78,14 +78,15 @@ function Name({ column, rows, narrow, move }) {
   const { x, y, width, name, symbol, kind, layer, blocks } = column;
   const score = store.score.value;
   if (kind === "loss") return null;
+  const symbols = symbol?.split(" ").map(plain).join(" ");
   const writes = score?.phases.findIndex((phase) => !phase.view && (kind === "weights"
     ? phase.place === `${layer}/d${name}` : blocksWrite(column, phase.place))) ?? -1;
-  const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbol?.split(" ").map(plain).join(" ")}</span>`
+  const inside = kind === "weights" && !narrow ? html`<span class="symbol wt">${symbols}</span>`
     : html`${symbol ? html`<span class=${`symbol ${colourOf(column.blocks[0].kind)}`}>${narrow ? plain(symbol) : symbol}</span>${" "}` : ""}${name}`;
   const style = { left: rem(kind === "bars" && !narrow ? blocks.find(({ look }) => look === "bars")?.x ?? x : x + width / 2 + move), top: rem(y + (narrow ? 0 : rows.top)) };
   const title = kind === "weights" ? `weights of ${layer}` : score?.layers.find((each) => each.name === layer)?.title ?? "";
   return html`<span class=${`name of-${kind}`} style=${style} title=${title}>
-    ${writes >= 0 && !narrow ? html`<button type="button" tabindex="-1" aria-label=${kind === "weights" ? `${name}, weights of ${layer}: go to their gradient`
+    ${writes >= 0 && !narrow ? html`<button type="button" tabindex="-1" aria-label=${kind === "weights" ? `${symbols}, weights of ${layer}: go to their gradient`
       : `${symbol ? `${symbol} ` : ""}${name}: go to this phase`} onClick=${() => store.goTo({ phase: writes, cell: 0 })}>${inside}</button>` : inside}
   </span>`;
 }
