@@ -18,6 +18,7 @@ from app.context import Context
 from app.datasets import Datasets
 from app.guard import Guard
 from app.keeping import Keeper, restore
+from app.memory import give_back
 from app.openapi import install as install_schema
 from app.plans import RunFields, plan_of
 from app.problems import Problem
@@ -32,8 +33,8 @@ logger = logging.getLogger("convscope")
 
 #: Seconds that threads have to finish what they are at when the server ends.
 FAREWELL = 1.0
-#: Seconds between two looks for runs that are too old or take too much room.
-HOUSEKEEPING = 60.0
+#: Seconds between two looks for runs that are too old or take too much room, and for memory to give back.
+HOUSEKEEPING = 20.0
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -109,6 +110,7 @@ async def _keep(here: Context) -> None:
     await asyncio.to_thread(add_kept)
     while True:
         await asyncio.to_thread(here.runs.expire_old)
+        await asyncio.to_thread(give_back)
         await asyncio.sleep(HOUSEKEEPING)
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import websockets
 
+from app.server import HOUSEKEEPING
 from tests.app.test_hostile import TEXTS, malformed
 from tests.app.test_schema import generated_calls
 from tests.benchmarks.viewers import memory
@@ -103,7 +104,7 @@ def main() -> None:
         statuses = hostile_calls(server, asked.calls // 8)
         sent = asyncio.run(nonsense(server, asked.calls // 8))
         clear(server)
-        time.sleep(3)
+        time.sleep(HOUSEKEEPING + 5)
         last, health = memory(server), json.loads(server.read("/healthz"))
         broken = sum(count for status, count in statuses.items() if status >= 500 or not status)
         print(
