@@ -7,9 +7,11 @@ import gc
 import sys
 
 
-def give_back() -> None:
-    """Collect cycles, such as those of deleted runs, and return free pages to the system where it can be told to."""
-    gc.collect()
+def give_back(cycles: bool) -> None:
+    """Return free pages to the system where it can be told to, after collecting `cycles`, during which no other thread
+    works."""
+    if cycles:
+        gc.collect()
     if sys.platform == "linux":
         try:
             ctypes.CDLL(None).malloc_trim(0)

@@ -27,6 +27,7 @@ class Runs:
         self._runs: dict[str, Run] = {}
         self._lock = threading.RLock()
         self._reading = True
+        self._went = False
 
     def all_read(self) -> None:
         """The runs of earlier starts have been added."""
@@ -166,7 +167,13 @@ class Runs:
         self._keeper.shelf.note(run.id, run.plan.title, why)
         self._drop(run, f"this run is no longer here: {why}")
 
+    def some_went(self) -> bool:
+        """Whether runs have gone since this was last asked: each leaves cycles of its own behind."""
+        went, self._went = self._went, False
+        return went
+
     def _drop(self, run: Run, reason: str) -> None:
+        self._went = True
         self._compute.remove(run)
         run.close(reason)
         self._keeper.drop(run)

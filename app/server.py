@@ -110,7 +110,7 @@ async def _keep(here: Context) -> None:
     await asyncio.to_thread(add_kept)
     while True:
         await asyncio.to_thread(here.runs.expire_old)
-        await asyncio.to_thread(give_back)
+        await asyncio.to_thread(give_back, cycles=here.runs.some_went())
         await asyncio.sleep(HOUSEKEEPING)
 
 
