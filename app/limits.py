@@ -59,14 +59,14 @@ class Limits:
     stored_bytes: int = _limit(
         2 << 30, "bytes", "disk space of all runs; beyond it the oldest ones that neither train nor are watched go"
     )
-    history_bytes: int = _limit(48 << 20, "bytes", "recent steps that a run keeps for looking back")
+    history_bytes: int = _limit(24 << 20, "bytes", "recent steps that a run keeps for looking back")
     trace_bytes: int = _limit(
         24 << 20, "bytes", "whole minibatch passes that a run keeps at hand for looking back"
     )
     passes: int = _limit(48, "passes", "passes kept per run; the oldest go first")
     pass_bytes: int = _limit(32 << 20, "bytes", "memory of all passes kept per run")
     queue: int = _limit(512, "calls", "computations waiting or under way, of all clients")
-    queue_per_client: int = _limit(64, "calls", "computations waiting or under way for one client's address")
+    queue_per_client: int = _limit(256, "calls", "computations waiting or under way for one client's address")
     viewers: int = _limit(400, "sockets", "streams open at once")
     message_bytes: int = _limit(1 << 20, "bytes", "largest message a stream's client may send")
     subscriptions: int = _limit(2048, "tensors", "most tensors of one subscription or frame")

@@ -119,8 +119,8 @@ class Trainer:
     """Trains one network. One thread calls `step_once`; any thread may look at any time."""
 
     def __init__(self, network: Network, dataset: Dataset, optimizer: Optimizer, batch_size: int = 32, seed: int = 7,
-                 parameters: Mapping[str, Array] | None = None, history_bytes: int = 64 * 2**20,
-                 trace_bytes: int = 64 * 2**20):
+                 parameters: Mapping[str, Array] | None = None, history_bytes: int = 24 * 2**20,
+                 trace_bytes: int = 24 * 2**20):
         if not 1 <= batch_size <= len(dataset.splits["train"]):
             raise ValueError(f"batch_size {batch_size}: expected 1 to {len(dataset.splits['train'])}")
         self.network = network
