@@ -153,9 +153,13 @@ function Loss({ column }) {
     : html`<span class="hatch loss-not" style=${place(block.tiles[0])}></span>`}`;
 }
 
+/** Pixels that the key of the hatch takes; without them beneath the input, it stands in the card's place alone. */
+const KEY = 76;
+
 /** The key of the hatch, while anything is hatched. @param {{stage: Layout, margin: number}} props */
 export function NotYet({ stage, margin }) {
   if (stage.blocks.every((block) => cellsShown(block) >= block.size)) return null;
+  if ((stage.columns[1]?.blocks[0]?.x ?? Infinity) - margin < KEY) return null;
   const input = stage.columns[0].blocks.find(({ row }) => row === "gradients");
   const y = input ? input.y + input.height + 8 : stage.rows.gradients + stage.rows.tall - 21;
   return html`<span class="not-yet soft" title="Nothing is computed here yet; a hatch is never a zero" style=${{ left: rem(margin), top: rem(y) }}><i class="hatch"></i>not yet</span>`;
