@@ -204,8 +204,8 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
     x, target = trace["input", "y"].astype(np.float64), trace["target", "y"]
     if target.dtype.kind == "f":
         target = target.astype(np.float64)
-    parameters = {name: trace[_key(name)].astype(np.float64) for name in network.parameter_shapes}
-    learned = {name: array for name, array in parameters.items() if _gradient_key(name) in trace}
+    parameters = {name: trace[networks.parameter_key(name)].astype(np.float64) for name in network.parameter_shapes}
+    learned = {name: array for name, array in parameters.items() if networks.gradient_key(name) in trace}
 
     def evaluate(name: str, array: np.ndarray) -> Arrays:
         moved = {**parameters, name: array}
@@ -217,7 +217,7 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
     most = max(1, places(cost, len(network.layers) + 1, limits) // (len(learned) + 1))
     one = np.ones(())
     found = {
-        name: compare(name, array, trace[_gradient_key(name)], one, evaluate, most)
+        name: compare(name, array, trace[networks.gradient_key(name)], one, evaluate, most)
         for name, array in learned.items()
     }
     found["x"] = compare("x", x, trace[network.resolve("input", "dy")], one, evaluate, most)
@@ -257,13 +257,3 @@ def _parameter_of(gradient: str) -> str:
     """conv1/w of conv1/dw; of any other name, no parameter's."""
     layer, _, tensor = gradient.rpartition("/")
     return f"{layer}/{tensor[1:]}" if tensor[:1] == "d" else ""
-
-
-def _key(parameter: str) -> tuple[str, str]:
-    layer, _, tensor = parameter.partition("/")
-    return layer, tensor
-
-
-def _gradient_key(parameter: str) -> tuple[str, str]:
-    layer, tensor = _key(parameter)
-    return layer, f"d{tensor}"

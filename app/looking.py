@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -27,8 +27,6 @@ from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.score import Score, score
 from engine.trace import Place, PlaceError, Trace, explain
-
-Order = Literal["index", "largest"]
 
 
 class ImageFields(Fields):

@@ -1,4 +1,4 @@
-"""The command line: `python -m app [--host H] [--port P] [--no-open] [--data DIR] [--allow-host NAME]`."""
+"""The command line: `python -m app --help` says what it takes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         "--port", type=_port, help=f"port to listen at (default: the first free one from {FIRST_PORT})"
     )
     parser.add_argument("--no-open", action="store_true", help="do not open the browser")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder for data and compiled kernels")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder for data and compiled kernels")
     parser.add_argument(
         "--allow-host",
         action="append",

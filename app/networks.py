@@ -283,3 +283,15 @@ def trace_of(asked: PassFields, limits: Limits) -> Trace:
         network.backward(parameters, values, learning=asked.training)
     origin = (asked.seed or 0) if own is None else None
     return Trace(network, values, parameters, learning=asked.training, origin=origin)
+
+
+def parameter_key(parameter: str) -> tuple[str, str]:
+    """Where a trace holds conv1/w."""
+    layer, _, tensor = parameter.partition("/")
+    return layer, tensor
+
+
+def gradient_key(parameter: str) -> tuple[str, str]:
+    """Where a trace holds its gradient, conv1/dw."""
+    layer, tensor = parameter_key(parameter)
+    return layer, f"d{tensor}"

@@ -132,8 +132,8 @@ async def gradients(request: Request, here: Here) -> Response:
             if layer is not network.loss:
                 layers[layer.name]["dy"] = trace[layer.name, "dy"]
             layers[layer.name] |= {f"{name}_next": trace[layer.name, f"{name}_next"] for name in layer.op.buffers}
-        slopes = {name: trace[_gradient(name)] for name in network.learned}
-        own = {name: trace[_key(name)] for name in network.parameter_shapes}
+        slopes = {name: trace[networks.gradient_key(name)] for name in network.learned}
+        own = {name: trace[networks.parameter_key(name)] for name in network.parameter_shapes}
         loss = float(trace["loss", "y"])
         if kind == npz.NPZ:
             named = {
@@ -141,7 +141,7 @@ async def gradients(request: Request, here: Here) -> Response:
                 for layer, tensors in layers.items()
                 for name, array in tensors.items()
             }
-            named |= own | {"/".join(_gradient(name)): array for name, array in slopes.items()}
+            named |= own | {"/".join(networks.gradient_key(name)): array for name, array in slopes.items()}
             return Response(npz.write_npz(named, {"loss": loss}), media_type=npz.NPZ)
         document = {"loss": loss, "layers": layers, "gradients": slopes, "parameters": own}
         return answers.json_response(document, limits=here.limits)
@@ -190,16 +190,6 @@ async def network_explanation(request: Request, here: Here, paging: Paging) -> R
             raise invalid(str(error.args[0]), ["place"]) from None
 
     return await here.compute_for(request, make, cost=await _cost(request, asked, here))
-
-
-def _key(parameter: str) -> tuple[str, str]:
-    layer, _, tensor = parameter.partition("/")
-    return layer, tensor
-
-
-def _gradient(parameter: str) -> tuple[str, str]:
-    layer, tensor = _key(parameter)
-    return layer, f"d{tensor}"
 
 
 async def _cost(request: Request, asked: networks.PassFields, here: Context) -> float:

@@ -180,7 +180,7 @@ function withoutZeros(entries, most) {
 }
 
 /** What is added at the end. @param {Explanation} whole */
-export const addedTo = (whole) => whole.added ?? entriesOf(whole).filter((entry) => entry.label);
+const addedTo = (whole) => whole.added ?? entriesOf(whole).filter((entry) => entry.label);
 
 /** What is added belongs to the value even where the page did not list it. @param {Explanation} whole @param {Entry[]} entries @param {Entry[]} added */
 function closed(whole, entries, added) {

@@ -44,7 +44,7 @@ const isFactor = (read) => read.role === "factor";
 export const isSum = (reads) => reads.slice(1).some(({ joint }) => joint === "+" || joint === "−");
 
 /** Reads of a sentence, each tensor and way of reading once. @param {Phase} phase */
-export function distinct(phase) {
+function distinct(phase) {
   const seen = new Set();
   return phase.reads.filter((read) => {
     const key = `${read.tensor} ${JSON.stringify(read.axes)}`;

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from tests.tools import ROOT
+
 Sent = tuple[str, str, bytes, str]
 NPZ = "application/x-npz"
 CONV = "/api/ops/conv2d/forward"
@@ -354,7 +356,7 @@ def is_problem(answer: Any) -> bool:
         and bool(document["detail"])
         and len(text) < 20_000
         and "Traceback" not in text
-        and "/work" not in text
+        and str(ROOT) not in text
         and "site-packages" not in text
         and " at 0x" not in text
     )

@@ -15,10 +15,6 @@ from tests.engine.tools import network
 STEP = 1e-5
 
 
-def loss_of(net: Network, parameters: dict[str, Array], x: Array, target: Array) -> float:
-    return float(net.forward(parameters, x, target)["loss", "y"])
-
-
 def decisions(values: Values) -> list[Array]:
     """Which way every gate and every maximum went: where they change, there is a kink."""
     return [value > 0 if tensor == "y" else value
