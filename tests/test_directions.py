@@ -51,6 +51,12 @@ def op_names(source: str) -> set[str]:
     return {name for name in OPS.keys() - WORDS if re.search(rf"[\"'`]{name}[\"'`]", code_of(source))}
 
 
+def rooms_of_the_map() -> set[str]:
+    """What ARCHITECTURE.md says that there is: the first column of its table."""
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "ARCHITECTURE.md").read_text("utf-8"), re.M)
+    return {room for row in rows for room in re.findall(r"`([^`]+)`", row)}
+
+
 def modules(pattern: str) -> list[Path]:
     return sorted((ROOT / "static/js").glob(pattern))
 
@@ -117,3 +123,16 @@ def test_a_kernels_window_is_not_the_browsers() -> None:
 def test_a_view_that_names_an_operator_would_be_found() -> None:
     assert op_names('if (layer.op === "conv2d") drawKernel();') == {"conv2d"}
     assert not op_names('// "conv2d" in a comment\nclasses.add("linear");')
+
+
+def test_the_map_names_rooms_that_exist() -> None:
+    rooms = rooms_of_the_map()
+    assert rooms
+    assert not [room for room in rooms if not any(ROOT.glob(room))]
+
+
+def test_every_module_of_the_engine_and_the_application_is_on_the_map() -> None:
+    there = {path.relative_to(ROOT) for package in ("engine", "app") for path in (ROOT / package).iterdir()
+             if (path.suffix == ".py" and not path.stem.startswith("__")) or (path / "__init__.py").is_file()}
+    assert there
+    assert {path.as_posix() + "/" * (not path.suffix) for path in there} <= rooms_of_the_map()

@@ -53,6 +53,7 @@ def checkout(tmp_path: Path, hook: ModuleType) -> Path:
 def test_an_installed_convscope_serves_its_pages_from_any_folder(installed: Path, tmp_path: Path) -> None:
     with serve(tmp_path, cwd=tmp_path, path=installed) as server:
         assert b'"importmap"' in server.read("/")
+        assert b"conv2d" in server.read("/docs") and b"find_the_bug" in server.read("/programmers")
         assert server.read("/static/vendor/preact.js") == (ROOT / "static/vendor/preact.js").read_bytes()
         assert server.get("/api/datasets/mnist/test/0")["label"] == 7
 
