@@ -35,7 +35,8 @@ def _cache_directory() -> Path:
             return folder
     except (OSError, RuntimeError):
         pass
-    return Path(tempfile.gettempdir()) / f"convscope-numba-{os.getuid()}"
+    owner = os.getuid() if hasattr(os, "getuid") else "own"  # Windows has a temporary folder for each user
+    return Path(tempfile.gettempdir()) / f"convscope-numba-{owner}"
 
 
 CACHE_DIRECTORY = _cache_directory()
