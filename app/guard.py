@@ -72,7 +72,8 @@ class Guard:
 
     def refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ", ".join(hosts)
         if not self.knows(host):
             return Problem(
                 400,
@@ -132,6 +133,8 @@ def hostname(host: str) -> str | None:
     except ValueError:
         return None
     if parts.username is not None or parts.path or parts.query or parts.fragment or not parts.hostname:
+        return None
+    if host.rpartition("]")[2].partition(":")[0] and "]" in host:  # urlsplit drops what follows an IPv6 address
         return None
     return parts.hostname.rstrip(".")
 

@@ -16,6 +16,7 @@ def _limit(value: float, unit: str, description: str) -> Any:
 class Limits:
     json_bytes: int = _limit(4 << 20, "bytes", "largest JSON body; send larger tensors as application/x-npz")
     body_bytes: int = _limit(64 << 20, "bytes", "largest body of any kind")
+    head_bytes: int = _limit(64 << 10, "bytes", "longest first line and headers of a request")
     lists: int = _limit(200_000, "lists", "most lists in one JSON body; send tensors as application/x-npz")
     names: int = _limit(1000, "names", "most names in one JSON object")
     npz_bytes: int = _limit(256 << 20, "bytes", "largest .npz body once unpacked")

@@ -119,12 +119,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     claim(settings.data_dir)
     listener = listen(settings.host, settings.port)
 
+    from app.heads import ShortHeads
     from app.server import create_app  # Numba reads its folder when it is imported, so not before this line
 
     app = create_app(settings)
     gc.freeze()  # what Numba has made until here is there for good: no collection need look at it
     config = uvicorn.Config(
         app,
+        http=ShortHeads,
+        h11_max_incomplete_event_size=settings.limits.head_bytes,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -46,12 +46,18 @@ def test_this_machine_ip_addresses_and_allowed_names_are_answered(small: TestCli
         "localhost/x",
         "localhost:x",
         "[::1",
+        "[::1].evil.example",
     ],
 )
 def test_a_foreign_host_is_refused(small: TestClient, host: str) -> None:
     answer = small.get("/", headers={"Host": host})
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_request_with_two_hosts_is_refused(small: TestClient) -> None:
+    answer = small.get("/", headers=[("Host", "localhost"), ("Host", "evil.example")])
+    assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""A request's headers cannot fill the memory."""
+
+from __future__ import annotations
+
+import json
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.server import Server
+
+START = b"GET /api/limits HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+
+
+def exchange(server: Server, sent: bytes) -> bytes:
+    """All that the server answers until it ends the connection."""
+    where = urlsplit(server.url)
+    with socket.create_connection((where.hostname, where.port), timeout=30) as client:
+        client.sendall(sent)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def limit(server: Server) -> int:
+    return int(server.get("/api/limits")["head_bytes"]["value"])
+
+
+@pytest.mark.parametrize("start", [b"GET /", START + b"X: "])
+def test_a_head_that_passes_the_limit_is_refused_before_it_ends(server: Server, start: bytes) -> None:
+    head, _, body = exchange(server, start.ljust(limit(server) + 1, b"a")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["limit"] == {"name": "head_bytes", "value": limit(server)}
+
+
+def test_many_headers_count_together(server: Server) -> None:
+    assert exchange(server, START + b"X: a\r\n" * (limit(server) // 6)).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_head_within_the_limit_is_answered(server: Server) -> None:
+    assert exchange(server, START + b"X: ".ljust(limit(server) // 2, b"a") + b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
