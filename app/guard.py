@@ -68,6 +68,9 @@ class Guard:
         except asyncio.CancelledError:  # the server ends, and waits no longer for this answer
             if answered:
                 raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()  # a timeout inside would, before Python 3.11.3, take this cancellation for its own
             await closing().response()(scope, receive, send_guarded)
 
     def refusal(self, scope: Scope) -> Problem | None:

@@ -53,12 +53,13 @@ effect(() => {
   root.dataset.shape = store.shape.value;
 });
 
-/** Written at most a few times a second: browsers refuse a history that changes every frame. */
+/** Written at most a few times a second, however often it changes: browsers refuse a history that changes every frame. */
 let writing = 0;
 effect(() => {
-  const hash = link.write();
-  clearTimeout(writing);
-  writing = setTimeout(() => {
+  link.write();
+  writing ||= setTimeout(() => {
+    writing = 0;
+    const hash = link.write();
     if (location.hash === hash) return;
     const source = (/** @type {string} */ text) => new URLSearchParams(text.slice(1)).get("source");
     history[source(hash) === source(location.hash) ? "replaceState" : "pushState"](null, "", hash);

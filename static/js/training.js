@@ -160,12 +160,12 @@ let busy = "";
 let waiting = 0;
 
 /**
- * One command at a time. What is given while another is under way is a second click too many, but for steps, which
- * are counted.
+ * One command at a time, in their order. The same again while it is under way is a second click too many, but for
+ * steps, which are counted.
  * @param {string} name @param {() => Promise<any>} work
  */
 function command(name, work) {
-  if (waiting && !(name === "step" && busy === "step")) return;
+  if (waiting && busy === name && name !== "step") return;
   busy = name;
   waiting += 1;
   line = line.then(work).catch(net.complain).finally(() => {
@@ -186,9 +186,9 @@ async function create(start) {
     ...(model === null ? { network: old.network } : { model }),
     ...(named && "dataset" in draft.peek() ? { dataset } : {}),
     ...(Number.isInteger(epochs) ? { epochs } : { steps: old.steps }),
-    optimizer, batch_size, seed, start,
+    optimizer, batch_size, seed, start: start && pace === null,
   });
-  if (pace !== null) await session.patchRun(made.id, { pace });
+  if (pace !== null) await session.patchRun(made.id, { pace, ...(start ? { state: "running" } : {}) });
   if (own.delete(old.id)) await session.deleteRun(old.id);
   own.add(made.id);
   draft.value = {};

@@ -49,7 +49,7 @@ class Bench:
             return str(step).encode()
 
         time.sleep(0.012)
-        return self.hub.serve(step, build)
+        return self.hub.serve(step, build, share=1)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_frame_that_cannot_be_built_concerns_only_who_asked_for_it(bench: Benc
     said = []
     for step in (1, 2):
         time.sleep(0.012)
-        bench.hub.serve(step, build)
+        bench.hub.serve(step, build, share=1)
         assert fine.take() == b"frame"
         fine.seen()
         said.append(odd.take())

@@ -1,11 +1,12 @@
 """The experiment of "Convolutional Neural Networks" (Doshi, 2023): ten passes of "seed" through the full MNIST.
 
-    python -m tests.benchmarks.seed                 # three seeds, each kept in results/ as soon as it is done
-    python -m tests.benchmarks.seed --validate      # how the settings were chosen: 10,000 training images held out
+    python -m tests.benchmarks.seed                 # three seeds, each kept as soon as it is done
+    python -m tests.benchmarks.seed --validate      # to compare settings: 10,000 training images held out
 
-Each seed's figures go to results/seed-SEED.json, and a seed whose file is there is not run again. When all are done,
-results/seed.md (the table), seed.svg (the curves) and seed-maps.png (feature maps of the first convolution, its ReLU
-and its pool for one test image) are made. The last epoch counts, whatever it is; the test images choose nothing.
+Each seed's figures go to results/seed-SEED.json beside this file, and a seed whose file is there is not run again.
+When all are done, results/seed.md (the table), seed.svg (the curves) and seed-maps.png (feature maps of the first
+convolution, its ReLU and its pool for one test image) are made. The last epoch counts, whatever it is; the test images
+choose nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from engine.models import MODELS
 from engine.network import Network
 from engine.train import Trainer, optimizer_from
 
-ROOT = Path(__file__).parents[2]
 #: Fixed before the first run.
 SEEDS = (1, 2, 3)
 HELD_OUT = 10_000
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="train on so many only, to try it out")
     parser.add_argument("--threads", type=int, help="default: one for each core")
     parser.add_argument("--validate", action="store_true", help="measure on training images held out, keep nothing")
-    parser.add_argument("--folder", type=Path, default=ROOT / "results")
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     if given.threads:
         use_threads(given.threads)

@@ -54,7 +54,8 @@ function Commands() {
   const why = ready ? "" : "Training waits until the arithmetic is compiled";
   const [words, act] = running ? ["Pause", training.pause] : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
   return html`<div class="commands">
-    <button class="button primary" aria-disabled=${!ready} title=${why} onClick=${() => ready && act()}><${Icon} name=${running ? "pause" : "play"} /> ${words}</button>
+    <button class="button primary" aria-disabled=${!ready} title=${why}
+      onClick=${(/** @type {MouseEvent} */ event) => ready && event.detail < 2 && act() /* a double click is one */}><${Icon} name=${running ? "pause" : "play"} /> ${words}</button>
     ${!over && html`<button class="button" aria-disabled=${!ready} title=${why || "exactly one minibatch"}
       onClick=${() => ready && training.oneStep()}><${Icon} name="play" /> One step</button>`}
   </div>`;
