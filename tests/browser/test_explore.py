@@ -236,6 +236,9 @@ def test_nothing_scrolls_sideways_at_any_width(
     for place in ("conv1/y/0,5,12,14", "conv2/dx/0,5,11,2"):
         visit(page, server, f"at={place}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        expect(page.locator(".figure .numbers").first).to_be_visible()
+        edges = page.locator(".figure > *").evaluate_all("parts => parts.map(part => part.getBoundingClientRect().right)")
+        assert max(edges) <= width, "a part of the figure is cut off"
     if width >= 1152:
         assert page.evaluate("document.documentElement.scrollHeight") <= height
     axe(page)
