@@ -237,7 +237,8 @@ def test_nothing_scrolls_sideways_at_any_width(
         visit(page, server, f"at={place}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         expect(page.locator(".figure .numbers").first).to_be_visible()
-        edges = page.locator(".figure > *").evaluate_all("parts => parts.map(part => part.getBoundingClientRect().right)")
+        parts = page.locator(".figure > *")
+        edges = parts.evaluate_all("parts => parts.map(part => part.getBoundingClientRect().right)")
         assert max(edges) <= width, "a part of the figure is cut off"
     if width >= 1152:
         assert page.evaluate("document.documentElement.scrollHeight") <= height
