@@ -14,6 +14,7 @@ from engine.ops.base import Words
 from engine.settings import Bool, Float, Numbers, Setting, read_settings
 
 Array = np.ndarray
+State = Mapping[str, Array]
 
 #: An update is no window, so its letters only number the cells; none is also a tensor of an optimizer.
 LETTERS = ("o", "c", "i", "j")
@@ -56,8 +57,15 @@ class Optimizer:
     def start(self, w: Array) -> dict[str, Array]:
         return {name: np.zeros_like(w) for name in self.state}
 
-    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+    def update(self, w: Array, dw: Array, state: State, step: int) -> tuple[Array, dict[str, Array]]:
         """New arrays for w and every state; nothing that is given is changed."""
+        w_next, *left = (np.empty(w.shape, w.dtype) for _ in ("w", *self.state))
+        after = dict(zip(self.state, left, strict=True))
+        self.move(w.reshape(-1), dw.reshape(-1), _flat(state), step, w_next.reshape(-1), _flat(after))
+        return w_next, after
+
+    def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
+        """The same for vectors, into w_next and the vectors of `after`."""
         raise NotImplementedError
 
     def _gradient(self) -> tuple[str, tuple[str, ...]]:
@@ -70,6 +78,8 @@ def _rate(default: float, example: float) -> Float:
     return Float(default, "how far a weight moves against its gradient", low=0, high=1e6, example=example)
 
 
+#: Weights that Adam moves at once.
+BLOCK = 1024
 DECAY = Float(0.0, "pulls every weight towards zero", low=0, high=1e6)
 MOMENTUM = Float(0.9, "share of the velocity that is kept", low=0, high=1)
 
@@ -78,13 +88,8 @@ def _eps(default: float) -> Float:
     return Float(default, "keeps the divisor from zero", low=0, high=1)
 
 
-def _flat(*arrays: Array) -> list[Array]:
-    """Each as one row; of a new array, a view to write into."""
-    return [array.reshape(-1) for array in arrays]
-
-
-def _like(w: Array, count: int) -> list[Array]:
-    return [np.empty_like(w) for _ in range(count)]
+def _flat(arrays: State) -> dict[str, Array]:
+    return {name: array.reshape(-1) for name, array in arrays.items()}
 
 
 @kernel
@@ -105,11 +110,9 @@ class Sgd(Optimizer):
         g, first = self._gradient()
         return (*first, f"W_next@ = W@ - lr*{g}")
 
-    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+    def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
-        (w_next,) = _like(w, 1)
-        sgd_update(*_flat(w, dw, w_next), n["lr"], n["decay"])
-        return w_next, {}
+        sgd_update(w, dw, w_next, n["lr"], n["decay"])
 
 
 @kernel
@@ -139,11 +142,9 @@ class Momentum(Optimizer):
         damp = self.options["dampening"] if step > 1 else 0.0
         return {**super().numbers(step), "mu": self.options["momentum"], "damp": damp}
 
-    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+    def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
-        w_next, v_next = _like(w, 2)
-        momentum_update(*_flat(w, dw, state["v"], w_next, v_next), n["lr"], n["decay"], n["mu"], n["damp"])
-        return w_next, {"v": v_next}
+        momentum_update(w, dw, state["v"], w_next, after["v"], n["lr"], n["decay"], n["mu"], n["damp"])
 
 
 @kernel
@@ -171,25 +172,28 @@ class Nesterov(Optimizer):
     def numbers(self, step: int) -> dict[str, float]:
         return {**super().numbers(step), "mu": self.options["momentum"]}
 
-    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+    def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
-        w_next, v_next = _like(w, 2)
-        nesterov_update(*_flat(w, dw, state["v"], w_next, v_next), n["lr"], n["decay"], n["mu"])
-        return w_next, {"v": v_next}
+        nesterov_update(w, dw, state["v"], w_next, after["v"], n["lr"], n["decay"], n["mu"])
 
 
 @kernel
-def adam_moments(w, dw, m, v, m_next, v_next, decay, beta1, beta2):  # type: ignore[no-untyped-def]
-    for i in range(w.size):
-        g = dw[i] + decay * w[i]
-        m_next[i] = beta1 * m[i] + (1 - beta1) * g
-        v_next[i] = beta2 * v[i] + (1 - beta2) * g * g
+def adam_update(w, dw, m, v, w_next, m_next, v_next, lr, decay, keep, mean, square, eps):  # type: ignore[no-untyped-def]
+    """mean and square: what of m and of v is kept, what of the gradient joins it, and of how much it is a mean by now.
 
-
-@kernel
-def adam_update(w, m_next, v_next, w_next, lr, keep, rest1, rest2, eps):  # type: ignore[no-untyped-def]
-    for i in range(w.size):
-        w_next[i] = keep * w[i] - lr * (m_next[i] / rest1) / (np.sqrt(v_next[i] / rest2) + eps)
+    In blocks that stay in the cache, since a loop that writes three arrays is not vectorised.
+    """
+    rate, grow = lr / mean[2], 1 / square[2]
+    for first in range(0, w.size, BLOCK):
+        here = slice(first, first + BLOCK)
+        w_here, dw_here, m_here, v_here = w[here], dw[here], m[here], v[here]
+        w_left, m_left, v_left = w_next[here], m_next[here], v_next[here]
+        for i in range(w_here.size):
+            g = dw_here[i] + decay * w_here[i]
+            m_left[i] = mean[0] * m_here[i] + mean[1] * g
+            v_left[i] = square[0] * v_here[i] + square[1] * g * g
+        for i in range(w_here.size):
+            w_left[i] = keep * w_here[i] - rate * m_left[i] / (np.sqrt(grow * v_left[i]) + eps)
 
 
 class Adam(Optimizer):
@@ -221,14 +225,13 @@ class Adam(Optimizer):
         """What of a weight joins its gradient, and what of it is kept."""
         return self.options["weight_decay"], 1.0
 
-    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+    def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
         joins, keep = self._decays()
-        w_next, m_next, v_next = _like(w, 3)
-        adam_moments(*_flat(w, dw, state["m"], state["v"], m_next, v_next), joins, n["beta1"], n["beta2"])
-        adam_update(*_flat(w, m_next, v_next, w_next), n["lr"], keep, 1 - n["beta1"]**step, 1 - n["beta2"]**step,
-                    n["eps"])
-        return w_next, {"m": m_next, "v": v_next}
+        number = w.dtype.type  # float32 is updated in float32: division and root take half the time
+        mean, square = ((number(beta), number(1 - beta), number(1 - beta**step)) for beta in (n["beta1"], n["beta2"]))
+        adam_update(w, dw, state["m"], state["v"], w_next, after["m"], after["v"], number(n["lr"]), number(joins),
+                    number(keep), mean, square, number(n["eps"]))
 
 
 class AdamW(Adam):
@@ -302,14 +305,11 @@ class RmsProp(Optimizer):
         return {**super().numbers(step), "alpha": self.options["alpha"], "eps": self.options["eps"],
                 "mu": self.options["momentum"]}
 
-    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+    def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
-        w_next, *left = _like(w, 1 + len(self.state))
-        after = dict(zip(self.state, left, strict=True))
         before, behind = ([arrays.get(name, arrays["v"]) for name in ("v", "m", "u")] for arrays in (state, after))
-        rmsprop_update(*_flat(w, dw, *before, w_next, *behind), n["lr"], n["decay"], n["alpha"], n["eps"], n["mu"],
+        rmsprop_update(w, dw, *before, w_next, *behind, n["lr"], n["decay"], n["alpha"], n["eps"], n["mu"],
                        self.options["centered"])
-        return w_next, after
 
 
 @kernel
@@ -344,12 +344,10 @@ class Adagrad(Optimizer):
     def start(self, w: Array) -> dict[str, Array]:
         return {"v": np.full_like(w, self.options["initial_accumulator_value"])}
 
-    def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+    def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
-        w_next, v_next = _like(w, 2)
-        adagrad_update(*_flat(w, dw, state["v"], w_next, v_next), n["lr"] / (1 + (step - 1) * n["fade"]), n["decay"],
+        adagrad_update(w, dw, state["v"], w_next, after["v"], n["lr"] / (1 + (step - 1) * n["fade"]), n["decay"],
                        n["eps"])
-        return w_next, {"v": v_next}
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

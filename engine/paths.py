@@ -196,10 +196,8 @@ def flat_update(optimizer: Optimizer, parameters: Arrays, state: Arrays, gradien
 
     def move(first: int, last: int) -> None:
         here = slice(first, last)
-        own = {suffix[1:]: old[suffix][here] for suffix in suffixes}
-        moved[here], after = optimizer.update(w[here], dw[here], own, step)
-        for part, array in after.items():
-            left[f".{part}"][here] = array
+        before, after = ({suffix[1:]: vectors[suffix][here] for suffix in suffixes} for vectors in (old, left))
+        optimizer.move(w[here], dw[here], before, step, moved[here], after)
 
     in_parts(w.size, move)
     return Flat(places, {"": moved}), Flat(places, left)

@@ -33,6 +33,9 @@ _NUMBERS = ("op", "C", "H", "W", "O", "I", "J", "U", "V", "s", "t", "p", "q", "d
             "w_v", "b", "relu", "gated", "overlap", "halves", "needs_dx", "scratch", "key",
             "m", "n", "tiles_down", "tiles_across", "numbers", "filters")
 
+#: Parameters whose shares are added up while their sum stays in the nearest cache.
+BLOCK = 4096
+
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
 #: and dy. U, V, s, t, p, q, d, e, G: window, stride, padding, dilation, groups. w and b: where the weights begin in the
 #: flat parameters (b -1: none), with w_first, w_u, w_v for the first weight of a kernel and its strides (negative where
@@ -117,8 +120,11 @@ def work(table, images, octets, shades, indices, targets, parameters, still, one
 @sum_kernel
 def add_shares(gradients, shares, first, last, gradient):  # type: ignore[no-untyped-def]
     """gradient = the shares' gradients, added in their order, from one parameter to another."""
-    for i in range(first, last):
-        gradient[i] = gradients[0, i]
-    for share in range(1, shares):
-        for i in range(first, last):
-            gradient[i] += gradients[share, i]
+    for start in range(first, last, BLOCK):
+        here = slice(start, min(start + BLOCK, last))
+        total = gradient[here]
+        total[:] = gradients[0, here]
+        for share in range(1, shares):
+            part = gradients[share, here]
+            for i in range(total.size):
+                total[i] += part[i]
