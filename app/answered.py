@@ -193,7 +193,7 @@ class Model(NetworkDocument):
 
 class ReceptiveField(Answer):
     size: list[int] = said("rows and columns of the input that one value sees")
-    stride: list[int] = said("how far apart those of neighbours are, in cells")
+    stride: list[Number] = said("how far apart neighbours' are, in cells; less than one after a transposed convolution")
     start: list[int] = said("where the first one begins; negative in the padding")
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
@@ -37,6 +45,16 @@ class Fields(BaseModel):
         return given
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Of an integer, as JSON Schema has it: 3.0 is one, too.
+WHOLE = BeforeValidator(_whole)
+Natural = Annotated[int, Field(ge=0, lt=2**53), WHOLE]
+Positive = Annotated[int, Field(ge=1, lt=2**53), WHOLE]
+
+
 def at_most(limit: str, *loc: str) -> BeforeValidator:
     """Refuses a list longer than this limit before any of its items is looked at."""
 
@@ -49,6 +67,23 @@ def at_most(limit: str, *loc: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+#: Mark a field that holds numbers in nested lists, or tensors by name: these are checked when they become arrays.
+TENSOR: dict[str, Any] = {"x-tensor": "one"}
+TENSORS: dict[str, Any] = {"x-tensor": "by name"}
+
+
+def either(*groups: tuple[str, ...]) -> dict[str, Any]:
+    """In words of JSON Schema: the fields of one of the groups, and none of another's. Null is as good as nothing."""
+    names = [name for group in groups for name in group]
+    null = {"type": "null"}
+    return {
+        "oneOf": [
+            {"required": list(group), "properties": {n: {"not": null} if n in group else null for n in names}}
+            for group in groups
+        ]
+    }
 
 
 Body = TypeVar("Body", bound=Fields)
@@ -120,10 +155,8 @@ def validate(model: type[Body], document: Any, limits: Limits) -> Body:
         errors = misfits(error.errors(include_url=False), document)
         raise Problem(422, summary(errors), kind="invalid", errors=errors) from None
     for name, field in model.model_fields.items():
-        if name in document and not (field.json_schema_extra or {}) == TENSOR:
+        if name in document and field.json_schema_extra not in (TENSOR, TENSORS):
             text.check_plain(document[name], [name])
     return made
 
 
-#: Marks a field that holds numbers in nested lists, or tensors by name: checked when they become arrays.
-TENSOR: dict[str, Any] = {"x-tensor": True}

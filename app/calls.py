@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from app import networks
-from app.bodies import TENSOR, Fields
+from app.bodies import TENSORS, Fields
 from app.faults import refusals
 from app.limits import Limits
 from app.networks import DType
@@ -34,7 +34,7 @@ class OpFields(Fields):
         default={}, description="the operator's settings; what is left out takes its default"
     )
     tensors: dict[str, Any] = Field(
-        default={}, description="by name, nested lists, NCHW", json_schema_extra=TENSOR
+        default={}, description="by name, nested lists, NCHW", json_schema_extra=TENSORS
     )
     dtype: DType = Field(default="float64", description="of the arithmetic and of the answer")
 

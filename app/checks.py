@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from app import networks
-from app.bodies import TENSOR
+from app.bodies import TENSORS
 from app.calls import Arrays, Call, OpFields, call_of
 from app.limits import Limits
 from app.networks import PassFields
@@ -30,12 +30,12 @@ TRIES = 3000
 Own = Field(
     default=None,
     description="your own gradients by name, to be compared: dx, dw, db; in .npz as members of these names",
-    json_schema_extra=TENSOR,
+    json_schema_extra=TENSORS,
 )
 OwnOfNetwork = Field(
     default=None,
     description="your own gradients by the parameters' names (`conv1/w` or `conv1.weight`), to be compared",
-    json_schema_extra=TENSOR,
+    json_schema_extra=TENSORS,
 )
 
 

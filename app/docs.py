@@ -213,6 +213,8 @@ def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[
 
 def _within(schema: Mapping[str, Any], schemas: Mapping[str, Any], at: str = "", depth: int = 3) -> Iterator[Row]:
     """Every field of an answer and of what is in it: `reads[].index`, `tensors.*.agrees`."""
+    if schema.get("x-tensor"):
+        return
     schema = _resolved(schema, schemas)
     for alternative in schema.get("anyOf", ()):
         yield from _within(alternative, schemas, at, depth)
@@ -241,14 +243,14 @@ def _default(schema: Mapping[str, Any]) -> str:
 
 def kind_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     """A schema in a few words: what may stand there."""
+    if schema.get("x-tensor"):
+        return "tensors by name" if schema["x-tensor"] == "by name" else "tensor"
     if "anyOf" in schema:
         return _any_of(schema["anyOf"], schemas)
     if "$ref" in schema:
         return "object"
     if "enum" in schema or "const" in schema:
         return ", ".join(json.dumps(each) for each in schema.get("enum", [schema.get("const")]))
-    if schema.get("x-tensor"):
-        return "tensor"
     if schema.get("type") == "array":
         items = kind_of(schema.get("items", {}), schemas)
         return f"list of {_count(schema)}{PLURALS.get(items, items)}"

@@ -3,6 +3,8 @@ all of it, however long."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.problems import Problem
@@ -15,13 +17,21 @@ class ShortHeads(HttpToolsProtocol):
 
     _held = 0
 
+    def send_400_response(self, msg: str) -> None:
+        """In place of uvicorn's plain text, where the method, the address or a header is none of HTTP's."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_written(Problem(400, "this is no request of HTTP/1.1", kind="malformed")))
+        self.transport.close()
+
     def data_received(self, data: bytes) -> None:
         limit = self.config.h11_max_incomplete_event_size or 0
         self._held += len(data)
         super().data_received(data)
         if self._held > limit and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:
-                self.transport.write(_refusal(limit))
+                detail = f"the request's first line and headers are longer than the limit of {limit} bytes"
+                extra = {"limit": {"name": "head_bytes", "value": limit}}
+                self.transport.write(_written(Problem(431, detail, kind="limit", extra=extra)))
             self.transport.close()
 
     def on_headers_complete(self) -> None:
@@ -33,10 +43,8 @@ class ShortHeads(HttpToolsProtocol):
         super().on_body(body)
 
 
-def _refusal(limit: int) -> bytes:
-    detail = f"the request's first line and headers are longer than the limit of {limit} bytes"
-    extra = {"limit": {"name": "head_bytes", "value": limit}}
-    response = Problem(431, detail, kind="limit", extra=extra).response()
-    lines = [b"HTTP/1.1 431 Request Header Fields Too Large", b"connection: close"]
+def _written(problem: Problem) -> bytes:
+    response = problem.response()
+    lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}".encode(), b"connection: close"]
     lines += [b"%s: %s" % header for header in response.raw_headers]
     return b"\r\n".join([*lines, b"", bytes(response.body)])

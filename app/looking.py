@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app import networks
-from app.bodies import TENSOR, Fields
+from app.bodies import TENSOR, Fields, Natural, either
 from app.datasets import Datasets
 from app.faults import refusals
 from app.limits import Limits
@@ -32,11 +32,13 @@ from engine.trace import Place, PlaceError, Trace, explain
 class ImageFields(Fields):
     """An image: of a data set, or its pixels."""
 
+    model_config = ConfigDict(json_schema_extra=either(("dataset", "index"), ("x",)))
+
     dataset: str | None = Field(
         default=None, description="a data set of GET /api/datasets, or the run's own", examples=["mnist"]
     )
     split: str = Field(default="test", description="`train` or `test`")
-    index: int | None = Field(default=None, description="which image of the split, from 0", examples=[464])
+    index: Natural | None = Field(default=None, description="which image of the split, from 0", examples=[464])
     x: Any = Field(
         default=None, description="pixels (C, H, W) or (H, W), 0..1, nested lists", json_schema_extra=TENSOR
     )
@@ -165,12 +167,12 @@ def _absent(trace: Trace, layer: str, reason: str) -> Problem:
 def names_of(
     asked: Iterable[str], run: Run, limits: Limits, loc: Loc = ("tensors",)
 ) -> tuple[tuple[str, str], ...]:
-    """(layer, tensor) of each "layer/tensor"; 422 for one that passes of this run do not have."""
+    """(layer, tensor) of each "layer/tensor"; 404 for one that passes of this run do not have."""
     known = _score(run, 1, training=True)
     names = []
     for name in asked:
         if name not in known.tensors and name not in known.aliases:
-            raise invalid(f"there is no tensor {name[:80]!r} in the score of this run", loc)
+            raise missing(f"there is no tensor {name[:80]!r} in the score of this run")
         layer, _, tensor = name.partition("/")
         names.append((layer, tensor))
     if len(names) > limits.subscriptions:

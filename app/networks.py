@@ -10,21 +10,42 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from app.bodies import TENSOR, Fields, at_most
+from app.bodies import TENSOR, TENSORS, Fields, Natural, Positive, at_most, either
 from app.faults import refusals
 from app.limits import Limits
 from app.problems import Loc, invalid, over_limit
 from app.wire import text
 from engine.models import MODELS, Model
 from engine.network import Network
+from engine.ops import OPS
 from engine.ops.base import ShapeError
+from engine.settings import settings_schema
 from engine.trace import Trace
 from engine.train import Draws, draws
 
 DType = Literal["float64", "float32"]
 
 
+def _settings_by_op(losses: bool) -> dict[str, Any]:
+    """In words of JSON Schema: `settings` are those of the operator that `op` names."""
+    known = {
+        op.name: settings_schema({**op.layer_settings, **op.settings}) for op in OPS.values() if op.is_loss == losses
+    }
+    return {
+        "oneOf": [
+            {
+                "title": name,
+                "properties": {"op": {"const": name}, "settings": settings},
+                "required": ["op", "settings"] if settings["required"] else ["op"],
+            }
+            for name, settings in known.items()
+        ]
+    }
+
+
 class LayerFields(Fields):
+    model_config = ConfigDict(json_schema_extra=_settings_by_op(losses=False))
+
     name: str = Field(
         description="how places name the layer; `input`, `target` and `loss` are taken", examples=["conv1"]
     )
@@ -40,10 +61,13 @@ class LayerFields(Fields):
 
 
 class LossFields(Fields):
+    model_config = ConfigDict(json_schema_extra=_settings_by_op(losses=True))
+
     op: str = Field(description="a loss of GET /api/ops", examples=["cross_entropy"])
     settings: dict[str, Any] = Field(default={}, description="the loss's settings")
 
 
+LOSSES = [op.name for op in OPS.values() if op.is_loss]
 #: Of an image, at most.
 AXES = 8
 
@@ -58,20 +82,25 @@ def _few_axes(given: Any) -> Any:
 class NetworkFields(Fields):
     """A network document. What GET /api/models answers can be sent back as it is."""
 
-    input: Annotated[list[int], BeforeValidator(_few_axes)] = Field(
+    input: Annotated[list[Positive], BeforeValidator(_few_axes)] = Field(
         description="[channels, height, width] of one image",
         examples=[[1, 28, 28]],
-        json_schema_extra={"minItems": 1, "maxItems": AXES},
+        json_schema_extra={
+            "items": {"type": "integer", "minimum": 1, "maximum": 2**16},
+            "anyOf": [{"minItems": count, "maxItems": count} for count in (1, 3)],
+        },
     )
     layers: Annotated[list[LayerFields], at_most("layers", "network", "layers")] = Field(
         description="each after the layers that it reads; the last one feeds the loss"
     )
-    loss: str | LossFields = Field(default="cross_entropy", description="name, or op and settings")
+    loss: Annotated[str, Field(json_schema_extra={"enum": LOSSES})] | LossFields = Field(
+        default="cross_entropy", description="name, or op and settings"
+    )
     parameters: Any = Field(
-        default=None, description="values by name (`conv1/w`), nested lists", json_schema_extra=TENSOR
+        default=None, description="values by name (`conv1/w`), nested lists", json_schema_extra=TENSORS
     )
     example: Any = Field(
-        default=None, description="an image and its target: {x, target}; not read", json_schema_extra=TENSOR
+        default=None, description="x and target, for calls that are given none", json_schema_extra=TENSORS
     )
     name: str | None = Field(default=None, description="not read")
     title: str | None = Field(default=None, description="what to call it")
@@ -85,28 +114,20 @@ class NetworkFields(Fields):
 
 NetworkField = Annotated[NetworkFields | None, Field(description="a network document; or give `model`")]
 ModelField = Annotated[
-    str | None, Field(description="a preset of GET /api/models; or give `network`", examples=["tiny"])
+    Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})] | None,
+    Field(description="a preset of GET /api/models; or give `network`", examples=["tiny"]),
 ]
 Parameters = Annotated[
     dict[str, Any] | None,
     Field(
         description="values by name: `conv1/w`, or PyTorch's `conv1.weight`; nested lists",
-        json_schema_extra=TENSOR,
+        json_schema_extra=TENSORS,
     ),
 ]
-Tensor = Annotated[Any, Field(json_schema_extra=TENSOR)]
-
-
-#: In words of JSON Schema: one of the two, and null is as good as nothing.
-ONE_OF_BOTH: dict[str, Any] = {
-    "oneOf": [
-        {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in ("network", "model")
-    ]
-}
 
 
 class NetworkChoice(Fields):
-    model_config = ConfigDict(json_schema_extra=ONE_OF_BOTH)
+    model_config = ConfigDict(json_schema_extra=either(("network",), ("model",)))
 
     network: NetworkField = None
     model: ModelField = None
@@ -114,9 +135,7 @@ class NetworkChoice(Fields):
 
 class PassFields(NetworkChoice):
     parameters: Parameters = None
-    seed: int | None = Field(
-        default=None, ge=0, lt=2**53, description="draws parameters where none are given; default 0"
-    )
+    seed: Natural | None = Field(default=None, description="draws parameters where none are given; default 0")
     x: Any = Field(
         default=None,
         description="images (N, C, H, W), or one (C, H, W); default: the model's example",
@@ -163,7 +182,7 @@ def network_of(choice: NetworkChoice) -> Network:
 
 def check_parameters(choice: NetworkChoice, network: Network, limits: Limits) -> None:
     """Refuse, before any is drawn or read, more parameters than the limit."""
-    count = sum(math.prod(shape) for shape in network.parameter_shapes.values())
+    count = sum(math.prod(network.parameter_shapes[name]) for name in network.learned)
     if count > limits.parameters:
         raise over_limit(
             "parameters",

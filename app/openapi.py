@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,7 +11,7 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from app import answers
-from app.bodies import JSON, Fields
+from app.bodies import JSON, TENSORS, Fields
 from app.problems import MEDIA_TYPE
 from app.wire import text
 from app.wire.npz import NPZ
@@ -52,14 +53,51 @@ PROBLEM = {
         },
     },
 }
+#: What a field that is marked as a tensor holds in a body, and in an answer.
+TENSORS_IN = {
+    "Numbers": {
+        "description": "A tensor: a number, or nested lists of numbers, row-major. Lists side by side are equally "
+        "long; at most 8 stand in one another (limit rank).",
+        "anyOf": [{"type": "number"}, {"type": "array", "minItems": 1, "items": {"$ref": SCHEMAS + "Numbers"}}],
+    },
+    "Values": {
+        "description": "A tensor: a number, or nested lists of numbers, row-major; NaN and infinities are words.",
+        "anyOf": [
+            {"type": "number"},
+            {"enum": ["NaN", "Infinity", "-Infinity"]},
+            {"type": "array", "items": {"$ref": SCHEMAS + "Values"}},
+        ],
+    },
+}
 _found: dict[str, Any] = {}
+
+
+def _add(schemas: dict[str, Any], tensor: str) -> None:
+    for name, schema in schemas.items():
+        _mark(schema, {"$ref": SCHEMAS + tensor})
+        if _found.setdefault(name, schema) != schema:
+            raise ValueError(f"two schemas are called {name}")
+
+
+def _mark(schema: Any, tensor: dict[str, Any]) -> None:
+    """Say what is in the fields that are marked as tensors: pydantic takes them for anything."""
+    if isinstance(schema, list):
+        for each in schema:
+            _mark(each, tensor)
+    if isinstance(schema, dict):
+        for each in schema.values():
+            _mark(each, tensor)
+        if "x-tensor" in schema:
+            one = {"type": "object", "additionalProperties": tensor} if TENSORS.items() <= schema.items() else tensor
+            schema.pop("additionalProperties", None)
+            schema.pop("type", None)
+            schema["anyOf"] = [one, {"type": "null"}] if schema.get("default", ...) is None else [one]
 
 
 def body(model: type[Fields], example: Any, npz: bool = False) -> dict[str, Any]:
     """What a route that reads its own body says about it: `openapi_extra`."""
     schema = model.model_json_schema(ref_template=SCHEMAS + "{model}")
-    _found.update(schema.pop("$defs", {}))
-    _found[model.__name__] = schema
+    _add(schema.pop("$defs", {}) | {model.__name__: schema}, "Numbers")
     content: dict[str, Any] = {JSON: {"schema": {"$ref": SCHEMAS + model.__name__}, "example": example}}
     if npz:
         for kind, where in ((NPZ, "0-d unicode member"), (SAFETENSORS, "metadata's entry")):
@@ -75,12 +113,28 @@ def answer(model: Any, *kinds: str, status: int = 200, words: str = "") -> dict[
     content: dict[str, Any] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
     if model is not None:
         schema = TypeAdapter(model).json_schema(ref_template=SCHEMAS + "{model}", mode="serialization")
-        _found.update(schema.pop("$defs", {}))
+        _add(schema.pop("$defs", {}), "Values")
         if "$ref" not in schema and isinstance(model, type):
-            _found[model.__name__] = schema
+            _add({model.__name__: schema}, "Values")
             schema = {"$ref": SCHEMAS + model.__name__}
         content = {JSON: {"schema": schema}, **content}
     return {status: {"description": words or "as described", "content": content}}
+
+
+def _link(paths: dict[str, Any]) -> None:
+    """Where an answer's id leads: from what makes a run, or a pass, to every call of it."""
+    for start, names in (
+        ("/api/runs", {"id": "$response.body#/id"}),
+        ("/api/runs/{id}/passes", {"id": "$request.path.id", "pass_id": "$response.body#/id"}),
+    ):
+        made = paths[start]["post"]["responses"]["201"]
+        made["headers"] = {"Location": {"description": "where it is", "required": True, "schema": {"type": "string"}}}
+        made["links"] = {
+            operation["operationId"]: {"operationId": operation["operationId"], "parameters": names}
+            for path, methods in paths.items()
+            for operation in methods.values()
+            if set(re.findall(r"{(id|pass_id)}", path)) == names.keys()
+        }
 
 
 def install(app: FastAPI) -> None:
@@ -92,7 +146,7 @@ def install(app: FastAPI) -> None:
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            schemas.update(_found, Problem=PROBLEM)
+            schemas.update(_found, Problem=PROBLEM, **TENSORS_IN)
             answer = {
                 "description": "a problem",
                 "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}},
@@ -101,6 +155,7 @@ def install(app: FastAPI) -> None:
                 for operation in path.values():
                     operation["responses"].pop("422", None)
                     operation["responses"].update({"4XX": answer, "503": answer})
+            _link(made["paths"])
             app.openapi_schema = made
         return app.openapi_schema
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app import networks
-from app.bodies import TENSOR, Fields
+from app.bodies import TENSOR, Fields, Natural, Positive
 from app.datasets import Datasets
 from app.faults import refusals
 from app.limits import Limits
@@ -20,6 +20,7 @@ from engine.models import MODELS, Model
 from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.settings import settings_schema
 from engine.train import check_dataset, optimizer_from
 
 #: What a network takes that brings no defaults of its own.
@@ -27,10 +28,21 @@ USUAL = MODELS["classroom"].defaults
 
 
 class GivenData(Fields):
+    model_config = ConfigDict(json_schema_extra={"required": ["x", "target"]})
+
     x: Any = Field(default=None, description="images (N, C, H, W), nested lists", json_schema_extra=TENSOR)
     target: Any = Field(
         default=None, description="N class numbers, or values for each output", json_schema_extra=TENSOR
     )
+
+
+def _optimizer_schema(kind: type[Optimizer]) -> dict[str, Any]:
+    schema = settings_schema(kind.settings)
+    properties = {"name": {"const": kind.name}, **schema["properties"]}
+    return {**schema, "title": kind.name, "properties": properties, "required": ["name", *schema["required"]]}
+
+
+NO_NAME: dict[str, Any] = {"title": "settings alone", "type": "object", "not": {"required": ["name"]}}
 
 
 class RunFields(NetworkChoice):
@@ -42,16 +54,17 @@ class RunFields(NetworkChoice):
     )
     optimizer: dict[str, Any] | None = Field(
         default=None,
-        description="name and settings, as GET /api/optimizers lists them",
+        description="name and settings, as GET /api/optimizers lists them; the model's own, where no name is given",
+        json_schema_extra={"anyOf": [*map(_optimizer_schema, OPTIMIZERS.values()), NO_NAME, {"type": "null"}]},
         examples=[{"name": "momentum", "learning_rate": 0.05}],
     )
-    batch_size: int | None = Field(default=None, ge=1, description="images in a minibatch")
-    seed: int | None = Field(
-        default=None, ge=0, lt=2**53, description="of the first weights, the shuffling and the dropout"
+    batch_size: Positive | None = Field(default=None, description="images in a minibatch")
+    seed: Natural | None = Field(
+        default=None, description="of the first weights, the shuffling and the dropout"
     )
-    steps: int | None = Field(default=None, ge=1, description="updates to make; or give epochs")
-    epochs: int | None = Field(
-        default=None, ge=1, description="times to see every image; default: the model's, else 1"
+    steps: Positive | None = Field(default=None, description="updates to make; or give epochs")
+    epochs: Positive | None = Field(
+        default=None, description="times to see every image; default: the model's, else 1"
     )
     parameters: networks.Parameters = None
     start: bool = Field(default=True, description="whether to begin at once")

@@ -52,13 +52,13 @@ class Runs:
             return self._runs.get(id)
 
     def get(self, id: str) -> Run:
-        """Raises Problem 404, 410 where it is known what became of the run, 503 while it may still be read."""
+        """Raises Problem 404, of kind `gone` where it is known what became of it, 503 while it may still be read."""
         run = self.find(id)
         if run is not None:
             return run
         self._check_read()
         if gone := self._keeper.shelf.why_gone(id):
-            raise Problem(410, f"run {id} is no longer here: {gone.why}")
+            raise Problem(404, f"run {id} is no longer here: {gone.why}", kind="gone")
         raise missing(f"there is no run {id[:40]!r}")
 
     def own(self, id: str, token: str = "") -> Run:

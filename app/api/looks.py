@@ -13,7 +13,7 @@ from starlette.responses import Response
 from app import answered, answers, looking, networks
 from app.api.paging import Paging
 from app.api.runs import Id
-from app.bodies import read
+from app.bodies import Natural, read
 from app.context import Context, Here
 from app.openapi import answer, body
 from app.runs import WELCOME, Run
@@ -39,10 +39,8 @@ Listed = Annotated[
 Names = tuple[tuple[str, str], ...]
 
 
-class PassFields(looking.ImageFields):
-    step: int | None = Field(
-        default=None, ge=0, description="the parameters of this step; default: the newest"
-    )
+class ImagePassFields(looking.ImageFields):
+    step: Natural | None = Field(default=None, description="the parameters of this step; default: the newest")
 
 
 # steps --------------------------------------------------------------------------------------------------------------
@@ -104,13 +102,13 @@ async def step_frame(
     status_code=201,
     summary="One image through the run's parameters",
     responses=answer(answered.Pass, status=201),
-    openapi_extra=body(PassFields, {"dataset": "mnist", "split": "test", "index": 464}, npz=True),
+    openapi_extra=body(ImagePassFields, {"dataset": "mnist", "split": "test", "index": 464}, npz=True),
 )
 async def create_pass(request: Request, here: Here, id: Id) -> Response:
     """Forward, backward and the update it would make, as a batch of one; nothing is learned from it. The same image
     and step give the same pass."""
     run = here.runs.get(id)
-    asked = await read(request, here, PassFields, npz_into="x")
+    asked = await read(request, here, ImagePassFields, npz_into="x")
 
     def make() -> dict[str, Any]:
         networks.check_cost(

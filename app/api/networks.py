@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from app import answered, answers, checks, networks
 from app.api.ops import checked
 from app.api.paging import Paging
-from app.bodies import read
+from app.bodies import WHOLE, read
 from app.context import Context, Here
 from app.faults import refusals
 from app.networks import NetworkChoice
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/api", tags=["networks"], default_response_class=Resp
 
 
 class ScoreFields(NetworkChoice):
-    batch: int = Field(default=1, ge=1, le=4096, description="images in the pass")
+    batch: Annotated[int, Field(ge=1, le=4096), WHOLE] = Field(default=1, description="images in the pass")
     optimizer: str | None = Field(
         default=None, description="ends the pass with this optimizer's update; default: none"
     )

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from app import answered, answers, looking, networks
-from app.bodies import JSON, TENSOR, Fields, at_most, read
+from app.bodies import JSON, TENSOR, WHOLE, Fields, Natural, at_most, either, read
 from app.context import Context, Here, client_of, token_of
 from app.faults import refusals
 from app.openapi import answer, body
@@ -34,17 +34,19 @@ ParameterNames = Annotated[
 
 class Change(Fields):
     state: Literal["running", "paused"] | None = Field(default=None, description="start or pause")
-    learning_rate: float | None = Field(default=None, description="from the next step on")
+    learning_rate: float | None = Field(default=None, ge=0, le=1e6, description="from the next step on")
     pace: float | None = Field(
         default=None, gt=0, le=1e6, description="at most so many steps a second; null for as fast as it goes"
     )
 
 
 class Count(Fields):
-    count: int = Field(default=1, ge=1, le=1_000_000, description="how many steps, exactly")
+    count: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = Field(default=1, description="how many steps, exactly")
 
 
 class PredictFields(Fields):
+    model_config = ConfigDict(json_schema_extra=either(("x",), ("dataset", "indices")))
+
     x: Any = Field(
         default=None,
         description="one image (C, H, W) or a batch (N, C, H, W), 0..1",
@@ -52,7 +54,7 @@ class PredictFields(Fields):
     )
     dataset: str | None = Field(default=None, description="in place of x: a data set of GET /api/datasets")
     split: str = Field(default="test", description="`train` or `test`")
-    indices: Annotated[list[int] | None, at_most("predicted_images", "indices")] = Field(
+    indices: Annotated[list[Natural] | None, at_most("predicted_images", "indices")] = Field(
         default=None, description="in place of x: which images of the split"
     )
     layers: bool = Field(default=True, description="whether to answer with every layer's y, too")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, WebSocket
 from pydantic import Field
 
 from app import looking
-from app.bodies import Fields, at_most, validate
+from app.bodies import Fields, Natural, at_most, validate
 from app.context import Here
 from app.guard import refuse_socket
 from app.problems import Problem, invalid, too_many
@@ -21,9 +21,8 @@ class SubscribeFields(Fields):
     subscribe: Annotated[list[str], at_most("subscriptions", "subscribe")] = Field(
         description="layer/tensor of each block"
     )
-    sample: int = Field(
+    sample: Natural = Field(
         default=0,
-        ge=0,
         description="which image of the step's minibatch; of a shorter last one, its last, as the header says",
     )
     image: looking.ImageFields | None = Field(

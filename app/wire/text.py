@@ -39,8 +39,10 @@ def decode(content: bytes, names: int = Limits.names, lists: int = Limits.lists)
 
     if (opened := content.count(b"[")) > lists:
         raise over_limit("lists", lists, f"{opened} lists in one body; at most {lists} are taken")
+    if b"\0" in content:
+        raise malformed("the JSON text holds zero bytes, as UTF-16 and UTF-32 do; expected UTF-8")
     try:
-        return json.loads(content, parse_constant=refuse, object_pairs_hook=together)
+        return json.loads(content.decode("utf-8-sig"), parse_constant=refuse, object_pairs_hook=together)
     except RecursionError:
         raise malformed("the JSON text is nested too deeply") from None
     except UnicodeDecodeError:
@@ -66,7 +68,7 @@ def check_plain(value: Any, loc: Loc = (), depth: int = 0) -> None:
     elif isinstance(value, float) and not math.isfinite(value):
         raise malformed("a number is beyond the range of float64", loc)
     elif type(value) is int and abs(value) > LARGEST_INTEGER:
-        raise malformed("a whole number is beyond 2**53", loc)
+        raise invalid("a whole number is beyond 2**53", loc)
 
 
 def encode(value: Any, numbers: int = Limits.json_numbers) -> bytes:

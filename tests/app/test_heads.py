@@ -33,6 +33,13 @@ def test_a_head_that_passes_the_limit_is_refused_before_it_ends(server: Server, 
     assert json.loads(body)["limit"] == {"name": "head_bytes", "value": limit(server)}
 
 
+@pytest.mark.parametrize("start", [b"FOO / HTTP/1.1", b"GET / HTTP/9.9", b"\x16\x03\x01\x02", b"GET /\0 HTTP/1.1"])
+def test_what_is_no_request_is_answered_with_a_problem(server: Server, start: bytes) -> None:
+    head, _, body = exchange(server, start + b"\r\nHost: localhost\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ") and b"content-type: application/problem+json" in head
+    assert json.loads(body)["status"] == 400
+
+
 def test_many_headers_count_together(server: Server) -> None:
     assert exchange(server, START + b"X: a\r\n" * (limit(server) // 6)).startswith(b"HTTP/1.1 431 ")
 

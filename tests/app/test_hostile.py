@@ -89,6 +89,7 @@ TEXTS = [
     b'{"settings": ' + b'{"a":' * 60 + b"1" + b"}" * 60 + b"}",
     b'{"tensors": {"x": ' + b"1" * 5_000 + b"}}",
     b'{"settings": {"stride": ' + b"9" * 400 + b"}}",
+    *('{"model": "tiny", "start": false}'.encode(code) for code in ("utf-16", "utf-16-be", "utf-32")),
 ]
 
 
@@ -98,7 +99,7 @@ ADDRESSES = [
     "%steps/999/tensors/conv1/y", f"%steps/{HUGE}/tensors/conv1/y", "%steps/1/tensors/nope/y",
     "%steps/1/tensors/conv1/nope", "%steps/1/tensors/conv1/y?sample=32",
     "%steps/1/tensors/conv1/y?sample=-1", "@conv1/y", "@conv1/y/0,0,0", "@conv1/y/0,0,0,99", "@x",
-    "@conv1/y/0,0,0,0@77", "@loss/y?page=9999", "@loss/y?page=-1", "@loss/y?per_page=501",
+    "@conv1/y/0,0,0,0@999999", "@loss/y?page=9999", "@loss/y?page=-1", "@loss/y?per_page=501",
     "@loss/y?order=up", "@conv1/dw/0,0,0,0?group=99", f"@loss/y?page={HUGE}", "@" + "9" * 5000,
     f"@conv1/y/0,0,0,{HUGE}", "@conv1/y/0,0,0," + "9" * 5000, "%steps/1/frame?tensors=conv1/nope",
     "%steps/1/frame?sample=99", "%passes/nope", "%passes/nope/frame", "%metrics?since=x",
@@ -419,6 +420,19 @@ def test_many_unknown_fields_are_one_error(client: TestClient) -> None:
     answer = client.post("/api/networks/shapes", json={"network": {"input": [1], "layers": [layer] * 200}})
     assert answer.status_code == 422 and "900 fields" in answer.json()["detail"]
     assert time.monotonic() - start < 1
+
+
+def test_a_whole_number_may_be_written_with_a_point(client: TestClient) -> None:
+    with_point = client.post("/api/networks/score", json={"model": "tiny", "batch": 2.0})
+    assert with_point.json() == client.post("/api/networks/score", json={"model": "tiny", "batch": 2}).json()
+    half = client.post("/api/networks/score", json={"model": "tiny", "batch": 2.5})
+    assert half.status_code == 422 and "expected a whole number, got 2.5" in half.json()["detail"]
+
+
+def test_a_text_that_is_not_utf_8_is_refused(client: TestClient) -> None:
+    content = '{"model": "tiny"}'.encode("utf-16")
+    answer = client.post("/api/networks/shapes", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400 and "expected UTF-8" in answer.json()["detail"]
 
 
 def test_a_name_given_twice_is_refused(client: TestClient) -> None:

@@ -164,7 +164,7 @@ def test_a_damaged_checkpoint_is_set_aside_with_its_reason_and_the_server_starts
     damaged.write_bytes(damage(damaged.read_bytes()))
     with started(tmp_path) as client:
         answer = client.get(f"/api/runs/{id}")
-        assert answer.status_code == 410
+        assert answer.status_code == 404
         assert "cannot be read" in answer.json()["detail"] and str(tmp_path) not in answer.text
         assert client.get(f"/api/runs/{other}").status_code == 200
         assert [each["id"] for each in client.get("/api/expired").json()] == [id]
@@ -179,7 +179,7 @@ def test_what_a_checkpoint_of_another_network_holds_is_not_taken(tmp_path: Path)
     name = next(name for name in arrays if name.startswith("state/parameters/"))
     file.write_bytes(saved.pack(document, arrays | {name: arrays[name][:1, ..., :1]}))
     with started(tmp_path) as client:
-        assert client.get(f"/api/runs/{id}").status_code == 410
+        assert client.get(f"/api/runs/{id}").status_code == 404
 
 
 def test_pickles_are_not_read(tmp_path: Path) -> None:
@@ -236,18 +236,18 @@ def test_a_run_killed_while_it_is_removed_is_none_any_more(tmp_path: Path) -> No
 def test_the_oldest_resting_run_goes_when_all_take_too_much_room_and_it_is_said_why(tmp_path: Path) -> None:
     first = made(tmp_path)
     with started(tmp_path, limits=Limits(stored_bytes=1000)) as client:
-        wait_for(lambda: client.get(f"/api/runs/{first}").status_code == 410)
+        wait_for(lambda: client.get(f"/api/runs/{first}").status_code == 404)
         assert "stored_bytes" in client.get(f"/api/runs/{first}").json()["detail"]
         gone = client.get("/api/expired").json()
         assert [(each["id"], each["title"]) for each in gone] == [(first, "Tiny")] and "stored_bytes" in gone[0]["why"]
     with started(tmp_path) as client:
-        assert client.get(f"/api/runs/{first}").status_code == 410
+        assert client.get(f"/api/runs/{first}").status_code == 404
 
 
 def test_a_run_that_has_rested_for_too_long_goes(tmp_path: Path) -> None:
     id = made(tmp_path)
     with started(tmp_path, limits=Limits(run_days=0)) as client:
-        wait_for(lambda: client.get(f"/api/runs/{id}").status_code == 410)
+        wait_for(lambda: client.get(f"/api/runs/{id}").status_code == 404)
         assert "run_days" in client.get(f"/api/runs/{id}").json()["detail"]
     assert not (tmp_path / "runs" / id).exists()
 

@@ -31,6 +31,11 @@ def test_each_preset_is_a_complete_network_document(client: TestClient, models: 
     assert {"x", "target"} <= models["tiny"]["example"].keys()
 
 
+def test_running_statistics_are_no_parameters_where_these_are_counted(client: TestClient) -> None:
+    detail = client.post("/api/runs", json={"model": "resnet18"}).json()["detail"]
+    assert detail.startswith("11689512 parameters; at most")
+
+
 @pytest.mark.parametrize(
     ("name", "limit"), [("alexnet", "parameters"), ("vgg16", "parameters"), ("densenet121", "step_multiply_adds")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.limits import Limits
+from engine.ops import OPS
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,21 @@ def test_the_whole_interface_is_in_it(document: Any) -> None:
         f"{run}/passes/{{pass_id}}/tensors/{{layer}}/{{tensor}}", f"{run}/passes/{{pass_id}}/explain/{{place}}",
     } <= document["paths"].keys()  # fmt: skip
     assert all("4XX" in operation["responses"] for _, _, operation in operations(document))
+
+
+def test_what_makes_a_run_or_a_pass_leads_to_its_calls(document: Any) -> None:
+    for start, names in (("/api/runs", {"id"}), ("/api/runs/{id}/passes", {"id", "pass_id"})):
+        links = document["paths"][start]["post"]["responses"]["201"]["links"]
+        for path, operation in ((path, each) for _, path, each in operations(document)):
+            linked = links.get(operation["operationId"], {}).get("parameters", {}).keys() == names
+            assert linked == (set(re.findall(r"{(id|pass_id)}", path)) == names), path
+
+
+def test_the_settings_of_a_layer_are_those_of_its_operator(document: Any) -> None:
+    kinds = document["components"]["schemas"]["LayerFields"]["oneOf"]
+    listed = {kind["properties"]["op"]["const"]: kind["properties"]["settings"] for kind in kinds}
+    assert listed.keys() == {name for name, op in OPS.items() if not op.is_loss}
+    assert listed["conv2d"]["required"] == ["out", "kernel_size"]
 
 
 def test_the_examples_of_bodies_run(client: TestClient, document: Any, train: Any) -> None:

@@ -133,7 +133,7 @@ def test_beyond_the_limit_the_oldest_resting_run_makes_way(client: TestClient) -
     assert len(kept) == limit + 1 and kept[0] == "welcome"
     assert made[0] not in kept and made[-1] in kept
     gone = client.get(f"/api/runs/{made[0]}")
-    assert gone.status_code == 410 and "runs_per_client" in gone.json()["detail"]
+    assert gone.status_code == 404 and "runs_per_client" in gone.json()["detail"]
     for id in made:
         client.delete(f"/api/runs/{id}")
 

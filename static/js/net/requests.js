@@ -8,7 +8,7 @@ const BASE = new URL(".", document.baseURI);
 /** What a refusal is called where people read it; the detail is the server's own. @type {Record<number, string>} */
 const TITLES = {
   400: "The server did not understand that", 403: "That is not allowed from here", 404: "That is not there",
-  409: "That is not possible right now", 410: "That is no longer there", 413: "That is more than this server does", 422: "That does not fit",
+  409: "That is not possible right now", 413: "That is more than this server does", 422: "That does not fit",
   429: "The server is busy", 503: "The server is not ready",
 };
 

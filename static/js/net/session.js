@@ -141,7 +141,7 @@ export async function refresh() {
 }
 
 /** While a run trains its facts are read now and then; one that was deleted meanwhile gives way. @param {string} id */
-const check = (id) => refresh().catch((error) => (error instanceof Refused && [404, 410].includes(error.status) ? lost(error, id) : undefined));
+const check = (id) => refresh().catch((error) => (error instanceof Refused && error.status === 404 ? lost(error, id) : undefined));
 
 /** The same image through the newest parameters. */
 function lookAgain() {
@@ -232,16 +232,16 @@ async function resume() {
 /** A run that the server no longer has gives way to the first one; anything else is said. @param {unknown} error @param {string} id */
 async function lost(error, id) {
   const { welcome = "welcome" } = store.status.value;
-  const missing = (/** @type {unknown} */ what) => what instanceof Refused && [404, 410].includes(what.status);
-  if (!missing(error) || !(await get(`api/runs/${id}`).then(() => false, missing))) return complain(error);
+  const missing = (/** @type {unknown} */ what) => (what instanceof Refused && what.status === 404 ? what : null);
+  const gone = missing(error) && (await get(`api/runs/${id}`).then(() => null, missing));
+  if (!gone) return complain(error);
   if (id === welcome) {
     // A server that has just started still makes it.
     await sleep(500);
     return resume();
   }
   await adopt(welcome).catch(complain);
-  const why = error instanceof Refused && error.status === 410 ? error.message : `The server has no run "${id}" any more`;
-  store.complain({ title: "That run is gone", detail: `${why}; this is the first one.` });
+  store.complain({ title: "That run is gone", detail: `${gone.message}; this is the first one.` });
 }
 
 // Start.
