@@ -227,7 +227,10 @@ class Run:
                 self._step()
         if self._measuring:
             return 0.0
-        return self._next if self.state == "running" else NEVER
+        if self.state == "running":
+            return self._next
+        self.trainer.path.rest()
+        return NEVER
 
     def _show(self) -> float:
         if self._build is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -36,8 +36,10 @@ class DataError(ValueError):
 def read_idx(path: Path, sha256: str | None = None) -> Array:
     """The array in an idx file, gzipped or not; DataError when it is damaged or not the file that was meant."""
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+        content = path.read_bytes()
+        if path.suffix == ".gz":  # its last bytes say how long the content is, so that it is unpacked in place
+            content = zlib.decompress(content, wbits=31, bufsize=int.from_bytes(content[-4:], "little"))
+    except (OSError, zlib.error) as error:
         raise DataError(f"{path.name}: cannot be read: {error}") from None
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(f"{path.name}: its content is not the original file's (sha256 differs)")

@@ -72,6 +72,9 @@ class Readable:
         x, target = split.batch(indices)
         return self._pass(self.network.forward(parameters, x, target))
 
+    def rest(self) -> None:
+        """Nothing is held between two passes."""
+
     def _pass(self, values: Values) -> Pass:
         right = right_answers(values[self.network.output, "y"], values["target", "y"])
         return Pass(float(values["loss", "y"]), right, values)
@@ -155,6 +158,11 @@ class Fast:
         named = Flat(plan.places, {"": gradient})
         values = {(name.split("/")[0], "d" + name.split("/")[1]): array for name, array in named.items()}
         return Pass(loss, int(rights.sum()), values, named)
+
+    def rest(self) -> None:
+        """Give back the bench, which the next pass will make anew."""
+        with self._lock:
+            self._benches.clear()
 
     def _images(self, split: Split) -> tuple[Array, int]:
         """All images of a split as flat bytes, and how many make a number."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.data import Dataset
+from engine.kernels import put_compiler_away
 from engine.network import Key, Layer, Network, Values
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
@@ -28,8 +29,9 @@ Array = np.ndarray
 #: Purposes of the seeded generators; 0 draws the first parameters (Network.initial).
 SHUFFLING, DROPOUT = 1, 2
 
-#: A replay never runs more steps than this.
-REPLAY_STEPS = 64
+#: A replay never runs more steps than this, and no more snapshots than that are kept, however small they are: together
+#: the last 10,000 steps, six epochs of MNIST.
+REPLAY_STEPS, SNAPSHOTS = 64, 160
 
 
 class HistoryError(LookupError):
@@ -138,7 +140,7 @@ class Trainer:
         self._pass_of: tuple[int, Values] = (0, {})  # the tensors that came of the last step
         self._snapshots: OrderedDict[int, State] = OrderedDict({0: self._state})
         self._interval = 1
-        self._capacity = max(4, history_bytes // max(1, self._state.nbytes))
+        self._capacity = min(SNAPSHOTS, max(4, history_bytes // max(1, self._state.nbytes)))
         self._traces: OrderedDict[int, Trace] = OrderedDict()
         self._trace_bytes = trace_bytes
         self._lock = threading.Lock()
@@ -248,8 +250,11 @@ class Trainer:
         state, metrics, values = self._advance(self._state)
         with self._lock:
             self._before, self._state = self._state, state
+            first = not self._pass_of[0]
             self._pass_of = (state.step, values)
             self._keep(state)
+        if first:
+            put_compiler_away()
         return metrics
 
     def _keep(self, state: State) -> None:

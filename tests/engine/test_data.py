@@ -66,9 +66,10 @@ def test_a_file_that_is_not_the_original_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(GOOD)
     with pytest.raises(DataError, match="sha256 differs"):
         read_idx(tmp_path / "a", sha256="0" * 64)
-    (tmp_path / "a.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match="cannot be read"):
-        read_idx(tmp_path / "a.gz")
+    for content in (b"", b"no gzip", gzip.compress(GOOD)[:-9]):
+        (tmp_path / "a.gz").write_bytes(content)
+        with pytest.raises(DataError, match="cannot be read"):
+            read_idx(tmp_path / "a.gz")
 
 
 def test_a_folder_of_idx_files_is_a_dataset(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from engine.models import MODELS
 from engine.network import Network
 from engine.ops.base import Array, ShapeError
 from engine.optimizers import OPTIMIZERS
-from engine.train import HistoryError, Trainer, optimizer_from
+from engine.train import SNAPSHOTS, HistoryError, Trainer, optimizer_from
 from tests.engine.tools import digits, trainer
 
 DROPPING: dict[str, Any] = {"input": [1, 28, 28], "layers": [
@@ -96,6 +96,13 @@ def test_the_history_is_bounded_in_bytes_and_replays_stay_short() -> None:
     for outside in (first - 1, last + 1):
         with pytest.raises(HistoryError, match=f"step {outside} is outside the history, {first} to {last}"):
             tight.trace(outside)
+
+
+def test_however_small_they_are_not_all_snapshots_are_kept() -> None:
+    run = dropping(batch_size=96)
+    for _ in range(SNAPSHOTS + 1):
+        run.step_once()
+    assert run.history == (0, SNAPSHOTS + 1) and len(run._snapshots) <= SNAPSHOTS
 
 
 def test_step_0_is_the_first_batch_without_an_update() -> None:

@@ -40,6 +40,22 @@ for module in (activations, conv2d, linear, losses, pool, optimizers, step, wino
 print("nothing compiled")
 """
 
+RESIDENT = """
+import re
+from pathlib import Path
+from engine import kernels
+def resident():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+@kernels.kernel
+def twice(x):
+    return 2 * x
+assert twice(2) == 4
+before = resident()
+kernels.put_compiler_away()
+print(before - resident())
+assert twice(2.5) == 5
+"""
+
 
 def python(*arguments: str, cache: Path, root: Path = ROOT) -> str:
     done = subprocess.run([sys.executable, *arguments], cwd=root, capture_output=True, text=True,
@@ -83,3 +99,9 @@ def test_training_compiles_nothing_once_warm(warmed: tuple[Path, Path, str]) -> 
 def test_a_cold_cache_is_known_to_be_cold(warmed: tuple[Path, Path, str], tmp_path: Path) -> None:
     root, _, _ = warmed
     assert python("-c", "from engine.kernels import is_warm; print(is_warm())", cache=tmp_path, root=root) == "False\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for memory back")
+def test_the_compiler_is_put_away_and_found_again(tmp_path: Path) -> None:
+    (tmp_path / "resident.py").write_text(RESIDENT)  # numba reads a kernel's source from its file
+    assert float(python("-c", f"import runpy; runpy.run_path({str(tmp_path / 'resident.py')!r})", cache=tmp_path)) > 20

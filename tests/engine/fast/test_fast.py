@@ -200,6 +200,15 @@ def test_the_number_of_threads_changes_no_bit(threads: Any, batch: int) -> None:
     assert left[0] == left[1] == left[2]
 
 
+def test_a_run_that_rests_holds_no_bench_and_goes_on_as_one_that_did_not() -> None:
+    rested, other = trainer("lenet5", batch_size=20), trainer("lenet5", batch_size=20)
+    for _ in range(3):
+        assert rested.step_once() == other.step_once()
+        rested.path.rest()
+    assert isinstance(rested.path, Fast) and not rested.path._benches and isinstance(other.path, Fast)
+    assert other.path._benches
+
+
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_every_optimizer_moves_flat_vectors_as_it_moves_arrays(name: str) -> None:
     run = trainer(optimizer={"name": name, "learning_rate": 0.01})
