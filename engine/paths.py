@@ -134,13 +134,12 @@ class Fast:
         with self._bench(crew.size, shares if learning else 0) as bench:
 
             def transform(worker: int) -> None:
-                prepare.compiled(plan.table, WINOGRAD, flat, self._still, plan.numbers, bench.counter,
-                                 bench.arena(worker), bench.filters)
+                prepare.compiled(plan.table, WINOGRAD, flat, bench.counter, bench.arena(worker), bench.filters)
 
             def task(worker: int) -> None:
                 arena = bench.arena(worker)
                 work.compiled(plan.table, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
-                              plan.numbers, bench.filters, keys, plan.smoothing, share, learning, shares,
+                              bench.filters, keys, plan.smoothing, share, learning, shares,
                               bench.counter, arena, bench.gradients, losses, rights)
 
             if plan.filters:

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, CROSS_ENTROPY, DROPOUT, INPUT, LINEAR, MAX_POOL, RELU, ROW, WINOGRAD
-from engine.fast.winograd import POINTS, matrices, scratch
+from engine.fast.winograd import POINTS, scratch
 from engine.network import Layer, Network
 from engine.ops.base import Op, Shape, Shapes
 
@@ -33,15 +33,14 @@ class Unfit(Exception):
 @dataclass(frozen=True)
 class Plan:
     """places: where each parameter begins in the flat vector of `parameters` numbers, and its shape; dropouts: the
-    layers that draw masks, in the order of their keys; a chunk's tensors take `arena` numbers, the transformed kernels
-    of all Winograd convolutions `filters`, and `numbers` are their matrices."""
+    layers that draw masks, in the order of their keys; a chunk's tensors take `arena` numbers, and the transformed
+    kernels of all Winograd convolutions `filters`."""
 
     table: Array
     places: Places
     parameters: int
     arena: int
     filters: int
-    numbers: Array
     dropouts: tuple[Layer, ...]
     smoothing: float
     mean: bool
@@ -113,8 +112,7 @@ def _plan(network: Network) -> Plan:
     table, arena = _table(stages)
     if arena > LARGEST:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
-    filters, numbers = _place_matrices(table)
-    return Plan(table, places, size, arena, filters, numbers, tuple(dropouts), smoothing, mean)
+    return Plan(table, places, size, arena, _place_filters(table), tuple(dropouts), smoothing, mean)
 
 
 def _places(network: Network) -> tuple[Places, int]:
@@ -283,12 +281,11 @@ def _table(stages: list[Stage]) -> tuple[Array, int]:
     return table, end
 
 
-def _place_matrices(table: Array) -> tuple[int, Array]:
-    """Give every Winograd row its place among the transformed kernels, and its matrices."""
-    filters, numbers = 0, np.zeros(0, np.float32)
+def _place_filters(table: Array) -> int:
+    """Give every Winograd row its place among the transformed kernels; how many numbers they are."""
+    end = 0
     for index in np.flatnonzero(table["op"] == WINOGRAD):
         row = table[index]
-        table["filters"][index], table["numbers"][index] = filters, numbers.size
-        filters += int(row["n"] ** 2 * row["O"] * row["C"])
-        numbers = np.concatenate([numbers, matrices(int(row["m"]))])
-    return filters, numbers
+        table["filters"][index] = end
+        end += int(row["n"] ** 2 * (row["O"] * row["C"] + LANES))
+    return end

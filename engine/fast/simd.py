@@ -7,6 +7,7 @@ float32; positions and strides count numbers, and nothing is checked here: the p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding
@@ -75,6 +76,10 @@ def _splat(builder: Any, number: Any) -> Any:
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
     kind = ir.FunctionType(VECTOR, [VECTOR, VECTOR, VECTOR])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32"), [a, b, c])
+
+
+def _at_least(builder: Any, lowest: Any, vector: Any) -> Any:
+    return builder.select(builder.fcmp_unordered("<", lowest, vector), vector, lowest)
 
 
 def _total(builder: Any, vector: Any) -> Any:
@@ -236,13 +241,66 @@ def product_block(outputs: int, pixels: int, onto: bool) -> Any:
                 if onto:
                     vector = builder.fadd(vector, _load(builder, pointer))
                 else:
-                    vector = builder.select(builder.fcmp_unordered("<", lowest, vector), vector, lowest)
+                    vector = _at_least(builder, lowest, vector)
                 _store(builder, vector, pointer)
             return context.get_dummy_value()
 
         return types.none(y, w, x, b, at, strides, counts, steps, types.float32), build
 
     return block
+
+
+def tile_map(matrix: Sequence[Sequence[float]], onto: bool = False) -> Any:
+    """An intrinsic for one matrix M, whose numbers stand in the code, so that zeros and ones cost nothing:
+
+    y[a,b] = max(floor, sum over k, l of M[a,k] * x[k,l] * M[b,l])    with vectors x and y
+
+    with `onto`, y[a,b] += the sum, and no floor.
+    given:  y, position of a = b = 0, strides by a and by b; x, position of k = l = 0, strides by k and by l; the floor
+    """
+    made, taken = len(matrix), len(matrix[0])
+
+    def combined(builder: Any, factors: Sequence[float], vectors: list[Any]) -> Any:
+        """The sum of vectors times factors; one whose factor is 1 goes first, as the others are added to it."""
+        terms = sorted((factor != 1, k) for k, factor in enumerate(factors) if factor)
+        total = None
+        for _, k in terms:
+            factor = ir.Constant(VECTOR, [float(factors[k])] * LANES)
+            if total is None:
+                total = vectors[k] if factors[k] == 1 else builder.fmul(factor, vectors[k])
+            elif abs(factors[k]) == 1:
+                total = (builder.fadd if factors[k] == 1 else builder.fsub)(total, vectors[k])
+            else:
+                total = _fma(builder, factor, vectors[k], total)
+        return total
+
+    @intrinsic
+    def mapped(typing, y, y_at, y_a, y_b, x, x_at, x_k, x_l, floor):  # type: ignore[no-untyped-def]
+        def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+            y, x = (context.make_array(signature.args[i])(context, builder, given[i]).data for i in (0, 4))
+            (y_at, y_a, y_b), (x_at, x_k, x_l), lowest = given[1:4], given[5:8], _splat(builder, given[8])
+            count = x_at.type
+            between = cgutils.alloca_once(builder, VECTOR, size=made * taken)
+            with cgutils.for_range(builder, ir.Constant(count, taken)) as loop:
+                at = builder.add(x_at, builder.mul(loop.index, x_l))
+                seen = [_load(builder, builder.gep(x, [_moved(builder, at, x_k, k)])) for k in range(taken)]
+                here = builder.gep(between, [builder.mul(loop.index, ir.Constant(count, made))])
+                for a, factors in enumerate(matrix):
+                    builder.store(combined(builder, factors, seen), builder.gep(here, [ir.Constant(count, a)]))
+            with cgutils.for_range(builder, ir.Constant(count, made)) as loop:
+                at = builder.add(y_at, builder.mul(loop.index, y_a))
+                here = builder.gep(between, [loop.index])
+                seen = [builder.load(builder.gep(here, [ir.Constant(count, made * l)])) for l in range(taken)]
+                for b, factors in enumerate(matrix):
+                    pointer = builder.gep(y, [_moved(builder, at, y_b, b)])
+                    vector = combined(builder, factors, seen)
+                    _store(builder, builder.fadd(vector, _load(builder, pointer)) if onto
+                           else _at_least(builder, lowest, vector), pointer)
+            return context.get_dummy_value()
+        place = (types.intp, types.intp, types.intp)
+        return types.none(y, *place, x, *place, types.float32), build
+
+    return mapped
 
 
 def weight_block(outputs: int, taps: int) -> Any:

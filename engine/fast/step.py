@@ -31,7 +31,7 @@ INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = ("op", "C", "H", "W", "O", "I", "J", "U", "V", "s", "t", "p", "q", "d", "e", "G", "w", "w_first", "w_u",
             "w_v", "b", "relu", "gated", "overlap", "halves", "needs_dx", "scratch", "key",
-            "m", "n", "tiles_down", "tiles_across", "numbers", "filters")
+            "m", "n", "tiles_down", "tiles_across", "filters")
 
 #: Parameters whose shares are added up while their sum stays in the nearest cache.
 BLOCK = 4096
@@ -40,18 +40,18 @@ BLOCK = 4096
 #: and dy. U, V, s, t, p, q, d, e, G: window, stride, padding, dilation, groups. w and b: where the weights begin in the
 #: flat parameters (b -1: none), with w_first, w_u, w_v for the first weight of a kernel and its strides (negative where
 #: it is flipped). relu: a ReLU is fused; gated: the reader of y takes it into account in dy already. m, n, tiles: of a
-#: Winograd convolution, with the places of its matrices (numbers) and of its transformed kernels (filters).
+#: Winograd convolution, with the place of its transformed kernels (filters).
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("rate", np.float64)])
 
 
 @part
-def _forward(table, parameters, still, numbers, filters, keys, first, learning, arena):  # type: ignore[no-untyped-def]
+def _forward(table, parameters, still, filters, keys, first, learning, arena):  # type: ignore[no-untyped-def]
     for index in range(1, table.size - 1):
         row = table[index]
         if row.op == CONV:
             conv_forward(row, parameters, still, arena)
         elif row.op == WINOGRAD:
-            winograd_forward(row, parameters, still, numbers, filters, arena)
+            winograd_forward(row, parameters, still, filters, arena)
         elif row.op == LINEAR:
             linear_forward(row, parameters, still, arena)
         elif row.op == RELU:
@@ -63,7 +63,7 @@ def _forward(table, parameters, still, numbers, filters, keys, first, learning, 
 
 
 @part
-def _backward(table, parameters, still, ones, numbers, filters, arena, gradient):  # type: ignore[no-untyped-def]
+def _backward(table, parameters, still, ones, filters, arena, gradient):  # type: ignore[no-untyped-def]
     for index in range(table.size - 2, 0, -1):
         row = table[index]
         if row.relu and not row.gated and row.op != MAX_POOL:
@@ -73,7 +73,7 @@ def _backward(table, parameters, still, ones, numbers, filters, arena, gradient)
             if row.needs_dx:
                 conv_backward_x(row, parameters, still, arena)
         elif row.op == WINOGRAD:
-            winograd_backward(row, still, ones, numbers, filters, arena, gradient)
+            winograd_backward(row, still, ones, filters, arena, gradient)
         elif row.op == LINEAR:
             linear_backward_w(row, ones, arena, gradient)
             if row.needs_dx:
@@ -87,14 +87,14 @@ def _backward(table, parameters, still, ones, numbers, filters, arena, gradient)
 
 
 @sum_kernel
-def work(table, images, octets, shades, indices, targets, parameters, still, ones, numbers, filters,  # type: ignore
+def work(table, images, octets, shades, indices, targets, parameters, still, ones, filters,  # type: ignore
          keys, smoothing, share, learning, shares, counter, arena, gradients, losses, rights):
     """Take shares of the batch until none is left: of each chunk the loss and the right answers, and, when learning,
     of each share the gradient of all parameters. A share is always the same chunks in the same order, so that no
     number depends on how many threads take part.
 
     table: ROW; images: the split's, flat bytes, `octets` to a number; shades: the number of a byte; indices, targets:
-    of this batch; still: zeros, ones: a vector of ones; numbers, filters: Winograd's; keys: of the
+    of this batch; still: zeros, ones: a vector of ones; filters: Winograd's; keys: of the
     masks; share: what an image's loss counts; arena:
     this thread's own; gradients (shares, parameters); losses, rights: a number for each chunk
     """
@@ -110,11 +110,11 @@ def work(table, images, octets, shades, indices, targets, parameters, still, one
             first = chunk * LANES
             count = min(LANES, indices.size - first)
             load_images(table[0], images, octets, shades, indices[first:], count, arena)
-            _forward(table, parameters, still, numbers, filters, keys, first, learning, arena)
+            _forward(table, parameters, still, filters, keys, first, learning, arena)
             head = table[table.size - 1]
             losses[chunk], rights[chunk] = cross_entropy(head, targets[first:], count, smoothing, share, arena)
             if learning:
-                _backward(table, parameters, still, ones, numbers, filters, arena, gradient)
+                _backward(table, parameters, still, ones, filters, arena, gradient)
 
 
 @sum_kernel
