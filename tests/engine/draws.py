@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from engine.ops import OPS
+from engine.ops.activations import Pointwise
 from engine.ops.base import Array, Op, ShapeError, shapes_of
-from engine.settings import Choice
+from engine.ops.softmax import Along
+from engine.settings import Bool, Choice, Pair
 
 Call = tuple[Op, dict[str, Array]]
 
@@ -110,27 +113,35 @@ def cross_entropies(draw: Draw) -> Call:
     return op, tensors | ({"weight": rng.random(classes) + 0.1} if draw(st.booleans()) else {})
 
 
+#: Settings of which a call may draw any value; the others keep their example's or their default.
+DRAWN = {Bool: lambda _: st.booleans(), Choice: lambda setting: st.sampled_from(setting.options), Pair: lambda _: pair}
+
+
+@_legal
 @st.composite
 def others(draw: Draw, name: str) -> Call:
-    """An op without settings, or with those of its example, on tensors shaped as its example's."""
+    """Any other op: axes of any length that its sentences leave open, and what can be said of every setting."""
     kind, rng = OPS[name], _seeded(draw)
-    example = kind.example(rng)
-    return kind(**kind.example_settings), {
-        key: array if array.dtype.kind != "f" or key in ("mask", "running_var") else rng.normal(size=array.shape)
-        for key, array in example.items()}
-
-
-ELEMENT_WISE = ("relu", "leaky_relu", "sigmoid", "tanh", "elu", "softplus", "silu", "gelu", "mse_loss",
-                "bce_with_logits")
+    options = {key: draw(DRAWN[type(setting)](setting)) for key, setting in kind.settings.items()
+               if type(setting) in DRAWN}
+    op, example = kind(**{**options, **kind.example_settings}), kind.example(rng)
+    shapes = shapes_of(example)
+    declared, numbers = op.program(shapes).declared, op.numbers(shapes)
+    counts = {letter: int(numbers[letter.upper()]) if letter.upper() in numbers else draw(st.integers(2, 4))
+              for key in example for axis in declared[key] for letter in axis}
+    sizes = {key: tuple(math.prod(counts[letter] for letter in axis) for axis in declared[key]) for key in example}
+    return op, {key: rng.normal(size=sizes[key]) if array.dtype.kind == "f" and array.min() < 0
+                else rng.choice(array.ravel(), sizes[key])  # a mask, a variance: numbers such as the example's
+                for key, array in example.items()}
 
 
 def calls(name: str) -> st.SearchStrategy[Call]:
     """Calls of an operator that it accepts."""
-    if name in ELEMENT_WISE:
-        return element_wise(name)
+    own = {"conv2d": convolutions, "conv_transpose2d": transposed_convolutions, "cross_entropy": cross_entropies}
+    if name in own:
+        return own[name]()
     if name in ("max_pool2d", "avg_pool2d", "lp_pool2d"):
         return pools(name)
-    if name in ("softmax", "log_softmax"):
-        return along_an_axis(name)
-    own = {"conv2d": convolutions, "conv_transpose2d": transposed_convolutions, "cross_entropy": cross_entropies}
-    return own[name]() if name in own else others(name)
+    if issubclass(OPS[name], Pointwise) or name in ("mse_loss", "bce_with_logits"):
+        return element_wise(name)
+    return along_an_axis(name) if issubclass(OPS[name], Along) else others(name)

@@ -10,8 +10,9 @@ import numpy as np
 from engine.data import Dataset, from_arrays
 from engine.formula import Tensors
 from engine.models import MODELS
-from engine.network import Network
+from engine.network import Network, NetworkError
 from engine.ops.base import Array, Op, shapes_of
+from engine.settings import REQUIRED
 from engine.train import Trainer, optimizer_from
 
 
@@ -56,6 +57,22 @@ def network(*layers: Mapping[str, Any], input: tuple[int, ...] = (1, 6, 6), loss
         item = {"name": layer.get("name", f"{layer['op']}{number}"), "op": layer["op"], "settings": settings}
         listed.append({**item, "inputs": layer["inputs"]} if "inputs" in layer else item)
     return Network.from_document({"input": list(input), "layers": listed, "loss": loss})
+
+
+def around(kind: type[Op]) -> Network:
+    """A network with one layer of this op between two that learn; what has no default is small."""
+    needed = {name: 2 for name, setting in {**kind.layer_settings, **kind.settings}.items()
+              if setting.default is REQUIRED}
+    before: list[dict[str, Any]] = [{"op": "conv2d", "name": "before", "out": 4, "kernel_size": 3}]
+    layer = {"op": kind.name, "name": "layer", **needed, **kind.example_settings}
+    after: list[dict[str, Any]] = [{"op": "flatten", "name": "row"}, {"op": "linear", "name": "last", "out": 3}]
+    layers = [{**layer, "inputs": ["before"] * len(kind.inputs)}, *after]
+    try:
+        return network(*before, *layers, input=(2, 6, 7), loss="mse_loss")
+    except NetworkError:
+        flat = {"op": "flatten", "name": "flat"}
+        return network(*before, flat, {**layer, "inputs": ["flat"] * len(kind.inputs)}, *after, input=(2, 6, 7),
+                       loss="mse_loss")
 
 
 def digits(count: int = 96, seed: int = 5) -> Dataset:
