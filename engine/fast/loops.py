@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.fast.simd import (
     LANES,
+    LEAST,
     PIXELS,
     TAPS,
     add,
@@ -31,25 +32,33 @@ from engine.ops.dropout import is_kept
 
 ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
 
-block_4_p, block_2_p, block_1_p = (product_block(outputs, PIXELS, onto=False) for outputs in (4, 2, 1))
+block_4_p, block_4_q, block_4_r = (product_block(4, pixels, onto=False) for pixels in (PIXELS, PIXELS - 1, LEAST))
+block_2_r, block_1_r = (product_block(outputs, LEAST, onto=False) for outputs in (2, 1))
 block_8_1, block_4_1, block_1_1 = (product_block(outputs, 1, onto=False) for outputs in (8, 4, 1))
 onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (product_block(outputs, pixels, onto=True)
-                                          for outputs, pixels in ((4, PIXELS), (1, PIXELS), (4, 1), (1, 1)))
-weights_4_t, weights_4_2, weights_4_1 = (weight_block(4, taps) for taps in (TAPS, 2, 1))
-weights_1_t, weights_1_2, weights_1_1 = (weight_block(1, taps) for taps in (TAPS, 2, 1))
+                                          for outputs, pixels in ((4, LEAST), (1, LEAST), (4, 1), (1, 1)))
+weights_4_p, weights_4_q, weights_4_2, weights_4_1 = (weight_block(4, taps) for taps in TAPS)
+weights_2_p, weights_2_q, weights_2_2, weights_2_1 = (weight_block(2, taps) for taps in TAPS)
+weights_1_2, weights_1_1 = (weight_block(1, taps) for taps in (2, 1))
+MOST, MANY = TAPS[:2]
+#: Pixels of four outputs' deltas that stay in a core's nearest cache.
+NEAR = 100
 
 
 @part
 def product(y, w, x, b, at, strides, size, counts, steps, floor):  # type: ignore[no-untyped-def]
-    """product_block for any size (outputs, pixels): the last pixels of a row are computed twice where they must."""
+    """product_block for any size (outputs, pixels): a row is cut into blocks as equal as can be; the last pixels of a
+    short row, and of outputs that are fewer than four, are computed twice where they must."""
     outputs, pixels = size
     y_at, w_at, x_at, b_at = at
     y_o, y_p, w_o, x_p, b_o = strides
+    blocks = -(-pixels // PIXELS)
+    short, longer = pixels // blocks, pixels % blocks
     o = 0
     while o < outputs:
         left = outputs - o
         here = (y_at + o * y_o, w_at + o * w_o, x_at, b_at + o * b_o)
-        if pixels < PIXELS:
+        if pixels < LEAST:
             taken = 8 if left >= 8 else 4 if left >= 4 else 1
             for p in range(pixels):
                 there = (here[0] + p * y_p, here[1], here[2] + p * x_p, here[3])
@@ -59,17 +68,29 @@ def product(y, w, x, b, at, strides, size, counts, steps, floor):  # type: ignor
                     block_4_1(y, w, x, b, there, strides, counts, steps, floor)
                 else:
                     block_1_1(y, w, x, b, there, strides, counts, steps, floor)
-        else:
-            taken = 4 if left >= 4 else 2 if left >= 2 else 1
-            for first in range(0, pixels, PIXELS):
-                p = min(first, pixels - PIXELS)
+        elif left >= 4:
+            taken = 4
+            first = 0
+            for block in range(blocks):
+                many = max(LEAST, short + (block < longer))
+                p = min(first, pixels - many)
+                first += many
                 there = (here[0] + p * y_p, here[1], here[2] + p * x_p, here[3])
-                if taken == 4:
+                if many == LEAST:
+                    block_4_r(y, w, x, b, there, strides, counts, steps, floor)
+                elif many == PIXELS:
                     block_4_p(y, w, x, b, there, strides, counts, steps, floor)
-                elif taken == 2:
-                    block_2_p(y, w, x, b, there, strides, counts, steps, floor)
                 else:
-                    block_1_p(y, w, x, b, there, strides, counts, steps, floor)
+                    block_4_q(y, w, x, b, there, strides, counts, steps, floor)
+        else:
+            taken = 2 if left >= 2 else 1
+            for first in range(0, pixels, LEAST):
+                p = min(first, pixels - LEAST)
+                there = (here[0] + p * y_p, here[1], here[2] + p * x_p, here[3])
+                if taken == 2:
+                    block_2_r(y, w, x, b, there, strides, counts, steps, floor)
+                else:
+                    block_1_r(y, w, x, b, there, strides, counts, steps, floor)
         o += taken
 
 
@@ -83,12 +104,12 @@ def add_product(y, w, x, at, strides, size, counts, steps):  # type: ignore[no-u
         p = 0
         while p < pixels:
             there = (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2], at[2] + p * strides[3], 0)
-            if pixels - p >= PIXELS:
+            if pixels - p >= LEAST:
                 if taken == 4:
                     onto_4_p(y, w, x, x, there, strides, counts, steps, ZERO)
                 else:
                     onto_1_p(y, w, x, x, there, strides, counts, steps, ZERO)
-                p += PIXELS
+                p += LEAST
             else:
                 if taken == 4:
                     onto_4_1(y, w, x, x, there, strides, counts, steps, ZERO)
@@ -104,23 +125,33 @@ def add_weights(dw, dy, x, at, strides, size, counts, steps):  # type: ignore[no
     outputs, taps = size
     o = 0
     while o < outputs:
-        taken = 4 if outputs - o >= 4 else 1
+        taken = 4 if outputs - o >= 4 else 2 if outputs - o >= 2 else 1
         v = 0
         while v < taps:
             there = (at[0] + o * strides[0] + v * strides[1], at[1] + o * strides[2], at[2] + v * strides[3])
             left = taps - v
-            many = TAPS if left >= TAPS and left != TAPS + 1 else 2 if left >= 2 else 1
+            many = MOST if left >= MOST else MANY if left == MANY or left > 4 else 2 if left >= 2 else 1
             if taken == 4:
-                if many == TAPS:
-                    weights_4_t(dw, dy, x, there, strides, counts, steps)
+                if many == MOST:
+                    weights_4_p(dw, dy, x, there, strides, counts, steps)
+                elif many == MANY:
+                    weights_4_q(dw, dy, x, there, strides, counts, steps)
                 elif many == 2:
                     weights_4_2(dw, dy, x, there, strides, counts, steps)
                 else:
                     weights_4_1(dw, dy, x, there, strides, counts, steps)
-            else:
-                if many == TAPS:
-                    weights_1_t(dw, dy, x, there, strides, counts, steps)
+            elif taken == 2:
+                if many == MOST:
+                    weights_2_p(dw, dy, x, there, strides, counts, steps)
+                elif many == MANY:
+                    weights_2_q(dw, dy, x, there, strides, counts, steps)
                 elif many == 2:
+                    weights_2_2(dw, dy, x, there, strides, counts, steps)
+                else:
+                    weights_2_1(dw, dy, x, there, strides, counts, steps)
+            else:
+                many = min(2, left)
+                if many == 2:
                     weights_1_2(dw, dy, x, there, strides, counts, steps)
                 else:
                     weights_1_1(dw, dy, x, there, strides, counts, steps)
@@ -200,24 +231,29 @@ def conv_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
     """dw[o,c,u,v] += sum over i, j of dy[o,i,j] * x[c, s*i+d*u-p, t*j+e*v-q], db[o] += sum over i, j of dy[o,i,j]."""
     depth, share = row.C // row.G, row.O // row.G
     cells = depth * row.U * row.V
-    counts = (row.I, row.J)
     steps = (row.dy_h, row.s * row.x_h, row.dy_w, row.t * row.x_w)
+    band = max(1, NEAR // row.J)
     for g in range(row.G):
-        dy_at = row.dy_at + g * share * row.dy_c
-        x_at = row.x_at + g * depth * row.x_c - row.p * row.x_h - row.q * row.x_w
-        dw_at = row.w + g * share * cells + row.w_first
-        for u in range(row.U):
-            if row.V == 1:
-                add_weights(gradient, arena, arena, (dw_at + u * row.w_u, dy_at, x_at + u * row.d * row.x_h),
-                            (cells, row.U, row.dy_c, row.x_c), (share, depth), counts, steps)
-                continue
-            for c in range(depth):
-                add_weights(gradient, arena, arena, (dw_at + c * row.U * row.V + u * row.w_u, dy_at,
-                                                     x_at + c * row.x_c + u * row.d * row.x_h),
-                            (cells, row.w_v, row.dy_c, row.e * row.x_w), (share, row.V), counts, steps)
-    if row.b >= 0:
-        add_weights(gradient, arena, ones, (row.b, row.dy_at, 0), (1, 0, row.dy_c, 0), (row.O, 1), counts,
-                    (row.dy_h, 0, row.dy_w, 0))
+        for o in range(0, share, 4):
+            outputs = min(4, share - o)
+            dw_at = row.w + (g * share + o) * cells + row.w_first
+            for top in range(0, row.I, band):
+                counts = (min(band, row.I - top), row.J)
+                dy_at = row.dy_at + (g * share + o) * row.dy_c + top * row.dy_h
+                x_at = row.x_at + g * depth * row.x_c + (row.s * top - row.p) * row.x_h - row.q * row.x_w
+                if row.V == 1:
+                    for u in range(row.U):
+                        add_weights(gradient, arena, arena, (dw_at + u * row.w_u, dy_at, x_at + u * row.d * row.x_h),
+                                    (cells, row.U, row.dy_c, row.x_c), (outputs, depth), counts, steps)
+                else:
+                    for c in range(depth):
+                        for u in range(row.U):
+                            add_weights(gradient, arena, arena, (dw_at + c * row.U * row.V + u * row.w_u, dy_at,
+                                                                 x_at + c * row.x_c + u * row.d * row.x_h),
+                                        (cells, row.w_v, row.dy_c, row.e * row.x_w), (outputs, row.V), counts, steps)
+                if row.b >= 0:
+                    add_weights(gradient, arena, ones, (row.b + g * share + o, dy_at, 0), (1, 0, row.dy_c, 0),
+                                (outputs, 1), counts, (row.dy_h, 0, row.dy_w, 0))
 
 
 # fully connected ------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,8 @@ NONE: Halo = (0, 0, 0, 0)
 
 @dataclass
 class Stage:
-    """A row in the making: the shapes of what it reads and writes and as what the next one reads that, its numbers, the
-    zeros that its x needs around it, and its dy around and between (`spread`: a cell in so many rows and columns)."""
+    """A row in the making: the shapes of what it reads and writes and as what the next one reads that, and its
+    numbers."""
 
     op: int
     x: Shape
@@ -69,13 +70,39 @@ class Stage:
     seen: Shape
     numbers: dict[str, Any] = field(default_factory=dict)
     scratch: int = 0
-    x_halo: Halo = NONE
-    dy_halo: Halo = NONE
-    dy_spread: tuple[int, int] = (1, 1)
 
     @property
     def learns(self) -> bool:
         return "w" in self.numbers
+
+    @property
+    def windows(self) -> list[tuple[int, int, int, int, int]]:
+        """Down and across: cells of x, windows, from one window to the next, a window's extent, padding before."""
+        n = self.numbers
+        return [(size, count, n[stride], (n[kernel] - 1) * n[dilation] + 1, n[before])
+                for size, count, stride, kernel, dilation, before in zip(self.x[1:], self.y[1:], "st", "UV", "de", "pq",
+                                                                         strict=True)]
+
+    @property
+    def x_halo(self) -> Halo:
+        """The zeros that a convolution's windows meet around x."""
+        if self.op not in (CONV, WINOGRAD):
+            return NONE
+        return _halo([(before, max(0, (count - 1) * stride + extent - before - size))
+                      for size, count, stride, extent, before in self.windows])
+
+    @property
+    def dy_halo(self) -> Halo:
+        """The zeros that the turned kernel meets around dy."""
+        if self.op != CONV:
+            return NONE
+        return _halo([(max(0, extent - 1 - before), max(0, size - 1 + before - (count - 1) * stride))
+                      for size, count, stride, extent, before in self.windows])
+
+    @property
+    def dy_spread(self) -> tuple[int, int]:
+        """In how many rows and columns one is of dy; between them are zeros, as the turned kernel wants it."""
+        return (self.numbers["s"], self.numbers["t"]) if self.op == CONV else (1, 1)
 
 
 def plan(network: Network) -> Plan | str:
@@ -109,6 +136,7 @@ def _plan(network: Network) -> Plan:
         stages.append(stage)
     smoothing, mean = _loss(network)
     stages.append(Stage(CROSS_ENTROPY, stages[-1].seen, (), ()))
+    _trim(stages)
     table, arena = _table(stages)
     if arena > LARGEST:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
@@ -143,12 +171,6 @@ def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> S
     x, y = shapes["x"][1:], op.extents(shapes)["y"][1:]
     flip = op.options["flip_kernel"]
     taps = rows.kernel * columns.kernel
-    learning = any(stage.learns for stage in stages)
-    spans = ((rows, y[1]), (columns, y[2]))
-    around = [(span.before, max(0, (count - 1) * span.stride + span.extent - span.before - span.size))
-              for span, count in spans]
-    back = [(max(0, span.extent - 1 - span.before),
-             max(0, span.size - 1 + span.before - (count - 1) * span.stride)) for span, count in spans]
     numbers = {
         "U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride, "p": rows.before,
         "q": columns.before, "d": rows.dilation, "e": columns.dilation, "G": op.options["groups"],
@@ -159,10 +181,9 @@ def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> S
     if m:
         n, tiles = m + 2, (y[1] // m, y[2] // m)
         numbers |= {"m": m, "n": n, "tiles_down": tiles[0], "tiles_across": tiles[1]}
-        return Stage(WINOGRAD, x, y, y, numbers, x_halo=_halo(around),
+        return Stage(WINOGRAD, x, y, y, numbers,
                      scratch=scratch(n, x[0], y[0], math.prod(tiles), (y[1] + 2) * (y[2] + 2)))
-    return Stage(CONV, x, y, y, numbers, x_halo=_halo(around), dy_halo=_halo(back) if learning else NONE,
-                 dy_spread=(rows.stride, columns.stride) if learning else (1, 1))
+    return Stage(CONV, x, y, y, numbers)
 
 
 def _tile(x: Shape, y: Shape, numbers: dict[str, int]) -> int:
@@ -233,6 +254,15 @@ STAGES: dict[str, Callable[[Any, Shapes, list[Stage], dict[str, int]], Stage | N
 }
 
 
+def _trim(stages: list[Stage]) -> None:
+    """Rows and columns that the next layer's windows do not reach need not be computed: pools often leave one out."""
+    for stage, reader in reversed(list(pairwise(stages))):
+        if stage.op in (CONV, MAX_POOL) and reader.op in (CONV, MAX_POOL) and stage.seen == stage.y:
+            reached = (max(1, min(size, (count - 1) * stride + extent - before))
+                       for size, count, stride, extent, before in reader.windows)
+            stage.y = stage.seen = reader.x = (stage.y[0], *reached)
+
+
 # the table ------------------------------------------------------------------------------------------------------------
 
 
@@ -269,7 +299,8 @@ def _table(stages: list[Stage]) -> tuple[Array, int]:
         end += stage.scratch
         if stage.y:
             values, end = _lay(stage.y, end, stages[index + 1].x_halo)
-            deltas, end = _lay(stage.y, end, stage.dy_halo, stage.dy_spread)
+            around, spread = (stage.dy_halo, stage.dy_spread) if learning else (NONE, (1, 1))
+            deltas, end = _lay(stage.y, end, around, spread)
             planes |= {"y": values, "dy": deltas}
         if stage.seen != stage.y:
             values, deltas = (Plane(plane.at, LANES, LANES, LANES) for plane in (values, deltas))

@@ -28,10 +28,11 @@ def _has_wide_registers() -> bool:
 
 
 WIDE = _has_wide_registers()
-#: Images side by side in one vector, and how many pixels or taps (by four outputs) the registers hold totals for.
+#: Images side by side in one vector, and how many pixels or taps (by four outputs) the registers hold totals for: rows
+#: of pixels are cut into blocks of LEAST to PIXELS.
 LANES = 16 if WIDE else 8
-PIXELS = 4 if WIDE else 2
-TAPS = 3 if WIDE else 2
+LEAST, PIXELS = (4, 6) if WIDE else (2, 3)
+TAPS = (5, 3, 2, 1) if WIDE else (2, 2, 2, 1)
 
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, LANES)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.data import Split, from_arrays
 from engine.fast import team as teams
 from engine.fast.simd import LANES
-from engine.fast.step import WINOGRAD
+from engine.fast.step import CONV, WINOGRAD
 from engine.fast.winograd import POINTS, matrices
 from engine.models import MODELS
 from engine.network import Network, NetworkError, Values
@@ -109,6 +109,12 @@ def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
     except NetworkError:
         assume(False)
     assert agrees(net, batch)
+
+
+def test_no_cell_is_computed_that_the_next_layers_windows_do_not_reach() -> None:
+    """Of 26x26 and 11x11 values the two pools of "classroom" let through what comes of 24x24 and 10x10."""
+    table = fast_of(Network.from_document(MODELS["classroom"].document)).plan.table
+    assert [row["I"] for row in table if row["op"] == CONV] == [24, 10]
 
 
 @few
