@@ -124,6 +124,8 @@ class Kink(Answer):
     analytic: Number = said("the gradient there")
     below: Number = said("slope on the side below")
     above: Number = said("slope on the side above")
+    low: Number = said("the least slope that is right there")
+    high: Number = said("the largest slope that is right there")
 
 
 class Compared(Answer):

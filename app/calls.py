@@ -46,6 +46,17 @@ class OpPlaceFields(OpFields):
 class OptimizerFields(OpFields):
     """`step` among the tensors counts the updates already made (0-d, default 0)."""
 
+    settings: dict[str, Any] = Field(
+        default={},
+        description="the optimizer's settings; what is left out takes its default",
+        examples=[{"learning_rate": 0.1}],
+    )
+    tensors: dict[str, Any] = Field(
+        default={},
+        description="the parameter `w`, its gradient `dw` and the state, all of one shape",
+        json_schema_extra=TENSORS,
+    )
+
 
 class OptimizerPlaceFields(OptimizerFields):
     place: str = Field(description="tensor/index of the number to explain", examples=["w_next/0,1"])

@@ -15,7 +15,7 @@ from app.calls import Arrays, Call, OpFields, call_of
 from app.limits import Limits
 from app.networks import PassFields
 from app.problems import invalid
-from engine.check import LOOSE, TOLERANCE, Comparison, Difference, apart, compare
+from engine.check import LOOSE, TOLERANCE, Comparison, Difference, Nudge, apart, around, compare
 from engine.network import Network
 from engine.ops.base import Op
 from engine.suspect import guess
@@ -79,6 +79,8 @@ class Report:
                 "analytic": kink.analytic,
                 "below": kink.below,
                 "above": kink.above,
+                "low": kink.low,
+                "high": kink.high,
             }
             for kink in found.kinks
         ]
@@ -215,12 +217,19 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
 
     cost = len(x) * network.work
     most = max(1, places(cost, len(network.layers) + 1, limits) // (len(learned) + 1))
-    one = np.ones(())
+    def gradients(nudge: Nudge) -> Arrays:
+        moved = {name: nudge(array) if name in learned else array for name, array in parameters.items()}
+        values = network.forward(moved, nudge(x), target, draws)
+        values = {key: nudge(array) if array.dtype.kind == "f" else array for key, array in values.items()}
+        network.backward(moved, values, learning=trace.learning)
+        return {name: values[_key(network, name)] for name in at}
+
+    one, at = np.ones(()), {**learned, "x": x}
+    close = around(gradients)
     found = {
-        name: compare(name, array, trace[networks.gradient_key(name)], one, evaluate, most)
-        for name, array in learned.items()
+        name: compare(name, array, trace[_key(network, name)], one, evaluate, most, close[name])
+        for name, array in at.items()
     }
-    found["x"] = compare("x", x, trace[network.resolve("input", "dy")], one, evaluate, most)
     tolerance = _tolerance({"x": trace["input", "y"]})
     judged = {}
     for name, array in own.items():
@@ -231,6 +240,11 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
             op, tensors = found_in.op if trace.learning else found_in.resting, _local(trace, layer)
         judged[name] = _judged(name, array, found, tolerance, op, tensors, f"d{tensor}")
     return Report(found, judged, tolerance)
+
+
+def _key(network: Network, name: str) -> tuple[str, str]:
+    """Where a trace holds the gradient of a parameter, or of the images."""
+    return network.resolve("input", "dy") if name == "x" else networks.gradient_key(name)
 
 
 def _local(trace: Trace, layer: str) -> Arrays:

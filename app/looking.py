@@ -28,11 +28,16 @@ from engine.ops.base import ShapeError
 from engine.score import Score, score
 from engine.trace import Place, PlaceError, Trace, explain
 
+#: In words of JSON Schema: a split is one of a data set.
+SPLIT: dict[str, Any] = {
+    "dependentSchemas": {"split": {"required": ["dataset"], "properties": {"dataset": {"type": "string"}}}}
+}
+
 
 class ImageFields(Fields):
     """An image: of a data set, or its pixels."""
 
-    model_config = ConfigDict(json_schema_extra=either(("dataset", "index"), ("x",)))
+    model_config = ConfigDict(json_schema_extra=either(("dataset", "index"), ("x",)) | SPLIT)
 
     dataset: str | None = Field(
         default=None, description="a data set of GET /api/datasets, or the run's own", examples=["mnist"]

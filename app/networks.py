@@ -91,7 +91,8 @@ class NetworkFields(Fields):
         },
     )
     layers: Annotated[list[LayerFields], at_most("layers", "network", "layers")] = Field(
-        description="each after the layers that it reads; the last one feeds the loss"
+        description="each after the layers that it reads; the last one feeds the loss",
+        json_schema_extra={"minItems": 1},
     )
     loss: Annotated[str, Field(json_schema_extra={"enum": LOSSES})] | LossFields = Field(
         default="cross_entropy", description="name, or op and settings"
@@ -117,6 +118,11 @@ ModelField = Annotated[
     Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})] | None,
     Field(description="a preset of GET /api/models; or give `network`", examples=["tiny"]),
 ]
+TRAINABLE = [name for name, model in MODELS.items() if model.defaults]
+TrainableField = Annotated[
+    Annotated[str, Field(json_schema_extra={"enum": TRAINABLE})] | None,
+    Field(description="a preset of GET /api/models that has `defaults`; or give `network`", examples=["tiny"]),
+]
 Parameters = Annotated[
     dict[str, Any] | None,
     Field(
@@ -134,6 +140,7 @@ class NetworkChoice(Fields):
 
 
 class PassFields(NetworkChoice):
+    model: TrainableField = None
     parameters: Parameters = None
     seed: Natural | None = Field(default=None, description="draws parameters where none are given; default 0")
     x: Any = Field(

@@ -48,6 +48,7 @@ NO_NAME: dict[str, Any] = {"title": "settings alone", "type": "object", "not": {
 class RunFields(NetworkChoice):
     """A run to be. Everything but the network has a default."""
 
+    model: networks.TrainableField = None
     dataset: str | GivenData | None = Field(
         default=None,
         description="a name of GET /api/datasets, or images and targets; default: the model's own, else mnist",

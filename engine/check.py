@@ -2,7 +2,9 @@
 
 A difference is taken in float64 at x + h and x - h. Where the slopes to the two sides of x disagree, and go on
 disagreeing closer to it, the function has a corner there: a kink, or a tie where a maximum changes its winner. Any
-slope between the two is then as right as any other.
+slope between the two is then as right as any other. Corners that meet may hide one another: two windows that share a
+tied value, two ReLUs at 0. So slopes are compared output by output, and a network's gradients in passes close by are
+looked at, too.
 """
 
 from __future__ import annotations
@@ -10,17 +12,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 Array = np.ndarray
 #: The results of a forward pass in which one tensor has been replaced.
 Evaluate = Callable[[str, Array], Mapping[str, Array]]
+#: Moves each of a tensor's elements a little.
+Nudge = Callable[[Array], Array]
+#: The least and the largest values of a tensor's elements.
+Range = tuple[Array, Array]
 
 #: The step h at |x| <= 1: near the cube root of float64's rounding, where cutting off and rounding err alike.
 STEP = 6e-6
 #: How much closer to x a corner is looked for again.
 CLOSER = 16
+#: How many passes close by, and how close, as a share of each number above 1.
+POINTS, NEAR = 8, 1e-9
 #: The largest difference, as a share of the tensor's largest gradient, that still counts as agreement: of numbers in
 #: float64, and of numbers in float32.
 TOLERANCE, LOOSE = 1e-6, 1e-4
@@ -28,24 +37,27 @@ TOLERANCE, LOOSE = 1e-6, 1e-4
 
 @dataclass(frozen=True)
 class Kink:
-    """A place where the slope below is not the slope above. `tie` names an index that changes: (result, place, its
-    value below, its value above)."""
+    """A place with a corner: the slopes to its two sides, and the least and the largest one that is right. `tie` names
+    an index that changes: (result, place, its value below, its value above)."""
 
     index: tuple[int, ...]
     analytic: float
     below: float
     above: float
+    low: float
+    high: float
     tie: tuple[str, tuple[int, ...], int, int] | None = None
 
     def allows(self, slope: float) -> bool:
-        """Whether a slope lies between the two."""
-        low, high = sorted((self.below, self.above))
-        room = TOLERANCE * max(abs(low), abs(high))
-        return low - room <= slope <= high + room
+        """Whether a slope is among those that are right."""
+        room = TOLERANCE * max(abs(self.low), abs(self.high))
+        return self.low - room <= slope <= self.high + room
 
     @property
     def words(self) -> str:
         slopes = f"the slope is {self.below:.6g} below it and {self.above:.6g} above it"
+        if self.low < min(self.below, self.above) or self.high > max(self.below, self.above):
+            slopes += f", where corners meet; {self.low:.6g} to {self.high:.6g} are right"
         if self.tie is None:
             return f"a kink: {slopes}"
         result, place, below, above = self.tie
@@ -93,9 +105,29 @@ def apart(a: Array, b: Array, among: Array | None = None) -> Difference:
     return Difference(largest, largest / scale if scale else math.inf if largest else 0.0, tuple(map(int, index)))
 
 
-def compare(name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate, places: int) -> Comparison:
+def around(gradients: Callable[[Nudge], Mapping[str, Array]]) -> dict[str, Range]:
+    """The least and the largest gradients, element by element, of passes whose tensors are nudged at random: apart
+    where a corner is."""
+    rng = np.random.default_rng(0)
+    low: dict[str, Array] = {}
+    high: dict[str, Array] = {}
+
+    def nudge(array: Array) -> Array:
+        return array + NEAR * np.maximum(1, np.abs(array)) * rng.uniform(-1, 1, array.shape)
+
+    for _ in range(POINTS):
+        for name, slope in gradients(nudge).items():
+            low[name] = np.minimum(low.get(name, slope), slope)
+            high[name] = np.maximum(high.get(name, slope), slope)
+    largest = max(float(np.abs(array).max()) for array in (*low.values(), *high.values()))
+    return {name: (low[name], np.where(high[name] - low[name] > 1000 * NEAR * largest, high[name], low[name]))
+            for name in low}
+
+
+def compare(name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate, places: int,
+            close: Range | None = None) -> Comparison:
     """The gradient of sum(dy * y) with respect to the tensor `name`, beside differences at no more than so many finite
-    places: all of them, or the same random ones each time."""
+    places: all of them, or the same random ones each time. `close` are its bounds at points close by."""
     at = at.astype(np.float64)
     analytic = gradient.astype(np.float64)
     numeric = np.full(at.shape, np.nan)
@@ -107,13 +139,17 @@ def compare(name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate
     middle = evaluate(name, at)
     for flat in map(int, chosen):
         index = tuple(map(int, np.unravel_index(flat, at.shape)))
-        below, above, sides = _slopes(name, at, index, STEP, dy, middle, evaluate)
-        if abs(above - below) > 1e-4 * max(scale, abs(above), abs(below)):
-            wide = abs(above - below)
-            below, above, sides = _slopes(name, at, index, STEP / CLOSER, dy, middle, evaluate)
-            if abs(above - below) > wide / 4:
-                kinks.append(Kink(index, float(analytic[index]), below, above, _tie(*sides)))
-        numeric[index] = (below + above) / 2
+        slopes, sides = _slopes(name, at, index, STEP, dy, middle, evaluate)
+        least = 1e-4 * max(scale, *map(abs, slopes))
+        if (wide := slopes.high - slopes.low) > least:
+            slopes, sides = _slopes(name, at, index, STEP / CLOSER, dy, middle, evaluate)
+        cornered = least < wide < 4 * (slopes.high - slopes.low)
+        if close is not None and close[1][index] - close[0][index] > least:
+            bounds = [*slopes, float(close[0][index]), float(close[1][index]), float(analytic[index])]
+            slopes, cornered = slopes._replace(low=min(bounds), high=max(bounds)), True
+        if cornered:
+            kinks.append(Kink(index, float(analytic[index]), *slopes, _tie(*sides)))
+        numeric[index] = (slopes.below + slopes.above) / 2
     among = np.zeros(at.shape, bool)
     among.flat[chosen] = True
     for kink in kinks:
@@ -121,9 +157,18 @@ def compare(name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate
     return Comparison(analytic, numeric, len(chosen), apart(analytic, numeric, among), tuple(kinks))
 
 
+class Slopes(NamedTuple):
+    """To the side below and above; and the least and the largest, with each output taking either side."""
+
+    below: float
+    above: float
+    low: float
+    high: float
+
+
 def _slopes(name: str, at: Array, index: tuple[int, ...], step: float, dy: Array, middle: Mapping[str, Array],
-            evaluate: Evaluate) -> tuple[float, float, tuple[Mapping[str, Array], Mapping[str, Array]]]:
-    """The slope to the side below and above, and the results there."""
+            evaluate: Evaluate) -> tuple[Slopes, tuple[Mapping[str, Array], Mapping[str, Array]]]:
+    """The slopes at a place, and the results to its sides."""
     here = at[index]
     h = step * max(1.0, abs(here))
     slopes, sides = [], []
@@ -132,9 +177,11 @@ def _slopes(name: str, at: Array, index: tuple[int, ...], step: float, dy: Array
         moved[index] = there
         side = evaluate(name, moved)
         # the difference is taken element by element: a sum over all of y would drown it
-        slopes.append(float(np.sum(dy * _change(side["y"], middle["y"])) / (there - here)) + 0.0)  # no −0
+        slopes.append(dy * _change(side["y"], middle["y"]) / (there - here))
         sides.append(side)
-    return slopes[0], slopes[1], (sides[0], sides[1])
+    below, above = slopes
+    sums = (float(np.sum(part)) + 0.0 for part in (below, above, np.minimum(below, above), np.maximum(below, above)))
+    return Slopes(*sums), (sides[0], sides[1])  # + 0.0: no −0
 
 
 def _change(to: Array, start: Array) -> Array:

@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from engine.check import LOOSE, apart
+from engine.formula import Tensors, omissions
 from engine.ops.base import Op, ShapeError, shapes_of
 from engine.settings import Bool, Choice, Padding, Pair, SettingError
 
 Array = np.ndarray
 #: The most places of dy that are sent back one by one, to see windows that overwrite one another.
 PLACES = 256
+#: The most elements of a sentence's grid of letters that is evaluated with one piece of it left out.
+GRID = 200_000
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,15 @@ def guess(name: str, given: Array, true: Array, op: Op | None = None,
     counts = _counts(op, tensors or {})
     if apart(given, true).agrees(LOOSE):
         return Guess("rounding", f"{name} is right but for rounding, as float32 rounds")
-    suspects = [Suspect("", name, true), *_moved(name, true)]
-    if op is not None and tensors is not None:
-        suspects += _mistakes(name, op, tensors)
+    usual = [Suspect("", name, true), *_moved(name, true)]
+    if op is None or tensors is None:
+        return _like(given, usual, counts)
+    usual += _mistakes(name, op, tensors)
+    return _like(given, usual, counts) or _like(given, list(_forgotten(name, op, tensors, true)), counts)
+
+
+def _like(given: Array, suspects: list[Suspect], counts: Mapping[int, str]) -> Guess | None:
+    """The suspect whose gradient this is, or else the one of which it is a multiple."""
     for suspect in suspects:
         if suspect.outcome.shape == given.shape and apart(given, suspect.outcome).agrees(LOOSE):
             return Guess(suspect.kind, suspect.words)
@@ -130,6 +139,40 @@ def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspe
     if dy is not None and dy.ndim:
         yield Suspect("passed_on", f"{name} is dy itself: the op's own slope is missing", dy)
         yield from _overwritten(name, op, tensors, dy)
+        yield from _alone(name, op, tensors, dy)
+
+
+def _alone(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> Iterator[Suspect]:
+    """Each output's slope with respect to the input in its own place, where other outputs depend on it too."""
+    if name[1:] not in tensors or tensors[name[1:]].shape != dy.shape or dy.size > PLACES:
+        return
+    outcome = np.zeros_like(dy)
+    for place in np.ndindex(dy.shape):
+        single = np.zeros_like(dy)
+        single[place] = dy[place]
+        made = _backward(op, {**tensors, "dy": single})
+        if made is None:
+            return
+        outcome[place] = made[name][place]
+    yield Suspect("own_slope", f"{name} holds each output's slope by the input in its own place alone: that the other "
+                               "outputs change with it, too, is left out", outcome)
+
+
+def _forgotten(name: str, op: Op, tensors: Mapping[str, Array], true: Array) -> Iterator[Suspect]:
+    """What comes out when a piece of the gradient's own sentence is left out, or a slope is multiplied in again."""
+    shapes = shapes_of({key: tensors[key] for key in (*op.tensors, "dy") if key in tensors})
+    program = op.program(shapes)
+    whole = program.gradients((name[1:],))
+    known = {key: array for key, array in tensors.items() if key in (*whole.given, *program.names)}
+    values = Tensors(whole, known, op.numbers(shapes), op.extents(_given(op, tensors)))
+    for piece, sentence, outcome in omissions(values, name, program, GRID):
+        yield Suspect("left_out", f"{name} comes out so when `{piece}` is left out of {sentence}", outcome)
+    for key in op.results:
+        shares = tensors.get(key)
+        if shares is not None and shares.shape == true.shape and shares.min() >= 0 and shares.max() <= 1:
+            slope = f"{key}*(1 - {key})"
+            yield Suspect("slope_again", f"{name} is the right one times {slope}: it holds that slope already",
+                          true * shares * (1 - shares))
 
 
 Retold = tuple[str, str, dict[str, Array], dict[str, Any]]

@@ -201,9 +201,10 @@ class Look:
 
     async def frame(self, tensors: str | None, build: Callable[[Trace, Names], bytes]) -> Response:
         def make() -> Response:
+            names = None if tensors is None else looking.names_of(tensors.split(","), self.run, self.here.limits)
             trace = self.find()
-            asked = looking.all_of(self.run, trace) if tensors is None else tensors.split(",")
-            names = looking.names_of(asked, self.run, self.here.limits)
+            if names is None:
+                names = looking.names_of(looking.all_of(self.run, trace), self.run, self.here.limits)
             return Response(build(trace, names), media_type=FRAME)
 
         return await self.kept(FRAME, make)

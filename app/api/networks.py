@@ -30,7 +30,7 @@ router = APIRouter(prefix="/api", tags=["networks"], default_response_class=Resp
 
 class ScoreFields(NetworkChoice):
     batch: Annotated[int, Field(ge=1, le=4096), WHOLE] = Field(default=1, description="images in the pass")
-    optimizer: str | None = Field(
+    optimizer: Annotated[str, Field(json_schema_extra={"enum": list(OPTIMIZERS)})] | None = Field(
         default=None, description="ends the pass with this optimizer's update; default: none"
     )
 

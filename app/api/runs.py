@@ -45,7 +45,7 @@ class Count(Fields):
 
 
 class PredictFields(Fields):
-    model_config = ConfigDict(json_schema_extra=either(("x",), ("dataset", "indices")))
+    model_config = ConfigDict(json_schema_extra=either(("x",), ("dataset", "indices")) | looking.SPLIT)
 
     x: Any = Field(
         default=None,

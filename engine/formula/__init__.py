@@ -13,9 +13,10 @@ from engine.formula.explain import explain
 from engine.formula.explanation import Explanation, Group, Read, Term
 from engine.formula.mathml import Equation
 from engine.formula.nodes import FormulaError
+from engine.formula.omit import omissions
 from engine.formula.program import Program
 from engine.formula.run import Tensors
 from engine.formula.windows import Axis, Window
 
 __all__ = ["Axis", "Equation", "Explanation", "FormulaError", "Group", "Program", "Read", "Tensors", "Term",
-           "Window", "explain"]
+           "Window", "explain", "omissions"]

@@ -90,6 +90,24 @@ def test_a_networks_gradients_agree_and_a_wrong_one_is_named(client: TestClient)
     assert report["gradients"]["conv/w"]["looks_like"] == "flip" and report["gradients"]["fc/w"]["agrees"]
 
 
+def test_two_relus_at_zero_do_not_hide_each_others_kink(client: TestClient) -> None:
+    """relu(x) - relu(-x) is x on both sides of 0, and yet every slope from -4 to 0 comes from a choice at each ReLU."""
+    layers = [{"name": "a", "op": "linear", "settings": {"out": 2, "bias": False}}, {"name": "r", "op": "relu"},
+              {"name": "b", "op": "linear", "settings": {"out": 1, "bias": False}}]  # fmt: skip
+    body = {
+        "network": {"input": [1], "layers": layers, "loss": "mse_loss"},
+        "parameters": {"a/w": [[1], [-1]], "b/w": [[1, -1]]},
+        "x": [[0]],
+        "target": [[1]],
+    }
+    for slope, right in ((0, True), (-2, True), (-4, True), (1, False)):
+        report = client.post("/api/networks/check", json={**body, "gradients": {"x": [[slope]]}}).json()
+        (kink,) = report["tensors"]["x"]["kinks"]
+        assert (kink["analytic"], round(kink["low"], 4), round(kink["high"], 4)) == (0, -4, 0)
+        assert report["tensors"]["x"]["agrees"] and report["gradients"]["x"]["agrees"] == right
+        assert not report["tensors"]["a/w"]["kinks"]
+
+
 @pytest.mark.parametrize(
     ("body", "loc"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from engine.check import Comparison, compare
 from engine.ops import OPS
-from engine.suspect import guess
+from engine.ops.base import Op
+from engine.suspect import Guess, guess
 from tests.engine.tools import from_kernels
 
 Array = np.ndarray
@@ -80,6 +82,16 @@ def test_a_tie_is_named_with_the_winners_to_its_sides() -> None:
     assert found.kinks[0].allows(0.0) and not found.kinks[0].allows(1.5)
 
 
+@pytest.mark.parametrize("x", [np.ones((1, 1, 3, 3)), [[[[0, 1, 0], [0, 1, 0], [0, 1, 0]]]], np.zeros((1, 1, 2, 2))])
+def test_windows_that_share_tied_values_hide_no_kink(x: Any) -> None:
+    rows = len(x[0][0]) - 1
+    dy = np.array([1.0, -1.0] * 2)[:rows * rows].reshape(1, 1, rows, rows)
+    found = compared("max_pool2d", x, dy, kernel_size=2, stride=1)
+    assert found.difference.agrees() and len(found.kinks) > 2
+    assert all(kink.allows(kink.analytic) for kink in found.kinks)
+    assert not any(kink.allows(4.5) for kink in found.kinks)
+
+
 def test_of_a_large_tensor_the_same_places_are_checked_each_time() -> None:
     def once() -> Comparison:
         x = np.linspace(-1, 1, 300)
@@ -119,6 +131,61 @@ def test_of_a_large_tensor_the_same_places_are_checked_each_time() -> None:
 )  # fmt: skip
 def test_a_wrong_gradient_is_recognised(kind: str | None, name: str, wrong: Array) -> None:
     assert looks(name, wrong) == kind
+
+
+def softmax_like(op: Op, wrong: Callable[[Array, Array], Array]) -> Guess | None:
+    """What is guessed of dx from (shares, dy) along axis 1."""
+    x, dy = RNG.normal(size=(4, 5)), RNG.normal(size=(4, 5))
+    tensors = {"x": x, "dy": dy, **op.forward({"x": x})}
+    shares = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    return guess("dx", wrong(shares, dy), op.backward(tensors)["dx"], op, tensors)
+
+
+@pytest.mark.parametrize(
+    ("op", "kind", "words", "wrong"),
+    [
+        ("softmax", "left_out", "`-y[n,c] * mean[n]` is left out of dx[n,c]", lambda p, dy: p * dy),
+        ("softmax", "left_out", "`y[n,c]` is left out of mean[n]", lambda p, dy: p * (dy - dy.sum(1, keepdims=True))),
+        ("softmax", "own_slope", "alone", lambda p, dy: p * (1 - p) * dy),
+        ("log_softmax", "own_slope", "alone", lambda p, dy: (1 - p) * dy),
+        ("log_softmax", "passed_on", "dy itself", lambda p, dy: dy),
+    ],
+)
+def test_what_is_forgotten_of_a_softmax_is_named(
+    op: str, kind: str, words: str, wrong: Callable[[Array, Array], Array]
+) -> None:
+    found = softmax_like(OPS[op](axis=1), wrong)
+    assert found and found.kind == kind and words in found.words
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("sum_not_mean", lambda p, t: p - t),
+        ("left_out", lambda p, t: p / 4),
+        ("left_out", lambda p, t: p),
+        ("slope_again", lambda p, t: (p - t) * p * (1 - p) / 4),
+        (None, lambda p, t: p * p - t),
+    ],
+)
+def test_what_is_forgotten_of_a_cross_entropy_is_named(
+    kind: str | None, wrong: Callable[[Array, Array], Array]
+) -> None:
+    op = OPS["cross_entropy"]()
+    tensors = {"x": RNG.normal(size=(4, 5)), "target": np.array([0, 2, 1, 4])}
+    tensors |= op.forward(tensors)
+    found = guess("dx", wrong(tensors["p"], np.eye(5)[[0, 2, 1, 4]]), op.backward(tensors)["dx"], op, tensors)
+    assert (found.kind if found else None) == kind
+
+
+def test_a_term_that_batch_norm_needs_is_named() -> None:
+    op = OPS["batch_norm"]()
+    tensors = {"x": X, "gamma": B[:2], "beta": B[1:], "running_mean": np.zeros(2), "running_var": np.ones(2)}
+    tensors |= op.forward(tensors) | {"dy": DY[:, :2]}
+    std = np.sqrt(X.var((0, 2, 3), keepdims=True) + 1e-5)
+    wrong = B[:2].reshape(1, 2, 1, 1) / std * DY[:, :2]
+    found = guess("dx", wrong, op.backward(tensors)["dx"], op, tensors)
+    assert found and found.kind == "left_out" and "shift[c]" in found.words and "tilt[c]" in found.words
 
 
 def test_a_mean_without_its_divisor_counts_the_cells_of_the_window() -> None:
