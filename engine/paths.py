@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,13 +42,22 @@ def right_answers(answers: Array, target: Array) -> int | None:
 
 @dataclass(frozen=True)
 class Pass:
-    """What came of a batch: the mean loss, how many answers were right, and tensors: at least every parameter's
-    gradient, or none when nothing was to be learned."""
+    """What came of a batch: the mean loss, how many answers were right, and tensors; `gradient` is that of all
+    parameters where they are moved as one vector."""
 
     loss: float
     right: int | None
-    values: Values
+    tensors: Values = field(default_factory=dict)
     gradient: Flat | None = None
+
+    @property
+    def values(self) -> Values:
+        """Tensors by (layer, tensor): at least every parameter's gradient, or none when nothing was to be learned."""
+        found = dict(self.tensors)
+        for name, array in () if self.gradient is None else self.gradient.items():
+            layer, tensor = name.split("/")
+            found[layer, f"d{tensor}"] = array
+        return found
 
 
 class Readable:
@@ -131,7 +139,10 @@ class Fast:
         share = 1 / count if plan.mean else 1.0
         losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
         crew = team()
-        with self._bench(crew.size, shares if learning else 0) as bench:
+        gradient = np.empty(plan.parameters if learning else 0, np.float32)
+        bench = self._take_bench(crew.size, shares if learning and shares > 1 else 0)
+        try:
+            gradients = bench.gradients if shares > 1 else gradient.reshape(1, -1)
 
             def transform(worker: int) -> None:
                 prepare.compiled(plan.table, WINOGRAD, flat, bench.counter, bench.arena(worker), bench.filters)
@@ -140,23 +151,22 @@ class Fast:
                 arena = bench.arena(worker)
                 work.compiled(plan.table, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
                               bench.filters, keys, plan.smoothing, share, learning, shares,
-                              bench.counter, arena, bench.gradients, losses, rights)
+                              bench.counter, arena, gradients, losses, rights)
 
             if plan.filters:
                 bench.counter[0] = 0
                 crew.run(transform, crew.size)
             bench.counter[0] = 0
             crew.run(task, shares)
-            gradient = np.empty(plan.parameters if learning else 0, np.float32)
-            if learning:
+            if learning and shares > 1:
                 in_parts(gradient.size, lambda first, last: add_shares.compiled(
-                    bench.gradients, shares, first, last, gradient))
-        loss = math.fsum(losses) / (count if plan.mean else 1)
-        if not learning:
-            return Pass(loss, int(rights.sum()), {})
-        named = Flat(plan.places, {"": gradient})
-        values = {(name.split("/")[0], "d" + name.split("/")[1]): array for name, array in named.items()}
-        return Pass(loss, int(rights.sum()), values, named)
+                    gradients, shares, first, last, gradient))
+        finally:
+            with self._lock:
+                if not self._benches:
+                    self._benches.append(bench)
+        loss = math.fsum(losses.tolist()) / (count if plan.mean else 1)
+        return Pass(loss, sum(rights.tolist()), gradient=Flat(plan.places, {"": gradient}) if learning else None)
 
     def rest(self) -> None:
         """Give back the bench, which the next pass will make anew."""
@@ -174,8 +184,7 @@ class Fast:
             self._known = (split, images, octets)
         return images, octets
 
-    @contextmanager
-    def _bench(self, workers: int, shares: int) -> Iterator[_Bench]:
+    def _take_bench(self, workers: int, shares: int) -> _Bench:
         """A free bench, or a new one: a replay may be under way beside the training."""
         with self._lock:
             bench = self._benches.pop() if self._benches else None
@@ -184,12 +193,7 @@ class Fast:
                            _aligned(self.plan.filters), np.zeros(1, np.int64))
         if len(bench.gradients) < shares:
             bench.gradients = _aligned(shares * self.plan.parameters).reshape(shares, -1)
-        try:
-            yield bench
-        finally:
-            with self._lock:
-                if not self._benches:
-                    self._benches.append(bench)
+        return bench
 
 
 def flat_update(optimizer: Optimizer, parameters: Arrays, state: Arrays, gradient: Flat,
@@ -219,7 +223,10 @@ def _aligned(count: int) -> Array:
 
 def in_parts(count: int, task: Callable[[int, int], Any]) -> None:
     """task(first, last) of numbers 0 to count, by the team where they are many."""
-    parts = max(1, min(team().size, count // PART))
+    parts = min(team().size, count // PART)
+    if parts <= 1:
+        task(0, count)
+        return
     left = iter([(part * count // parts, (part + 1) * count // parts) for part in range(parts)])
     lock = threading.Lock()
 
@@ -231,10 +238,7 @@ def in_parts(count: int, task: Callable[[int, int], Any]) -> None:
                 return
             task(*part)
 
-    if parts == 1:
-        task(0, count)
-    else:
-        team().run(work, parts)
+    team().run(work, parts)
 
 
 Path = Readable | Fast

@@ -21,7 +21,7 @@ from engine.kernels import put_compiler_away
 from engine.network import Key, Layer, Network, Values
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
-from engine.paths import Draws, flat_update, path_of
+from engine.paths import Draws, Pass, flat_update, path_of
 from engine.trace import Trace
 
 Array = np.ndarray
@@ -137,7 +137,7 @@ class Trainer:
         self._state = State(0, first, state)
         self._before = self._state
         self.path = path_of(network, dataset)
-        self._pass_of: tuple[int, Values] = (0, {})  # the tensors that came of the last step
+        self._pass_of = (0, Pass(0.0, None))  # what came of the last step
         self._snapshots: OrderedDict[int, State] = OrderedDict({0: self._state})
         self._interval = 1
         self._capacity = min(SNAPSHOTS, max(4, history_bytes // max(1, self._state.nbytes)))
@@ -206,7 +206,7 @@ class Trainer:
         with self._lock:
             self._before, self._state = checkpoint.before, checkpoint.state
             self._optimizers = list(checkpoint.optimizers)
-            self._pass_of = (0, {})
+            self._pass_of = (0, Pass(0.0, None))
             self._snapshots = OrderedDict({state.step: state for state in (self._before, self._state)})
             self._traces.clear()
 
@@ -218,9 +218,9 @@ class Trainer:
         order = _order(self.seed, epoch, len(self.dataset.splits["train"]))
         return order[place * self.batch_size:(place + 1) * self.batch_size]
 
-    def _advance(self, state: State) -> tuple[State, Metrics, Values]:
-        """The state after one more update, what its minibatch gave, and tensors that it came by, every parameter's
-        gradient at least. Training and replays go through here alone."""
+    def _advance(self, state: State) -> tuple[State, Metrics, Pass]:
+        """The state after one more update, what its minibatch gave, and the pass itself. Training and replays go
+        through here alone."""
         step = state.step + 1
         indices, optimizer = self.indices(step), self._optimizer_at(step)
         passed = self.path.learn(state.parameters, self.dataset.splits["train"], indices,
@@ -230,7 +230,7 @@ class Trainer:
         else:
             after = State(step, *flat_update(optimizer, state.parameters, state.optimizer, passed.gradient, step))
         right = None if passed.right is None else passed.right / len(indices)
-        return after, Metrics(step, passed.loss, right), passed.values
+        return after, Metrics(step, passed.loss, right), passed
 
     def _tensors(self, state: State, known: Values) -> Values:
         """Every tensor of the pass that follows `state`, of which some are known: the rest is derived by the readable
@@ -247,11 +247,11 @@ class Trainer:
 
     def step_once(self) -> Metrics:
         """Learn from the next minibatch."""
-        state, metrics, values = self._advance(self._state)
+        state, metrics, passed = self._advance(self._state)
         with self._lock:
             self._before, self._state = self._state, state
             first = not self._pass_of[0]
-            self._pass_of = (state.step, values)
+            self._pass_of = (state.step, passed)
             self._keep(state)
         if first:
             put_compiler_away()
@@ -301,11 +301,11 @@ class Trainer:
             if step in self._traces:
                 self._traces.move_to_end(step)
                 return self._traces[step]
-            (known, values), before, after = self._pass_of, self._before, self._state
+            (known, passed), before, after = self._pass_of, self._before, self._state
         if not step or step != known:
             before = self._state_at(max(0, step - 1))
-            after, _, values = self._advance(before)
-        values = self._tensors(before, values)
+            after, _, passed = self._advance(before)
+        values = self._tensors(before, passed.values)
         optimizer = self._optimizer_at(step)
         trace = Trace(self.network, values, before.parameters, step=step, learning=True,
                       optimizer=optimizer if step else None, state=before.optimizer if step else {}, update=step,
