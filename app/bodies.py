@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -25,6 +26,8 @@ from app.wire import npz, safe, text
 JSON = "application/json"
 #: Bodies of tensors as members, with the rest of the body as JSON in `request`.
 BINARY = {npz.NPZ: npz.read_npz, safe.SAFETENSORS: safe.read_safetensors}
+#: How long a body may take to arrive.
+BODY_SECONDS = 120.0
 #: Bytes beyond which a body is read in the pool and not by the event loop.
 LARGE = 32_768
 
@@ -122,10 +125,14 @@ async def _content(request: Request, limits: Limits, kind: str) -> bytes:
     if said.isascii() and said.isdigit() and (len(said) > 15 or int(said) > most):
         raise too_large
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most:
-            raise too_large
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > most:
+                    raise too_large
+    except TimeoutError:
+        raise Problem(408, f"the body took longer than {BODY_SECONDS:g} seconds to arrive") from None
     return bytes(content)
 
 

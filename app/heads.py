@@ -1,41 +1,71 @@
-"""How much a client may send before its headers end and after its body: uvicorn's httptools protocol would hold
-all of it, however long."""
+"""How much a client may send before its headers end and after its body, and for how long: uvicorn's httptools protocol
+would hold all of it, and wait for ever."""
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.problems import Problem
 
+#: How long a request's first line and headers may take to arrive.
+HEAD_SECONDS = 20.0
+
 
 class ShortHeads(HttpToolsProtocol):
     """Ends a connection whose request line and headers, or trailers, pass `h11_max_incomplete_event_size` bytes (the
-    name by which uvicorn's configuration has this limit). A piece read from the socket is looked at as a whole, so up
-    to one piece more gets through."""
+    name by which uvicorn's configuration has this limit) or take longer than HEAD_SECONDS. A piece read from the socket
+    is looked at as a whole, so up to one piece more gets through."""
 
     _held = 0
+    _overdue: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_here()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._overdue = self._overdue or self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def _head_is_here(self) -> None:
+        if self._overdue:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _late(self) -> None:
+        words = f"the request's first line and headers took longer than {HEAD_SECONDS:g} seconds"
+        self._refuse(Problem(408, words))
+
+    def _refuse(self, problem: Problem) -> None:
+        """End the connection, with the problem where no answer is under way."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_written(problem))
+        self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """In place of uvicorn's plain text, where the method, the address or a header is none of HTTP's."""
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_written(Problem(400, "this is no request of HTTP/1.1", kind="malformed")))
-        self.transport.close()
+        self._refuse(Problem(400, "this is no request of HTTP/1.1", kind="malformed"))
 
     def data_received(self, data: bytes) -> None:
         limit = self.config.h11_max_incomplete_event_size or 0
         self._held += len(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_head()
         super().data_received(data)
         if self._held > limit and not self.transport.is_closing():
-            if self.cycle is None or self.cycle.response_complete:
-                detail = f"the request's first line and headers are longer than the limit of {limit} bytes"
-                extra = {"limit": {"name": "head_bytes", "value": limit}}
-                self.transport.write(_written(Problem(431, detail, kind="limit", extra=extra)))
-            self.transport.close()
+            detail = f"the request's first line and headers are longer than the limit of {limit} bytes"
+            extra = {"limit": {"name": "head_bytes", "value": limit}}
+            self._refuse(Problem(431, detail, kind="limit", extra=extra))
 
     def on_headers_complete(self) -> None:
         self._held = 0
+        self._head_is_here()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
 
+from app import heads
 from tests.server import Server
 
 START = b"GET /api/limits HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -42,6 +46,30 @@ def test_what_is_no_request_is_answered_with_a_problem(server: Server, start: by
 
 def test_many_headers_count_together(server: Server) -> None:
     assert exchange(server, START + b"X: a\r\n" * (limit(server) // 6)).startswith(b"HTTP/1.1 431 ")
+
+
+async def nobody(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("no request was whole")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: local"])
+def test_a_head_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(heads, "HEAD_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(
+            nobody, http=heads.ShortHeads, h11_max_incomplete_event_size=99, lifespan="off", log_config=None
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            with socket.create_connection(listener.getsockname(), timeout=30) as client:
+                client.sendall(sent)
+                answer = b"".join(iter(lambda: client.recv(65536), b""))
+        finally:
+            server.should_exit = True
+            thread.join()
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"took longer than 0.2 seconds" in answer
 
 
 def test_a_head_within_the_limit_is_answered(server: Server) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app import bodies, guard
 from tests.tools import ROOT
 
 Sent = tuple[str, str, bytes, str]
@@ -466,6 +467,30 @@ def test_a_query_that_does_not_fit_says_what_was_got(client: TestClient) -> None
     assert errors == [{"loc": ["query", "page"], "detail": 'expected at least 0, got "-1"'}]
 
 
+def test_a_body_that_takes_too_long_is_not_waited_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(guard, "DRAIN_SECONDS", 0.1)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.sleep(0.03)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(client.app(scope("/api/runs"), receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 408 and b"took longer than 0.1 seconds" in sent[1]["body"]
+
+
+def scope(path: str) -> dict[str, Any]:
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")]
+    return {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1), "scheme": "http",
+    }  # fmt: skip
+
+
 def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -475,10 +500,5 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(
     async def send(message: Any) -> None:
         pass
 
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")]
-    scope = {
-        "type": "http", "method": "POST", "path": "/api/runs", "raw_path": b"/api/runs", "query_string": b"",
-        "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1), "scheme": "http",
-    }  # fmt: skip
-    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(client.app(scope("/api/runs"), receive, send))  # type: ignore[arg-type]
     assert not caplog.records
