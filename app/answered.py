@@ -256,6 +256,7 @@ class Phase(Answer):
     general: Equation = said("the same with every letter")
     free: Counts = said("how many each letter of the result counts")
     bound: Counts = said("how many each letter of the sum counts")
+    divisor: float | None = said("what the sum, or each of its terms, is divided by, where it is a number")
     reads: list[PhaseRead] = said("what each cell reads, and how that moves")
     steps: list[Step] = said("intermediates on the way")
 

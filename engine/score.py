@@ -128,6 +128,7 @@ class Phase:
     general: Equation
     free: Mapping[str, int]
     bound: Mapping[str, int]
+    divisor: float | None  # of a sum or of each of its terms, where it is a number
     reads: tuple[PhaseRead, ...]
     steps: tuple[tuple[str, Equation], ...]
 
@@ -283,6 +284,7 @@ class _Composer:
             head=words.head, note=words.note, kind=kind(tensor), shape=local.outline.shape(tensor), view=view,
             form=program.form(tensor), sentence=program.sentence(tensor), equation=equation(tensor),
             general=program.equation(tensor), bound=local.counts(bound), reads=reads,
+            divisor=program.divisor(tensor, {**local.outline.sizes, **local.numbers}),
             free=local.counts(tuple(letter for letter in free if letter not in ungrouped)),
             steps=tuple((name, equation(name)) for name in leaned))
         return phase, others

@@ -14,7 +14,7 @@ type Phase = {
   place: string; layer: string; tensor: string; part: "forward" | "loss" | "backward" | "update"; label: string;
   head: string; note: string; kind: "value" | "weight" | "gradient"; shape: number[]; view: boolean;
   form: "sum" | "max" | "each"; sentence: string; equation: Equation; general: Equation;
-  free: Letters; bound: Letters; reads: Read[]; steps: { name: string; equation: Equation }[];
+  free: Letters; bound: Letters; divisor: number | null; reads: Read[]; steps: { name: string; equation: Equation }[];
 };
 type LayerInfo = {
   name: string; op: string; title: string; inputs: string[]; shape: number[];

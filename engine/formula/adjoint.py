@@ -236,10 +236,15 @@ def _merged(found: list[tuple[tuple[str, ...], Expr]]) -> list[tuple[tuple[str, 
     for letters, body in found:
         for k, (others, known) in enumerate(merged):
             if isinstance(body, Choice) and isinstance(known, Choice) and others == letters and known.test == body.test:
-                branches = [total([a, b])
-                            for a, b in ((known.then, body.then), (known.other, body.other))]
-                merged[k] = letters, Choice(branches[0], body.test, branches[1])
+                merged[k] = letters, _together(known, body)
                 break
         else:
             merged.append((letters, body))
     return merged
+
+
+def _together(a: Expr, b: Expr) -> Expr:
+    """Their sum; choices upon one test stay one choice, all the way down."""
+    if isinstance(a, Choice) and isinstance(b, Choice) and a.test == b.test:
+        return Choice(_together(a.then, b.then), a.test, _together(a.other, b.other))
+    return total([a, b])

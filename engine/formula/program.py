@@ -12,7 +12,7 @@ from engine.formula.nodes import FormulaError, Letter, Name, Reduce, Sentence, r
 from engine.formula.plug import IDLE, needed, plugged, without_idle
 from engine.formula.sentence import Axes, parse_given, parse_sentence
 from engine.formula.text import sentence_text
-from engine.formula.windows import Window, windows
+from engine.formula.windows import Window, divisor, windows
 
 _CACHE = 512
 
@@ -157,6 +157,10 @@ class Program:
         FormulaError names the number that is missing.
         """
         return windows(self, name, numbers)
+
+    def divisor(self, name: str, numbers: Mapping[str, float]) -> float | None:
+        """The number by which the sentence's sum, or each of its terms, is divided; None where there is none."""
+        return divisor(self.plugged(name, numbers).expr)
 
     def kept(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What was made for this key before, else made now; forgotten when there is too much of it."""

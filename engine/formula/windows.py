@@ -16,6 +16,7 @@ from engine.formula.nodes import (
     Letter,
     Name,
     Neg,
+    Num,
     Power,
     Quotient,
     Read,
@@ -67,6 +68,19 @@ def windows(program: Program, name: str, numbers: Mapping[str, float]) -> list[W
             elif ROLES.index(role) < ROLES.index(found[read][0]):
                 found[read] = role, found[read][1]
     return [Window(read.tensor, _axes(program, name, read, numbers), *how) for read, how in found.items()]
+
+
+def divisor(expr: Expr) -> float | None:
+    """The number by which a sum, or each of its terms, is divided; None where it is not, or by no plain number."""
+    match expr:
+        case Neg(of):
+            found = divisor(of)
+            return None if found is None else -found
+        case Quotient(_, Num(value)):
+            return value
+        case Reduce("sum", _, body):
+            return divisor(body)
+    return None
 
 
 def _axes(program: Program, name: str, read: Read, numbers: Mapping[str, float]) -> tuple[Axis | None, ...]:

@@ -43,6 +43,13 @@ const isFactor = (read) => read.role === "factor";
 /** Whether reads are added to one another. @param {Read[]} reads */
 export const isSum = (reads) => reads.slice(1).some(({ joint }) => joint === "+" || joint === "−");
 
+/**
+ * What a phase's sum or each of its terms is divided by, as it is written: a number or a tensor's name; "" for nothing.
+ * @param {Phase} phase
+ */
+export const dividedBy = ({ divisor, reads }) =>
+  (divisor === null ? reads.find(({ role }) => role === "divisor")?.name ?? "" : String(divisor).replace("-", "\u2212"));
+
 /** Reads of a sentence, each tensor and way of reading once. @param {Phase} phase */
 function distinct(phase) {
   const seen = new Set();

@@ -114,6 +114,22 @@ def test_tensors_that_do_not_fit_are_refused_before_anything_is_read(name: str, 
         OPS[name]().forward(tensors)
 
 
+def test_four_numbers_of_padding_are_top_bottom_left_and_right() -> None:
+    sides, x, w = [1, 0, 2, 1], RNG.normal(size=(1, 2, 5, 6)), RNG.normal(size=(2, 2, 3, 3))
+
+    def around(value: float) -> Array:
+        return np.pad(x, ((0, 0), (0, 0), (1, 0), (2, 1)), constant_values=value)
+
+    assert np.array_equal(Conv2d(padding=sides).forward({"x": x, "w": w})["y"],
+                          Conv2d().forward({"x": around(0), "w": w})["y"])
+    for name, value in (("max_pool2d", -np.inf), ("avg_pool2d", 0)):
+        padded, whole = OPS[name](kernel_size=3, stride=1, padding=sides), OPS[name](kernel_size=3, stride=1)
+        assert np.array_equal(padded.forward({"x": x})["y"], whole.forward({"x": around(value)})["y"]), name
+    laid = ConvTranspose2d().forward({"x": x, "w": w})["y"]
+    cut = ConvTranspose2d(padding=sides).forward({"x": x, "w": w})["y"]
+    assert np.allclose(cut, laid[:, :, 1:, 2:-1], rtol=EXACT)
+
+
 def test_a_window_that_sees_only_padding_is_refused() -> None:
     with pytest.raises(ShapeError, match="the window at row 0 sees only padding"):
         MaxPool2d(kernel_size=2, dilation=5, padding=1).extents({"x": (1, 1, 4, 4)})

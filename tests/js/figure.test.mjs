@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { boxIn, figureOf, fixed, letterOf, lit, pictureOf, strongest, windowOf } from "../../static/js/figure.js";
+import { boxIn, dividedBy, figureOf, fixed, letterOf, lit, pictureOf, strongest, windowOf } from "../../static/js/figure.js";
 
 /** "i+u-1" or "(h-u+1)/2" as an axis; coefficients are written before a star: "2*i+u". */
 function axis(text) {
@@ -18,7 +18,7 @@ function axis(text) {
 const read = (name, subscript, { kind = "value", role = "factor", tensor = `before/${name}` } = {}) =>
   ({ name, tensor, kind, role, axes: subscript.split(",").map(axis) });
 const phase = (more) => ({
-  place: "a/y", layer: "a", tensor: "y", part: "forward", kind: "value", form: "sum", free: {}, bound: {}, steps: [], ...more,
+  place: "a/y", layer: "a", tensor: "y", part: "forward", kind: "value", form: "sum", free: {}, bound: {}, divisor: null, steps: [], ...more,
 });
 
 const forward = phase({
@@ -41,6 +41,18 @@ const largest = phase({
 const route = phase({
   tensor: "dx", part: "backward", kind: "gradient", shape: [1, 4, 4, 4], free: { n: 1, c: 4, h: 4, k: 4 }, bound: { u: 2, v: 2 },
   reads: [read("dy", "n,c,(h-u)/2,(k-v)/2", { kind: "gradient" }), read("at", "n,c,(h-u)/2,(k-v)/2", { kind: "index", role: "test" })],
+});
+
+describe("what a sum is divided by", () => {
+  const mean = { ...largest, form: "sum" };
+  it("is the number that the score says", () => {
+    assert.equal(dividedBy({ ...mean, divisor: 4 }), "4");
+    assert.equal(dividedBy({ ...mean, divisor: -3 }), "\u22123");
+  });
+  it("is the tensor that the sentence divides by", () => {
+    assert.equal(dividedBy({ ...mean, reads: [...mean.reads, read("cells", "i,j", { role: "divisor" })] }), "cells");
+  });
+  it("is nothing where a sum stays a sum", () => assert.equal(dividedBy(mean), ""));
 });
 
 describe("the figure of a phase follows from how its reads move", () => {

@@ -81,6 +81,12 @@ def test_the_branch_not_taken_cannot_spoil_the_gradient() -> None:
     assert dx.tolist() == [0.0, 0.0, 0.25]
 
 
+def test_choices_inside_choices_stay_one_choice() -> None:
+    program = Program("x[n]", "y[n] = 0 if x[n] <= -3 else x[n] if x[n] >= 3 else x[n] * (x[n] + 3)")
+    assert program.gradients(("x",)).sentence("dx") == (
+        "dx[n] = 0 if x[n] <= -3 else (dy[n] if x[n] >= 3 else dy[n]*(x[n] + 3) + dy[n]*x[n])")
+
+
 def test_the_winner_of_a_tie_is_the_first_and_takes_the_whole_gradient() -> None:
     case = next(case for case in CASES if case.name == "global_max_pool")
     program = case.program.gradients(("x",))

@@ -52,6 +52,13 @@ def test_a_pools_winner_is_a_test() -> None:
     assert [(w.tensor, w.role) for w in windows] == [("dy", "factor"), ("indices", "test")]
 
 
+def test_what_a_sum_or_each_of_its_terms_is_divided_by_is_a_number_or_not_said() -> None:
+    program = Program("x[n,k] m", "mean[n] = -sum[k](x[n,k]) / (s*K)\ntotal[n] = sum[k](x[n,k])\n"
+                      "share[n] = sum[k](x[n,k]) / m\nhalves[n] = sum[k](x[n,k] / 2)")
+    found = {name: program.divisor(name, {"K": 3, "s": 2}) for name in program.names}
+    assert found == {"mean": -6, "total": None, "share": None, "halves": 2}
+
+
 def test_a_missing_number_is_named() -> None:
     program = by_name["conv2d with its kernel flipped"].program
     with pytest.raises(FormulaError, match=r"the window of w in 'y.*' needs the number 'U'"):

@@ -1,7 +1,7 @@
 /** A window without a kernel: the largest of its cells, or their sum shared out; and the way back. */
 
 import { html } from "../html.js";
-import { boxIn, lit as litCells, pictureOf, windowOf } from "../../figure.js";
+import { boxIn, dividedBy, lit as litCells, pictureOf, windowOf } from "../../figure.js";
 import { exponentOf, factor } from "../../format.js";
 import { at, ravel } from "../../place.js";
 import { indexAt, lettersAt } from "../../score.js";
@@ -62,7 +62,8 @@ export function Pool({ phase, figure }) {
       exponent=${exponent} name=${plane.name} label="window" /><//>`;
   const target2 = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${index.slice(0, -2)} />`}>
     <${Map2D} picture=${result} target=${target} rings=${ring} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`;
-  const verb = phase.form === "max" ? "the largest" : `sum ÷ ${rows * columns}`;
+  const over = dividedBy(phase);
+  const verb = phase.form === "max" ? "the largest" : over ? `sum ÷ ${over}` : "sum";
   if (size.narrow) return html`<div class="figure maps">${source}${target2}</div><div class="figure pair">${grid}</div>`;
   const middle = Math.max(height, 100) / 2;
   return html`<div class="figure"><div class="joined">${source}<${Lens} edge=${[0, height]} ring=${[box.row * unit, (box.row + box.rows) * unit]}
@@ -184,7 +185,8 @@ export function Route({ phase, figure }) {
       name=${plane.name} label="delta" glide /><//>`;
   if (size.narrow) return html`<div class="figure maps">${resultPart}${deltaPart}</div><div class="figure pair">${grid}${way}</div>`;
   const shared = figure.gates.length === 0;
-  const arrow = html`<${Sign} height=${middle * 2}>${shared ? html`<span class="verb">shared out<br />÷ ${rows * columns}</span>←` : "←"}<//>`;
+  const over = dividedBy(phase);
+  const arrow = html`<${Sign} height=${middle * 2}>${shared && over ? html`<span class="verb">shared out<br />÷ ${over}</span>←` : "←"}<//>`;
   return html`<div class="figure"><div class="joined">${resultPart}
     ${box && html`<${Lens} edge=${[0, height]} ring=${[box.row * resultUnit, (box.row + box.rows) * resultUnit]}
       depth=${(result.columns - box.column - box.columns) * resultUnit} />`}${grid}</div>
