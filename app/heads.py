@@ -44,7 +44,7 @@ class ShortHeads(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """End the connection, with the problem where no answer is under way."""
-        if self.cycle is None or self.cycle.response_complete:
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(_written(problem))
         self.transport.close()
 

@@ -44,6 +44,13 @@ def test_what_is_no_request_is_answered_with_a_problem(server: Server, start: by
     assert json.loads(body)["status"] == 400
 
 
+@pytest.mark.parametrize("rest", [b"chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", b"x\r\n\r\n{}"])
+def test_a_body_that_breaks_the_rules_of_http_is_answered_with_a_problem(server: Server, rest: bytes) -> None:
+    start = b"POST /api/ops/relu/forward HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    answer = exchange(server, start + b"Transfer-Encoding: " + rest)
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"content-type: application/problem+json" in answer
+
+
 def test_many_headers_count_together(server: Server) -> None:
     assert exchange(server, START + b"X: a\r\n" * (limit(server) // 6)).startswith(b"HTTP/1.1 431 ")
 
