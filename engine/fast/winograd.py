@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from engine.fast.loops import LOWEST, ZERO, add_weights, product
-from engine.fast.simd import LANES, load, splat, store, take_number, tile_map, turn
+from engine.fast.simd import LANES, LEAST, load, product_block, splat, store, take_number, tile_map, turn
 from engine.kernels import part, sum_kernel
 
 Array = np.ndarray
@@ -31,8 +31,8 @@ Array = np.ndarray
 #: their inverses lose the fewest digits. The second is 1, whose powers are 1: what is added there is added to every
 #: output of a tile, and what stands there of dy is the sum of a tile.
 POINTS = {5: ("0", "1", "-1", "2", "-1/2", "1/2"), 4: ("0", "1", "-1", "1/2", "-2")}
-#: Kernels whose gradients are made at once.
-TOGETHER = 16
+#: Outputs whose products are made, and read again, while they are in the cache.
+TOGETHER = 64
 
 
 def matrices(m: int) -> tuple[Array, Array, Array]:
@@ -74,8 +74,25 @@ def _map(matrix: Callable[[Array, Array, Array], Array], onto: bool = False) -> 
     return mapped
 
 
+block_6_r = product_block(6, LEAST, onto=False)
 see_x, make_y, see_w = _map(lambda a, b, g: b), _map(lambda a, b, g: a), _map(lambda a, b, g: g)
 see_dy, make_dx, make_dw = _map(lambda a, b, g: a.T), _map(lambda a, b, g: b.T, onto=True), _map(lambda a, b, g: g.T)
+
+
+@part
+def _multiply(y, w, x, b, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
+    """loops.product by blocks of six outputs, which load less: here every output has the same few pixels, and `size`
+    is far larger than a block."""
+    outputs, pixels = size
+    whole = outputs - outputs % 6 if pixels >= LEAST else 0
+    for o in range(0, whole, 6):
+        for first in range(0, pixels, LEAST):
+            p = min(first, pixels - LEAST)
+            block_6_r(y, w, x, b, (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2],
+                                   at[2] + p * strides[3], at[3] + o * strides[4]), strides, counts, steps, LOWEST)
+    if whole < outputs:
+        product(y, w, x, b, (at[0] + whole * strides[0], at[1] + whole * strides[2], at[2], at[3] + whole * strides[4]),
+                strides, (outputs - whole, pixels), counts, steps, LOWEST)
 
 
 def scratch(n: int, channels: int, outputs: int, tiles: int, plane: int) -> int:
@@ -134,7 +151,7 @@ def _prepare(row, o, parameters, arena, filters):  # type: ignore[no-untyped-def
 def winograd_forward(row, parameters, still, filters, arena):  # type: ignore[no-untyped-def]
     m, n, across = row.m, row.n, row.tiles_across
     tiles = row.tiles_down * across
-    seen, made, x_point, y_point, _ = _rooms(row)
+    seen, made, x_point, _, _ = _rooms(row)
     point = filters_of(row)
     for c in range(row.C):
         for tile in range(tiles):
@@ -142,65 +159,79 @@ def winograd_forward(row, parameters, still, filters, arena):  # type: ignore[no
                     + (m * (tile % across) - row.q) * row.x_w)
             see_x(row, arena, seen + (c * tiles + tile) * LANES, n * x_point, x_point, arena, x_at, row.x_h, row.x_w,
                   LOWEST)
-    for at in range(n * n):
-        biased = row.b >= 0 and at == n + 1
-        product(arena, filters, arena, parameters if biased else still,
-                (made + at * y_point, row.filters + at * point, seen + at * x_point, row.b if biased else 0),
-                (tiles * LANES, LANES, row.C, LANES, 1 if biased else 0), (row.O, tiles), (row.C, 1, 1),
-                (1, tiles * LANES, 0, 0, 0, 0), LOWEST)
-    for o in range(row.O):
-        for tile in range(tiles):
-            y_at = row.y_at + o * row.y_c + m * (tile // across) * row.y_h + m * (tile % across) * row.y_w
-            make_y(row, arena, y_at, row.y_h, row.y_w, arena, made + (o * tiles + tile) * LANES, n * y_point, y_point,
-                   ZERO if row.relu else LOWEST)
+    y_point = (min(TOGETHER, row.O) * tiles + 1) * LANES
+    for first in range(0, row.O, TOGETHER):
+        together = min(TOGETHER, row.O - first)
+        for at in range(n * n):
+            biased = row.b >= 0 and at == n + 1
+            _multiply(arena, filters, arena, parameters if biased else still,
+                      (made + at * y_point, row.filters + at * point + first * row.C, seen + at * x_point,
+                       row.b + first if biased else 0),
+                      (tiles * LANES, LANES, row.C, LANES, 1 if biased else 0), (together, tiles), (row.C, 1, 1),
+                      (1, tiles * LANES, 0, 0, 0, 0))
+        for o in range(together):
+            for tile in range(tiles):
+                y_at = (row.y_at + (first + o) * row.y_c + m * (tile // across) * row.y_h
+                        + m * (tile % across) * row.y_w)
+                make_y(row, arena, y_at, row.y_h, row.y_w, arena, made + (o * tiles + tile) * LANES, n * y_point,
+                       y_point, ZERO if row.relu else LOWEST)
 
 
 @part
 def winograd_backward(row, still, ones, filters, arena, gradient):  # type: ignore[no-untyped-def]
     """After the forward pass of the same chunk, whose transform of x still stands in the scratch."""
-    m, n, across = row.m, row.n, row.tiles_across
-    tiles = row.tiles_down * across
-    _, made, _, y_point, _ = _rooms(row)
-    for o in range(row.O):
-        for tile in range(tiles):
-            dy_at = row.dy_at + o * row.dy_c + m * (tile // across) * row.dy_h + m * (tile % across) * row.dy_w
-            see_dy(row, arena, made + (o * tiles + tile) * LANES, n * y_point, y_point, arena, dy_at, row.dy_h,
-                   row.dy_w, LOWEST)
+    _turn_x(row, arena)
+    for first in range(0, row.O, TOGETHER):
+        _backward_w(row, first, min(TOGETHER, row.O - first), still, arena, gradient)
     if row.b >= 0:
-        add_weights(gradient, arena, ones, (row.b, made + (n + 1) * y_point, 0), (1, 0, tiles * LANES, 0), (row.O, 1),
-                    (tiles, 1), (LANES, 0, 0, 0))
-    _backward_w(row, still, arena, gradient)
+        _, made, _, y_point, _ = _rooms(row)
+        tiles = row.tiles_down * row.tiles_across
+        add_weights(gradient, arena, ones, (row.b, made + (row.n + 1) * y_point, 0), (1, 0, tiles * LANES, 0),
+                    (row.O, 1), (tiles, 1), (LANES, 0, 0, 0))
     if row.needs_dx:
         _backward_x(row, still, filters, arena)
 
 
 @part
-def _backward_w(row, still, arena, gradient):  # type: ignore[no-untyped-def]
-    """Here a vector holds LANES channels of one image: the transform of x is turned first, where it stands."""
-    n, tiles = row.n, row.tiles_down * row.tiles_across
-    cells = tiles * LANES
-    seen, made, x_point, y_point, taps = _rooms(row)
-    for at in range(n * n):
+def _turn_x(row, arena):  # type: ignore[no-untyped-def]
+    """From here on a vector of x's transform holds LANES channels of one image, in the place of LANES images of one
+    channel."""
+    tiles = row.tiles_down * row.tiles_across
+    seen, _, x_point, _, _ = _rooms(row)
+    for at in range(row.n * row.n):
         for c in range(0, row.C, LANES):
             for tile in range(tiles):
                 here = seen + at * x_point + (c * tiles + tile) * LANES
-                turn(arena, here, cells, arena, here, cells)
+                turn(arena, here, tiles * LANES, arena, here, tiles * LANES)
+
+
+@part
+def _backward_w(row, first, together, still, arena, gradient):  # type: ignore[no-untyped-def]
+    """The transform of dy and the gradients of the kernels of so many outputs."""
+    m, n, across = row.m, row.n, row.tiles_across
+    tiles = row.tiles_down * across
+    cells = tiles * LANES
+    seen, made, x_point, y_point, taps = _rooms(row)
+    made += first * cells
+    for o in range(together):
+        for tile in range(tiles):
+            dy_at = (row.dy_at + (first + o) * row.dy_c + m * (tile // across) * row.dy_h
+                     + m * (tile % across) * row.dy_w)
+            see_dy(row, arena, made + (o * tiles + tile) * LANES, n * y_point, y_point, arena, dy_at, row.dy_h,
+                   row.dy_w, LOWEST)
     found, point = taps + 9 * LANES, TOGETHER * row.C + LANES
-    for first in range(0, row.O, TOGETHER):
-        together = min(TOGETHER, row.O - first)
-        for at in range(n * n):
-            product(arena, arena, arena, still,
-                    (found + at * point, made + at * y_point + first * cells, seen + at * x_point, 0),
-                    (row.C, LANES, cells, LANES * cells, 0), (together, row.C // LANES), (tiles, LANES, 1),
-                    (LANES, LANES, 1, cells, 0, 0), LOWEST)
-        for o in range(together):
-            for c in range(0, row.C, LANES):
-                make_dw(row, arena, taps, 3 * LANES, LANES, arena, found + o * row.C + c, n * point, point, LOWEST)
-                for lane in range(LANES):
-                    w = row.w + row.w_first + ((first + o) * row.C + c + lane) * 9
-                    for u in range(3):
-                        for v in range(3):
-                            gradient[w + u * row.w_u + v * row.w_v] += arena[taps + (3 * u + v) * LANES + lane]
+    for at in range(n * n):
+        _multiply(arena, arena, arena, still, (found + at * point, made + at * y_point, seen + at * x_point, 0),
+                  (row.C, LANES, cells, LANES * cells, 0), (together, row.C // LANES), (tiles, LANES, 1),
+                  (LANES, LANES, 1, cells, 0, 0))
+    for o in range(together):
+        for c in range(0, row.C, LANES):
+            make_dw(row, arena, taps, 3 * LANES, LANES, arena, found + o * row.C + c, n * point, point, LOWEST)
+            for lane in range(LANES):
+                w = row.w + row.w_first + ((first + o) * row.C + c + lane) * 9
+                for u in range(3):
+                    for v in range(3):
+                        gradient[w + u * row.w_u + v * row.w_v] += arena[taps + (3 * u + v) * LANES + lane]
 
 
 @part
@@ -211,10 +242,10 @@ def _backward_x(row, still, filters, arena):  # type: ignore[no-untyped-def]
     seen, made, x_point, y_point, plane = _rooms(row)
     point = filters_of(row)
     for at in range(n * n):
-        product(arena, filters, arena, still,
-                (seen + at * x_point, row.filters + at * point, made + at * y_point, 0),
-                (tiles * LANES, LANES, 1, LANES, 0), (row.C, tiles), (row.O, 1, 1),
-                (row.C, tiles * LANES, 0, 0, 0, 0), LOWEST)
+        _multiply(arena, filters, arena, still,
+                  (seen + at * x_point, row.filters + at * point, made + at * y_point, 0),
+                  (tiles * LANES, LANES, 1, LANES, 0), (row.C, tiles), (row.O, 1, 1),
+                  (row.C, tiles * LANES, 0, 0, 0, 0))
     width = (row.J + 2) * LANES
     zero = splat(ZERO)
     for c in range(row.C):
