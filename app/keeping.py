@@ -179,10 +179,13 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         be_nice()
+        took = 0.0
         while not self._stopping:
-            self._changed.wait(INTERVAL)
+            self._changed.wait(max(INTERVAL / 4, INTERVAL - took))
             self._changed.clear()
+            began = time.monotonic()
             self.save_all()
+            took = time.monotonic() - began
         self.save_all()
 
     def save_all(self) -> None:
@@ -229,33 +232,37 @@ def restore(
     started = time.monotonic()
     found: list[Run] = []
     for id in shelf.ids():
+        title = ""
         try:
             content = shelf.read(id, "plan.npz")
             if content is None:  # killed while it was made or removed
                 shelf.remove(id)
                 continue
             plan, created = unpack_plan(content, datasets)
+            title = plan.title
             run = make(id, plan)
             run.created = created
             if (content := shelf.read(id, "state.npz")) is not None:
                 restore_moment(run, content)
         except Exception as error:
-            _set_aside(shelf, id, error)
+            _set_aside(shelf, id, title, error)
         else:
             found.append(run)
     for run in sorted(found, key=lambda run: run.created):
+        shelf.forget(run.id)
         keeper.put_back(run)
         add(run)
     if found:
         logger.info("%d runs restored in %.2f s", len(found), time.monotonic() - started)
 
 
-def _set_aside(shelf: Shelf, id: str, error: Exception) -> None:
-    reason = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
-    if isinstance(error, OSError):  # it may be readable at the next start
+def _set_aside(shelf: Shelf, id: str, title: str, error: Exception) -> None:
+    if isinstance(error, OSError):
         logger.error("run %s cannot be read: %s", id, error)
+        shelf.note(id, title, f"its files cannot be read ({error.strerror}); the next start tries again")
         return
+    reason = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
     try:
-        shelf.set_aside(id, f"its checkpoint cannot be read ({reason}); the files are set aside")
+        shelf.set_aside(id, title, f"its checkpoint cannot be read ({reason}); the files are set aside")
     except OSError as failure:
         logger.error("run %s cannot be set aside: %s", id, failure)

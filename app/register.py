@@ -100,13 +100,16 @@ class Runs:
             self._runs[run.id] = run
         self._compute.add(run)
 
-    def create(self, plan: Plan, build: Build, client: str = "") -> Run:
-        """A new run, on disk when this returns. Where there are too many, the oldest one that neither trains nor is
-        watched makes way: one of this client's where this client has too many. Raises Problem 429 when none can."""
+    def create(self, plan: Plan, build: Build, client: str = "", start: bool = False) -> Run:
+        """A new run, on disk as it is when this returns. Where there are too many, the oldest one that neither trains
+        nor is watched makes way: one of this client's where this client has too many. Raises Problem 429 when none
+        can."""
         self._check_read()
         self._making_way(client)  # before anything is allocated
         run = self.make(secrets.token_urlsafe(6).replace("-", "a").replace("_", "b"), plan, build)
         run.client = client
+        if start:
+            run.start()
         with self._lock:
             gone = self._making_way(client)
             for each, _ in gone:

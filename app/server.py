@@ -103,6 +103,8 @@ async def _keep(here: Context) -> None:
 
         try:
             restore(here.keeper, here.datasets, make, here.runs.add)
+        except OSError as error:
+            logger.error("the runs of earlier starts cannot be found: %s", error)
         finally:
             here.runs.all_read()
             here.keeper.start()

@@ -60,7 +60,7 @@ class Shelf:
     def bytes_of(self, id: str) -> int:
         try:
             return sum(file.stat().st_size for file in (self.folder / id).iterdir())
-        except FileNotFoundError:
+        except OSError:  # there is none, or it cannot be looked into
             return 0
 
     def remove(self, id: str) -> None:
@@ -71,9 +71,9 @@ class Shelf:
             _sync(folder)
             shutil.rmtree(folder)
 
-    def set_aside(self, id: str, why: str) -> None:
+    def set_aside(self, id: str, title: str, why: str) -> None:
         """Keep the run's files for somebody to look at, but let no start stumble over them again."""
-        self.note(id, "", why)
+        self.note(id, title, why)
         aside = self.folder / ASIDE
         aside.mkdir(parents=True, exist_ok=True)
         place = aside / f"{id}-{time.time_ns()}"
@@ -92,14 +92,23 @@ class Shelf:
         """Remember why this run is not here any more. Newer notes push out the oldest ones."""
         logger.warning("run %s is no longer here: %s", id, why)
         with self._lock:
-            gone = [*self._gone.values(), Gone(id, title, why, round(time.time(), 3))][-REMEMBERED:]
-            self._gone = {each.id: each for each in gone}  # a new one: who reads the old one goes on reading it
-            content = json.dumps([asdict(each) for each in gone]).encode()
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                write_whole(self.folder / GONE, content)
-            except OSError as error:
-                logger.error("that cannot be noted for the next start: %s", error)
+            others = [each for each in self._gone.values() if each.id != id]
+            self._remember([*others, Gone(id, title, why, round(time.time(), 3))][-REMEMBERED:])
+
+    def forget(self, id: str) -> None:
+        """The run is here again, if ever it was not."""
+        with self._lock:
+            if id in self._gone:
+                self._remember([each for each in self._gone.values() if each.id != id])
+
+    def _remember(self, gone: list[Gone]) -> None:
+        self._gone = {each.id: each for each in gone}  # a new one: who reads the old one goes on reading it
+        content = json.dumps([asdict(each) for each in gone]).encode()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / GONE, content)
+        except OSError as error:
+            logger.error("what went cannot be noted for the next start: %s", error)
 
     def _read_gone(self) -> dict[str, Gone]:
         try:

@@ -84,9 +84,7 @@ async def create(request: Request, here: Here) -> Response:
     def make() -> dict[str, Any]:
         plan = plan_of(asked, here.datasets, here.limits)
         owned = dataclasses.replace(plan, owner=sealed(token) if token else "")
-        run = here.runs.create(owned, looking.live_frame, client_of(request))
-        if asked.start:
-            run.start()
+        run = here.runs.create(owned, looking.live_frame, client_of(request), start=asked.start)
         return run.document() | ({"token": token} if token else {})
 
     document = await here.ask(request, make)

@@ -167,9 +167,42 @@ def test_a_damaged_checkpoint_is_set_aside_with_its_reason_and_the_server_starts
         assert answer.status_code == 404
         assert "cannot be read" in answer.json()["detail"] and str(tmp_path) not in answer.text
         assert client.get(f"/api/runs/{other}").status_code == 200
-        assert [each["id"] for each in client.get("/api/expired").json()] == [id]
+        assert [(each["id"], each["title"]) for each in client.get("/api/expired").json()] == [
+            (id, "Tiny" if file == "state.npz" else "")
+        ]
     aside = list((tmp_path / "runs" / "aside").iterdir())
     assert [(each / file).exists() and "cannot be read" in (each / "why.txt").read_text() for each in aside] == [True]
+
+
+def test_a_run_that_cannot_be_read_now_is_said_and_is_there_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id, other = made(tmp_path), made(tmp_path)
+    read = Shelf.read
+
+    def refuse(self: Shelf, asked: str, name: str) -> bytes | None:
+        if (asked, name) == (id, "state.npz"):
+            raise OSError(errno.EIO, "the disk says no", str(tmp_path))
+        return read(self, asked, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "read", refuse)
+        with started(tmp_path) as client:
+            answer = client.get(f"/api/runs/{id}")
+            assert answer.status_code == 404 and "cannot be read (the disk says no)" in answer.json()["detail"]
+            assert str(tmp_path) not in answer.text
+            assert client.get(f"/api/runs/{other}").status_code == 200
+    with started(tmp_path) as client:
+        assert client.get(f"/api/runs/{id}").status_code == 200 and client.get("/api/expired").json() == []
+
+
+def test_a_run_is_on_disk_as_running_when_its_making_is_answered(tmp_path: Path) -> None:
+    with started(tmp_path) as client:
+        client.app.state.context.keeper.stop()  # type: ignore[attr-defined]
+        client.app.state.context.keeper.join()  # type: ignore[attr-defined]
+        id = client.post("/api/runs", json=RUN).json()["id"]
+        document, _ = saved.unpack((tmp_path / "runs" / id / "state.npz").read_bytes())
+    assert document["standing"]["state"] == "running"
 
 
 def test_what_a_checkpoint_of_another_network_holds_is_not_taken(tmp_path: Path) -> None:
