@@ -114,6 +114,12 @@ def test_tensors_that_do_not_fit_are_refused_before_anything_is_read(name: str, 
         OPS[name]().forward(tensors)
 
 
+def test_what_dropout_keeps_is_divided_by_the_share_that_is_kept() -> None:
+    tensors = {"x": np.array([3.0, 5.0]), "mask": np.array([1.0, 0.0])}
+    found = from_kernels(OPS["dropout"](p=0.25), tensors, np.array([6.0, 7.0]))
+    assert found["y"].tolist() == [4, 0] and found["dx"].tolist() == [8, 0]
+
+
 def test_four_numbers_of_padding_are_top_bottom_left_and_right() -> None:
     sides, x, w = [1, 0, 2, 1], RNG.normal(size=(1, 2, 5, 6)), RNG.normal(size=(2, 2, 3, 3))
 
