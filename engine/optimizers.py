@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from engine.formula import Program
-from engine.kernels import kernel
+from engine.kernels import flush_denormals, kernel, restore
 from engine.ops.base import Words
 from engine.settings import Bool, Float, Numbers, Setting, read_settings
 
@@ -117,9 +117,11 @@ class Sgd(Optimizer):
 
 @kernel
 def momentum_update(w, dw, v, w_next, v_next, lr, decay, mu, damp):  # type: ignore[no-untyped-def]
+    mode = flush_denormals()
     for i in range(w.size):
         v_next[i] = mu * v[i] + (1 - damp) * (dw[i] + decay * w[i])
         w_next[i] = w[i] - lr * v_next[i]
+    restore(mode)
 
 
 class Momentum(Optimizer):
@@ -149,10 +151,12 @@ class Momentum(Optimizer):
 
 @kernel
 def nesterov_update(w, dw, v, w_next, v_next, lr, decay, mu):  # type: ignore[no-untyped-def]
+    mode = flush_denormals()
     for i in range(w.size):
         g = dw[i] + decay * w[i]
         v_next[i] = mu * v[i] + g
         w_next[i] = w[i] - lr * (g + mu * v_next[i])
+    restore(mode)
 
 
 class Nesterov(Optimizer):
@@ -183,6 +187,7 @@ def adam_update(w, dw, m, v, w_next, m_next, v_next, lr, decay, keep, mean, squa
 
     In blocks that stay in the cache, since a loop that writes three arrays is not vectorised.
     """
+    mode = flush_denormals()
     rate, grow = lr / mean[2], 1 / square[2]
     for first in range(0, w.size, BLOCK):
         here = slice(first, first + BLOCK)
@@ -194,6 +199,7 @@ def adam_update(w, dw, m, v, w_next, m_next, v_next, lr, decay, keep, mean, squa
             v_left[i] = square[0] * v_here[i] + square[1] * g * g
         for i in range(w_here.size):
             w_left[i] = keep * w_here[i] - rate * m_left[i] / (np.sqrt(grow * v_left[i]) + eps)
+    restore(mode)
 
 
 class Adam(Optimizer):
@@ -253,6 +259,7 @@ class AdamW(Adam):
 def rmsprop_update(w, dw, v, m, u, w_next, v_next, m_next, u_next,  # type: ignore[no-untyped-def]
                    lr, decay, alpha, eps, mu, centered):
     """m and m_next are untouched unless `centered`, u and u_next unless mu is above 0."""
+    mode = flush_denormals()
     for i in range(w.size):
         g = dw[i] + decay * w[i]
         v_next[i] = alpha * v[i] + (1 - alpha) * g * g
@@ -266,6 +273,7 @@ def rmsprop_update(w, dw, v, m, u, w_next, v_next, m_next, u_next,  # type: igno
             u_next[i] = mu * u[i] + move
             move = np.float64(u_next[i])
         w_next[i] = w[i] - lr * move
+    restore(mode)
 
 
 class RmsProp(Optimizer):

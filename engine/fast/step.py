@@ -24,7 +24,7 @@ from engine.fast.loops import (
 )
 from engine.fast.simd import LANES, take_number
 from engine.fast.winograd import winograd_backward, winograd_forward
-from engine.kernels import part, sum_kernel
+from engine.kernels import flush_denormals, part, restore, sum_kernel
 
 INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
 
@@ -98,11 +98,10 @@ def work(table, images, octets, shades, indices, targets, parameters, still, one
     masks; share: what an image's loss counts; arena:
     this thread's own; gradients (shares, parameters); losses, rights: a number for each chunk
     """
+    mode = flush_denormals()
     chunks = losses.size
-    while True:
-        number = take_number(counter)
-        if number >= shares:
-            return
+    number = take_number(counter)
+    while number < shares:
         gradient = gradients[number]
         if learning:
             gradient[:] = 0
@@ -115,6 +114,8 @@ def work(table, images, octets, shades, indices, targets, parameters, still, one
             losses[chunk], rights[chunk] = cross_entropy(head, targets[first:], count, smoothing, share, arena)
             if learning:
                 _backward(table, parameters, still, ones, filters, arena, gradient)
+        number = take_number(counter)
+    restore(mode)
 
 
 @sum_kernel

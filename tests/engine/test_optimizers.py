@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,14 @@ def test_an_update_leaves_what_it_was_given_alone() -> None:
         state = optimizer.start(w)
         optimizer.update(w, dw, state, 1)
         assert (w == 1).all() and (dw == 1).all() and all((each == 0).all() for each in state.values())
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="only an x86 is slow with denormal numbers")
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "adam", "rmsprop"])
+def test_a_mean_that_fades_away_ends_at_zero_and_not_among_the_denormal_numbers(name: str) -> None:
+    least = np.finfo(np.float32).tiny
+    optimizer = OPTIMIZERS[name]()
+    w, state = np.ones(40, np.float32), {part: np.full(40, least) for part in optimizer.state}
+    _, left = optimizer.update(w, np.zeros_like(w), state, 1)
+    assert all(not array.any() for array in left.values())
+    assert least * np.float32(0.5) > 0, "the thread's own arithmetic is as it was"
