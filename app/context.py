@@ -60,7 +60,7 @@ def token_of(connection: HTTPConnection) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _context(connection: HTTPConnection) -> Context:
+async def _context(connection: HTTPConnection) -> Context:  # else FastAPI would call it in a thread
     found: Context = connection.app.state.context
     return found
 

@@ -68,13 +68,13 @@ class Trace(Mapping[Key, Array]):
     learning   whether random tensors were drawn (dropout)
     update     the number of the update that it makes, from 1; moved and left: parameters and state after it
     state      the optimizer's state before it
-    previous   the pass that left this one's parameters; origin: the seed that drew them, None when they were given
+    previous   the step that left the parameters; origin: the seed that drew the first, None when they were given
     """
 
     def __init__(self, network: Network, values: Values, parameters: Mapping[str, Array], *, step: int | None = None,
                  learning: bool = False, optimizer: Optimizer | None = None, state: Mapping[str, Array] | None = None,
                  update: int = 0, moved: Mapping[str, Array] | None = None, left: Mapping[str, Array] | None = None,
-                 previous: Callable[[], Trace] | None = None, origin: int | None = None):
+                 previous: int | None = None, origin: int | None = None):
         self.network = network
         self.step = step
         self.learning = learning
@@ -279,16 +279,15 @@ def _copy_program(name: str, rank: int) -> Program:
 
 def _came_from(trace: Trace, key: Key, index: tuple[int, ...], left: str,
                paging: Mapping[str, Any]) -> Explanation | None:
-    """A weight or state is what the pass before left; None when there was none."""
+    """A weight or state is what the step before left, to the last bit; None when there was none."""
     if trace.previous is None:
         return None
-    before = trace.previous()
     array = trace[key]
     name = key[1].split(".")[-1]
     program = _copy_program(name, array.ndim)
-    tensors = Tensors(program, {name: array, f"{name}_next": before[key[0], left]}, {}, {name: array.shape})
+    tensors = Tensors(program, {name: array, f"{name}_next": array}, {}, {name: array.shape})
     explanation = formula.explain(tensors, name, index, **paging)
-    return _placed(explanation, lambda read: f"{key[0]}/{left}@{before.step}")
+    return _placed(explanation, lambda read: f"{key[0]}/{left}@{trace.previous}")
 
 
 def _origin(trace: Trace, layer: Layer, parameter: str) -> str:

@@ -292,6 +292,10 @@ class Trainer:
             state = self._advance(state)[0]
         return state
 
+    def at_hand(self, step: int) -> bool:
+        """Whether a step's trace has been derived already."""
+        return step in self._traces
+
     def trace(self, step: int) -> Trace:
         """The pass whose update was the `step`-th; step 0 is the first minibatch's pass without its update."""
         first, last = self.history
@@ -310,7 +314,7 @@ class Trainer:
         trace = Trace(self.network, values, before.parameters, step=step, learning=True,
                       optimizer=optimizer if step else None, state=before.optimizer if step else {}, update=step,
                       moved=after.parameters if step else {}, left=after.optimizer if step else {},
-                      previous=(lambda: self.trace(step - 1)) if step > 1 else None,
+                      previous=step - 1 if step > 1 else None,
                       origin=None if self.given else self.seed)
         with self._lock:
             self._traces[step] = trace
@@ -330,7 +334,7 @@ class Trainer:
         made = state.step
         return Trace(self.network, values, state.parameters, step=made, learning=False, optimizer=optimizer,
                      state=state.optimizer, update=made + 1, moved=after.parameters, left=after.optimizer,
-                     previous=(lambda: self.trace(made)) if made else None, origin=None if self.given else self.seed)
+                     previous=made or None, origin=None if self.given else self.seed)
 
     def predict(self, x: Array) -> tuple[Array, Values]:
         """The loss's reading of the last layer (probabilities, for cross-entropy), and every layer's y."""

@@ -223,7 +223,8 @@ class Look:
 
 def _at_step(request: Request, here: Context, id: str, step: int) -> Look:
     run = here.runs.get(id)
-    return Look(request, here, run, lambda: looking.trace_at(run, step), run.plan.cost)
+    cost = 0 if run.trainer.at_hand(step) else run.plan.cost
+    return Look(request, here, run, lambda: looking.trace_at(run, step), cost)
 
 
 def _at_pass(request: Request, here: Context, id: str, pass_id: str) -> Look:

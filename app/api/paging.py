@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Query
 
 
-def _paging(
+async def _paging(
     page: Annotated[int, Query(ge=0, le=2**53, description="which page, from 0")] = 0,
     per_page: Annotated[int, Query(ge=1, le=500, description="terms on a page")] = 20,
     order: Annotated[
