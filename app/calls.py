@@ -34,7 +34,7 @@ class OpFields(Fields):
         default={}, description="the operator's settings; what is left out takes its default"
     )
     tensors: dict[str, Any] = Field(
-        default={}, description="by name, nested lists, NCHW", json_schema_extra=TENSORS
+        description="by name, nested lists, NCHW", json_schema_extra={**TENSORS, "minProperties": 1}
     )
     dtype: DType = Field(default="float64", description="of the arithmetic and of the answer")
 
@@ -52,9 +52,8 @@ class OptimizerFields(OpFields):
         examples=[{"learning_rate": 0.1}],
     )
     tensors: dict[str, Any] = Field(
-        default={},
         description="the parameter `w`, its gradient `dw` and the state, all of one shape",
-        json_schema_extra=TENSORS,
+        json_schema_extra={**TENSORS, "required": ["w", "dw"]},
     )
 
 

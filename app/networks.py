@@ -16,7 +16,7 @@ from app.limits import Limits
 from app.problems import Loc, invalid, over_limit
 from app.wire import text
 from engine.models import MODELS, Model
-from engine.network import Network
+from engine.network import LAYER_NAME, RESERVED, Network
 from engine.ops import OPS
 from engine.ops.base import ShapeError
 from engine.settings import settings_schema
@@ -47,7 +47,9 @@ class LayerFields(Fields):
     model_config = ConfigDict(json_schema_extra=_settings_by_op(losses=False))
 
     name: str = Field(
-        description="how places name the layer; `input`, `target` and `loss` are taken", examples=["conv1"]
+        description="how places name the layer; `input`, `target` and `loss` are taken",
+        examples=["conv1"],
+        json_schema_extra={"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED)}},
     )
     op: str = Field(description="an operator of GET /api/ops that is no loss", examples=["conv2d"])
     settings: dict[str, Any] = Field(

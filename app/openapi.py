@@ -103,7 +103,7 @@ def body(model: type[Fields], example: Any, npz: bool = False) -> dict[str, Any]
         for kind, where in ((NPZ, "0-d unicode member"), (SAFETENSORS, "metadata's entry")):
             description = f"tensors as members, the rest as JSON in the {where} `request`"
             content[kind] = {"schema": {"type": "string", "format": "binary", "description": description}}
-    needed = any(field.is_required() for field in model.model_fields.values()) or "oneOf" in schema
+    needed = "required" in schema or "oneOf" in schema
     return {"requestBody": {"required": needed, "content": content}}
 
 

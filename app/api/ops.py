@@ -22,8 +22,17 @@ from engine.optimizers import OPTIMIZERS
 
 router = APIRouter(prefix="/api", tags=["operators"], default_response_class=Response)
 
-OpName = Annotated[str, Path(description="an operator of GET /api/ops", examples=["conv2d"])]
-OptimizerName = Annotated[str, Path(description="an optimizer of GET /api/optimizers", examples=["momentum"])]
+OpName = Annotated[
+    str, Path(description="an operator of GET /api/ops", examples=["conv2d"], json_schema_extra={"enum": list(OPS)})
+]
+OptimizerName = Annotated[
+    str,
+    Path(
+        description="an optimizer of GET /api/optimizers",
+        examples=["momentum"],
+        json_schema_extra={"enum": list(OPTIMIZERS)},
+    ),
+]
 
 #: Rossi's Sobel example: a true convolution of a 3 x 3 image, padded with zeros.
 SOBEL: dict[str, Any] = {
