@@ -30,8 +30,19 @@ export function written(count, zero = false) {
 /**
  * A number that is read, as it is printed in its line. @param {number} value @param {number} [exponent] @returns {Printed}
  */
-export const printed = (value, exponent = 0) =>
-  ({ text: number(value, exponent), units: BigInt(units(value, exponent) || 0), shift: exponent - DECIMALS, over: 1n });
+export function printed(value, exponent = 0) {
+  const finite = Number.isFinite(value);
+  const count = BigInt(finite ? units(value, exponent) : 0);
+  return finite && count === 0n && value !== 0 ? faint(value, exponent) : { text: number(value, exponent), units: count, shift: exponent - DECIMALS, over: 1n };
+}
+
+/** A factor too small for its line, with its first digit: what is multiplied is seen not to be zero. @param {number} value @param {number} exponent @returns {Printed} */
+function faint(value, exponent) {
+  const [digit, tens] = value.toExponential(0).split("e").map(Number);
+  const below = exponent - tens;
+  const text = below <= 5 ? (digit / 10 ** below).toFixed(below) : `${digit}${power(-below)}`;
+  return { text: text.replace("-", "\u2212"), units: BigInt(digit), shift: tens, over: 1n };
+}
 
 /**
  * A number that the sentence itself puts in: "÷ 4" for a quarter, otherwise its own decimals.
@@ -109,7 +120,7 @@ export const scale = (value, entries) => exponentFor([value, ...entries.map(({ e
 export function fine(value, entries) {
   const sizes = entries.map(({ exact }) => Math.abs(exact)).filter((size) => size > 0 && Number.isFinite(size));
   const largest = Math.max(Math.abs(value), ...sizes);
-  let exponent = exponentFor([Math.min(largest, ...sizes)], 0.1);
-  while (exponent < 0 && largest / 10 ** exponent >= 1e5) exponent += 3;
+  let exponent = exponentFor([Math.min(largest, ...sizes)]);
+  while (exponent < 0 && largest / 10 ** exponent >= 1e4) exponent += 3;
   return exponent;
 }

@@ -45,6 +45,13 @@ describe("a printed number", () => {
     assert.equal(ledger(0, [{ exact: 0.0001 }]).lines[0].text, "0.000");
     assert.equal(ledger(0, [{ exact: 0 }]).lines[0].text, "0");
   });
+  it("shows its first digit where it is a factor, however small", () => {
+    const texts = [0.0004, -0.00003, 4.2e-9, 0, 9.7e-5].map((value) => printed(value).text);
+    assert.deepEqual(texts, ["0.0004", "\u22120.00003", "4×10⁻⁹", "0", "0.0001"]);
+    assert.equal(product([printed(0.0004), printed(900)], 0), 360);
+    assert.equal(product([printed(0.0004, -3), printed(2)], -3), 800);
+    assert.deepEqual([NaN, Infinity, -Infinity].map((value) => printed(value).text), ["NaN", "∞", "\u2212∞"]);
+  });
   it("is rounded as it is printed", () => {
     for (const value of [1.0005, -0.0005, 2.6745, 0.1235, -7.0015]) assert.equal(units(value), Number(value.toFixed(3).replace(".", "")));
   });
@@ -54,7 +61,7 @@ describe("a printed number", () => {
     assert.deepEqual([made.lines[0].factors[1].text, made.lines[0].text, made.caption, made.rounding], ["0.420", "0.210", "×10⁻³", 0]);
   });
   it("is written in thousandths where a line has nothing larger than a hundredth", () => {
-    assert.deepEqual([[0.02, 0.0001], [0.0099], [0.000004], [0, 0]].map(exponentFor), [0, -3, -6, 0]);
+    assert.deepEqual([[0.02, 0.0001], [0.0099], [0.000004], [0, 0]].map((values) => exponentFor(values)), [0, -3, -6, 0]);
   });
 });
 

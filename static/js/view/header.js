@@ -22,7 +22,7 @@ export function Header() {
     </div>
     ${narrow ? html`<${ViewMenu} />` : html`<nav aria-label="Views">${VIEWS.map((each) => html`<${Tab} ...${each} />`)}</nav>`}
     <div class="tools">
-      ${narrow ? null : html`<a class="api" href="docs" title="The API, for programmers">API</a>`}
+      <a class="api" href="docs" title="The API, for programmers">API</a>
       <${LookMenu} />
       <button type="button" class="tool help-button" aria-label="Keys and help" title="Keys and help (?)" onClick=${() => store.openPanel("help")}>?</button>
     </div>
