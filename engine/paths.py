@@ -15,9 +15,9 @@ from engine.data import Dataset, Split
 from engine.fast.flat import Flat
 from engine.fast.plan import Plan, plan
 from engine.fast.simd import LANES
-from engine.fast.step import WINOGRAD, add_shares, work
+from engine.fast.step import gather, prepare, work
 from engine.fast.team import team
-from engine.fast.winograd import prepare
+from engine.kernels import Kernel
 from engine.network import Layer, Network, Values
 from engine.ops.base import Array
 from engine.ops.dropout import Dropout
@@ -90,11 +90,13 @@ class Readable:
 
 @dataclass
 class _Bench:
-    """What one pass works on: an arena for each thread, a gradient for each share, the transformed kernels."""
+    """What one pass works on: an arena for each thread, a gradient for each share, what is kept of each chunk, the
+    transformed kernels."""
 
     size: int
     arenas: list[Array | None]
     gradients: Array
+    kept: Array
     filters: Array
     counter: Array
 
@@ -131,36 +133,31 @@ class Fast:
 
     def _work(self, parameters: Arrays, split: Split, indices: Array, keys: Array, learning: bool) -> Pass:
         plan, count = self.plan, len(indices)
-        shares = plan.shares(count)
         flat = Flat.of(parameters, plan.places).vectors[""]
         images, octets = self._images(split)
         targets = split.targets[indices].astype(np.int64)
-        chunks = -(-count // LANES)
+        chunks, shares = -(-count // LANES), plan.shares(count)
+        legs = plan.legs(chunks) if learning else [(0, chunks)]
         share = 1 / count if plan.mean else 1.0
         losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
         crew = team()
         gradient = np.empty(plan.parameters if learning else 0, np.float32)
-        bench = self._take_bench(crew.size, shares if learning and shares > 1 else 0)
-        try:
-            gradients = bench.gradients if shares > 1 else gradient.reshape(1, -1)
+        bench = self._take_bench(crew.size, shares, legs[0][1] if learning else 0)
+        left = (bench.gradients[:shares], bench.kept)
 
-            def transform(worker: int) -> None:
-                prepare.compiled(plan.table, WINOGRAD, flat, bench.counter, bench.arena(worker), bench.filters)
-
-            def task(worker: int) -> None:
-                arena = bench.arena(worker)
-                work.compiled(plan.table, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
-                              bench.filters, keys, plan.smoothing, share, learning, shares,
-                              bench.counter, arena, gradients, losses, rights)
-
-            if plan.filters:
-                bench.counter[0] = 0
-                crew.run(transform, crew.size)
+        def run(kernel: Kernel, workers: int, *given: Any) -> None:
             bench.counter[0] = 0
-            crew.run(task, shares)
-            if learning and shares > 1:
-                in_parts(gradient.size, lambda first, last: add_shares.compiled(
-                    gradients, shares, first, last, gradient))
+            crew.run(lambda worker: kernel.compiled(plan.table, bench.counter, bench.arena(worker), *given), workers)
+
+        try:
+            if plan.filters:
+                run(prepare, crew.size, plan.transforms, flat, bench.filters)
+            for leg in legs:
+                run(work, shares, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
+                    bench.filters, keys, plan.smoothing, share, learning, leg, *left, losses, rights)
+                if learning:
+                    run(gather, plan.parameters // PART, plan.gathers, leg, min(LANES, count), self._ones, *left,
+                        gradient)
         finally:
             with self._lock:
                 if not self._benches:
@@ -184,15 +181,18 @@ class Fast:
             self._known = (split, images, octets)
         return images, octets
 
-    def _take_bench(self, workers: int, shares: int) -> _Bench:
+    def _take_bench(self, workers: int, shares: int, chunks: int) -> _Bench:
         """A free bench, or a new one: a replay may be under way beside the training."""
+        plan = self.plan
         with self._lock:
             bench = self._benches.pop() if self._benches else None
         if bench is None or len(bench.arenas) < workers:
-            bench = _Bench(self.plan.arena, [None] * workers, np.empty((0, self.plan.parameters), np.float32),
-                           _aligned(self.plan.filters), np.zeros(1, np.int64))
+            bench = _Bench(plan.arena, [None] * workers, _aligned(0, plan.share), _aligned(0, plan.kept),
+                           _aligned(plan.filters), np.zeros(1, np.int64))
         if len(bench.gradients) < shares:
-            bench.gradients = _aligned(shares * self.plan.parameters).reshape(shares, -1)
+            bench.gradients = _aligned(shares, plan.share)
+        if len(bench.kept) < chunks:
+            bench.kept = _aligned(chunks, plan.kept)
         return bench
 
 
@@ -214,11 +214,12 @@ def flat_update(optimizer: Optimizer, parameters: Arrays, state: Arrays, gradien
     return Flat(places, {"": moved}), Flat(places, left)
 
 
-def _aligned(count: int) -> Array:
+def _aligned(*shape: int) -> Array:
     """Zeros that begin where a vector does."""
+    count = math.prod(shape)
     room = np.zeros(count + 16, np.float32)
     start = -room.ctypes.data % 64 // 4
-    return room[start:start + count]
+    return room[start:start + count].reshape(shape)
 
 
 def in_parts(count: int, task: Callable[[int, int], Any]) -> None:

@@ -9,14 +9,15 @@ an arena of a thread's own, each plane with the zeros around it that the next co
 *Arithmetic.* `simd` has the vectors and two blocks of registers. One is a sum of numbers times vectors: forward
 convolution, its way back to x (the same on the turned kernel), linear layers, the transforms and products of Winograd's
 convolution. The other is a sum of vectors times vectors whose lanes are added up at the end: gradients of weights.
-`loops` and `winograd` say what a layer does with a chunk in terms of these.
+`loops`, `linear` and `winograd` say what a layer does with a chunk in terms of these.
 
 *One call.* `plan` reads a network, once, into a table of integers: a row for each layer, with what is fused into it and
-where everything stands. `step.work` goes through that table; it is compiled once for all networks. What the plan does
+where everything stands. `step` goes through that table; it is compiled once for all networks. What the plan does
 not know it refuses with a reason, and the readable kernels train that network (`engine.paths`).
 
-*Threads.* A batch has up to SHARES shares, each with a gradient of its own; the threads of `team` take the next share
-until none is left, and the shares' gradients are added up in their order. So no bit depends on the number of threads or
-on who was quicker. Parameters, gradients and the optimizer's state are flat vectors (`flat`), and the optimizer's own
-kernels move them.
+*Threads.* A batch has up to SHARES shares, each with convolutions' gradients of its own; the threads of `team` take the
+next share until none is left. Then they gather the gradient piece by piece: the shares are added up in their order, and
+a linear layer's is made of the inputs and deltas that were kept of all chunks. So no bit depends on the number of
+threads or on who was quicker. Parameters, gradients and the optimizer's state are flat vectors (`flat`), and the
+optimizer's own kernels move them.
 """

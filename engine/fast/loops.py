@@ -24,7 +24,6 @@ from engine.fast.simd import (
     splat,
     store,
     times,
-    turn,
     weight_block,
 )
 from engine.kernels import part
@@ -35,8 +34,6 @@ ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
 block_4_p, block_4_q, block_4_r = (product_block(4, pixels, onto=False) for pixels in (PIXELS, PIXELS - 1, LEAST))
 block_2_r, block_1_r = (product_block(outputs, LEAST, onto=False) for outputs in (2, 1))
 block_8_1, block_4_1, block_1_1 = (product_block(outputs, 1, onto=False) for outputs in (8, 4, 1))
-onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (product_block(outputs, pixels, onto=True)
-                                          for outputs, pixels in ((4, LEAST), (1, LEAST), (4, 1), (1, 1)))
 weights_4_p, weights_4_q, weights_4_2, weights_4_1 = (weight_block(4, taps) for taps in TAPS)
 weights_2_p, weights_2_q, weights_2_2, weights_2_1 = (weight_block(2, taps) for taps in TAPS)
 weights_1_2, weights_1_1 = (weight_block(1, taps) for taps in (2, 1))
@@ -91,31 +88,6 @@ def product(y, w, x, b, at, strides, size, counts, steps, floor):  # type: ignor
                     block_2_r(y, w, x, b, there, strides, counts, steps, floor)
                 else:
                     block_1_r(y, w, x, b, there, strides, counts, steps, floor)
-        o += taken
-
-
-@part
-def add_product(y, w, x, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
-    """The same, added to what stands in y."""
-    outputs, pixels = size
-    o = 0
-    while o < outputs:
-        taken = 4 if outputs - o >= 4 else 1
-        p = 0
-        while p < pixels:
-            there = (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2], at[2] + p * strides[3], 0)
-            if pixels - p >= LEAST:
-                if taken == 4:
-                    onto_4_p(y, w, x, x, there, strides, counts, steps, ZERO)
-                else:
-                    onto_1_p(y, w, x, x, there, strides, counts, steps, ZERO)
-                p += LEAST
-            else:
-                if taken == 4:
-                    onto_4_1(y, w, x, x, there, strides, counts, steps, ZERO)
-                else:
-                    onto_1_1(y, w, x, x, there, strides, counts, steps, ZERO)
-                p += 1
         o += taken
 
 
@@ -236,7 +208,7 @@ def conv_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
     for g in range(row.G):
         for o in range(0, share, 4):
             outputs = min(4, share - o)
-            dw_at = row.w + (g * share + o) * cells + row.w_first
+            dw_at = row.dw + (g * share + o) * cells + row.w_first
             for top in range(0, row.I, band):
                 counts = (min(band, row.I - top), row.J)
                 dy_at = row.dy_at + (g * share + o) * row.dy_c + top * row.dy_h
@@ -252,44 +224,28 @@ def conv_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
                                                                  x_at + c * row.x_c + u * row.d * row.x_h),
                                         (cells, row.w_v, row.dy_c, row.e * row.x_w), (outputs, row.V), counts, steps)
                 if row.b >= 0:
-                    add_weights(gradient, arena, ones, (row.b + g * share + o, dy_at, 0), (1, 0, row.dy_c, 0),
+                    add_weights(gradient, arena, ones, (row.db + g * share + o, dy_at, 0), (1, 0, row.dy_c, 0),
                                 (outputs, 1), counts, (row.dy_h, 0, row.dy_w, 0))
 
 
-# fully connected ------------------------------------------------------------------------------------------------------
+@part
+def add_up(gradients, at, count, gradient, to):  # type: ignore[no-untyped-def]
+    """So many numbers of every share's gradient, added in the shares' order."""
+    total = gradient[to:to + count]
+    total[:] = gradients[0, at:at + count]
+    for share in range(1, len(gradients)):
+        part = gradients[share, at:at + count]
+        for i in range(count):
+            total[i] += part[i]
 
 
 @part
-def linear_forward(row, parameters, still, arena):  # type: ignore[no-untyped-def]
-    """y[o] = b[o] + sum over c of w[o,c] * x[c], then ReLU where it is fused."""
-    biases, b_at, b_o = (parameters, row.b, 1) if row.b >= 0 else (still, 0, 0)
-    product(arena, parameters, arena, biases, (row.y_at, row.w, row.x_at, b_at), (LANES, 0, row.C, 0, b_o),
-            (row.O, 1), (row.C, 1, 1), (1, LANES, 0, 0, 0, 0), ZERO if row.relu else LOWEST)
-
-
-@part
-def linear_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-def]
-    """dx[c] = sum over o of w[o,c] * dy[o]."""
-    product(arena, parameters, arena, still, (row.dx_at, row.w, row.dy_at, 0), (LANES, 0, 1, 0, 0), (row.C, 1),
-            (row.O, 1, 1), (row.C, LANES, 0, 0, 0, 0), LOWEST)
-
-
-@part
-def linear_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
-    """dw[o,c] += sum over the images of dy[o] * x[c], db[o] += sum over the images of dy[o].
-
-    Here a vector holds LANES inputs of one image: x is turned first, so that no lanes need to be added up.
-    """
-    whole = row.C - row.C % LANES
-    for c in range(0, whole, LANES):
-        turn(arena, row.scratch + c, row.C, arena, row.x_at + c * LANES, LANES)
-    add_product(gradient, arena, arena, (row.w, row.dy_at, row.scratch), (row.C, LANES, LANES, LANES, 0),
-                (row.O, whole // LANES), (LANES, 1, 1), (1, row.C, 0, 0, 0, 0))
-    if whole < row.C:
-        add_weights(gradient, arena, arena, (row.w + whole, row.dy_at, row.x_at + whole * LANES),
-                    (row.C, 1, LANES, LANES), (row.O, row.C - whole), (1, 1), (0, 0, 0, 0))
+def conv_gather(row, o, gradients, gradient):  # type: ignore[no-untyped-def]
+    """The gradients of an output's kernels and of its bias, of all shares."""
+    cells = row.C // row.G * row.U * row.V
+    add_up(gradients, row.dw + o * cells, cells, gradient, row.w + o * cells)
     if row.b >= 0:
-        add_weights(gradient, arena, ones, (row.b, row.dy_at, 0), (1, 0, LANES, 0), (row.O, 1), (1, 1), (0, 0, 0, 0))
+        add_up(gradients, row.db + o, 1, gradient, row.b + o)
 
 
 # one cell at a time ---------------------------------------------------------------------------------------------------

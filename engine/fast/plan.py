@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.fast.linear import PANEL
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, CROSS_ENTROPY, DROPOUT, INPUT, LINEAR, MAX_POOL, RELU, ROW, WINOGRAD
 from engine.fast.winograd import POINTS, scratch
@@ -22,7 +23,9 @@ Places = dict[str, tuple[int, Shape]]
 #: Numbers in a chunk's tensors beyond which nothing stays in any cache, and the readable kernels do as well.
 LARGEST = 2**24
 #: Shares into which a batch is split at most, and numbers of their gradients together, beyond which there are fewer.
-SHARES, SHARED = 8, 2**23
+SHARES, SHARED = 8, 2**21
+#: Numbers that are kept of chunks for the gradients of linear layers, unless SHARES chunks have more.
+KEPT = 2**22
 #: Channels on both sides from which on Winograd's transforms pay.
 MANY = 16
 
@@ -34,13 +37,18 @@ class Unfit(Exception):
 @dataclass(frozen=True)
 class Plan:
     """places: where each parameter begins in the flat vector of `parameters` numbers, and its shape; dropouts: the
-    layers that draw masks, in the order of their keys; a chunk's tensors take `arena` numbers, and the transformed
-    kernels of all Winograd convolutions `filters`."""
+    layers that draw masks, in the order of their keys; transforms, gathers: the pieces, (row, number), of what comes
+    before and after the chunks. Numbers: a chunk's tensors take `arena`, what is kept of it `kept`, the gradients in a
+    share `share`, and the transformed kernels of all Winograd convolutions `filters`."""
 
     table: Array
     places: Places
     parameters: int
+    transforms: Array
+    gathers: Array
     arena: int
+    kept: int
+    share: int
     filters: int
     dropouts: tuple[Layer, ...]
     smoothing: float
@@ -50,9 +58,14 @@ class Plan:
         """How many parts of a batch have gradients of their own, whoever computes them."""
         chunks = -(-images // LANES)
         shares = SHARES
-        while shares > 2 and shares * self.parameters > SHARED:
+        while shares > 2 and shares * self.share > SHARED:
             shares //= 2
         return min(chunks, shares)
+
+    def legs(self, chunks: int) -> list[tuple[int, int]]:
+        """Runs of chunks, first and how many, after each of which the gradients of linear layers are summed up."""
+        most = max(SHARES, KEPT // max(1, self.kept))
+        return [(first, min(most, chunks - first)) for first in range(0, chunks, most)]
 
 
 Halo = tuple[int, int, int, int]  # cells of zeros above, left, below, right
@@ -140,7 +153,9 @@ def _plan(network: Network) -> Plan:
     table, arena = _table(stages)
     if arena > LARGEST:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
-    return Plan(table, places, size, arena, _place_filters(table), tuple(dropouts), smoothing, mean)
+    kept, share = _place_gradients(table)
+    return Plan(table, places, size, _pieces(table, {WINOGRAD: lambda row: row["O"]}), _pieces(table, GATHERED), arena,
+                kept, share, _place_filters(table), tuple(dropouts), smoothing, mean)
 
 
 def _places(network: Network) -> tuple[Places, int]:
@@ -201,7 +216,7 @@ def _halo(sides: list[tuple[int, int]]) -> Halo:
 
 def _linear(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
     y = (shapes["w"][0], 1, 1)
-    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)}, scratch=LANES * shapes["w"][1])
+    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)}, scratch=LANES * PANEL)
 
 
 def _relu(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage | None:
@@ -320,3 +335,38 @@ def _place_filters(table: Array) -> int:
         table["filters"][index] = end
         end += int(row["n"] ** 2 * (row["O"] * row["C"] + LANES))
     return end
+
+
+def _place_gradients(table: Array) -> tuple[int, int]:
+    """Give every convolution the place of its gradients in a share, every linear layer that of what is kept of a chunk;
+    how many numbers both are."""
+    kept = share = 0
+    for index in np.flatnonzero(np.isin(table["op"], tuple(GATHERED))):
+        row = table[index]
+        if row["op"] == LINEAR:
+            table["kept"][index] = kept
+            kept += int(row["C"] + row["O"]) * LANES
+        else:
+            table["dw"][index] = share
+            share += _vectors(int(row["O"] * row["C"] // row["G"] * row["U"] * row["V"]))
+            table["db"][index] = share
+            share += _vectors(int(row["O"]))
+    return kept, share
+
+
+def _vectors(numbers: int) -> int:
+    """So many numbers, made up to whole vectors."""
+    return -(-numbers // LANES) * LANES
+
+
+#: Into how many pieces the gradients of a row are divided.
+GATHERED: dict[int, Callable[[Any], int]] = {
+    CONV: lambda row: row["O"], WINOGRAD: lambda row: row["O"], LINEAR: lambda row: -(-row["C"] // PANEL),
+}
+
+
+def _pieces(table: Array, counts: dict[int, Callable[[Any], int]]) -> Array:
+    """(row, number of a piece) for all rows whose op has a count."""
+    pieces = [(index, piece) for index, row in enumerate(table) if row["op"] in counts
+              for piece in range(counts[row["op"]](row))]
+    return np.array(pieces, np.int64).reshape(-1, 2)

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.fast.linear import keep_linear, linear_backward_x, linear_forward, linear_gather
 from engine.fast.loops import (
     close_gate,
     conv_backward_w,
     conv_backward_x,
     conv_forward,
+    conv_gather,
     cross_entropy,
     dropout_backward,
     dropout_forward,
-    linear_backward_w,
-    linear_backward_x,
-    linear_forward,
     load_images,
     max_pool_backward,
     max_pool_forward,
@@ -23,7 +22,7 @@ from engine.fast.loops import (
     relu_forward,
 )
 from engine.fast.simd import LANES, take_number
-from engine.fast.winograd import winograd_backward, winograd_forward
+from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather
 from engine.kernels import flush_denormals, part, restore, sum_kernel
 
 INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
@@ -31,16 +30,14 @@ INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = ("op", "C", "H", "W", "O", "I", "J", "U", "V", "s", "t", "p", "q", "d", "e", "G", "w", "w_first", "w_u",
             "w_v", "b", "relu", "gated", "overlap", "halves", "needs_dx", "scratch", "key",
-            "m", "n", "tiles_down", "tiles_across", "filters")
-
-#: Parameters whose shares are added up while their sum stays in the nearest cache.
-BLOCK = 4096
+            "m", "n", "tiles_down", "tiles_across", "filters", "dw", "db", "kept")
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
 #: and dy. U, V, s, t, p, q, d, e, G: window, stride, padding, dilation, groups. w and b: where the weights begin in the
 #: flat parameters (b -1: none), with w_first, w_u, w_v for the first weight of a kernel and its strides (negative where
 #: it is flipped). relu: a ReLU is fused; gated: the reader of y takes it into account in dy already. m, n, tiles: of a
-#: Winograd convolution, with the place of its transformed kernels (filters).
+#: Winograd convolution, with the place of its transformed kernels (filters). dw, db: where a share has the gradients of
+#: a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("rate", np.float64)])
 
 
@@ -63,7 +60,7 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
 
 
 @part
-def _backward(table, parameters, still, ones, filters, arena, gradient):  # type: ignore[no-untyped-def]
+def _backward(table, parameters, still, ones, filters, arena, gradient, kept, chunk):  # type: ignore[no-untyped-def]
     for index in range(table.size - 2, 0, -1):
         row = table[index]
         if row.relu and not row.gated and row.op != MAX_POOL:
@@ -75,7 +72,7 @@ def _backward(table, parameters, still, ones, filters, arena, gradient):  # type
         elif row.op == WINOGRAD:
             winograd_backward(row, still, ones, filters, arena, gradient)
         elif row.op == LINEAR:
-            linear_backward_w(row, ones, arena, gradient)
+            keep_linear(row, arena, kept[chunk])
             if row.needs_dx:
                 linear_backward_x(row, parameters, still, arena)
         elif row.op == RELU and row.needs_dx:
@@ -87,25 +84,36 @@ def _backward(table, parameters, still, ones, filters, arena, gradient):  # type
 
 
 @sum_kernel
-def work(table, images, octets, shades, indices, targets, parameters, still, ones, filters,  # type: ignore
-         keys, smoothing, share, learning, shares, counter, arena, gradients, losses, rights):
-    """Take shares of the batch until none is left: of each chunk the loss and the right answers, and, when learning,
-    of each share the gradient of all parameters. A share is always the same chunks in the same order, so that no
-    number depends on how many threads take part.
+def prepare(table, counter, arena, pieces, parameters, filters):  # type: ignore[no-untyped-def]
+    """Transform the kernels of Winograd's convolutions, whose outputs are the pieces (row, output)."""
+    number = take_number(counter)
+    while number < len(pieces):
+        prepare_filters(table[pieces[number, 0]], pieces[number, 1], parameters, arena, filters)
+        number = take_number(counter)
 
-    table: ROW; images: the split's, flat bytes, `octets` to a number; shades: the number of a byte; indices, targets:
-    of this batch; still: zeros, ones: a vector of ones; filters: Winograd's; keys: of the
-    masks; share: what an image's loss counts; arena:
-    this thread's own; gradients (shares, parameters); losses, rights: a number for each chunk
+
+@sum_kernel
+def work(table, counter, arena, images, octets, shades, indices, targets, parameters, still, ones,  # type: ignore
+         filters, keys, smoothing, share, learning, leg, gradients, kept, losses, rights):
+    """Take shares of a leg, which is a run of chunks of the batch, until none is left: of each chunk the loss and the
+    right answers, and, when learning, of each share the gradients of the convolutions and of each chunk what those of
+    the linear layers are made of. A share is always the same chunks in the same order, so that no number depends on how
+    many threads take part.
+
+    table: ROW; arena: this thread's own; images: the split's, flat bytes, `octets` to a number; shades: the number of a
+    byte; indices, targets: of this batch; still: zeros, ones: a vector of ones; filters: Winograd's; keys: of the
+    masks; share: what an image's loss counts; leg: its first chunk and how many; gradients: a vector for each share;
+    kept: one for each chunk of a leg; losses, rights: a number for each chunk
     """
     mode = flush_denormals()
-    chunks = losses.size
+    start, chunks = leg
+    shares = len(gradients)
     number = take_number(counter)
     while number < shares:
         gradient = gradients[number]
-        if learning:
+        if learning and start == 0:
             gradient[:] = 0
-        for chunk in range(number * chunks // shares, (number + 1) * chunks // shares):
+        for chunk in range(start + number * chunks // shares, start + (number + 1) * chunks // shares):
             first = chunk * LANES
             count = min(LANES, indices.size - first)
             load_images(table[0], images, octets, shades, indices[first:], count, arena)
@@ -113,19 +121,26 @@ def work(table, images, octets, shades, indices, targets, parameters, still, one
             head = table[table.size - 1]
             losses[chunk], rights[chunk] = cross_entropy(head, targets[first:], count, smoothing, share, arena)
             if learning:
-                _backward(table, parameters, still, ones, filters, arena, gradient)
+                _backward(table, parameters, still, ones, filters, arena, gradient, kept, chunk - start)
         number = take_number(counter)
     restore(mode)
 
 
 @sum_kernel
-def add_shares(gradients, shares, first, last, gradient):  # type: ignore[no-untyped-def]
-    """gradient = the shares' gradients, added in their order, from one parameter to another."""
-    for start in range(first, last, BLOCK):
-        here = slice(start, min(start + BLOCK, last))
-        total = gradient[here]
-        total[:] = gradients[0, here]
-        for share in range(1, shares):
-            part = gradients[share, here]
-            for i in range(total.size):
-                total[i] += part[i]
+def gather(table, counter, arena, pieces, leg, lanes, ones, gradients, kept, gradient):  # type: ignore[no-untyped-def]
+    """The gradient of all parameters from what a leg's chunks have left, piece by piece: (row, output) of a
+    convolution, whose shares are added up in their order; (row, panel of inputs) of a linear layer. lanes: those of a
+    chunk that have images
+    """
+    mode = flush_denormals()
+    number = take_number(counter)
+    while number < len(pieces):
+        row, piece = table[pieces[number, 0]], pieces[number, 1]
+        if row.op == CONV:
+            conv_gather(row, piece, gradients, gradient)
+        elif row.op == WINOGRAD:
+            winograd_gather(row, piece, gradients, arena, gradient)
+        else:
+            linear_gather(row, piece, kept, leg, lanes, ones, gradient)
+        number = take_number(counter)
+    restore(mode)

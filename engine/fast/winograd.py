@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.fast.loops import LOWEST, ZERO, add_weights, product
-from engine.fast.simd import LANES, LEAST, load, product_block, splat, store, take_number, tile_map, turn
-from engine.kernels import part, sum_kernel
+from engine.fast.loops import LOWEST, ZERO, add_up, add_weights, product
+from engine.fast.simd import LANES, LEAST, add, load, product_block, splat, store, tile_map, turn
+from engine.kernels import part
 
 Array = np.ndarray
 
@@ -76,7 +76,8 @@ def _map(matrix: Callable[[Array, Array, Array], Array], onto: bool = False) -> 
 
 block_6_r = product_block(6, LEAST, onto=False)
 see_x, make_y, see_w = _map(lambda a, b, g: b), _map(lambda a, b, g: a), _map(lambda a, b, g: g)
-see_dy, make_dx, make_dw = _map(lambda a, b, g: a.T), _map(lambda a, b, g: b.T, onto=True), _map(lambda a, b, g: g.T)
+see_dy, make_dx, make_dw = (_map(lambda a, b, g: a.T), _map(lambda a, b, g: b.T, onto=True),
+                            _map(lambda a, b, g: g.T, onto=True))
 
 
 @part
@@ -116,26 +117,9 @@ def filters_of(row):  # type: ignore[no-untyped-def]
     return row.O * row.C + LANES
 
 
-@sum_kernel
-def prepare(table, winograd, parameters, counter, arena, filters):  # type: ignore[no-untyped-def]
-    """G w G' of every kernel of the rows whose op is `winograd`, once in a step: filters[point, o, c]."""
-    while True:
-        place = take_number(counter)
-        for index in range(table.size):
-            row = table[index]
-            if row.op != winograd:
-                continue
-            if place < row.O:
-                _prepare(row, place, parameters, arena, filters)
-                place = -1
-                break
-            place -= row.O
-        if place >= 0:
-            return
-
-
 @part
-def _prepare(row, o, parameters, arena, filters):  # type: ignore[no-untyped-def]
+def prepare_filters(row, o, parameters, arena, filters):  # type: ignore[no-untyped-def]
+    """G w G' of an output's kernels, once in a step: filters[point, o, c]."""
     _, _, _, _, taps = _rooms(row)
     point = filters_of(row)
     for c in range(0, row.C, LANES):
@@ -186,7 +170,7 @@ def winograd_backward(row, still, ones, filters, arena, gradient):  # type: igno
     if row.b >= 0:
         _, made, _, y_point, _ = _rooms(row)
         tiles = row.tiles_down * row.tiles_across
-        add_weights(gradient, arena, ones, (row.b, made + (row.n + 1) * y_point, 0), (1, 0, tiles * LANES, 0),
+        add_weights(gradient, arena, ones, (row.db, made + (row.n + 1) * y_point, 0), (1, 0, tiles * LANES, 0),
                     (row.O, 1), (tiles, 1), (LANES, 0, 0, 0))
     if row.needs_dx:
         _backward_x(row, still, filters, arena)
@@ -226,12 +210,27 @@ def _backward_w(row, first, together, still, arena, gradient):  # type: ignore[n
                   (LANES, LANES, 1, cells, 0, 0))
     for o in range(together):
         for c in range(0, row.C, LANES):
-            make_dw(row, arena, taps, 3 * LANES, LANES, arena, found + o * row.C + c, n * point, point, LOWEST)
-            for lane in range(LANES):
-                w = row.w + row.w_first + ((first + o) * row.C + c + lane) * 9
-                for u in range(3):
-                    for v in range(3):
-                        gradient[w + u * row.w_u + v * row.w_v] += arena[taps + (3 * u + v) * LANES + lane]
+            make_dw(row, gradient, row.dw + ((first + o) * row.C + c) * 9, 3 * LANES, LANES, arena,
+                    found + o * row.C + c, n * point, point, ZERO)
+
+
+@part
+def winograd_gather(row, o, gradients, arena, gradient):  # type: ignore[no-untyped-def]
+    """The gradients of an output's kernels, of all shares; in a share the taps of LANES channels stand side by side."""
+    _, _, _, _, taps = _rooms(row)
+    for c in range(0, row.C, LANES):
+        for tap in range(9):
+            total = splat(ZERO)
+            for share in range(len(gradients)):
+                total = add(total, load(gradients[share], row.dw + (o * row.C + c) * 9 + tap * LANES))
+            store(arena, taps + tap * LANES, total)
+        for lane in range(LANES):
+            w = row.w + row.w_first + (o * row.C + c + lane) * 9
+            for u in range(3):
+                for v in range(3):
+                    gradient[w + u * row.w_u + v * row.w_v] = arena[taps + (3 * u + v) * LANES + lane]
+    if row.b >= 0:
+        add_up(gradients, row.db + o, 1, gradient, row.b + o)
 
 
 @part

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.data import Split, from_arrays
 from engine.fast import team as teams
+from engine.fast.plan import SHARES
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, WINOGRAD
 from engine.fast.winograd import POINTS, matrices
@@ -145,6 +146,16 @@ def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
 def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: list[dict[str, Any]]) -> None:
     net = network(*layers, input=(2, 6, 7))
     assert agrees(net, LANES + 3)
+
+
+def test_the_gradients_of_linear_layers_are_those_of_the_whole_batch_however_many_legs_it_has(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.fast.plan.KEPT", 1)
+    net = network({"op": "conv2d", "out": 3, "kernel_size": 3}, {"op": "flatten"}, {"op": "linear", "out": 4},
+                  input=(1, 8, 7))
+    count = (SHARES + 1) * LANES + 5
+    assert fast_of(net).plan.legs(-(-count // LANES)) == [(0, SHARES), (SHARES, 2)]
+    assert agrees(net, count)
 
 
 @pytest.mark.parametrize(("plane", "settings", "tile"), [

@@ -1,0 +1,113 @@
+"""Linear layers. A weight is needed once for LANES images, so that reading it takes as long as multiplying by it.
+
+The gradients of the weights are no chunk's business: what they are made of is kept, the inputs and the deltas of every
+chunk, and when all chunks have passed each weight's gradient is a sum over all images, which is written once.
+"""
+
+from __future__ import annotations
+
+from engine.fast.loops import LOWEST, ZERO, add_weights, product
+from engine.fast.simd import LANES, LEAST, load, product_block, store, turn
+from engine.kernels import part
+
+#: Inputs that are taken together.
+PANEL = LEAST * LANES
+
+block_16_1 = product_block(16, 1, onto=False)
+onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (product_block(outputs, pixels, onto=True)
+                                          for outputs, pixels in ((4, LEAST), (1, LEAST), (4, 1), (1, 1)))
+
+
+@part
+def add_product(y, w, x, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
+    """product, added to what stands in y."""
+    outputs, pixels = size
+    o = 0
+    while o < outputs:
+        taken = 4 if outputs - o >= 4 else 1
+        p = 0
+        while p < pixels:
+            there = (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2], at[2] + p * strides[3], 0)
+            if pixels - p >= LEAST:
+                if taken == 4:
+                    onto_4_p(y, w, x, x, there, strides, counts, steps, ZERO)
+                else:
+                    onto_1_p(y, w, x, x, there, strides, counts, steps, ZERO)
+                p += LEAST
+            else:
+                if taken == 4:
+                    onto_4_1(y, w, x, x, there, strides, counts, steps, ZERO)
+                else:
+                    onto_1_1(y, w, x, x, there, strides, counts, steps, ZERO)
+                p += 1
+        o += taken
+
+
+@part
+def linear_forward(row, parameters, still, arena):  # type: ignore[no-untyped-def]
+    """y[o] = b[o] + sum over c of w[o,c] * x[c], then ReLU where it is fused."""
+    biases, b_at, b_o = (parameters, row.b, 1) if row.b >= 0 else (still, 0, 0)
+    floor = ZERO if row.relu else LOWEST
+    strides, counts, steps = (LANES, 0, row.C, 0, b_o), (row.C, 1, 1), (1, LANES, 0, 0, 0, 0)
+    whole = row.O - row.O % 16
+    for o in range(0, whole, 16):
+        block_16_1(arena, parameters, arena, biases,
+                   (row.y_at + o * LANES, row.w + o * row.C, row.x_at, b_at + o * b_o), strides, counts, steps, floor)
+    product(arena, parameters, arena, biases,
+            (row.y_at + whole * LANES, row.w + whole * row.C, row.x_at, b_at + whole * b_o), strides,
+            (row.O - whole, 1), counts, steps, floor)
+
+
+@part
+def linear_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-def]
+    """dx[c] = sum over o of w[o,c] * dy[o]: vectors of weights times numbers of dy, which leaves LANES inputs of one
+    image in a vector; the results are turned."""
+    for c in range(0, row.C - row.C % LANES, PANEL):
+        groups = min(PANEL, row.C - c) // LANES
+        product(arena, arena, parameters, still, (row.scratch, row.dy_at, row.w + c, 0), (PANEL, LANES, 1, LANES, 0),
+                (LANES, groups), (row.O, 1, 1), (LANES, row.C, 0, 0, 0, 0), LOWEST)
+        for group in range(groups):
+            turn(arena, row.dx_at + (c + group * LANES) * LANES, LANES, arena, row.scratch + group * LANES, PANEL)
+    rest = row.C % LANES
+    c = row.C - rest
+    product(arena, parameters, arena, still, (row.dx_at + c * LANES, row.w + c, row.dy_at, 0), (LANES, 0, 1, 0, 0),
+            (rest, 1), (row.O, 1, 1), (row.C, LANES, 0, 0, 0, 0), LOWEST)
+
+
+@part
+def keep_linear(row, arena, kept):  # type: ignore[no-untyped-def]
+    """Of a chunk what the gradients of the weights are made of. A vector is given LANES inputs of one image where there
+    are so many, so that no lanes need to be added up."""
+    whole = row.C - row.C % LANES
+    for c in range(0, whole, LANES):
+        turn(kept, row.kept + c * LANES, LANES, arena, row.x_at + c * LANES, LANES)
+    for c in range(whole, row.C):
+        store(kept, row.kept + c * LANES, load(arena, row.x_at + c * LANES))
+    for o in range(row.O):
+        store(kept, row.kept + (row.C + o) * LANES, load(arena, row.dy_at + o * LANES))
+
+
+@part
+def linear_gather(row, panel, kept, leg, lanes, ones, gradient):  # type: ignore[no-untyped-def]
+    """dw[o,c] += sum over the images of dy[o] * x[c] for the inputs of a panel, db[o] += sum over the images of dy[o]
+    with the first, which begin at 0 with the first leg."""
+    (start, chunks), size = leg, kept.shape[1]
+    x_at, dy_at = row.kept, row.kept + row.C * LANES
+    c, end = panel * PANEL, min(row.C, (panel + 1) * PANEL)
+    groups, rest = (end - c) // LANES, (end - c) % LANES
+    numbers = kept.reshape(-1)
+    if start == 0:
+        for o in range(row.O):
+            gradient[row.w + o * row.C + c:row.w + o * row.C + end] = 0
+    add_product(gradient, numbers, numbers, (row.w + c, dy_at, x_at + c * LANES),
+                (row.C, LANES, LANES, LANES * LANES, 0), (row.O, groups), (chunks, lanes, 1),
+                (size, size, 1, LANES, 0, 0))
+    if rest:
+        c = end - rest
+        add_weights(gradient, numbers, numbers, (row.w + c, dy_at, x_at + c * LANES), (row.C, 1, LANES, LANES),
+                    (row.O, rest), (chunks, 1), (size, size, 0, 0))
+    if panel == 0 and row.b >= 0:
+        if start == 0:
+            gradient[row.b:row.b + row.O] = 0
+        add_weights(gradient, numbers, ones, (row.b, dy_at, 0), (1, 0, LANES, 0), (row.O, 1), (chunks, 1),
+                    (size, 0, 0, 0))
