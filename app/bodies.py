@@ -159,7 +159,7 @@ def validate(model: type[Body], document: Any, limits: Limits) -> Body:
     try:
         made = model.model_validate(document, context=limits)
     except ValidationError as error:
-        errors = misfits(error.errors(include_url=False), document)
+        errors = misfits(error.errors(include_url=False), document, model.model_fields)
         raise Problem(422, summary(errors), kind="invalid", errors=errors) from None
     for name, field in model.model_fields.items():
         extra = field.json_schema_extra

@@ -131,7 +131,7 @@ def report_of(call: Call, given: Arrays, limits: Limits) -> Report:
     results = call.forward()
     exact = {
         key: array.astype(np.float64) if array.dtype.kind == "f" else array
-        for key, array in {**call.arrays, **results}.items()
+        for key, array in {**results, **call.arrays}.items()
     }
     dy = exact.get("dy", np.ones(()))
     inputs = {key: array for key, array in exact.items() if key in call.arrays and key != "dy"}

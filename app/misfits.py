@@ -32,9 +32,12 @@ _EXPECTED = {
 _LONGEST = 60
 
 
-def misfits(errors: Iterable[Mapping[str, Any]], document: Any = None) -> list[Found]:
+def misfits(
+    errors: Iterable[Mapping[str, Any]], document: Any = None, fields: Iterable[str] = ()
+) -> list[Found]:
     """Where and what, once for each place. With the document, `loc` leads through it alone: pydantic adds the names
-    of its alternatives."""
+    of its alternatives. `fields` are those that it may have."""
+    known = "; there are: " + ", ".join(fields) if fields else ""
     whole: dict[tuple[str | int, ...], str] = {}
     expected: dict[tuple[str | int, ...], list[str]] = {}
     got: dict[tuple[str | int, ...], str] = {}
@@ -50,7 +53,7 @@ def misfits(errors: Iterable[Mapping[str, Any]], document: Any = None) -> list[F
         elif kind == "missing":
             whole[loc] = "expected a value, got none"
         elif kind == "extra_forbidden":
-            whole[loc] = f"there is no such field here, got {word(error['input'])}"
+            whole[loc] = f"there is no such field here, got {word(error['input'])}" + known * (len(loc) == 1)
         else:
             whole[loc] = str(error["msg"])
     for loc, kinds in expected.items():

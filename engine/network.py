@@ -197,7 +197,7 @@ class Network:
             name = self.own_name(key)
             if name is None:
                 known = ", ".join(self.parameter_shapes) or "none"
-                raise NetworkError(["parameters", key], f"the network has no such parameter; it has {known}")
+                raise NetworkError(["parameters", key], f"there is no parameter {key[:80]!r}; there are: {known}")
             if name in named:
                 raise NetworkError(["parameters", key], f"{name} is given twice, under two names")
             named[name] = np.array(value, dtype)

@@ -88,6 +88,14 @@ class Int(Setting):
 
 
 @dataclass(frozen=True)
+class Axis(Int):
+    """An axis of a tensor; negative ones count from the end."""
+
+    low: int = -64
+    high: int = 63
+
+
+@dataclass(frozen=True)
 class Float(Setting):
     low: float = -1e12
     high: float = 1e12

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ import numpy as np
 from engine.check import LOOSE, apart
 from engine.formula import Tensors, omissions
 from engine.ops.base import Op, ShapeError, shapes_of
-from engine.settings import Bool, Choice, Padding, Pair, SettingError
+from engine.settings import Axis, Bool, Choice, Padding, Pair, SettingError
 
 Array = np.ndarray
 #: The most places of dy that are sent back one by one, to see windows that overwrite one another.
-PLACES = 256
+PLACES = 1024
 #: The most elements of a sentence's grid of letters that is evaluated with one piece of it left out.
 GRID = 200_000
 
@@ -83,10 +83,9 @@ def _by_shape(name: str, given: Array, true: Array) -> Guess:
             return Guess("transposed", f"{said}: its axes stand in another order; transpose{order} puts them right")
     if given.size == true.size and apart(given.reshape(true.shape), true).agrees(LOOSE):
         return Guess("shape", f"{said}: the numbers are right, an axis is too many or too few")
-    kept = _axes_that_fit(given.shape, true.shape)
-    if kept is not None:
-        extra = tuple(axis for axis in range(given.ndim) if axis not in kept)
-        if apart(given.sum(axis=extra), true).agrees(LOOSE):
+    for extra in combinations(range(given.ndim), max(0, given.ndim - true.ndim)) if given.ndim <= 5 else ():
+        summed = given.sum(axis=extra)
+        if extra and summed.shape == true.shape and apart(summed, true).agrees(LOOSE):
             axes = " and ".join(map(str, extra))
             return Guess("not_summed", f"{said}: it has still to be summed over axis {axes}")
     if given.ndim == true.ndim and all(a >= b for a, b in zip(given.shape, true.shape, strict=True)):
@@ -102,14 +101,6 @@ def _inside(array: Array, shape: tuple[int, ...]) -> Array:
     """The middle of an array, in a smaller shape."""
     rims = [(have - want) // 2 for have, want in zip(array.shape, shape, strict=True)]
     return array[tuple(slice(rim, rim + want) for rim, want in zip(rims, shape, strict=True))]
-
-
-def _axes_that_fit(given: tuple[int, ...], true: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The axes of `given` that stay when the others are summed: channels are axis 1, so later ones come first."""
-    if len(given) <= len(true):
-        return None
-    usual = (1,) if len(true) == 1 else tuple(range(len(given) - len(true), len(given)))
-    return usual if tuple(given[axis] for axis in usual) == true else None
 
 
 def _moved(name: str, true: Array) -> Iterator[Suspect]:
@@ -133,6 +124,7 @@ def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspe
         outcome = _again(op, name, {**tensors, **changed}, settings)
         if outcome is not None:
             yield Suspect(kind, words, outcome)
+    yield from _along(name, op, tensors)
     for other, array in (_backward(op, tensors) or {}).items():
         if other != name:
             yield Suspect("exchanged", f"this is {other}, not {name}", array)
@@ -140,6 +132,31 @@ def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspe
         yield Suspect("passed_on", f"{name} is dy itself: the op's own slope is missing", dy)
         yield from _overwritten(name, op, tensors, dy)
         yield from _alone(name, op, tensors, dy)
+
+
+def _along(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
+    """Shares that add up to one along another axis; or the right ones, and a gradient along another axis."""
+    x = tensors.get("x")
+    if x is None or not 2 <= x.ndim <= 5:
+        return
+    made = op.forward({key: tensors[key] for key in tensors if key in op.tensors})
+    for key, result in made.items():
+        if result.shape == x.shape:
+            axes = [axis for axis in range(x.ndim) if apart(_shares(x, axis), result).agrees(LOOSE)]
+            for axis in range(x.ndim) if axes else ():
+                outcome = op.backward({**tensors, **made, key: _shares(x, axis)})[name]
+                yield Suspect("axis", f"{name} comes out so when the shares {key} are taken along axis {axis}, in "
+                                      f"place of axis {axes[0]}", outcome)
+    for key, setting in op.settings.items():
+        for axis in range(x.ndim) if isinstance(setting, Axis) else ():
+            outcome = _variant(op, {key: axis}).backward({**tensors, **made})[name]
+            yield Suspect("axis", f"{name} comes out so when its sum runs along axis {axis}, in place of axis "
+                                  f"{op.options[key]}, and y is right", outcome)
+
+
+def _shares(x: Array, axis: int) -> Array:
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
 
 
 def _alone(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> Iterator[Suspect]:
@@ -197,8 +214,9 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
             "padding": 0}
         yield "padding", f"{name} comes out so when the padding is missing and dy loses its rim", {
             "dy": _without_rim(op, tensors)}, {"padding": 0}
+    rank = max((array.ndim for array in given.values()), default=0)
     for key, setting in op.settings.items():
-        for value in _others(setting, options[key]):
+        for value in _others(setting, options[key], rank):
             kind = {("mean", "sum"): "mean_not_sum", ("sum", "mean"): "sum_not_mean"}.get((value, options[key]), key)
             yield kind, f"{name} comes out so with {key} {_word(value)} in place of {_word(options[key])}", {}, {
                 key: value}
@@ -227,12 +245,14 @@ def _parts(dy: Array) -> Iterator[tuple[str, Array]]:
             yield words, part
 
 
-def _others(setting: Any, value: Any) -> list[Any]:
-    """What may stand in a setting's place by mistake."""
+def _others(setting: Any, value: Any, rank: int) -> list[Any]:
+    """What may stand in a setting's place by mistake, with tensors of so many axes."""
     if isinstance(setting, Bool):
         return [not value]
     if isinstance(setting, Choice):
         return [option for option in setting.options if option != value]
+    if isinstance(setting, Axis):
+        return [axis for axis in range(rank) if axis != value]
     others = [] if setting.default in (value, None, ...) else [setting.default]
     if isinstance(setting, Pair) and isinstance(value, tuple) and value[0] != value[1]:
         others.append(value[::-1])
@@ -263,9 +283,11 @@ def _overwritten(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> 
     places = list(np.ndindex(dy.shape[2:])) if dy.ndim > 2 else []
     if not 1 < len(places) <= PLACES:
         return
-    for channel, words in ((slice(None), ""), (-1, ", and each output channel the one before it")):
+    whole: list[int | slice] = [slice(None)]
+    last: list[int | slice] = [*range(dy.shape[1])] if dy.shape[1] * len(places) <= PLACES else [-1]
+    for channels, words in ((whole, ""), (last, ", and each output channel the one before it")):
         left: Array | None = None
-        for place in places:
+        for channel, place in product(channels, places):
             alone = np.zeros_like(dy)
             alone[(slice(None), channel, *place)] = dy[(slice(None), channel, *place)]
             part = _again(op, name, {**tensors, "dy": alone}, {})

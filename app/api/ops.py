@@ -126,9 +126,9 @@ async def check(request: Request, here: Here, op: OpName) -> Response:
     large tensor a random choice of places is checked, always the same.
 
     `gradients` compares your own. `looks_like` is null, or the mistake in a word: `flip`, `mirrored`, `transposed`,
-    `padding`, `stride`, `dilation`, `groups`, `sum_not_mean`, `mean_not_sum`, `sign`, `scale`, `zero`, `overwritten`,
-    `not_summed`, `dy_ignored`, `passed_on`, `own_slope`, `left_out`, `slope_again`, `exchanged`, `shape`, `rounding`,
-    `kink`, or another setting's name.
+    `padding`, `stride`, `dilation`, `groups`, `axis`, `sum_not_mean`, `mean_not_sum`, `sign`, `scale`, `zero`,
+    `overwritten`, `not_summed`, `dy_ignored`, `passed_on`, `own_slope`, `left_out`, `slope_again`, `exchanged`,
+    `shape`, `rounding`, `kink`, or another setting's name.
     """
     asked = await read(request, here, CheckFields, npz_into="tensors")
     call, own = await here.ask(request, checks.check_of, op, asked, here.limits)

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.formula import Program
 from engine.ops.base import LETTERS, Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, letters
-from engine.settings import Int
+from engine.settings import Axis
 
 #: x and y have another meaning.
 NAMES = tuple("abcdefghijklmnopqrstuvw")
@@ -40,7 +40,7 @@ class Concat(Op):
                                 optional=name != "a") for name in NAMES}
     inputs: tuple[str, ...] = ("a", "b")
     gradients = tuple(f"d{name}" for name in NAMES)
-    settings = {"axis": Int(1, "the axis along which they are joined; negative counts from the end", low=-64, high=63)}
+    settings = {"axis": Axis(1, "the axis along which they are joined; negative counts from the end")}
     words = {
         "y": Words("the branches' maps are laid one behind the other", "The same numbers, numbered anew."),
         **{f"d{name}": Words("each branch takes back the delta of its own maps", "The same numbers, numbered anew.")

@@ -12,7 +12,7 @@ import numpy as np
 from engine.formula import Program
 from engine.kernels import Kernel, kernel
 from engine.ops.base import LETTERS, Array, Op, Shape, ShapeError, Shapes, Words, letters
-from engine.settings import Int
+from engine.settings import Axis
 
 SHARES = "y{all} = e{all} / z{one}", """
     mean{one} = {sum}(y{all} * dy{all})
@@ -96,7 +96,7 @@ class Along(Op):
     saved = ("y",)
     sentences: ClassVar[tuple[str, str]]
     kernels: ClassVar[tuple[Kernel, Kernel]]
-    settings = {"axis": Int(1, "the axis whose values become shares; negative counts from the end", low=-64, high=63)}
+    settings = {"axis": Axis(1, "the axis whose values become shares; negative counts from the end")}
     example_shapes = {"x": (1, 3)}
 
     def _axis(self, shape: Shape) -> int:

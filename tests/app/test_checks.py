@@ -47,6 +47,16 @@ def test_the_right_gradient_agrees(client: TestClient) -> None:
     assert report["agrees"] and report["gradients"]["dw"]["looks_like"] is None
 
 
+def test_running_statistics_in_place_of_the_batchs_own_are_named(client: TestClient) -> None:
+    x, dy = [[1, 2], [3, -1], [0, 4]], np.array([[1.0, 0], [2, -1], [0, 3]])
+    tensors = {"x": x, "gamma": [1, 2], "beta": [0, 0], "dy": dy.tolist(), "running_mean": [1, 0]}
+    tensors["running_var"] = [4, 9]
+    wrong = dy * [1, 2] / np.sqrt(np.array([4, 9]) + 1e-5)
+    body = {"tensors": tensors, "gradients": {"dx": wrong.tolist()}}
+    said = client.post("/api/ops/batch_norm/check", json=body).json()["gradients"]["dx"]
+    assert said["guess"] == "dx comes out so with training false in place of true"
+
+
 def test_float32_is_compared_as_closely_as_it_rounds(client: TestClient) -> None:
     turned = np.array(WRONG)[..., ::-1, ::-1] * (1 + 2e-5)
     body = {**DELTA, "gradients": {"dw": turned.tolist()}}

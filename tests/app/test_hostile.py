@@ -17,6 +17,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app import bodies, guard
+from app.plans import RunFields
 from tests.tools import ROOT
 
 Sent = tuple[str, str, bytes, str]
@@ -442,10 +443,13 @@ def test_a_name_given_twice_is_refused(client: TestClient) -> None:
     assert answer.status_code == 400 and '"steps" is given 2 times' in answer.json()["detail"]
 
 
+RUN = ", ".join(RunFields.model_fields)
+
+
 @pytest.mark.parametrize(
     ("body", "loc", "detail"),
     [
-        ({"model": "tiny", "foo": [1]}, ["foo"], "there is no such field here, got a list"),
+        ({"model": "tiny", "foo": [1]}, ["foo"], f"there is no such field here, got a list; there are: {RUN}"),
         ({"model": "tiny", "dataset": 5}, ["dataset"], "expected a string or an object, got 5"),
         ({"model": "tiny", "dataset": {"y": 1}}, ["dataset", "y"], "there is no such field here, got 1"),
         ({"model": "tiny", "steps": 0}, ["steps"], "expected at least 1, got 0"),

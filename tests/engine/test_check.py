@@ -122,6 +122,7 @@ def test_of_a_large_tensor_the_same_places_are_checked_each_time() -> None:
         ("scale", "dx", TRUE["dx"] * 1.7),
         ("zero", "dx", 0 * TRUE["dx"]),
         ("not_summed", "db", DY),
+        ("not_summed", "db", DY.sum(0)),
         ("dy_ignored", "dw", CONV.backward({**GIVEN, "dy": np.ones_like(DY)})["dw"]),
         ("shape", "db", TRUE["db"][:, None]),
         ("rounding", "dw", TRUE["dw"].astype(np.float32) * np.float32(1 + 5e-6)),
@@ -133,12 +134,19 @@ def test_a_wrong_gradient_is_recognised(kind: str | None, name: str, wrong: Arra
     assert looks(name, wrong) == kind
 
 
+def shares(x: Array, axis: int) -> Array:
+    return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
+
+
+def backwards(op: str, x: Array, dy: Array, **settings: Any) -> Array:
+    return from_kernels(OPS[op](**settings), {"x": x}, dy)["dx"]
+
+
 def softmax_like(op: Op, wrong: Callable[[Array, Array], Array]) -> Guess | None:
     """What is guessed of dx from (shares, dy) along axis 1."""
     x, dy = RNG.normal(size=(4, 5)), RNG.normal(size=(4, 5))
     tensors = {"x": x, "dy": dy, **op.forward({"x": x})}
-    shares = np.exp(x) / np.exp(x).sum(1, keepdims=True)
-    return guess("dx", wrong(shares, dy), op.backward(tensors)["dx"], op, tensors)
+    return guess("dx", wrong(shares(x, 1), dy), op.backward(tensors)["dx"], op, tensors)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +184,34 @@ def test_what_is_forgotten_of_a_cross_entropy_is_named(
     tensors |= op.forward(tensors)
     found = guess("dx", wrong(tensors["p"], np.eye(5)[[0, 2, 1, 4]]), op.backward(tensors)["dx"], op, tensors)
     assert (found.kind if found else None) == kind
+
+
+@pytest.mark.parametrize(
+    ("op", "words", "wrong"),
+    [
+        ("softmax", "axis 0 in place of 1", lambda x, dy, t: backwards("softmax", x, dy, axis=0)),
+        ("softmax", "its sum runs along axis 0", lambda x, dy, t: shares(x, 1) * (dy - (shares(x, 1) * dy).sum(0))),
+        ("log_softmax", "axis 0 in place of 1", lambda x, dy, t: dy - shares(x, 0) * dy.sum(0)),
+        ("cross_entropy", "p are taken along axis 0", lambda x, dy, t: (shares(x, 0) - np.eye(5)[t]) / 4),
+    ],
+)
+def test_shares_along_another_axis_are_named(op: str, words: str, wrong: Callable[..., Array]) -> None:
+    x, dy, target = RNG.normal(size=(4, 5)), RNG.normal(size=(4, 5)), np.array([0, 2, 1, 4])
+    made = OPS[op]()
+    tensors = {"x": x, "target": target} if made.is_loss else {"x": x, "dy": dy}
+    tensors |= made.forward(tensors)
+    found = guess("dx", wrong(x, dy, target), made.backward(tensors)["dx"], made, tensors)
+    assert found and found.kind == "axis" and words in found.words
+
+
+def test_windows_that_overwrite_one_another_are_seen_in_every_group() -> None:
+    op, w, dx = OPS["conv2d"](stride=2, groups=2), RNG.normal(size=(4, 1, 3, 3)), np.zeros((4, 2, 6, 6))
+    dy = RNG.normal(size=(4, 4, 2, 2))
+    for o, i, j in np.ndindex(4, 2, 2):
+        dx[:, o // 2, 2 * i:2 * i + 3, 2 * j:2 * j + 3] = w[o, 0] * dy[:, o, i, j, None, None]
+    given = {"x": X, "w": w, "dy": dy}
+    found = guess("dx", dx, op.backward(given)["dx"], op, given)
+    assert found and found.kind == "overwritten" and "each output channel" in found.words
 
 
 def test_a_term_that_batch_norm_needs_is_named() -> None:

@@ -155,8 +155,8 @@ def test_parameters_may_come_under_pytorchs_names() -> None:
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"conv9/w": [1.0]}, "no such parameter"),
-    ({"conv1.gamma": [1.0]}, "no such parameter"),
+    ({"conv9/w": [1.0]}, "there is no parameter"),
+    ({"conv1.gamma": [1.0]}, "there is no parameter"),
     ({"conv1/b": [1.0]}, r"conv1/b has shape \[1\], expected \[8\]"),
 ])
 def test_parameters_that_do_not_fit_are_refused(change: dict[str, Any], words: str) -> None:
