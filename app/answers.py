@@ -15,6 +15,8 @@ from app.limits import Limits
 from app.problems import Problem
 from app.wire import npz, text
 
+#: Multiply-adds that take as long as writing a number as JSON.
+WRITING = 400.0
 FOREVER = "public, max-age=31536000, immutable"
 CHECKED = "no-cache"
 

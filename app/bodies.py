@@ -30,6 +30,8 @@ BINARY = {npz.NPZ: npz.read_npz, safe.SAFETENSORS: safe.read_safetensors}
 BODY_SECONDS = 120.0
 #: Bytes beyond which a body is read in the pool and not by the event loop.
 LARGE = 32_768
+#: Multiply-adds that take as long as reading a byte: of JSON, and of what may unpack to a thousand.
+READING = {JSON: 20.0} | dict.fromkeys(BINARY, 1000.0)
 
 
 class Fields(BaseModel):
@@ -114,7 +116,10 @@ async def read(request: Request, here: Context, model: type[Body], npz_into: str
     def parse() -> Body:
         return _parse(content, kind, model, npz_into, limits)
 
-    return await here.ask(request, parse) if len(content) > LARGE else parse()
+    if len(content) <= LARGE:
+        return parse()
+    request.state.weight = READING[kind] * len(content)
+    return await here.ask(request, parse)
 
 
 async def _content(request: Request, limits: Limits, kind: str) -> bytes:

@@ -81,6 +81,11 @@ class Call:
         """Of one pass, in multiply-adds."""
         return self.op.work({name: shape for name, shape in self.shapes.items() if name != "dy"})
 
+    @property
+    def elements(self) -> int:
+        """Numbers given and made in one pass."""
+        return sum(map(math.prod, {**self.shapes, **self.extents}.values()))
+
     def forward(self) -> Arrays:
         """Every result; running statistics under their old names, as the next call takes them."""
         return {self._public(name): array for name, array in self._results().items()}

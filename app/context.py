@@ -39,8 +39,9 @@ class Context:
     async def ask(
         self, connection: HTTPConnection, function: Callable[..., Result], *arguments: Any, cost: float = 0
     ) -> Result:
-        """The function's answer from the pool. For what needs no kernels."""
-        return await self.pool.run(client_of(connection), function, *arguments, cost=cost)
+        """The function's answer from the pool. For what needs no kernels. What is done with a large body is dear."""
+        weight: float = getattr(connection.state, "weight", 0.0)
+        return await self.pool.run(client_of(connection), function, *arguments, cost=cost + weight)
 
     async def compute_for(
         self, connection: HTTPConnection, function: Callable[..., Result], *arguments: Any, cost: float = 0

@@ -178,6 +178,7 @@ class Look:
     run: Run
     find: Callable[[], Trace]
     cost: float = 0.0
+    at_hand: bool = True
 
     async def tensor(self, layer: str, tensor: str, sample: int | None = None) -> Response:
         kind = answers.prefers(self.request, "application/json", npz.NPY)
@@ -191,13 +192,13 @@ class Look:
             document = {**facts, "dtype": str(values.dtype), "values": values}
             return answers.json_response(document, limits=self.here.limits)
 
-        return await self.kept(kind, make)
+        return await self.kept(kind, make, self.cost)
 
     async def explanation(self, place: str, paging: Paging) -> Response:
         def make() -> Response:
             return answers.json_response(looking.explanation_of(self.run, self.find(), place, paging))
 
-        return await self.kept("", make)
+        return await self.kept("", make, 0.0 if self.at_hand else self.cost)
 
     async def frame(self, tensors: str | None, build: Callable[[Trace, Names], bytes]) -> Response:
         def make() -> Response:
@@ -207,9 +208,9 @@ class Look:
                 names = looking.names_of(looking.all_of(self.run, trace), self.run, self.here.limits)
             return Response(build(trace, names), media_type=FRAME)
 
-        return await self.kept(FRAME, make)
+        return await self.kept(FRAME, make, self.cost)
 
-    async def kept(self, kind: str, make: Callable[[], Response]) -> Response:
+    async def kept(self, kind: str, make: Callable[[], Response], cost: float) -> Response:
         # The welcome run keeps its id when the server starts again, perhaps as another version.
         caching = answers.CHECKED if self.run.id == WELCOME else answers.FOREVER
         tag = answers.etag(self.run.key, self.request.url.path, self.request.url.query, kind)
@@ -217,14 +218,14 @@ class Look:
         if same is not None:
             return same
         return await self.here.compute_for(
-            self.request, lambda: answers.kept(make(), tag, caching), cost=self.cost
+            self.request, lambda: answers.kept(make(), tag, caching), cost=cost
         )
 
 
 def _at_step(request: Request, here: Context, id: str, step: int) -> Look:
     run = here.runs.get(id)
-    cost = 0 if run.trainer.at_hand(step) else run.plan.cost
-    return Look(request, here, run, lambda: looking.trace_at(run, step), cost)
+    at_hand = run.trainer.at_hand(step)
+    return Look(request, here, run, lambda: looking.trace_at(run, step), run.plan.cost, at_hand)
 
 
 def _at_pass(request: Request, here: Context, id: str, pass_id: str) -> Look:

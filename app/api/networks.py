@@ -14,6 +14,7 @@ from app import answered, answers, checks, networks
 from app.api.ops import checked
 from app.api.paging import Paging
 from app.bodies import WHOLE, read
+from app.compute import CHEAP
 from app.context import Context, Here
 from app.faults import refusals
 from app.networks import NetworkChoice
@@ -108,7 +109,7 @@ async def network_score(request: Request, here: Here) -> Response:
         with refusals("network"):
             return answers.json_response(documents.score(score(network, asked.batch, optimizer)))
 
-    return await here.ask(request, make)
+    return await here.ask(request, make, cost=2 * CHEAP)
 
 
 @router.post(

@@ -81,7 +81,7 @@ async def forward(request: Request, here: Here, op: OpName) -> Response:
     """{"tensors": every result, "shapes"}."""
     asked = await read(request, here, OpFields, npz_into="tensors")
     call = await here.ask(request, calls.call_of, op, asked, here.limits)
-    return await _answer(request, here, call.forward, call.cost)
+    return await _answer(request, here, call.forward, call.cost, call.elements)
 
 
 @router.post(
@@ -95,7 +95,7 @@ async def backward(request: Request, here: Here, op: OpName) -> Response:
     to y; losses may leave it out (1)."""
     asked = await read(request, here, OpFields, npz_into="tensors")
     call = await here.ask(request, calls.call_of, op, asked, here.limits)
-    return await _answer(request, here, call.backward, 3 * call.cost)
+    return await _answer(request, here, call.backward, 3 * call.cost, 2 * call.elements)
 
 
 @router.post(
@@ -171,7 +171,7 @@ async def step(request: Request, here: Here, optimizer: OptimizerName) -> Respon
     starts at zero."""
     asked = await read(request, here, OptimizerFields, npz_into="tensors")
     update = await here.ask(request, calls.update_of, optimizer, asked, here.limits)
-    return await _answer(request, here, update.step, update.w.size)
+    return await _answer(request, here, update.step, update.w.size, 3 * update.w.size)
 
 
 @router.post(
@@ -192,11 +192,13 @@ async def explain_step(request: Request, here: Here, optimizer: OptimizerName, p
     return await here.compute_for(request, make, cost=update.w.size)
 
 
-async def _answer(request: Request, here: Here, compute: Any, cost: float) -> Response:
+async def _answer(request: Request, here: Here, compute: Any, cost: float, elements: int) -> Response:
+    """`elements` is about how many numbers the answer holds."""
     kind = answers.prefers(request, "application/json", npz.NPZ)
+    writing = 0.0 if kind == npz.NPZ else answers.WRITING * elements
 
     def make() -> Response:
         arrays = compute()
         return answers.tensors_response(kind, arrays, {"shapes": calls.shapes_of(arrays)}, here.limits)
 
-    return await here.compute_for(request, make, cost=cost)
+    return await here.compute_for(request, make, cost=cost + writing)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.compute import CHEAP, NEVER, Compute, Pool
 from app.limits import Limits
@@ -144,3 +145,23 @@ def test_what_waits_when_the_server_ends_is_answered_with_503() -> None:
         await asyncio.gather(*under_way)
 
     in_pool(test)
+
+
+@pytest.mark.parametrize(("body", "dear"), [
+    ({"tensors": {"x": [[1, 2], [3, 4]]}}, False),
+    ({"tensors": {"x": [[0.5] * 1000] * 500}}, True),  # large to read
+    ({"tensors": {"x": [0] * 60_000}}, True),  # large to write
+])
+def test_a_thread_is_kept_free_of_what_is_large_to_read_or_to_write(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any], dear: bool
+) -> None:
+    costs = []
+    run = Pool.run
+
+    async def noted(self: Pool, client: str, function: Any, *arguments: Any, cost: float = 0) -> Any:
+        costs.append(cost)
+        return await run(self, client, function, *arguments, cost=cost)
+
+    monkeypatch.setattr(Pool, "run", noted)
+    assert client.post("/api/ops/relu/forward", json=body).status_code == 200
+    assert (max(costs) > CHEAP) == dear
