@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from app.problems import Problem, missing
 from engine.data import DataError
 from engine.formula import FormulaError
-from engine.network import NetworkError
+from engine.layers import NetworkError
 from engine.ops.base import ShapeError
 from engine.settings import SettingError
 from engine.train import HistoryError

@@ -15,8 +15,9 @@ from app.faults import refusals
 from app.limits import Limits
 from app.problems import Loc, invalid, over_limit
 from app.wire import text
+from engine.layers import LAYER_NAME, RESERVED
 from engine.models import MODELS, Model
-from engine.network import LAYER_NAME, RESERVED, Network
+from engine.network import Network
 from engine.ops import OPS
 from engine.ops.base import ShapeError
 from engine.settings import settings_schema

@@ -7,7 +7,6 @@ layer's `x` and `dy` are its neighbours' tensors under its own name; `resolve` s
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,56 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.formula import Axis
-from engine.ops import OPS
-from engine.ops.base import Op, Shape, ShapeError, outline
-from engine.settings import SettingError, said
+from engine.fields import ReceptiveField, through, union
+from engine.layers import Layer, NetworkError, read
+from engine.ops.base import Shape, ShapeError
 
 Array = np.ndarray
 Key = tuple[str, str]
 Values = dict[Key, Array]
-
-RESERVED = ("input", "target", "loss")
-LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-
-
-class NetworkError(ValueError):
-    """A document that is no network: ``loc`` leads to the place in the document."""
-
-    def __init__(self, loc: list[str | int], detail: str):
-        super().__init__(detail)
-        self.loc = loc
-        self.detail = detail
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A named op, the layers it reads, and its shapes for one image."""
-
-    name: str
-    op: Op
-    inputs: tuple[str, ...]
-    shape: Shape  # of y, without the batch; () for a loss
-    parameters: Mapping[str, Shape]
-
-    @property
-    def resting(self) -> Op:
-        return self.op.at_rest()
-
-    @property
-    def learned(self) -> dict[str, Shape]:
-        """The parameters that have a gradient: all but the op's buffers."""
-        return {name: shape for name, shape in self.parameters.items() if name not in self.op.buffers}
-
-
-@dataclass(frozen=True)
-class ReceptiveField:
-    """Rows and columns of the input that one value sees: how many, how far apart neighbours' are, where the first
-    starts, in the padding if need be. After a transposed convolution neighbours may be less than a cell apart."""
-
-    size: tuple[int, int]
-    stride: tuple[float, float]
-    start: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -95,30 +51,14 @@ class Network:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Network:
         """Read {"input", "layers", "loss"}; NetworkError names the place that does not fit."""
-        _known(document, ("input", "layers", "loss"), [])
-        input_shape = _input_shape(document.get("input"))
-        listed = document.get("layers")
-        if not isinstance(listed, (list, tuple)) or not listed:
-            raise NetworkError(["layers"], "expected a list with at least one layer")
-        shapes: dict[str, Shape] = {"input": input_shape}
-        layers: list[Layer] = []
-        for index, item in enumerate(listed):
-            layer = _read_layer(item, ["layers", index], shapes, layers[-1].name if layers else "input")
-            shapes[layer.name] = layer.shape
-            layers.append(layer)
-        loss = _read_loss(document.get("loss", "cross_entropy"), layers[-1])
-        network = cls(input_shape, layers, loss)
-        for index, layer in enumerate(layers):
-            if not network.consumers[layer.name]:
-                raise NetworkError(["layers", index], f"{layer.name}: nothing reads this layer, and it is not the last")
-        return network
+        return cls(*read(document))
 
     def document(self) -> dict[str, Any]:
         """The document that makes this network, with every setting written out."""
-        layers = [{"name": layer.name, "op": layer.op.name, "settings": _plain(layer.op.options),
-                   "inputs": list(layer.inputs)} for layer in self.layers.values()]
-        return {"input": list(self.input_shape), "layers": layers,
-                "loss": {"op": self.loss.op.name, "settings": _plain(self.loss.op.options)}}
+        return {"input": list(self.input_shape),
+                "layers": [{"name": layer.name, **layer.document(), "inputs": list(layer.inputs)}
+                           for layer in self.layers.values()],
+                "loss": self.loss.document()}
 
     # shapes ---------------------------------------------------------------------------------------------------------
 
@@ -164,9 +104,9 @@ class Network:
         height, width = self.input_shape[1:] if len(self.input_shape) == 3 else (1, self.input_shape[0])
         whole = ReceptiveField((height, width), (0, 0), (0, 0))
         for layer in self.layers.values():
-            seen = [_through(layer.resting, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
+            seen = [through(layer.resting, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
                     for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)]
-            fields[layer.name] = whole if whole in seen else _union(seen)
+            fields[layer.name] = whole if whole in seen else union(seen)
         return fields
 
     # parameters -----------------------------------------------------------------------------------------------------
@@ -337,134 +277,3 @@ def _sum(arrays: list[Array]) -> Array:
     for array in arrays[1:]:
         total = total + array
     return total
-
-
-def _known(item: Any, keys: tuple[str, ...], loc: list[str | int]) -> None:
-    if not isinstance(item, Mapping):
-        raise NetworkError(loc, f"expected an object with {', '.join(keys)}, got {said(item)}")
-    for key in item:
-        if key not in keys:
-            raise NetworkError([*loc, key], f"there is no such field; known: {', '.join(keys)}")
-
-
-def _input_shape(given: Any) -> Shape:
-    fits = (isinstance(given, (list, tuple)) and len(given) in (1, 3)
-            and all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 2**16 for size in given))
-    if not fits:
-        raise NetworkError(["input"], f"expected [channels, height, width], whole numbers of at least 1, "
-                                      f"got {said(given)}")
-    return tuple(given)
-
-
-def _op_class(name: Any, loc: list[str | int], losses: bool) -> type[Op]:
-    known = [op.name for op in OPS.values() if op.is_loss == losses]
-    if name not in known:
-        kind = "loss" if losses else "op"
-        raise NetworkError(loc, f"there is no {kind} {said(name)}; known: {', '.join(known)}")
-    return OPS[name]
-
-
-def _make_op(item: Mapping[str, Any], loc: list[str | int], losses: bool, name: str) -> Op:
-    kind = _op_class(item.get("op"), [*loc, "op"], losses)
-    settings = item.get("settings", {})
-    if not isinstance(settings, Mapping):
-        raise NetworkError([*loc, "settings"], f"{name}: expected an object, got {said(settings)}")
-    try:
-        return kind.as_layer(**settings)
-    except SettingError as error:
-        raise NetworkError([*loc, "settings", *error.loc], f"{name}: {error}") from None
-
-
-def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], before: str) -> Layer:
-    _known(item, ("name", "op", "settings", "inputs"), loc)
-    name = item.get("name")
-    if not isinstance(name, str) or not LAYER_NAME.fullmatch(name) or name in RESERVED:
-        raise NetworkError([*loc, "name"], f"expected a name of letters, digits, _ and -, other than "
-                                           f"{', '.join(RESERVED)}, got {said(name)}")
-    if name in shapes:
-        raise NetworkError([*loc, "name"], f"{name} stands twice; names must differ")
-    op = _make_op(item, loc, False, name)
-    inputs = item.get("inputs", [before])
-    if not isinstance(inputs, (list, tuple)):
-        raise NetworkError([*loc, "inputs"], f"{name}: expected names of layers, got {said(inputs)}")
-    try:
-        op = op.reading(len(inputs))
-    except ShapeError as error:
-        raise NetworkError([*loc, "inputs"], f"{name}: {error}, got {len(inputs)}") from None
-    for index, source in enumerate(inputs):
-        if source not in shapes:
-            raise NetworkError([*loc, "inputs", index], f"{name}: there is no layer {said(source)} before it")
-    given: dict[str, Shape] = {tensor: (1, *shapes[source]) for tensor, source in zip(op.inputs, inputs, strict=True)}
-    try:
-        parameters = op.parameters(given)
-        given.update(parameters)
-        given.update(dict.fromkeys(op.drawn, given[op.inputs[0]]))
-        shape = op.at_rest().extents(given)["y"]
-        op.check_fit(given)
-    except ShapeError as error:
-        raise NetworkError([*loc], f"{name}: {error}") from None
-    return Layer(name, op, tuple(inputs), shape[1:], parameters)
-
-
-def _read_loss(given: Any, last: Layer) -> Layer:
-    item = {"op": given} if isinstance(given, str) else given
-    _known(item, ("op", "settings"), ["loss"])
-    op = _make_op(item, ["loss"], True, "loss")
-    try:
-        x = (1, *last.shape)
-        op.extents({"x": x, "target": op.target_shape(x)})
-    except ShapeError as error:
-        raise NetworkError(["loss"], f"loss: {error}") from None
-    return Layer("loss", op, (last.name,), (), {})
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
-
-
-def _through(op: Op, shapes: Mapping[str, Shape], tensor: str, rank: int, field: ReceptiveField,
-             whole: ReceptiveField) -> ReceptiveField:
-    """What one value of y sees, when a value of the op's input sees `field`."""
-    if rank != 3 or len(shapes[tensor]) != 4 or field is whole:
-        return whole
-    program = op.program(shapes)
-    sizes = outline(program, shapes, op.numbers(shapes), op.extents(shapes)).sizes
-
-    def seen_by(name: str) -> list[ReceptiveField]:
-        """By way of the planes that lead from the input to a tensor of the program."""
-        if name == tensor:
-            return [field]
-        if name not in program.names or len(program.declared[name]) != 4:
-            return []
-        bound = program.letters(name)[1]
-        return [_moved(seen, window.axes[2:], bound, sizes)
-                for window in program.windows(name, {**sizes, **op.numbers(shapes)})
-                for seen in seen_by(window.tensor)]
-
-    found = seen_by("y")
-    return _union(found) if found else whole
-
-
-def _moved(field: ReceptiveField, axes: tuple[Axis | None, ...], bound: tuple[str, ...],
-           sizes: Mapping[str, int]) -> ReceptiveField:
-    """The field of a value that reads a window of values with this field, along rows and columns."""
-    size, stride, start = [], [], []
-    for axis, seen, step, first in zip(axes, field.size, field.stride, field.start, strict=True):
-        assert axis is not None
-        reach = {letter: factor * (sizes[letter.upper()] - 1) for letter, factor in axis.letters.items()
-                 if letter in bound}
-        lowest = axis.offset + sum(min(0, far) for far in reach.values())
-        cells = sum(map(abs, reach.values())) // axis.pitch
-        size.append(math.ceil(seen + cells * step))
-        moves = step * sum(factor for letter, factor in axis.letters.items() if letter not in bound) / axis.pitch
-        stride.append(int(moves) if moves == int(moves) else moves)
-        start.append(math.floor(first + math.ceil(lowest / axis.pitch) * step))
-    return ReceptiveField((size[0], size[1]), (stride[0], stride[1]), (start[0], start[1]))
-
-
-def _union(fields: list[ReceptiveField]) -> ReceptiveField:
-    """The smallest field that holds them all, where branches come together; a global pool's values do not move."""
-    start = [min(field.start[axis] for field in fields) for axis in (0, 1)]
-    stop = [max(field.start[axis] + field.size[axis] for field in fields) for axis in (0, 1)]
-    stride = [max(field.stride[axis] for field in fields) for axis in (0, 1)]
-    return ReceptiveField((stop[0] - start[0], stop[1] - start[1]), (stride[0], stride[1]), (start[0], start[1]))

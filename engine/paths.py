@@ -18,7 +18,8 @@ from engine.fast.simd import LANES
 from engine.fast.step import gather, prepare, work
 from engine.fast.team import team
 from engine.kernels import Kernel
-from engine.network import Layer, Network, Values
+from engine.layers import Layer
+from engine.network import Network, Values
 from engine.ops.base import Array
 from engine.ops.dropout import Dropout
 from engine.optimizers import Optimizer

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from engine.formula import Axis, Equation, Program, Tensors
-from engine.network import Layer, Network
+from engine.layers import Layer
+from engine.network import Network
 from engine.ops.base import Shape, Words, describe, letters, outline
 from engine.optimizers import Optimizer
 

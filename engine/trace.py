@@ -17,7 +17,8 @@ import numpy as np
 
 from engine import formula
 from engine.formula import Equation, Explanation, Program, Tensors, Term
-from engine.network import Key, Layer, Network, Values
+from engine.layers import Layer
+from engine.network import Key, Network, Values
 from engine.optimizers import LETTERS, Optimizer
 from engine.score import Local, counts_images, layer_program, score, sum_program, update_program
 

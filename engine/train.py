@@ -18,7 +18,8 @@ import numpy as np
 
 from engine.data import Dataset
 from engine.kernels import put_compiler_away
-from engine.network import Key, Layer, Network, Values
+from engine.layers import Layer
+from engine.network import Key, Network, Values
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.paths import Draws, Pass, flat_update, path_of

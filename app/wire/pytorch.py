@@ -6,7 +6,8 @@ import keyword
 import re
 
 from app.problems import Problem
-from engine.network import Layer, Network
+from engine.layers import Layer
+from engine.network import Network
 
 PYTHON = "text/x-python"
 TAKEN = {"self", "torch", "nn", "F", "x"}

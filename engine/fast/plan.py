@@ -14,7 +14,8 @@ from engine.fast.linear import PANEL
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, CROSS_ENTROPY, DROPOUT, INPUT, LINEAR, MAX_POOL, RELU, ROW, WINOGRAD
 from engine.fast.winograd import POINTS, scratch
-from engine.network import Layer, Network
+from engine.layers import Layer
+from engine.network import Network
 from engine.ops.base import Op, Shape, Shapes
 
 Array = np.ndarray

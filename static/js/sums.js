@@ -28,21 +28,25 @@ export function written(count, zero = false) {
 }
 
 /**
- * A number that is read, as it is printed in its line. @param {number} value @param {number} [exponent] @returns {Printed}
+ * A number that is read, as it is printed in its line; where that would be nothing, with so many digits of it.
+ * @param {number} value @param {number} [exponent] @param {number} [digits] @returns {Printed}
  */
-export function printed(value, exponent = 0) {
+export function printed(value, exponent = 0, digits = 1) {
   const finite = Number.isFinite(value);
   const count = BigInt(finite ? units(value, exponent) : 0);
-  return finite && count === 0n && value !== 0 ? faint(value, exponent) : { text: number(value, exponent), units: count, shift: exponent - DECIMALS, over: 1n };
+  return finite && count === 0n && value !== 0 ? faint(value, exponent, digits) : { text: number(value, exponent), units: count, shift: exponent - DECIMALS, over: 1n };
 }
 
-/** A factor too small for its line, with its first digit: what is multiplied is seen not to be zero. @param {number} value @param {number} exponent @returns {Printed} */
-function faint(value, exponent) {
-  const [digit, tens] = value.toExponential(0).split("e").map(Number);
-  const below = exponent - tens;
-  const text = below <= 5 ? (digit / 10 ** below).toFixed(below) : `${digit}${power(-below)}`;
-  return { text: text.replace("-", "\u2212"), units: BigInt(digit), shift: tens, over: 1n };
+/** A factor too small for its line, with its first digits: what is multiplied is seen not to be zero. @param {number} value @param {number} exponent @param {number} digits @returns {Printed} */
+function faint(value, exponent, digits) {
+  const [mantissa, tens] = value.toExponential(digits - 1).split("e");
+  const below = exponent - Number(tens);
+  const text = below <= 5 ? (value / 10 ** exponent).toFixed(below + digits - 1) : `${mantissa}${power(-below)}`;
+  return { text: text.replace("-", "\u2212"), units: BigInt(mantissa.replace(".", "")), shift: Number(tens) - digits + 1, over: 1n };
 }
+
+/** How many digits of a factor its product shows. @param {number} exact @param {number} exponent */
+const digitsIn = (exact, exponent) => Math.min(4, Math.max(1, String(Math.abs(units(exact, exponent))).length));
 
 /**
  * A number that the sentence itself puts in: "÷ 4" for a quarter, otherwise its own decimals.
@@ -61,10 +65,10 @@ export function constant(value, divide = true) {
   };
 }
 
-/** A number that is divided by, as it is printed. @param {number} value @param {number} [exponent] @returns {Printed} */
-export function divided(value, exponent = 0) {
-  const shown = printed(value, exponent);
-  if (shown.units === 0n) return { ...printed(1 / value), text: `÷ ${shown.text}` };
+/** A number that is divided by, as it is printed. @param {number} value @param {number} [exponent] @param {number} [digits] @returns {Printed} */
+export function divided(value, exponent = 0, digits = 1) {
+  const shown = printed(value, exponent, digits);
+  if (shown.units === 0n) return { ...shown, text: `÷ ${shown.text}` };
   return { text: `÷ ${shown.text}`, units: 1n, shift: -shown.shift, over: shown.units };
 }
 
@@ -91,7 +95,7 @@ export function ledger(value, entries, { exponent = 0, divide = true } = {}) {
   /** @type {Line[]} */
   const lines = entries.map(({ factors = [], exact }) => {
     const shown = factors.map((factor) => (factor.constant ? constant(factor.value, divide)
-      : (factor.divisor ? divided : printed)(factor.value, factor.exponent)));
+      : (factor.divisor ? divided : printed)(factor.value, factor.exponent, digitsIn(exact, exponent))));
     const count = (shown.length > 1 ? product(shown, exponent) : units(exact, exponent)) || 0;
     return { factors: shown, units: count, text: written(count, exact === 0), zero: exact === 0 };
   });

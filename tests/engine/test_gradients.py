@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.network import Network, NetworkError, Values
+from engine.layers import NetworkError
+from engine.network import Network, Values
 from engine.ops.base import Array
 from engine.train import draws
 from tests.engine.tools import network

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.network import Network, NetworkError, ReceptiveField
+from engine.fields import ReceptiveField
+from engine.layers import NetworkError
+from engine.network import Network
 from engine.ops.base import Array
 from engine.score import score
 from engine.trace import Place, Trace, explain
@@ -180,6 +182,22 @@ def test_a_transposed_convolution_brings_neighbours_fields_closer_together() -> 
                      {"op": "flatten"}, input=(1, 8, 8)).receptive_fields
     assert fields["down"] == ReceptiveField((2, 2), (2, 2), (0, 0))
     assert fields["up"] == ReceptiveField((4, 4), (1, 1), (0, 0))
+
+
+def test_upsampling_does_too_and_a_window_after_it_sees_fewer_cells_of_the_input() -> None:
+    net = network({"op": "conv2d", "name": "conv", "out": 2, "kernel_size": 3},
+                  {"op": "upsample2d", "name": "up", "scale": [2, 10]},
+                  {"op": "conv2d", "name": "wide", "out": 1, "kernel_size": [3, 4], "dilation": [2, 10]},
+                  {"op": "flatten"}, input=(1, 8, 6), loss="mse_loss")
+    fields = net.receptive_fields
+    assert fields["up"] == ReceptiveField((3, 3), (0.5, 0.1), (0, 0))
+    assert fields["wide"] == ReceptiveField((5, 6), (0.5, 0.1), (0, 0))
+    parameters = {name: np.ones_like(w) for name, w in net.initial(0, np.float64).items()}
+    images = np.eye(48).reshape(48, 1, 8, 6)
+    seen = net.forward(parameters, images)["wide", "y"] != net.forward(parameters, 0 * images)["wide", "y"]
+    first = seen[:, 0, 0, 0].reshape(8, 6)
+    assert np.argwhere(first.any(1)).ravel().tolist() == [0, 1, 2, 3, 4]
+    assert np.argwhere(first.any(0)).ravel().tolist() == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("layers", "words"), [

@@ -37,6 +37,15 @@ def test_kernels_agree_with_their_sentences_at_any_geometry_rank_and_option(name
     assert disagreement(op, tensors, RNG) < EXACT
 
 
+@pytest.mark.parametrize("name", sorted(name for name, kind in OPS.items() if "x" in kind.tensors))
+def test_where_a_function_has_a_kink_the_kernel_takes_the_side_that_its_sentence_takes(name: str) -> None:
+    """All the kinks here lie at whole numbers; -0.0 is none."""
+    kind = OPS[name]
+    op, tensors = kind(**kind.example_settings), kind.example(RNG)
+    whole = np.resize(np.array([0.0, -3, 3, -1, 1, -0.0, 2]), tensors["x"].shape)
+    assert disagreement(op, {**tensors, "x": whole}, RNG) < EXACT
+
+
 def test_a_window_of_zeros_has_no_slope_and_a_cut_one_is_not_scaled_up() -> None:
     op = OPS["lp_pool2d"](kernel_size=2, ceil_mode=True)
     found = from_kernels(op, {"x": np.array([[[[0.0, 0, 3], [0, 0, 4]]]])}, np.ones((1, 1, 1, 2)))

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.fields import ReceptiveField
+from engine.layers import NetworkError
 from engine.models import MODELS
-from engine.network import Network, NetworkError, ReceptiveField
+from engine.network import Network
 from engine.ops.base import ShapeError
 from tests.engine.tools import network
 
@@ -113,6 +115,13 @@ def test_a_document_that_is_no_network_is_refused_with_its_place(path: list[Any]
     with pytest.raises(NetworkError, match=words) as caught:
         Network.from_document(changed(path, value))
     assert caught.value.loc == loc
+
+
+@pytest.mark.parametrize("op", ["conv2d", "max_pool2d", "avg_pool2d", "lp_pool2d"])
+def test_a_window_larger_than_what_it_lies_in_is_refused_with_the_arithmetic(op: str) -> None:
+    layer = {"op": op, "kernel_size": [2, 9], "stride": 2, **({"out": 1} if op == "conv2d" else {})}
+    with pytest.raises(NetworkError, match=r"larger than the padded input: \(7 - 9\) / 2 \+ 1 = 0"):
+        network(layer, {"op": "flatten"}, input=(1, 7, 7))
 
 
 def test_a_pool_cuts_what_does_not_fit_as_in_pytorch() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from engine.data import Dataset, from_arrays
 from engine.formula import Tensors
+from engine.layers import NetworkError
 from engine.models import MODELS
-from engine.network import Network, NetworkError
+from engine.network import Network
 from engine.ops.base import Array, Op, shapes_of
 from engine.settings import REQUIRED
 from engine.train import Trainer, optimizer_from

@@ -50,6 +50,9 @@ describe("a printed number", () => {
     assert.deepEqual(texts, ["0.0004", "\u22120.00003", "4×10⁻⁹", "0", "0.0001"]);
     assert.equal(product([printed(0.0004), printed(900)], 0), 360);
     assert.equal(product([printed(0.0004, -3), printed(2)], -3), 800);
+    assert.deepEqual([printed(0.000367, 0, 3), printed(0.0000012345, 0, 2)].map(({ text }) => text), ["0.000367", "1.2×10⁻⁶"]);
+    const tiny = ledger(0.0028, [pair(0.0003669, 7.644)], { exponent: -3 });
+    assert.deepEqual([tiny.lines[0].factors[0].text, tiny.lines[0].text, tiny.rounding], ["0.0003669", "2.805", -5]);
     assert.deepEqual([NaN, Infinity, -Infinity].map((value) => printed(value).text), ["NaN", "∞", "\u2212∞"]);
   });
   it("is rounded as it is printed", () => {

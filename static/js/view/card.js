@@ -16,6 +16,7 @@ import {
   axesOf, back, closeCard, explanation, infoOf, isKnown, live, nameOf, open, pin, pinned, place as openPlace, position, rangeOf, scheme, score,
   setHover, source, step, trail, valueOf,
 } from "../store.js";
+import { useFit } from "./fit.js";
 import { Largest, Waterfall } from "./waterfall.js";
 import { axisWord, freshSteps, inPlane, valueText } from "./words.js";
 import { colourOf } from "./symbol.js";
@@ -123,22 +124,6 @@ function cardRows(data, place) {
     const word = phase ? axisWord(phase, letter) : letter;
     return word === "image" && k === sample ? "this image" : `${word} ${k}`;
   }, MOST, sample);
-}
-
-/** Formulas that are wider than their place are written smaller. @param {{current: HTMLElement|null}} box @param {string} mathml */
-function useFit(box, mathml) {
-  useLayoutEffect(() => {
-    const host = box.current;
-    const math = /** @type {HTMLElement|null} */ (host?.querySelector("math"));
-    if (!host || !math) return;
-    const fitIn = () => {
-      math.style.fontSize = "";
-      const over = host.scrollWidth / (host.clientWidth || 1);
-      if (over > 1) math.style.fontSize = `${Math.max(0.82, 1 / over)}em`;
-    };
-    fitIn();
-    void document.fonts?.ready.then(fitIn);
-  }, [mathml]);
 }
 
 /** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */

@@ -83,7 +83,7 @@ function Row({ entries, made, lines, lettersOf, result, onCramped }) {
         ${alone ? html`<span class="line name">${two(nameOf(entry, lettersOf))[0]}</span><span class="line name">${two(nameOf(entry, lettersOf))[1]}</span>`
           : Array.from({ length: Math.max(2, height) }, (_, n) => html`<span class="line">${line.factors[n]
             ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />${
-              n === 1 && line.factors.slice(2).map((shown) => html` <span class="soft">${sign(shown, 2)} ${shown.text}</span>`)}` : " "}</span>`)}
+              n === 1 && line.factors.slice(2).map((shown, more) => html` <span class="soft">${sign(shown, 2)} ${shown.text}${powerOf(entry, made, more + 2)}</span>`)}` : " "}</span>`)}
         <span class="line sum ${height < 2 ? "bare" : ""}">${alone && entry.factors[0]?.place ? html`<button class="factor" tabIndex=${-1} onClick=${() => open(/** @type {string} */ (entry.factors[0].place))}>${line.text}</button>` : line.text}</span>
       </div><span class="joint" aria-hidden="true">${k < entries.length - 1 || made.rounding ? "+" : "="}</span>`;
     })}
@@ -92,6 +92,9 @@ function Row({ entries, made, lines, lettersOf, result, onCramped }) {
     <div class="column total"><span class="line"> </span><span class="line"> </span><span class="line value" aria-label="${result.name} is ${made.text}">${made.text}</span></div>
   </div>`;
 }
+
+/** The power of ten of a factor, where no head of its line says it. @param {Entry} entry @param {Book} made @param {number} k */
+const powerOf = (entry, made, k) => (entry.factors[k].constant ? "" : factor(made.exponents[k]));
 
 /** Words on the lines of the two factors. @param {string} words @returns {[string, string]} */
 function two(words) {
@@ -106,13 +109,14 @@ const nameOf = (entry, lettersOf) => entry.label || lettersOf(entry);
 /** @param {{entries: Entry[], made: Book, lettersOf: (entry: Entry) => string, result: Line}} props */
 function Table({ entries, made, lettersOf, result }) {
   return html`<table class="terms"><caption class="spoken">terms</caption><tbody>
+    ${made.exponents.slice(0, 2).some(Boolean) && html`<tr class="soft"><th></th><td>${factor(made.exponents[0])}</td><td></td><td>${factor(made.exponents[1] ?? 0)}</td><td></td><td>${made.caption}</td></tr>`}
     ${entries.map((entry, k) => {
       const line = made.lines[k];
       return html`<tr key=${entry.id} class=${isLit(entry) ? "marked" : ""} ...${lights(entry)}>
         <th scope="row">${nameOf(entry, lettersOf)}</th>
         ${line.factors.length > 1 ? html`<td><${Opening} factor=${entry.factors[0]} text=${line.factors[0].text} before="" /></td>
           <td class="soft">${sign(line.factors[1], 1).trim()}</td>
-          <td>${line.factors.slice(1).map((shown, n) => html`<${Opening} factor=${entry.factors[n + 1]} text=${shown.text} before=${n > 0 ? sign(shown, 1) : ""} />`)}</td>
+          <td>${line.factors.slice(1).map((shown, n) => html`<${Opening} factor=${entry.factors[n + 1]} text=${n > 0 ? `${shown.text}${powerOf(entry, made, n + 1)}` : shown.text} before=${n > 0 ? sign(shown, 1) : ""} />`)}</td>
           <td class="soft">=</td>` : html`<td colspan="4"></td>`}
         <td>${line.text}</td></tr>`;
     })}

@@ -79,8 +79,8 @@ function Head({ phase, figure }) {
   const index = indexAt(phase, cell);
   const spot = spoken(index, phase.shape, kind);
   const where = cell < 0 ? `${counted(sizeOf(phase.shape), "number")} to write` : focused ? (fit().inner < 880 ? "" : `row ${index.at(-2)}, column ${index.at(-1)}`) : spot;
-  const images = told.value && told.value.place === cellPlace.value ? Math.round(told.value.whole.terms_total / termsOf(phase)) : 1;
-  const whole = told.value?.whole;
+  const whole = told.value?.place === cellPlace.value ? told.value?.whole : undefined;
+  const images = whole?.groups?.length && axisWord(phase, whole.groups[0].letter) === "image" ? Math.round(whole.terms_total / termsOf(phase)) : 1;
   const sample = source.value?.kind === "step" ? source.value.sample : -1;
   const share = whole?.groups?.find((group) => axisWord(phase, group.letter) === "image" && group.at === sample)?.value;
   const unit = exponentOf([share ?? 0]);
@@ -226,8 +226,9 @@ function dressed(phase, whole, entries, order, lettersOf) {
   const sorted = entries.map((entry) => ({ ...entry, factors: [...entry.factors].sort((a, b) =>
     Number(a.constant) - Number(b.constant) || (rank.get(a.tensor ?? "") ?? 0) - (rank.get(b.tensor ?? "") ?? 0)) }));
   const longest = sorted.reduce((most, { factors }) => (factors.length > most.length ? factors : most), /** @type {Factor[]} */ ([]));
-  const lines = longest.map((each) => {
+  const lines = longest.map((each, k) => {
     const { tensor } = each;
+    if (sorted.some(({ factors }) => factors.length > 1 && factors[k] && factors[k].tensor !== tensor)) return null;
     if (each.made) return { name: "", kind: "value", text: factorName(each, phase) };
     const read = tensor && phase.reads.find((each) => nameOf(each.tensor) === tensor);
     return read ? { name: read.name, kind: read.kind, text: each.over ? factorName(each, phase) : "" } : null;

@@ -16,8 +16,9 @@ from engine.fast.plan import SHARES
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, WINOGRAD
 from engine.fast.winograd import POINTS, matrices
+from engine.layers import NetworkError
 from engine.models import MODELS
-from engine.network import Network, NetworkError, Values
+from engine.network import Network, Values
 from engine.ops.base import Array
 from engine.optimizers import OPTIMIZERS
 from engine.paths import Fast, Readable, path_of

@@ -136,7 +136,7 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
       <button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
         <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button><//>`,
     plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead}
-        more=${size.inner < 660 ? "" : wordFor(sides)} />`}>
+        more=${size.inner < 660 || (numbers.numbers && columns > 3) ? "" : wordFor(sides)} />`}>
       <${Map2D} picture=${scene.picture} target=${size.map} cell=${planeCell} sides=${sides} rings=${rings} name=${plane.name} glide=${glide}
         fading=${figure.turned && turning} label="map the window lies in" /><//>`,
     result: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
