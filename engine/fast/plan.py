@@ -196,7 +196,7 @@ def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> S
     m = _tile(x, y, numbers)
     if m:
         n, tiles = m + 2, (y[1] // m, y[2] // m)
-        numbers |= {"m": m, "n": n, "tiles_down": tiles[0], "tiles_across": tiles[1]}
+        numbers |= {"m": m, "n": n, "tiles_down": tiles[0], "tiles_across": tiles[1], "gates": _gate(stages[-1])}
         return Stage(WINOGRAD, x, y, y, numbers,
                      scratch=scratch(n, x[0], y[0], math.prod(tiles), (y[1] + 2) * (y[2] + 2)))
     return Stage(CONV, x, y, y, numbers)
@@ -242,14 +242,22 @@ def _max_pool(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) 
     return _pool(shapes["x"][1:], op.extents(shapes)["y"][1:], numbers, stages)
 
 
+def _gate(stage: Stage) -> int:
+    """1 when a convolution has a ReLU, which from now on its reader takes into account on the way back."""
+    if stage.op not in (CONV, WINOGRAD) or "relu" not in stage.numbers:
+        return 0
+    stage.numbers["gated"] = 1
+    return 1
+
+
 def _pool(x: Shape, y: Shape, numbers: dict[str, int], stages: list[Stage]) -> Stage:
     """A pool's way back also sees which values the ReLU before it let through."""
     last = stages[-1]
     halves = all(numbers[name] == 2 for name in "UVst") and numbers["d"] == numbers["e"] == 1
     numbers["halves"] = int(halves and numbers["p"] == numbers["q"] == 0
                             and x[1] >= 2 * y[1] and x[2] >= 2 * y[2])
-    if last.op in (CONV, WINOGRAD) and "relu" in last.numbers:
-        last.numbers["gated"] = numbers["relu"] = 1
+    if _gate(last):
+        numbers["relu"] = 1
     return Stage(MAX_POOL, x, y, y, numbers)
 
 

@@ -29,15 +29,15 @@ INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = ("op", "C", "H", "W", "O", "I", "J", "U", "V", "s", "t", "p", "q", "d", "e", "G", "w", "w_first", "w_u",
-            "w_v", "b", "relu", "gated", "overlap", "halves", "needs_dx", "scratch", "key",
+            "w_v", "b", "relu", "gated", "gates", "overlap", "halves", "needs_dx", "scratch", "key",
             "m", "n", "tiles_down", "tiles_across", "filters", "dw", "db", "kept")
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
 #: and dy. U, V, s, t, p, q, d, e, G: window, stride, padding, dilation, groups. w and b: where the weights begin in the
 #: flat parameters (b -1: none), with w_first, w_u, w_v for the first weight of a kernel and its strides (negative where
-#: it is flipped). relu: a ReLU is fused; gated: the reader of y takes it into account in dy already. m, n, tiles: of a
-#: Winograd convolution, with the place of its transformed kernels (filters). dw, db: where a share has the gradients of
-#: a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
+#: it is flipped). relu: a ReLU is fused; gated: the reader of y, which gates, takes it into account in dy. m, n,
+#: tiles: of a Winograd convolution, with the place of its transformed kernels (filters). dw, db: where a share has the
+#: gradients of a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("rate", np.float64)])
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from engine.fast.loops import LOWEST, ZERO, add_up, add_weights, product
-from engine.fast.simd import LANES, LEAST, add, load, product_block, splat, store, tile_map, turn
+from engine.fast.simd import LANES, LEAST, add, if_above, load, product_block, splat, store, tile_map, turn
 from engine.kernels import part
 
 Array = np.ndarray
@@ -83,17 +83,17 @@ see_dy, make_dx, make_dw = (_map(lambda a, b, g: a.T), _map(lambda a, b, g: b.T,
 @part
 def _multiply(y, w, x, b, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
     """loops.product by blocks of six outputs, which load less: here every output has the same few pixels, and `size`
-    is far larger than a block."""
+    is far larger than a block. The last outputs and pixels are computed twice where they must."""
     outputs, pixels = size
-    whole = outputs - outputs % 6 if pixels >= LEAST else 0
-    for o in range(0, whole, 6):
+    if pixels < LEAST or outputs < 6:
+        product(y, w, x, b, at, strides, size, counts, steps, LOWEST)
+        return
+    for block in range(0, outputs, 6):
+        o = min(block, outputs - 6)
         for first in range(0, pixels, LEAST):
             p = min(first, pixels - LEAST)
             block_6_r(y, w, x, b, (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2],
                                    at[2] + p * strides[3], at[3] + o * strides[4]), strides, counts, steps, LOWEST)
-    if whole < outputs:
-        product(y, w, x, b, (at[0] + whole * strides[0], at[1] + whole * strides[2], at[2], at[3] + whole * strides[4]),
-                strides, (outputs - whole, pixels), counts, steps, LOWEST)
 
 
 def scratch(n: int, channels: int, outputs: int, tiles: int, plane: int) -> int:
@@ -235,7 +235,8 @@ def winograd_gather(row, o, gradients, arena, gradient):  # type: ignore[no-unty
 
 @part
 def _backward_x(row, still, filters, arena):  # type: ignore[no-untyped-def]
-    """Tiles overlap by two cells, in which they add up; what falls on the padding is dropped."""
+    """Tiles overlap by two cells, in which they add up. What falls on the padding is dropped, and what a ReLU before x
+    did not let through."""
     m, n, across = row.m, row.n, row.tiles_across
     tiles = row.tiles_down * across
     seen, made, x_point, y_point, plane = _rooms(row)
@@ -255,5 +256,7 @@ def _backward_x(row, still, filters, arena):  # type: ignore[no-untyped-def]
                     arena, seen + (c * tiles + tile) * LANES, n * x_point, x_point, ZERO)
         for h in range(row.H):
             for k in range(row.W):
-                store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w,
-                      load(arena, plane + (h + row.p) * width + (k + row.q) * LANES))
+                dx = load(arena, plane + (h + row.p) * width + (k + row.q) * LANES)
+                if row.gates:
+                    dx = if_above(load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w), zero, dx, zero)
+                store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w, dx)

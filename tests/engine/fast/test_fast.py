@@ -159,13 +159,14 @@ def test_the_gradients_of_linear_layers_are_those_of_the_whole_batch_however_man
     assert agrees(net, count)
 
 
+@pytest.mark.parametrize("before", [[], [{"op": "relu"}]], ids=["", "after a ReLU"])
 @pytest.mark.parametrize(("plane", "settings", "tile"), [
     ((12, 12), {}, 5), ((6, 11), {"padding": [1, 0, 0, 1], "flip_kernel": True}, 5), ((8, 7), {}, 0),
     ((4, 8), {"padding": "same", "bias": False}, 4), ((13, 8), {"padding": "full", "flip_kernel": True}, 5),
 ])
-def test_winograds_convolution_sends_back_what_the_readable_one_does(plane: tuple[int, int], settings: dict[str, Any],
-                                                                     tile: int) -> None:
-    net = network({"op": "conv2d", "out": 2 * LANES, "kernel_size": 1},
+def test_winograds_convolution_sends_back_what_the_readable_one_does(
+        plane: tuple[int, int], settings: dict[str, Any], tile: int, before: list[dict[str, Any]]) -> None:
+    net = network({"op": "conv2d", "out": 2 * LANES, "kernel_size": 1}, *before,
                   {"op": "conv2d", "out": 21, "kernel_size": 3, **settings}, {"op": "relu"},
                   {"op": "flatten"}, {"op": "linear", "out": 3}, input=(2, *plane))
     table = fast_of(net).plan.table
