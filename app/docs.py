@@ -30,6 +30,26 @@ JSON = "application/json"
 #: Characters in a line of an example.
 WIDTH = 56
 CHANGING = {"patch", "delete"}
+#: A call with arrays as they are, in Python.
+ARRAYS = f"""\
+import io, json, urllib.request
+import numpy as np
+
+def ask(path, request, **tensors):
+    file = io.BytesIO()
+    np.savez(file, request=json.dumps(request), **tensors)
+    kind = "application/x-npz"
+    headers = {{"Content-Type": kind, "Accept": kind}}
+    url = "{BASE}" + path
+    asked = urllib.request.Request(url, file.getvalue(), headers)
+    with urllib.request.urlopen(asked) as answer:
+        return dict(np.load(io.BytesIO(answer.read())))
+
+x, w = np.random.rand(2, 3, 8, 8), np.random.rand(4, 3, 3, 3)
+dy = np.ones((2, 4, 8, 8))
+request = {{"settings": {{"padding": 1}}}}
+found = ask("/api/ops/conv2d/backward", request, x=x, w=w, dy=dy)
+print(found["dw"].shape)"""
 
 
 @dataclass(frozen=True)
@@ -329,6 +349,7 @@ def docs_page(pages: Environment, app: FastAPI, limits: Limits) -> str:
         optimizers=list(optimizers()),
         groups=operations,
         limits=limits.document(),
+        npz=ARRAYS,
     )
 
 

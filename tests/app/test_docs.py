@@ -126,6 +126,13 @@ def test_the_python_of_the_page_runs(server: Server) -> None:
     assert len(done.stdout.splitlines()) == len(examples)
 
 
+def test_arrays_go_and_come_as_the_page_says(server: Server) -> None:
+    server.wait_ready()
+    (code,) = blocks(server.read("/docs").decode(), "npz")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "(4, 3, 3, 3)", done.stderr
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
 def test_each_worked_example_prints_what_the_page_says(server: Server, file: Any) -> None:
     server.wait_ready()

@@ -41,16 +41,25 @@ def test_a_call_is_changed_and_run_by_keyboard_alone(server: Server, page: Page,
     body.focus()
     body.fill(body.input_value().replace("[1, 2, 3]", "[1, 2, 103]"))
     page.keyboard.press("Tab")
-    expect(page.locator("#start button")).to_be_focused()
+    expect(page.locator("#start .go button")).to_be_focused()
     page.keyboard.press("Enter")
     answer = page.locator("#start .answer")
     expect(answer).to_contain_text('"y": [[[[-13, -20, -17]')
     expect(page.locator("#start .status")).to_contain_text("200")
     body.fill(body.input_value().replace("103]", "103, 4]"))
-    page.locator("#start button").click()
+    page.locator("#start .go button").click()
     expect(answer).to_contain_text("ragged")
     expect(answer).to_have_class("answer bad")
     assert "400" in watch.errors.pop()
+
+
+def test_code_is_copied_by_its_button_or_selected_where_a_page_may_not_copy(server: Server, page: Page) -> None:
+    server.wait_ready()
+    page.goto("/docs")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.get_by_role("button", name="Copy Arrays as .npz, in Python").click()
+    expect(page.get_by_role("button", name="Selected Arrays as .npz, in Python")).to_be_visible()
+    assert page.evaluate("String(getSelection())").startswith("import io, json")
 
 
 def test_a_run_that_was_made_on_the_page_is_put_into_the_later_calls(server: Server, page: Page) -> None:

@@ -69,6 +69,29 @@ for (const form of document.querySelectorAll("form.try")) {
   });
 }
 
+/**
+ * A page that did not come over a secure connection may not write to the clipboard: there the text is selected.
+ * @param {HTMLElement} code
+ * @param {Text} word
+ */
+async function copy(code, word) {
+  if (navigator.clipboard) await navigator.clipboard.writeText(code.textContent ?? "");
+  else getSelection()?.selectAllChildren(code);
+  word.data = navigator.clipboard ? "Copied" : "Selected";
+  setTimeout(() => { word.data = "Copy"; }, 2000);
+}
+
+for (const code of document.querySelectorAll("pre:not(.printed)")) {
+  const box = Object.assign(document.createElement("div"), { className: "code" });
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "copy" });
+  const word = new Text("Copy");
+  const what = Object.assign(document.createElement("span"), { className: "spoken", textContent: ` ${code.getAttribute("aria-label")}` });
+  button.append(word, what);
+  button.addEventListener("click", () => void copy(/** @type {HTMLElement} */ (code), word));
+  code.replaceWith(box);
+  box.append(code, button);
+}
+
 /** An address may lead into what is folded. */
 function unfold() {
   const at = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
