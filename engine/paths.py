@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.data import Dataset, Split
 from engine.fast.flat import Flat
-from engine.fast.plan import Plan, plan
+from engine.fast.plan import FEW, Plan, plan
 from engine.fast.simd import LANES
 from engine.fast.step import gather, prepare, work
 from engine.fast.team import team
@@ -134,11 +134,13 @@ class Fast:
 
     def _work(self, parameters: Arrays, split: Split, indices: Array, keys: Array, learning: bool) -> Pass:
         plan, count = self.plan, len(indices)
+        lone = plan.lone is not None and count <= FEW
+        table, lanes = (plan.lone, 1) if lone else (plan.table, LANES)
+        chunks = -(-count // lanes)
+        shares, legs = plan.shares(chunks), plan.legs(chunks) if learning else [(0, chunks)]
         flat = Flat.of(parameters, plan.places).vectors[""]
         images, octets = self._images(split)
         targets = split.targets[indices].astype(np.int64)
-        chunks, shares = -(-count // LANES), plan.shares(count)
-        legs = plan.legs(chunks) if learning else [(0, chunks)]
         share = 1 / count if plan.mean else 1.0
         losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
         crew = team()
@@ -148,16 +150,16 @@ class Fast:
 
         def run(kernel: Kernel, workers: int, *given: Any) -> None:
             bench.counter[0] = 0
-            crew.run(lambda worker: kernel.compiled(plan.table, bench.counter, bench.arena(worker), *given), workers)
+            crew.run(lambda worker: kernel.compiled(table, bench.counter, bench.arena(worker), *given), workers)
 
         try:
-            if plan.filters:
+            if plan.filters and not lone:
                 run(prepare, crew.size, plan.transforms, flat, bench.filters)
             for leg in legs:
-                run(work, shares, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
+                run(work, shares, lanes, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
                     bench.filters, keys, plan.smoothing, share, learning, leg, *left, losses, rights)
                 if learning:
-                    run(gather, plan.parameters // PART, plan.gathers, leg, min(LANES, count), self._ones, *left,
+                    run(gather, plan.parameters // PART, plan.gathers, leg, min(lanes, count), self._ones, *left,
                         gradient)
         finally:
             with self._lock:

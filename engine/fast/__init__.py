@@ -1,10 +1,14 @@
 """The fast path: a whole training step in one call to each thread.
 
 *Layout.* LANES images (16 with AVX-512, else 8) lie side by side: a tensor is X[C][H][W][LANES], and each of its values
-one vector register. Every loop over channels, rows and columns is then vectorised by itself, whatever the counts are;
-one image alone takes a register of which the other lanes are zeros. LANES images are a chunk. A chunk goes forward and
-backward through all layers before the next one begins, so that its tensors stay in the cache. They have fixed places in
-an arena of a thread's own, each plane with the zeros around it that the next convolution's windows reach.
+one vector register. Every loop over channels, rows and columns is then vectorised by itself, whatever the counts are.
+LANES images are a chunk. A chunk goes forward and backward through all layers before the next one begins, so that its
+tensors stay in the cache. They have fixed places in an arena of a thread's own, each plane with the zeros around it
+that the next convolution's windows reach.
+
+In a batch of so few images that most lanes would be zeros each goes by itself, in planes of single numbers, and a
+vector holds LANES pixels of a row. There is a second table for that, with which convolutions are done by the same
+loops; what other layers do stands in `lone`.
 
 *Arithmetic.* `simd` has the vectors and two blocks of registers. One is a sum of numbers times vectors: forward
 convolution, its way back to x (the same on the turned kernel), linear layers, the transforms and products of Winograd's

@@ -135,7 +135,7 @@ def add_weights(dw, dy, x, at, strides, size, counts, steps):  # type: ignore[no
 
 
 @part
-def load_images(row, images, octets, shades, indices, count, arena):  # type: ignore[no-untyped-def]
+def load_images(row, images, octets, shades, indices, count, lanes, arena):  # type: ignore[no-untyped-def]
     """Images, as bytes of shades or as float32 (4 bytes each), side by side into the arena; zeros for lanes beyond."""
     size = row.C * row.H * row.W
     cell = 0
@@ -146,7 +146,7 @@ def load_images(row, images, octets, shades, indices, count, arena):  # type: ig
                 for lane in range(count):
                     place = indices[lane] * size + cell
                     arena[at + lane] = shades[images[place]] if octets == 1 else number_at(images, 4 * place)
-                for lane in range(count, LANES):
+                for lane in range(count, lanes):
                     arena[at + lane] = ZERO
                 cell += 1
 
@@ -172,7 +172,7 @@ def conv_forward(row, parameters, still, arena):  # type: ignore[no-untyped-def]
 
 
 @part
-def _inside(first, end, step, count):  # type: ignore[no-untyped-def]
+def inside(first, end, step, count):  # type: ignore[no-untyped-def]
     """The multiples 0, step, 2*step, ... (count of them) that lie within first to end: from which one, to which one."""
     if step == 1:  # by far the usual case, and a division takes as long as a window
         return max(0, first), max(0, first, min(count, end))
@@ -187,13 +187,16 @@ def conv_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-d
     depth, share = row.C // row.G, row.O // row.G
     cells = depth * row.U * row.V
     down, right = row.dy_h // row.s, row.dy_w // row.t
+    hop = LANES if row.turned else 1
     for g in range(row.G):
         for h in range(row.H):
-            above, below = _inside(h + row.p - (row.I - 1) * row.s, h + row.p + 1, row.d, row.U)
+            above, below = 0, row.U
+            if not row.turned:  # rows of zeros are left out
+                above, below = inside(h + row.p - (row.I - 1) * row.s, h + row.p + 1, row.d, row.U)
             product(arena, parameters, arena, still,
                     (row.dx_at + g * depth * row.dx_c + h * row.dx_h,
                      row.w + g * share * cells + row.w_first + above * row.w_u,
-                     row.dy_at + g * share * row.dy_c + (h + row.p - row.d * above) * down + row.q * right, 0),
+                     row.dy_at + g * share * row.dy_c + (h * hop + row.p - row.d * above) * down + row.q * right, 0),
                     (row.dx_c, row.dx_w, row.U * row.V, right, 0), (depth, row.W), (share, below - above, row.V),
                     (cells, row.dy_c, row.w_u, -row.d * down, row.w_v, -row.e * right), LOWEST)
 
@@ -369,10 +372,10 @@ def max_pool_forward(row, arena):  # type: ignore[no-untyped-def]
     for c in range(row.C):
         for i in range(row.I):
             top = row.p - row.s * i
-            above, below = _inside(top, top + row.H, row.d, row.U)
+            above, below = inside(top, top + row.H, row.d, row.U)
             for j in range(row.J):
                 side = row.q - row.t * j
-                left, right = _inside(side, side + row.W, row.e, row.V)
+                left, right = inside(side, side + row.W, row.e, row.V)
                 corner = row.x_at + c * row.x_c - top * row.x_h - side * row.x_w
                 best = splat(LOWEST)
                 for u in range(above, below):
@@ -398,10 +401,10 @@ def max_pool_backward(row, arena):  # type: ignore[no-untyped-def]
     for c in range(row.C):
         for i in range(row.I):
             top = row.p - row.s * i
-            above, below = _inside(top, top + row.H, row.d, row.U)
+            above, below = inside(top, top + row.H, row.d, row.U)
             for j in range(row.J):
                 side = row.q - row.t * j
-                left, right = _inside(side, side + row.W, row.e, row.V)
+                left, right = inside(side, side + row.W, row.e, row.V)
                 corner = row.x_at + c * row.x_c - top * row.x_h - side * row.x_w
                 back = row.dx_at + c * row.dx_c - top * row.dx_h - side * row.dx_w
                 best = load(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w)
@@ -421,13 +424,13 @@ def max_pool_backward(row, arena):  # type: ignore[no-untyped-def]
 
 
 @part
-def cross_entropy(row, targets, count, smoothing, share, arena):  # type: ignore[no-untyped-def]
+def cross_entropy(row, targets, count, lanes, smoothing, share, arena):  # type: ignore[no-untyped-def]
     """The sum of the images' losses, and how many have their largest logit at the target; dx = (p - t) * share.
 
     Lanes beyond `count` send nothing back, so that they reach no weight.
     """
     loss, right = 0.0, 0
-    for lane in range(LANES):
+    for lane in range(lanes):
         best = 0
         for k in range(1, row.C):
             if arena[row.x_at + k * row.x_c + lane] > arena[row.x_at + best * row.x_c + lane]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,21 @@ import numpy as np
 
 from engine.fast.linear import PANEL
 from engine.fast.simd import LANES
-from engine.fast.step import CONV, CROSS_ENTROPY, DROPOUT, INPUT, LINEAR, MAX_POOL, RELU, ROW, WINOGRAD
+from engine.fast.step import (
+    CONV,
+    CROSS_ENTROPY,
+    DROPOUT,
+    INPUT,
+    LINEAR,
+    LONE_DROPOUT,
+    LONE_LINEAR,
+    LONE_MAX_POOL,
+    LONE_RELU,
+    MAX_POOL,
+    RELU,
+    ROW,
+    WINOGRAD,
+)
 from engine.fast.winograd import POINTS, scratch
 from engine.layers import Layer
 from engine.network import Network
@@ -27,6 +41,8 @@ LARGEST = 2**24
 SHARES, SHARED = 8, 2**21
 #: Numbers that are kept of chunks for the gradients of linear layers, unless SHARES chunks have more.
 KEPT = 2**22
+#: Images in a batch up to which each goes by itself.
+FEW = LANES // 4
 #: Channels on both sides from which on Winograd's transforms pay.
 MANY = 16
 
@@ -38,11 +54,13 @@ class Unfit(Exception):
 @dataclass(frozen=True)
 class Plan:
     """places: where each parameter begins in the flat vector of `parameters` numbers, and its shape; dropouts: the
-    layers that draw masks, in the order of their keys; transforms, gathers: the pieces, (row, number), of what comes
-    before and after the chunks. Numbers: a chunk's tensors take `arena`, what is kept of it `kept`, the gradients in a
-    share `share`, and the transformed kernels of all Winograd convolutions `filters`."""
+    layers that draw masks, in the order of their keys; lone: the table for images one by one, where there is one;
+    transforms, gathers: the pieces, (row, number), of what comes before and after the chunks. Numbers: the tensors of a
+    chunk and of a lone image take `arena`, what is kept of it `kept`, the gradients in a share `share`, and the
+    transformed kernels of all Winograd convolutions `filters`."""
 
     table: Array
+    lone: Array | None
     places: Places
     parameters: int
     transforms: Array
@@ -55,9 +73,8 @@ class Plan:
     smoothing: float
     mean: bool
 
-    def shares(self, images: int) -> int:
+    def shares(self, chunks: int) -> int:
         """How many parts of a batch have gradients of their own, whoever computes them."""
-        chunks = -(-images // LANES)
         shares = SHARES
         while shares > 2 and shares * self.share > SHARED:
             shares //= 2
@@ -151,12 +168,17 @@ def _plan(network: Network) -> Plan:
     smoothing, mean = _loss(network)
     stages.append(Stage(CROSS_ENTROPY, stages[-1].seen, (), ()))
     _trim(stages)
-    table, arena = _table(stages)
+    table, arena = _table(stages, 0, LANES)
     if arena > LARGEST:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
     kept, share = _place_gradients(table)
-    return Plan(table, places, size, _pieces(table, {WINOGRAD: lambda row: row["O"]}), _pieces(table, GATHERED), arena,
-                kept, share, _place_filters(table), tuple(dropouts), smoothing, mean)
+    lone = None
+    if all(stage.numbers["t"] == 1 for stage in stages if stage.op == CONV):
+        lone, arena = _table(_alone(stages), arena, 1)
+        for place in ("dw", "db", "kept"):
+            lone[place] = table[place]
+    return Plan(table, lone, places, size, _pieces(table, {WINOGRAD: lambda row: row["O"]}), _pieces(table, GATHERED),
+                arena, kept, share, _place_filters(table), tuple(dropouts), smoothing, mean)
 
 
 def _places(network: Network) -> tuple[Places, int]:
@@ -265,7 +287,7 @@ def _flatten(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) ->
     """The same numbers under other indices. After a convolution, whose dy has zeros around it, they are copied: a pool
     of single cells does that."""
     y = stages[-1].seen
-    if stages[-1].op == CONV:
+    if stages[-1].op in (CONV, WINOGRAD):
         ones = dict.fromkeys(("U", "V", "s", "t", "d", "e"), 1)
         stages.append(_pool(y, y, {**ones, "p": 0, "q": 0, "overlap": 0}, stages))
     stages[-1].seen = (math.prod(y), 1, 1)
@@ -287,6 +309,17 @@ def _trim(stages: list[Stage]) -> None:
             stage.y = stage.seen = reader.x = (stage.y[0], *reached)
 
 
+ALONE = {WINOGRAD: CONV, LINEAR: LONE_LINEAR, RELU: LONE_RELU, DROPOUT: LONE_DROPOUT, MAX_POOL: LONE_MAX_POOL}
+
+
+def _alone(stages: list[Stage]) -> list[Stage]:
+    """The same for images one by one. There no convolution closes the ReLU before it."""
+    gates = [stage.numbers.get("gates", 0) for stage in stages[1:]]
+    return [replace(stage, op=ALONE.get(stage.op, stage.op), scratch=math.prod(stage.x) if stage.op == DROPOUT else 0,
+                    numbers=stage.numbers | {"gated": 0} if gated else stage.numbers)
+            for stage, gated in zip(stages, [*gates, 0], strict=True)]
+
+
 # the table ------------------------------------------------------------------------------------------------------------
 
 
@@ -300,21 +333,23 @@ class Plane:
     w: int
 
 
-def _lay(shape: Shape, at: int, halo: Halo = NONE, spread: tuple[int, int] = (1, 1)) -> tuple[Plane, int]:
-    """A plane with its surroundings, and where it ends."""
+def _lay(shape: Shape, at: int, cell: int, room: int, halo: Halo, spread: tuple[int, int]) -> tuple[Plane, int]:
+    """A plane with its surroundings, and where it ends. A value takes `cell` numbers, a row as many as `room` at least;
+    beyond the last row two vectors may be read."""
     channels, height, width = shape
     above, left, below, right = halo
-    across = left + (width - 1) * spread[1] + 1 + right
+    across = left + max((width - 1) * spread[1] + 1 + right, room)
     down = above + (height - 1) * spread[0] + 1 + below
-    row = across * LANES
-    plane = Plane(at + above * row + left * LANES, down * row, spread[0] * row, spread[1] * LANES)
-    return plane, at + channels * down * row
+    row = across * cell
+    plane = Plane(at + above * row + left * cell, down * row, spread[0] * row, spread[1] * cell)
+    return plane, at + channels * down * row + (2 * LANES if cell == 1 else 0)
 
 
-def _table(stages: list[Stage]) -> tuple[Array, int]:
-    """A row for each stage; a stage's x and dx are the y and dy of the one before."""
+def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
+    """A row for each stage, with planes from `end` on, and their end; a stage's x and dx are the y and dy of the one
+    before. A value of a plane takes `cell` numbers."""
     table = np.zeros(len(stages), ROW)
-    end, learning = 0, False
+    learning = False
     values = deltas = Plane(0, 0, 0, 0)
     for index, stage in enumerate(stages):
         numbers = {"op": stage.op, "b": -1, "needs_dx": learning, "scratch": end, **stage.numbers}
@@ -322,18 +357,37 @@ def _table(stages: list[Stage]) -> tuple[Array, int]:
         planes = {"x": values, "dx": deltas}
         end += stage.scratch
         if stage.y:
-            values, end = _lay(stage.y, end, stages[index + 1].x_halo)
+            reader = stages[index + 1]
+            room = _vectors(stage.y[2]) if cell == 1 and CONV in (stage.op, reader.op) else 0
+            values, end = _lay(stage.y, end, cell, room, reader.x_halo, (1, 1))
             around, spread = (stage.dy_halo, stage.dy_spread) if learning else (NONE, (1, 1))
-            deltas, end = _lay(stage.y, end, around, spread)
+            deltas, end = _lay(stage.y, end, cell, room, around, spread)
             planes |= {"y": values, "dy": deltas}
         if stage.seen != stage.y:
-            values, deltas = (Plane(plane.at, LANES, LANES, LANES) for plane in (values, deltas))
+            values, deltas = (Plane(plane.at, cell, cell, cell) for plane in (values, deltas))
         for plane, found in planes.items():
             numbers |= {f"{plane}_{axis}": value for axis, value in vars(found).items()}
+        if cell == 1 and stage.op == CONV:
+            numbers = _turned(numbers)
         for name, value in numbers.items():
             table[name][index] = value
         learning = learning or stage.learns
     return table, end
+
+
+#: What changes places where rows are taken for columns.
+TURNED = {"H": "W", "I": "J", "U": "V", "s": "t", "p": "q", "d": "e", "w_u": "w_v",
+          **{f"{plane}_h": f"{plane}_w" for plane in ("x", "y", "dx", "dy")}}
+
+
+def _turned(numbers: dict[str, Any]) -> dict[str, Any]:
+    """A convolution whose vectors are LANES pixels of a row: what it takes for rows are the vectors of all rows, LANES
+    pixels apart, and for columns the rows, so that many of them are in the registers at once. Only where it reads x
+    does it move by single pixels, hence by LANES of them from row to row."""
+    found = numbers | {a: numbers[b] for a, b in TURNED.items()} | {b: numbers[a] for a, b in TURNED.items()}
+    vectors = {name: -(-found[name] // LANES) for name in ("H", "I")}
+    beyond = {"x_beyond": _vectors(found["H"]) - found["H"], "y_beyond": _vectors(found["I"]) - found["I"]}
+    return found | vectors | beyond | {"turned": 1, "s": LANES, "y_h": LANES, "dx_h": LANES, "dy_h": LANES}
 
 
 def _place_filters(table: Array) -> int:

@@ -36,6 +36,7 @@ TAPS = (5, 3, 2, 1) if WIDE else (2, 2, 2, 1)
 
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, LANES)
+SAME = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
 
 
 class Lanes(types.Type):
@@ -70,8 +71,7 @@ def _store(builder: Any, vector: Any, pointer: Any) -> None:
 
 def _splat(builder: Any, number: Any) -> Any:
     one = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, ir.Constant(VECTOR, ir.Undefined),
-                                  ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    return builder.shuffle_vector(one, ir.Constant(VECTOR, ir.Undefined), SAME)
 
 
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -161,6 +161,43 @@ def turn(typing, to, to_at, to_step, array, at, step):  # type: ignore[no-untype
             _store(builder, row, builder.gep(target, [_moved(builder, given[1], given[2], b)]))
         return context.get_dummy_value()
     return types.none(to, types.intp, types.intp, array, types.intp, types.intp), build
+
+
+@intrinsic
+def store_first(typing, array, at, vector, count):  # type: ignore[no-untyped-def]
+    """store, but only of a vector's first numbers: none where count is 0 or less."""
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        array, at, vector, count = given
+        kind, counts = VECTOR.as_pointer(), ir.VectorType(count.type, LANES)
+        pointer = builder.bitcast(_pointer(context, builder, signature.args[0], array, at), kind)
+        many = builder.insert_element(ir.Constant(counts, ir.Undefined), count, ir.Constant(ir.IntType(32), 0))
+        many = builder.shuffle_vector(many, ir.Constant(counts, ir.Undefined), SAME)
+        mask = builder.icmp_signed("<", ir.Constant(counts, list(range(LANES))), many)
+        name = f"llvm.masked.store.v{LANES}f32.p0"
+        function = ir.FunctionType(ir.VoidType(), [VECTOR, kind, ir.IntType(32), mask.type])
+        builder.call(cgutils.get_or_insert_function(builder.module, function, name),
+                     [vector, pointer, ir.Constant(ir.IntType(32), 4), mask])
+        return context.get_dummy_value()
+    return types.none(array, types.intp, lanes, types.intp), build
+
+
+def _picked(places: Sequence[int], words: str) -> Any:
+    """An intrinsic that makes a vector of the numbers of two that stand, side by side, at these places."""
+    @intrinsic
+    def pick(typing, a, b):  # type: ignore[no-untyped-def]
+        def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+            return builder.shuffle_vector(*given, ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(places)))
+        return lanes(lanes, lanes), build
+
+    pick.__doc__ = words
+    return pick
+
+
+evens = _picked(range(0, 2 * LANES, 2), "Every second number of two vectors, from the first on.")
+odds = _picked(range(1, 2 * LANES, 2), "Every second number of two vectors, from the second on.")
+zip_low, zip_high = (_picked([i // 2 + LANES * (i % 2) for i in range(first, first + LANES)],
+                             "The numbers of a and b in turns: the first, or the last, LANES of them.")
+                     for first in (0, LANES))
 
 
 @intrinsic

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.fast import lone
 from engine.fast.linear import keep_linear, linear_backward_x, linear_forward, linear_gather
 from engine.fast.loops import (
     close_gate,
@@ -21,22 +22,24 @@ from engine.fast.loops import (
     relu_backward,
     relu_forward,
 )
-from engine.fast.simd import LANES, take_number
+from engine.fast.simd import take_number
 from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather
 from engine.kernels import flush_denormals, part, restore, sum_kernel
 
 INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
+LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL = range(8, 12)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = ("op", "C", "H", "W", "O", "I", "J", "U", "V", "s", "t", "p", "q", "d", "e", "G", "w", "w_first", "w_u",
             "w_v", "b", "relu", "gated", "gates", "overlap", "halves", "needs_dx", "scratch", "key",
-            "m", "n", "tiles_down", "tiles_across", "filters", "dw", "db", "kept")
+            "turned", "x_beyond", "y_beyond", "m", "n", "tiles_down", "tiles_across", "filters", "dw", "db", "kept")
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
 #: and dy. U, V, s, t, p, q, d, e, G: window, stride, padding, dilation, groups. w and b: where the weights begin in the
 #: flat parameters (b -1: none), with w_first, w_u, w_v for the first weight of a kernel and its strides (negative where
 #: it is flipped). relu: a ReLU is fused; gated: the reader of y, which gates, takes it into account in dy. m, n,
-#: tiles: of a Winograd convolution, with the place of its transformed kernels (filters). dw, db: where a share has the
+#: tiles: of a Winograd convolution, with the place of its transformed kernels (filters). turned: a convolution of one
+#: image by itself, with so many numbers beyond the ends of rows (x_beyond, y_beyond). dw, db: where a share has the
 #: gradients of a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("rate", np.float64)])
 
@@ -47,6 +50,8 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
         row = table[index]
         if row.op == CONV:
             conv_forward(row, parameters, still, arena)
+            if row.y_beyond:
+                lone.wipe(arena, row.y_at, (row.O, row.I, row.J), (row.y_c, row.y_w), row.y_beyond)
         elif row.op == WINOGRAD:
             winograd_forward(row, parameters, still, filters, arena)
         elif row.op == LINEAR:
@@ -57,18 +62,28 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
             dropout_forward(row, keys[row.key], first, learning, arena)
         elif row.op == MAX_POOL:
             max_pool_forward(row, arena)
+        elif row.op == LONE_LINEAR:
+            lone.linear_forward(row, parameters, arena)
+        elif row.op == LONE_RELU:
+            lone.relu_forward(row, arena)
+        elif row.op == LONE_DROPOUT:
+            lone.dropout_forward(row, keys[row.key], first, learning, arena)
+        elif row.op == LONE_MAX_POOL:
+            lone.max_pool_forward(row, arena)
 
 
 @part
 def _backward(table, parameters, still, ones, filters, arena, gradient, kept, chunk):  # type: ignore[no-untyped-def]
     for index in range(table.size - 2, 0, -1):
         row = table[index]
-        if row.relu and not row.gated and row.op != MAX_POOL:
+        if row.relu and not row.gated and row.op in (CONV, WINOGRAD, LINEAR):
             close_gate(row, arena)
         if row.op == CONV:
             conv_backward_w(row, ones, arena, gradient)
             if row.needs_dx:
                 conv_backward_x(row, parameters, still, arena)
+                if row.x_beyond:
+                    lone.wipe(arena, row.dx_at, (row.C, row.H, row.W), (row.dx_c, row.dx_w), row.x_beyond)
         elif row.op == WINOGRAD:
             winograd_backward(row, still, ones, filters, arena, gradient)
         elif row.op == LINEAR:
@@ -81,6 +96,14 @@ def _backward(table, parameters, still, ones, filters, arena, gradient, kept, ch
             dropout_backward(row, arena)
         elif row.op == MAX_POOL and row.needs_dx:
             max_pool_backward(row, arena)
+        elif row.op == LONE_LINEAR:
+            lone.linear_backward(row, parameters, still, arena, kept[chunk])
+        elif row.op == LONE_RELU and row.needs_dx:
+            lone.relu_backward(row, arena)
+        elif row.op == LONE_DROPOUT and row.needs_dx:
+            lone.dropout_backward(row, arena)
+        elif row.op == LONE_MAX_POOL and row.needs_dx:
+            lone.max_pool_backward(row, arena)
 
 
 @sum_kernel
@@ -93,17 +116,17 @@ def prepare(table, counter, arena, pieces, parameters, filters):  # type: ignore
 
 
 @sum_kernel
-def work(table, counter, arena, images, octets, shades, indices, targets, parameters, still, ones,  # type: ignore
+def work(table, counter, arena, lanes, images, octets, shades, indices, targets, parameters, still, ones,  # type: ignore
          filters, keys, smoothing, share, learning, leg, gradients, kept, losses, rights):
     """Take shares of a leg, which is a run of chunks of the batch, until none is left: of each chunk the loss and the
     right answers, and, when learning, of each share the gradients of the convolutions and of each chunk what those of
     the linear layers are made of. A share is always the same chunks in the same order, so that no number depends on how
     many threads take part.
 
-    table: ROW; arena: this thread's own; images: the split's, flat bytes, `octets` to a number; shades: the number of a
-    byte; indices, targets: of this batch; still: zeros, ones: a vector of ones; filters: Winograd's; keys: of the
-    masks; share: what an image's loss counts; leg: its first chunk and how many; gradients: a vector for each share;
-    kept: one for each chunk of a leg; losses, rights: a number for each chunk
+    table: ROW, for chunks of so many images (lanes); arena: this thread's own; images: the split's, flat bytes,
+    `octets` to a number; shades: the number of a byte; indices, targets: of this batch; still: zeros, ones: a vector of
+    ones; filters: Winograd's; keys: of the masks; share: what an image's loss counts; leg: its first chunk and how
+    many; gradients: a vector for each share; kept: one for each chunk of a leg; losses, rights: a number for each chunk
     """
     mode = flush_denormals()
     start, chunks = leg
@@ -114,12 +137,12 @@ def work(table, counter, arena, images, octets, shades, indices, targets, parame
         if learning and start == 0:
             gradient[:] = 0
         for chunk in range(start + number * chunks // shares, start + (number + 1) * chunks // shares):
-            first = chunk * LANES
-            count = min(LANES, indices.size - first)
-            load_images(table[0], images, octets, shades, indices[first:], count, arena)
+            first = chunk * lanes
+            count = min(lanes, indices.size - first)
+            load_images(table[0], images, octets, shades, indices[first:], count, lanes, arena)
             _forward(table, parameters, still, filters, keys, first, learning, arena)
             head = table[table.size - 1]
-            losses[chunk], rights[chunk] = cross_entropy(head, targets[first:], count, smoothing, share, arena)
+            losses[chunk], rights[chunk] = cross_entropy(head, targets[first:], count, lanes, smoothing, share, arena)
             if learning:
                 _backward(table, parameters, still, ones, filters, arena, gradient, kept, chunk - start)
         number = take_number(counter)

@@ -94,7 +94,7 @@ def test_the_gradients_of_a_preset_are_those_of_float64(name: str, count: int) -
 @given(stride=pair, padding=st.one_of(st.integers(0, 2), st.sampled_from(["valid", "same", "full"]),
                                       st.lists(st.integers(0, 2), min_size=4, max_size=4)),
        dilation=pair, groups=small, flip=st.booleans(), bias=st.booleans(), channels=small, share=small,
-       out=st.integers(1, 3), kernel=pair, plane=st.tuples(st.integers(3, 9), st.integers(3, 9)),
+       out=st.integers(1, 3), kernel=pair, plane=st.tuples(st.integers(3, 9), st.integers(3, LANES + 5)),
        relu=st.booleans(), batch=st.sampled_from([1, 5, LANES + 1]))
 def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
         stride: Any, padding: Any, dilation: Any, groups: int, flip: bool, bias: bool, channels: int, share: int,
@@ -121,9 +121,10 @@ def test_no_cell_is_computed_that_the_next_layers_windows_do_not_reach() -> None
 
 @few
 @given(size=pair, stride=st.none() | pair, padding=st.integers(0, 1), dilation=pair, ceil=st.booleans(),
-       relu=st.booleans(), plane=st.tuples(st.integers(4, 9), st.integers(4, 9)))
+       relu=st.booleans(), plane=st.tuples(st.integers(4, 9), st.integers(4, 2 * LANES + 5)),
+       batch=st.sampled_from([1, 5]))
 def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
-        size: Any, stride: Any, padding: int, dilation: Any, ceil: bool, relu: bool, plane: Any) -> None:
+        size: Any, stride: Any, padding: int, dilation: Any, ceil: bool, relu: bool, plane: Any, batch: int) -> None:
     layers: list[dict[str, Any]] = [
         {"op": "conv2d", "out": 2, "kernel_size": 2}, *([{"op": "relu"}] if relu else []),
         {"op": "max_pool2d", "kernel_size": size, "stride": stride, "padding": padding, "dilation": dilation,
@@ -132,7 +133,17 @@ def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
         net = network(*layers, input=(1, *plane))
     except NetworkError:
         assume(False)
-    assert agrees(net, 5)
+    assert agrees(net, batch)
+
+
+@pytest.mark.parametrize("width", [2, 2 * LANES, 2 * LANES + 3])
+@pytest.mark.parametrize("relu", [False, True])
+def test_pooling_by_halves_sends_each_delta_to_its_winner(width: int, relu: bool) -> None:
+    net = network({"op": "conv2d", "out": 2, "kernel_size": 3, "padding": "same"}, *([{"op": "relu"}] if relu else []),
+                  {"op": "max_pool2d", "kernel_size": 2},
+                  {"op": "conv2d", "out": 2, "kernel_size": [1, 3], "padding": "full"},
+                  {"op": "flatten"}, {"op": "linear", "out": 3}, input=(1, 7, width))
+    assert agrees(net, 1) and agrees(net, 5)
 
 
 @pytest.mark.parametrize("layers", [
@@ -144,9 +155,10 @@ def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
      {"op": "relu"}, {"op": "linear", "out": 3}],
     [{"op": "max_pool2d", "kernel_size": 2}, {"op": "dropout", "p": 1}, {"op": "flatten"}, {"op": "linear", "out": 3}],
 ], ids=["two linear layers", "dropout", "kernels of every shape", "nothing is kept"])
-def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("batch", [1, LANES + 3])
+def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: list[dict[str, Any]], batch: int) -> None:
     net = network(*layers, input=(2, 6, 7))
-    assert agrees(net, LANES + 3)
+    assert agrees(net, batch)
 
 
 def test_the_gradients_of_linear_layers_are_those_of_the_whole_batch_however_many_legs_it_has(
@@ -172,6 +184,7 @@ def test_winograds_convolution_sends_back_what_the_readable_one_does(
     table = fast_of(net).plan.table
     assert [row["m"] for row in table if row["op"] == WINOGRAD] == ([tile] if tile else [])
     assert distances(net, batch_for(net, LANES + 3))[0] <= WINOGRADS
+    assert agrees(net, 1), "an image by itself goes without the transforms"
 
 
 @pytest.mark.parametrize("m", sorted(POINTS))
@@ -185,7 +198,7 @@ def test_the_matrices_of_every_tile_are_a_correlation(m: int) -> None:
 @pytest.mark.parametrize("settings", [{"label_smoothing": 0.2}, {"reduction": "sum"}])
 def test_the_settings_of_the_loss_are_kept_to(settings: dict[str, Any]) -> None:
     net = network({"op": "flatten"}, {"op": "linear", "out": 4}, loss={"op": "cross_entropy", "settings": settings})
-    assert agrees(net, LANES + 3)
+    assert agrees(net, 1) and agrees(net, LANES + 3)
 
 
 @pytest.mark.parametrize(("layers", "loss", "reason"), [
@@ -207,7 +220,7 @@ def test_targets_that_are_no_classes_are_left_to_the_readable_kernels() -> None:
     assert path.reason == "the targets of shares/train are no class numbers"
 
 
-@pytest.mark.parametrize("batch", [1, 20, 96])
+@pytest.mark.parametrize("batch", [1, 3, 20, 96])
 def test_the_number_of_threads_changes_no_bit(threads: Any, batch: int) -> None:
     left = []
     for count in (1, 2, 3):
