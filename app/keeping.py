@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from app.compute import be_nice
 from app.datasets import Datasets
+from app.problems import Problem
 from app.runs import Moment, Plan, Run
 from app.shelf import Shelf
 from app.wire.saved import Damaged, below, pack, under, unpack
@@ -54,9 +56,8 @@ def pack_plan(plan: Plan, created: float, datasets: Datasets) -> bytes:
     return pack(document, under("dataset", given) | under("parameters", plan.parameters or {}))
 
 
-def unpack_plan(content: bytes, datasets: Datasets) -> tuple[Plan, float]:
-    """The plan, and when the run was made. Raises what its parts raise when something does not fit."""
-    document, arrays = unpack(content)
+def unpack_plan(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], datasets: Datasets) -> Plan:
+    """Raises what its parts raise when something does not fit."""
     if document["format"] != FORMAT:
         raise Damaged(f"it has format {document['format']}, this version reads {FORMAT}")
     given = below("dataset", arrays)
@@ -65,7 +66,7 @@ def unpack_plan(content: bytes, datasets: Datasets) -> tuple[Plan, float]:
         if given
         else datasets.get(document["dataset"])
     )
-    plan = Plan(
+    return Plan(
         title=document["title"],
         model=document["model"],
         network=Network.from_document(document["network"]),
@@ -78,7 +79,6 @@ def unpack_plan(content: bytes, datasets: Datasets) -> tuple[Plan, float]:
         parameters=below("parameters", arrays) or None,
         owner=document["owner"],
     )
-    return plan, document["created"]
 
 
 def pack_moment(run: Run, moment: Moment) -> bytes:
@@ -227,7 +227,8 @@ class Keeper(threading.Thread):
 def restore(
     keeper: Keeper, datasets: Datasets, make: Callable[[str, Plan], Run], add: Callable[[Run], None]
 ) -> None:
-    """Every kept run: `make` makes each from its plan, `add` takes it. What cannot be read is set aside."""
+    """Every kept run: `make` makes each from its plan, `add` takes it. What is damaged is set aside; what a later start
+    may be able to read stays."""
     shelf = keeper.shelf
     started = time.monotonic()
     found: list[Run] = []
@@ -238,10 +239,10 @@ def restore(
             if content is None:  # killed while it was made or removed
                 shelf.remove(id)
                 continue
-            plan, created = unpack_plan(content, datasets)
-            title = plan.title
-            run = make(id, plan)
-            run.created = created
+            document, arrays = unpack(content)
+            title = document["title"]
+            run = make(id, unpack_plan(document, arrays, datasets))
+            run.created = document["created"]
             if (content := shelf.read(id, "state.npz")) is not None:
                 restore_moment(run, content)
         except Exception as error:
@@ -257,9 +258,10 @@ def restore(
 
 
 def _set_aside(shelf: Shelf, id: str, title: str, error: Exception) -> None:
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, Problem)):
         logger.error("run %s cannot be read: %s", id, error)
-        shelf.note(id, title, f"its files cannot be read ({error.strerror}); the next start tries again")
+        missing = error.detail if isinstance(error, Problem) else f"its files cannot be read ({error.strerror})"
+        shelf.note(id, title, f"{missing}; the next start tries again")
         return
     reason = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
     try:

@@ -19,8 +19,9 @@ from engine.kernels import is_warm
 logger = logging.getLogger("convscope")
 
 PROGRESS = re.compile(r"(\d+)/(\d+)\s+(.*)")
-#: Seconds that a call which needs kernels waits for them before it is told to come again.
-PATIENCE = 30
+#: Seconds that a call which needs kernels waits for them before it is told to come again: longer than compiling takes,
+#: since a client may take a 503 for a failure.
+PATIENCE = 300
 
 
 @dataclass
@@ -65,7 +66,8 @@ class Warming:
             sys.executable,
             "-m",
             "engine.warm",
-            stdin=subprocess.DEVNULL,
+            "--leashed",
+            stdin=subprocess.PIPE,  # it ends when this does, however this process ends
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

@@ -1,10 +1,14 @@
 """Compiles every kernel into Numba's cache, those of training first: `python -m engine.warm`.
 
-Prints "done/total name" when a line's kernels are ready.
+Prints "done/total name" when a line's kernels are ready. With `--leashed` it ends with its standard input, which a
+server that is killed lets go of.
 """
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -71,6 +75,15 @@ def warm() -> Iterator[tuple[int, int, str]]:
     mark_warm()
 
 
+def leash() -> None:
+    """End this process once its standard input has ended."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    if "--leashed" in sys.argv[1:]:
+        threading.Thread(target=leash, daemon=True).start()
     for done, total, name in warm():
         print(f"{done}/{total} {name}", flush=True)

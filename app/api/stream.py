@@ -11,7 +11,7 @@ from app import looking
 from app.bodies import Fields, Natural, at_most, validate
 from app.context import Here
 from app.guard import refuse_socket
-from app.problems import Problem, invalid, too_many
+from app.problems import Problem, invalid, missing, too_many
 from app.stream import Subscription, serve_socket
 
 router = APIRouter()
@@ -65,3 +65,10 @@ async def stream(socket: WebSocket, here: Here, id: str) -> None:
         await serve_socket(socket, run.hub, here.compute.wake, read)
     finally:
         here.viewers -= 1
+
+
+@router.websocket("/{path:path}")
+async def nothing(socket: WebSocket, path: str) -> None:
+    """No socket opens anywhere else."""
+    problem = missing(f"there is no stream at /{path}")
+    await refuse_socket(problem, socket.scope, socket.receive, socket.send)

@@ -6,6 +6,7 @@ import errno
 import json
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -194,6 +195,27 @@ def test_a_run_that_cannot_be_read_now_is_said_and_is_there_at_the_next_start(
             assert client.get(f"/api/runs/{other}").status_code == 200
     with started(tmp_path) as client:
         assert client.get(f"/api/runs/{id}").status_code == 200 and client.get("/api/expired").json() == []
+
+
+def test_a_run_whose_data_set_is_away_is_there_again_with_it(tmp_path: Path) -> None:
+    folder = tmp_path / "datasets" / "own"
+    folder.mkdir(parents=True)
+    for split in ("train", "t10k"):
+        images, labels = bytes(range(32)), bytes([0, 1])
+        (folder / f"{split}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 2051, 2, 4, 4) + images)
+        (folder / f"{split}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, 2) + labels)
+    body = {"network": DROPPING["network"], "dataset": "own", "batch_size": 2, "steps": 3}
+    with started(tmp_path) as client:
+        id = client.post("/api/runs", json=body).json()["id"]
+        run = wait_until_rests(client, id)
+    folder.rename(tmp_path / "away")
+    with started(tmp_path) as client:
+        answer = client.get(f"/api/runs/{id}")
+        assert answer.status_code == 404 and "there is no data set 'own'" in answer.json()["detail"]
+        assert [each["title"] for each in client.get("/api/expired").json()] == [run["title"]]
+    (tmp_path / "away").rename(folder)
+    with started(tmp_path) as client:
+        assert client.get(f"/api/runs/{id}").json()["step"] == 3 and client.get("/api/expired").json() == []
 
 
 def test_a_run_is_on_disk_as_running_when_its_making_is_answered(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from app import warming
 from app.problems import Problem
 from app.warming import Progress, Warming
+from tests.tools import ROOT
 
 
 def test_nothing_is_compiled_where_everything_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +53,17 @@ def test_a_compiler_that_fails_does_not_close_the_gate_for_good(monkeypatch: pyt
     made = compiler(monkeypatch, "raise SystemExit('no space left')")
     asyncio.run(made.run())
     assert made.ready and made.gate.is_set()
+
+
+def test_the_compiler_ends_with_whoever_started_it() -> None:
+    """Also when that is killed: its end of the pipe closes."""
+    source = "import engine.warm, threading; threading.Thread(target=engine.warm.leash).start()"
+    with subprocess.Popen([sys.executable, "-c", source], cwd=ROOT, stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.stdin.close()
+        assert process.wait(30) == 1
 
 
 def test_who_waits_too_long_is_told_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
     python3 -m tests.benchmarks.hostile [--calls 10000]
 
-Three parts of four are schemathesis's with all its checks, the rest are the requests of tests/app/test_hostile.py and
-malformed messages on streams. Memory is compared between the first round, when everything is loaded, and the end.
+Three parts of four are schemathesis's with all its checks, the rest are the requests of tests/app/test_hostile.py,
+malformed messages on streams, and the bytes and frames of tests/app/test_raw.py in random order, each with the status
+or close code that it must get. Memory is compared between the first round, when everything is loaded, and the end.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 import websockets
 
 from app.server import HOUSEKEEPING
+from tests.app import test_raw
 from tests.app.test_hostile import TEXTS, malformed
 from tests.app.test_schema import generated_calls
 from tests.benchmarks.viewers import memory
@@ -38,6 +40,8 @@ NONSENSE: list[str | bytes] = [
     '{"subscribe": [' + '"conv1/y",' * 5000 + '"conv1/y"]}', '{"subscribe": ["conv1/y"], "image": {"x": [[NaN]]}}',
     b"\x00\xff" * 100, b"",
 ]  # fmt: skip
+#: Messages that a stream takes, or over which it may close at once.
+TAKEN = {'{"subscribe": []}'}
 
 
 def hostile_calls(server: Server, most: int) -> Counter[int]:
@@ -58,22 +62,49 @@ def hostile_calls(server: Server, most: int) -> Counter[int]:
     return found
 
 
-async def nonsense(server: Server, count: int) -> int:
-    """How many messages were sent on streams until the server closed them, some of them cut off in the middle."""
+async def nonsense(server: Server, count: int) -> Counter[str]:
+    """What so many messages on streams came to: a problem, the socket's closing, or something else. Some streams are
+    cut off in the middle."""
     chance = random.Random(5)
-    sent = 0
+    found: Counter[str] = Counter()
     url = server.url.replace("http", "ws", 1) + "/api/runs/welcome/stream"
-    while sent < count:
+    wrong = [message for message in NONSENSE if message not in TAKEN]
+    while found.total() < count:
         async with websockets.connect(url, max_size=None) as socket:
             try:
                 for _ in range(chance.randrange(1, 12)):
-                    await socket.send(chance.choice(NONSENSE))
-                    sent += 1
+                    await socket.send(chance.choice(wrong))
+                    answer = await asyncio.wait_for(socket.recv(), 20)
+                    known = isinstance(answer, str) and 400 <= json.loads(answer)["problem"]["status"] < 500
+                    found["problem" if known else f"not a problem: {answer[:100]!r}"] += 1
                 if chance.random() < 0.5:
                     socket.transport.abort()
-            except websockets.ConnectionClosed:
-                pass
-    return sent
+            except websockets.ConnectionClosed as closed:
+                found["closed" if closed.rcvd and closed.rcvd.code == 1008 else f"broken: {closed}"] += 1
+            except TimeoutError:
+                found["no answer"] += 1
+    return found
+
+
+def raw(server: Server, count: int) -> Counter[str]:
+    """How many raw requests and frames got what they must, and the names of those that did not."""
+    chance = random.Random(7)
+    found: Counter[str] = Counter()
+    requests = {**test_raw.REQUESTS, **test_raw.HANDSHAKES}
+    for _ in range(count):
+        name = chance.choice([*requests, *test_raw.FRAMES])
+        try:
+            if name in requests:
+                sent, expected = requests[name]
+                got = test_raw.status(test_raw.exchange(server, sent))
+            else:
+                sent, expected = test_raw.FRAMES[name]
+                got = test_raw.close_code(test_raw.exchange(server, test_raw.handshake(), sent))
+        except OSError as error:
+            found[f"{name}: {error}"] += 1
+        else:
+            found["as expected" if got == expected else f"{name}: {got}, not {expected}"] += 1
+    return found
 
 
 def clear(server: Server) -> None:
@@ -102,14 +133,18 @@ def main() -> None:
             first = first or memory(server)
             print(f"{made} calls made up, {memory(server):.0f} MB", flush=True)
         statuses = hostile_calls(server, asked.calls // 8)
-        sent = asyncio.run(nonsense(server, asked.calls // 8))
+        said = asyncio.run(nonsense(server, asked.calls // 16))
+        bytes_sent = raw(server, asked.calls // 16)
         clear(server)
         time.sleep(HOUSEKEEPING + 5)
         last, health = memory(server), json.loads(server.read("/healthz"))
-        broken = sum(count for status, count in statuses.items() if status >= 500 or not status)
+        broken = sum(count for status, count in statuses.items() if not 400 <= status < 500)
+        broken += sum(count for what, count in said.items() if what not in ("problem", "closed"))
+        broken += sum(count for what, count in bytes_sent.items() if what != "as expected")
         print(
             f"{made} calls made up, {failures} rounds of {seed} with failures; {sum(statuses.values())} hostile ones: "
-            f"{dict(sorted(statuses.items()))}; {sent} messages of nonsense; {health}\n"
+            f"{dict(sorted(statuses.items()))}; messages of nonsense: {dict(said)}; raw bytes: {dict(bytes_sent)}; "
+            f"{health}\n"
             f"memory {first:.0f} MB after the first round, {last:.0f} MB at the end; {time.monotonic() - start:.0f} s\n"
             f"tracebacks in the log: {server.log.read_text(errors='replace').count('Traceback')}"
         )
