@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.data import Dataset, Split
-from engine.fast.flat import Flat
+from engine.fast.flat import Flat, aligned, spares
 from engine.fast.plan import FEW, Plan, plan
 from engine.fast.simd import LANES
 from engine.fast.step import gather, prepare, work
@@ -105,7 +105,7 @@ class _Bench:
         """This worker's, zero around its planes, where nothing is ever written."""
         found = self.arenas[worker]
         if found is None:
-            found = self.arenas[worker] = _aligned(self.size)
+            found = self.arenas[worker] = aligned(self.size)
         return found
 
 
@@ -144,7 +144,7 @@ class Fast:
         share = 1 / count if plan.mean else 1.0
         losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
         crew = team()
-        gradient = np.empty(plan.parameters if learning else 0, np.float32)
+        gradient = spares.take(plan.parameters if learning else 0)
         bench = self._take_bench(crew.size, shares, legs[0][1] if learning else 0)
         left = (bench.gradients[:shares], bench.kept)
 
@@ -172,6 +172,7 @@ class Fast:
         """Give back the bench, which the next pass will make anew."""
         with self._lock:
             self._benches.clear()
+        spares.clear()
 
     def _images(self, split: Split) -> tuple[Array, int]:
         """All images of a split as flat bytes, and how many make a number."""
@@ -190,12 +191,12 @@ class Fast:
         with self._lock:
             bench = self._benches.pop() if self._benches else None
         if bench is None or len(bench.arenas) < workers:
-            bench = _Bench(plan.arena, [None] * workers, _aligned(0, plan.share), _aligned(0, plan.kept),
-                           _aligned(plan.filters), np.zeros(1, np.int64))
+            bench = _Bench(plan.arena, [None] * workers, aligned(0, plan.share), aligned(0, plan.kept),
+                           aligned(plan.filters), np.zeros(1, np.int64))
         if len(bench.gradients) < shares:
-            bench.gradients = _aligned(shares, plan.share)
+            bench.gradients = aligned(shares, plan.share)
         if len(bench.kept) < chunks:
-            bench.kept = _aligned(chunks, plan.kept)
+            bench.kept = aligned(chunks, plan.kept)
         return bench
 
 
@@ -205,8 +206,8 @@ def flat_update(optimizer: Optimizer, parameters: Arrays, state: Arrays, gradien
     places, suffixes = gradient.places, tuple(f".{part}" for part in optimizer.state)
     w, dw = Flat.of(parameters, places).vectors[""], gradient.vectors[""]
     old = Flat.of(state, places, suffixes).vectors
-    moved = np.empty_like(w)
-    left = {suffix: np.empty_like(w) for suffix in suffixes}
+    moved = spares.take(w.size)
+    left = {suffix: spares.take(w.size) for suffix in suffixes}
 
     def move(first: int, last: int) -> None:
         here = slice(first, last)
@@ -215,14 +216,6 @@ def flat_update(optimizer: Optimizer, parameters: Arrays, state: Arrays, gradien
 
     in_parts(w.size, move)
     return Flat(places, {"": moved}), Flat(places, left)
-
-
-def _aligned(*shape: int) -> Array:
-    """Zeros that begin where a vector does."""
-    count = math.prod(shape)
-    room = np.zeros(count + 16, np.float32)
-    start = -room.ctypes.data % 64 // 4
-    return room[start:start + count].reshape(shape)
 
 
 def in_parts(count: int, task: Callable[[int, int], Any]) -> None:

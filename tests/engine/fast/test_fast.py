@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.data import Split, from_arrays
 from engine.fast import team as teams
+from engine.fast.flat import Spares
 from engine.fast.plan import SHARES
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, WINOGRAD
@@ -240,6 +241,22 @@ def test_a_run_that_rests_holds_no_bench_and_goes_on_as_one_that_did_not() -> No
         rested.path.rest()
     assert isinstance(rested.path, Fast) and not rested.path._benches and isinstance(other.path, Fast)
     assert other.path._benches
+
+
+def test_the_memory_of_a_vector_is_used_again_when_nobody_looks_at_it_and_not_before() -> None:
+    spares, size = Spares(), Spares.least
+    vector = spares.take(size)
+    part = vector[5:].reshape(-1, 1)
+    del vector
+    part[:] = 3
+    other = spares.take(size)
+    assert not np.shares_memory(part, other) and other.shape == (size,) and (part == 3).all()
+    place = part.ctypes.data
+    del part
+    assert spares.take(size + 1)[5:].ctypes.data != place == spares.take(size)[5:].ctypes.data
+    most = [spares.take(Spares.most // 2) for _ in range(3)]
+    del most
+    assert sum(room.size for room in spares._rooms) <= Spares.most
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
