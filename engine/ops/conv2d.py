@@ -14,7 +14,8 @@ import numpy as np
 
 from engine.formula import Program
 from engine.kernels import part, sum_kernel
-from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
+from engine.ops.base import Array, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
+from engine.ops.weighted import Weighted
 from engine.ops.window import Span, even, spans, torch_pad
 from engine.settings import REQUIRED, Bool, Int, Padding, Pair
 
@@ -170,7 +171,7 @@ def conv2d_backward_x(dy, turned, dx, kernel, geometry):  # type: ignore[no-unty
                             plane[h, t * j + shift] += heard[i * columns + j]
 
 
-class Convolution(Op):
+class Convolution(Weighted):
     """What a convolution and its transpose share: kernels and biases, and how a network starts them."""
 
     gradients = ("dx", "dw", "db")
@@ -211,29 +212,12 @@ class Convolution(Op):
         windows = 4 * shapes["x"][0] * self.options["groups"] * self.scratch(shapes)
         return super().work(shapes) + short + windows
 
-    def check_bias(self, shapes: Shapes, out: int) -> None:
-        if "b" in shapes and shapes["b"] != (out,):
-            raise ShapeError(f"b has shape {list(shapes['b'])}, expected [{out}], one for each output channel")
-
     def split(self, channels: int) -> int:
         """The channels of one group."""
         groups: int = self.options["groups"]
         if channels % groups:
             raise ShapeError(f"input has {channels} channels, which cannot be split into {groups} groups")
         return channels // groups
-
-    def _bound(self, shapes: Shapes) -> float:
-        return 1 / math.sqrt(math.prod(shapes["w"][1:]))
-
-    def initial(self, name: str, shapes: Shapes, rng: np.random.Generator) -> Array:
-        """PyTorch's default: uniform within ±1 / sqrt(fan in), for weights and biases."""
-        return rng.uniform(-self._bound(shapes), self._bound(shapes), shapes[name])
-
-    def origin(self, name: str, shapes: Shapes, seed: int) -> str:
-        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}, from seed {seed}"
-
-    def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
-        return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor
 
 
 class Conv2d(Convolution):

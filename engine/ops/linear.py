@@ -10,7 +10,8 @@ import numpy as np
 
 from engine.formula import Program
 from engine.kernels import sum_kernel
-from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
+from engine.ops.base import Array, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
+from engine.ops.weighted import Weighted
 from engine.settings import REQUIRED, Bool, Int
 
 
@@ -55,7 +56,7 @@ def linear_backward_w(x, dy, dw, db):  # type: ignore[no-untyped-def]
                 dw[o, c] += delta * x[n, c]
 
 
-class Linear(Op):
+class Linear(Weighted):
     name = "linear"
     title = "Fully connected"
     tensors = {
@@ -86,8 +87,7 @@ class Linear(Op):
         w = need_rank(shapes, "w", 2, "(out, in)")
         if x[1] != w[1]:
             raise ShapeError(f"input has {x[1]} values, the weights expect {w[1]}")
-        if "b" in shapes and shapes["b"] != (w[0],):
-            raise ShapeError(f"b has shape {list(shapes['b'])}, expected [{w[0]}], one for each output")
+        self.check_bias(shapes, w[0])
         return {"y": (x[0], w[0])}
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
@@ -114,19 +114,6 @@ class Linear(Op):
         out = self.options["out"]
         wanted: dict[str, Shape] = {"w": (out, x[1])}
         return {**wanted, "b": (out,)} if self.options["bias"] else wanted
-
-    def _bound(self, shapes: Shapes) -> float:
-        return 1 / math.sqrt(shapes["w"][1])
-
-    def initial(self, name: str, shapes: Shapes, rng: np.random.Generator) -> Array:
-        """PyTorch's default: uniform within ±1 / sqrt(in), for weights and biases."""
-        return rng.uniform(-self._bound(shapes), self._bound(shapes), shapes[name])
-
-    def origin(self, name: str, shapes: Shapes, seed: int) -> str:
-        return f"drawn evenly between −{self._bound(shapes):.3g} and {self._bound(shapes):.3g}, from seed {seed}"
-
-    def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
-        return "y without bias" if tensor == "y" and not self.options.get("bias", True) else tensor
 
     def multiply_adds(self, shapes: Shapes) -> int:
         return shapes["x"][0] * math.prod(shapes["w"])

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from engine.formula import Program
-from engine.kernels import Kernel, kernel
+from engine.kernels import Kernel, kernel, part
 from engine.ops.base import LETTERS, Array, Op, Shape, ShapeError, Shapes, Words, letters
 from engine.settings import Axis
 
@@ -36,19 +36,26 @@ def _program(rank: int, axis: int, sentences: tuple[str, str]) -> Program:
     return Program(f"x{at['all']}", y, held=("top",), stated=dx)
 
 
+@part
+def _whole(x, a, b):  # type: ignore[no-untyped-def]
+    """The largest along K, taken off first so that exp cannot overflow, and the sum of exp of what is left."""
+    top = x[a, 0, b]
+    for k in range(1, x.shape[1]):
+        top = max(top, x[a, k, b])
+    z = 0.0
+    for k in range(x.shape[1]):
+        z += math.exp(np.float64(x[a, k, b]) - np.float64(top))
+    return np.float64(top), z
+
+
 @kernel
 def softmax_forward(x, y):  # type: ignore[no-untyped-def]
-    """y (outer, K, inner): shares along K. The largest is taken off first so that exp cannot overflow."""
+    """y (outer, K, inner): shares along K."""
     for a in range(x.shape[0]):
         for b in range(x.shape[2]):
-            top = x[a, 0, b]
-            for k in range(1, x.shape[1]):
-                top = max(top, x[a, k, b])
-            z = 0.0
+            top, z = _whole(x, a, b)
             for k in range(x.shape[1]):
-                z += math.exp(np.float64(x[a, k, b]) - np.float64(top))
-            for k in range(x.shape[1]):
-                y[a, k, b] = math.exp(np.float64(x[a, k, b]) - np.float64(top)) / z
+                y[a, k, b] = math.exp(np.float64(x[a, k, b]) - top) / z
 
 
 @kernel
@@ -68,14 +75,9 @@ def log_softmax_forward(x, y):  # type: ignore[no-untyped-def]
     """y (outer, K, inner): x less the logarithm of the sum of exp along K."""
     for a in range(x.shape[0]):
         for b in range(x.shape[2]):
-            top = x[a, 0, b]
-            for k in range(1, x.shape[1]):
-                top = max(top, x[a, k, b])
-            z = 0.0
+            top, z = _whole(x, a, b)
             for k in range(x.shape[1]):
-                z += math.exp(np.float64(x[a, k, b]) - np.float64(top))
-            for k in range(x.shape[1]):
-                y[a, k, b] = np.float64(x[a, k, b]) - np.float64(top) - math.log(z)
+                y[a, k, b] = np.float64(x[a, k, b]) - top - math.log(z)
 
 
 @kernel

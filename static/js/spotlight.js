@@ -25,7 +25,7 @@ export const cellPlace = computed(() => {
 export const told = signal(null);
 
 /** The term that is lit while the terms are walked through, or at rest: places it reads. @type {Signal<string[]>} */
-export const walking = signal([]);
+const walking = signal([]);
 
 /** Whether the strip that explains the turn takes the place of the numbers. */
 export const strip = signal(false);

@@ -86,7 +86,9 @@ function sceneOf(phase, figure, cell) {
 /** @typedef {NonNullable<ReturnType<typeof sceneOf>>} Scene */
 
 /** A number with its sign and three decimals needs so much. */
-const READABLE = 52;
+const READABLE = 48;
+/** Maps give way to the numbers of a large kernel that is shown twice. */
+const BESIDE_LARGE = 112;
 const TALL = 166;
 
 /**
@@ -111,13 +113,14 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const columns = scene.windowCells[0].length;
   const beside = figure.turned && size.inner >= 720;
   const small = size.inner < 860 ? 78 : 90;
+  const map = beside && Math.max(rows, columns) > 3 ? Math.min(BESIDE_LARGE, size.map) : size.map;
   // Two maps, the lens, two signs, the kernel as it is.
-  const others = 2 * size.map + 21 + 2 * 28 + (beside ? small + 28 : 0);
+  const others = 2 * map + 21 + 2 * 28 + (beside ? small + 28 : 0);
   const numbers = cellsFor(rows, columns, figure.turned ? Math.min(size.number, 60) : size.number, (size.inner - others) / 2);
   const height = rows * numbers.height;
   const sides = scene.sides;
-  const target = figure.turned ? size.map - 10 : size.map;
-  const planeCell = cellFor(Math.max(sides[0].size, sides[1].size), size.map);
+  const target = figure.turned && map === size.map ? map - 10 : map;
+  const planeCell = cellFor(Math.max(sides[0].size, sides[1].size), map);
   const resultCell = cellFor(Math.max(scene.result.rows, scene.result.columns), target);
   const { box } = scene;
   const glide = cellTime.value >= 300;
@@ -137,10 +140,10 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
         <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button><//>`,
     plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead}
         more=${size.inner < 660 || (numbers.numbers && columns > 3) ? "" : wordFor(sides)} />`}>
-      <${Map2D} picture=${scene.picture} target=${size.map} cell=${planeCell} sides=${sides} rings=${rings} name=${plane.name} glide=${glide}
+      <${Map2D} picture=${scene.picture} target=${map} cell=${planeCell} sides=${sides} rings=${rings} name=${plane.name} glide=${glide}
         fading=${figure.turned && turning} label="map the window lies in" /><//>`,
     result: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
-      <${Map2D} picture=${scene.result} target=${size.map} cell=${resultCell} rings=${ringAt(scene)} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`,
+      <${Map2D} picture=${scene.result} target=${map} cell=${resultCell} rings=${ringAt(scene)} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`,
   };
   const tall = Math.max(height, 150);
   const sign = (/** @type {string} */ text, /** @type {string} */ label) => html`<${Sign} height=${tall} label=${label}>${text}<//>`;
