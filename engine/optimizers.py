@@ -182,13 +182,14 @@ class Nesterov(Optimizer):
 
 
 @kernel
-def adam_update(w, dw, m, v, w_next, m_next, v_next, lr, decay, keep, mean, square, eps):  # type: ignore[no-untyped-def]
-    """mean and square: what of m and of v is kept, what of the gradient joins it, and of how much it is a mean by now.
+def adam_update(w, dw, m, v, w_next, m_next, v_next, rate, decay, keep, mean, square, grow, eps):  # type: ignore
+    """mean and square: what of m and of v is kept, and what of the gradient joins it; rate and grow: the learning rate
+    and 1, each over how much of a mean it is by now. All are numbers of the weights' own dtype, as one of another would
+    take the loop with it.
 
     In blocks that stay in the cache, since a loop that writes three arrays is not vectorised.
     """
     mode = flush_denormals()
-    rate, grow = lr / mean[2], 1 / square[2]
     for first in range(0, w.size, BLOCK):
         here = slice(first, first + BLOCK)
         w_here, dw_here, m_here, v_here = w[here], dw[here], m[here], v[here]
@@ -235,9 +236,11 @@ class Adam(Optimizer):
         n = self.numbers(step)
         joins, keep = self._decays()
         number = w.dtype.type  # float32 is updated in float32: division and root take half the time
-        mean, square = ((number(beta), number(1 - beta), number(1 - beta**step)) for beta in (n["beta1"], n["beta2"]))
-        adam_update(w, dw, state["m"], state["v"], w_next, after["m"], after["v"], number(n["lr"]), number(joins),
-                    number(keep), mean, square, number(n["eps"]))
+        betas = (n["beta1"], n["beta2"])
+        mean, square = ((number(beta), number(1 - beta)) for beta in betas)
+        rate, grow = (number(full / (1 - beta**step)) for full, beta in zip((n["lr"], 1), betas, strict=True))
+        adam_update(w, dw, state["m"], state["v"], w_next, after["m"], after["v"], rate, number(joins), number(keep),
+                    mean, square, grow, number(n["eps"]))
 
 
 class AdamW(Adam):
