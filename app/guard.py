@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import logs
 from app.problems import Problem, closing
 
-#: Bytes of an unwanted body that are read, and for how long, before its answer.
-DRAIN_BYTES, DRAIN_SECONDS = 256 << 20, 5.0
+#: Bytes of an unwanted body that are read, for how long, and how long each part may take, before its answer.
+DRAIN_BYTES, DRAIN_SECONDS, DRAIN_IDLE = 256 << 20, 5.0, 1.0
 READING = {"GET", "HEAD", "OPTIONS"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -40,7 +40,8 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        name = logs.name_request(Headers(scope=scope).get("x-request-id", ""))
+        asked = Headers(scope=scope)
+        name = logs.name_request(asked.get("x-request-id", ""))
         problem = self.refusal(scope)
         if scope["type"] == "websocket":
             await (
@@ -49,7 +50,7 @@ class Guard:
             return
 
         answered, began = False, time.monotonic()
-        body = Body(receive)
+        body = Body(receive, waits=asked.get("expect", "").lower() == "100-continue")
 
         async def send_guarded(message: Message) -> None:
             nonlocal answered
@@ -60,6 +61,8 @@ class Guard:
                 for header, value in HEADERS.items():
                     headers.setdefault(header, value)
                 headers["X-Request-ID"] = name
+                if body.more:  # what is left of it is no next request
+                    headers["Connection"] = "close"
                 logs.answered(scope, message["status"], time.monotonic() - began)
             await send(message)
 
@@ -108,15 +111,17 @@ class Guard:
 
 class Body:
     """A request's body. What nobody wanted is read before the answer goes: a client that is cut off while it still
-    sends sees a broken connection in place of the answer."""
+    sends sees a broken connection in place of the answer. One that waits to be asked for it is not asked."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, waits: bool) -> None:
         self._receive = receive
-        self._more = True
+        self._waits = waits
+        self.more = True
 
     async def receive(self) -> Message:
+        self._waits = False
         message = await self._receive()
-        self._more = message["type"] == "http.request" and message.get("more_body", False)
+        self.more = message["type"] == "http.request" and message.get("more_body", False)
         return message
 
     async def drain(self) -> None:
@@ -124,8 +129,9 @@ class Body:
         read = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
-                while self._more and read < DRAIN_BYTES:
-                    read += len((await self.receive()).get("body", b""))
+                while self.more and not self._waits and read < DRAIN_BYTES:
+                    async with asyncio.timeout(DRAIN_IDLE):
+                        read += len((await self.receive()).get("body", b""))
 
 
 def hostname(host: str) -> str | None:
