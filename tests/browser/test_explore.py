@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -293,6 +294,58 @@ def test_reduced_motion_moves_the_racetrack_at_once(open_page: Callable[..., Pag
     first = head.get_attribute("transform")
     page.wait_for_timeout(400)
     assert head.get_attribute("transform") == first
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_names_on_the_score_stand_clear_of_each_other(
+    open_page: Callable[..., Page], server: Server, motion: str
+) -> None:
+    page = open_page(reduced_motion=motion)
+    visit(page, server, f"run={make_run(server, model='small-densenet')['id']}&at=loss/y")
+    page.wait_for_timeout(100)
+    names = page.locator(".score-mark .label").evaluate_all(
+        """labels => labels.filter(label => getComputedStyle(label).visibility === "visible").map(label => {
+            const text = document.createRange(); text.selectNodeContents(label);
+            const { left, right } = text.getBoundingClientRect(); return [left, right] })"""
+    )
+    assert len(names) > 10
+    for (_, right), (left, _) in pairwise(names):
+        assert right < left
+
+
+def test_on_a_phone_the_sum_is_in_view_however_many_its_terms(
+    open_page: Callable[..., Page], server: Server
+) -> None:
+    page = open_page(viewport={"width": 390, "height": 844})
+    for place in ("conv2/y/0,3,5,5", "conv2/dx/0,5,11,2"):
+        visit(page, server, f"at={place}")
+        expect(page.locator("table.terms .total td").last).to_be_in_viewport(ratio=1)
+
+
+def test_a_long_equation_goes_on_in_the_next_line_in_letters_that_can_be_read(page: Page, server: Server) -> None:
+    run = make_run(server, model="small-inception")
+    visit(page, server, f"run={run['id']}&at=pool/dx/0,4,6,6&place=pool/dx/0,4,6,6")
+    equation = page.locator(".card .equation")
+    expect(equation.locator("mtable.where mtr")).to_have_count(2)
+    assert equation.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert equation.locator("math").evaluate("math => parseFloat(getComputedStyle(math).fontSize)") >= 14
+    expect(equation.locator('[data-tensor="indices"]')).to_have_class(re.compile("act"))
+
+
+@pytest.mark.parametrize(("model", "place"), [
+    ("lenet5", "conv2/dx/0,3,4,4"), ("small-inception", "conv5x5b/y/0,2,6,6"),
+])
+def test_a_large_kernel_shows_its_numbers_inside_its_column(
+    page: Page, server: Server, model: str, place: str
+) -> None:
+    visit(page, server, f"run={make_run(server, model=model)['id']}&at={place}")
+    grids = page.locator(".figure .numbers:not([aria-label$='as it is'])")
+    expect(grids.locator(".digits")).to_have_count(2 * 25)
+    column = page.locator(".step .figures").bounding_box()
+    assert column
+    for part in page.locator(".figure :is(.heat, .numbers)").all():
+        box = part.bounding_box()
+        assert box and column["x"] - 2 <= box["x"] and box["x"] + box["width"] <= column["x"] + column["width"] + 2
 
 
 def test_the_step_view_of_a_network_wider_than_the_stage_stays_in_its_column(page: Page, server: Server) -> None:

@@ -114,8 +114,8 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const beside = figure.turned && size.inner >= 720;
   const small = size.inner < 860 ? 78 : 90;
   const map = beside && Math.max(rows, columns) > 3 ? Math.min(BESIDE_LARGE, size.map) : size.map;
-  // Two maps, the lens, two signs, the kernel as it is.
-  const others = 2 * map + 21 + 2 * 28 + (beside ? small + 28 : 0);
+  // Two maps, the lens, two signs with their gaps, the kernel as it is.
+  const others = 2 * map + 21 + 2 * 32 + (beside ? small + 28 : 0);
   const numbers = cellsFor(rows, columns, figure.turned ? Math.min(size.number, 60) : size.number, (size.inner - others) / 2);
   const height = rows * numbers.height;
   const sides = scene.sides;
