@@ -51,7 +51,7 @@ def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]
             arrays = {name: _read_member(archive, info, name, limits) for name, info in members.items()}
     except Problem:
         raise
-    except Exception as error:  # the readers of a damaged archive, and of each kind of compression, raise many kinds
+    except Exception as error:  # the readers of a damaged archive raise many kinds
         reason = _addresses.sub("", str(error).partition("\n")[0]) or type(error).__name__
         raise malformed(f"this is not a readable .npz file: {reason[:200]}") from None
     rest: Any = {}
@@ -92,6 +92,8 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipI
             raise malformed(f"the member {name!r} stands in the file twice")
         if info.flag_bits & 1:
             raise malformed(f"the member {name!r} is encrypted")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without bounds
+            raise malformed(f"the member {name!r} is packed as NumPy packs nothing; expected it stored or deflated")
         members[name] = info
     return members
 

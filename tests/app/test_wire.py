@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -154,6 +156,15 @@ def test_a_zip_bomb_is_refused_by_what_it_would_unpack_to() -> None:
     with pytest.raises(Problem) as caught:
         npz.read_npz(content, Limits(npz_bytes=2000))
     assert caught.value.extra["limit"] == {"name": "npz_bytes", "value": 2000}
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_what_numpy_never_packs_so_is_not_unpacked(packing: int) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", packing) as archive:
+        archive.writestr("x.npy", npz.write_npy(np.ones(3)))
+    with pytest.raises(Problem, match="expected it stored or deflated"):
+        npz.read_npz(stream.getvalue(), Limits())
 
 
 def test_a_png_holds_the_pixels() -> None:
