@@ -122,6 +122,38 @@ def test_the_last_maps_of_a_great_network_are_those_of_the_article(name: str, la
         assert found.receptive_field.size == (field, field) and found.receptive_field.stride == (32, 32)
 
 
+#: Layer, maps (or numbers), their side and what is learned there, as the articles' tables have them.
+TABLES = {
+    "alexnet": [("conv1", 64, 55, 23_296), ("pool1", 64, 27, 0), ("conv2", 192, 27, 307_392), ("pool2", 192, 13, 0),
+                ("conv3", 384, 13, 663_936), ("conv4", 256, 13, 884_992), ("conv5", 256, 13, 590_080),
+                ("pool5", 256, 6, 0), ("fc6", 4096, None, 37_752_832), ("fc7", 4096, None, 16_781_312),
+                ("fc8", 1000, None, 4_097_000)],
+    "vgg16": [("pool1", 64, 112, 0), ("pool2", 128, 56, 0), ("pool3", 256, 28, 0), ("pool4", 512, 14, 0),
+              ("pool5", 512, 7, 0), ("fc6", 4096, None, 102_764_544), ("fc7", 4096, None, 16_781_312),
+              ("fc8", 1000, None, 4_097_000)],
+    "googlenet": [("pool1", 64, 56, 0), ("pool2", 192, 28, 0), ("inception3a", 256, 28, 0), ("inception3b", 480, 28, 0),
+                  ("pool3", 480, 14, 0), ("inception4a", 512, 14, 0), ("inception4b", 512, 14, 0),
+                  ("inception4c", 512, 14, 0), ("inception4d", 528, 14, 0), ("inception4e", 832, 14, 0),
+                  ("pool4", 832, 7, 0), ("inception5a", 832, 7, 0), ("inception5b", 1024, 7, 0)],
+    "resnet18": [("stem_pool", 64, 56, 0), ("layer1_2_add", 64, 56, 0), ("layer2_2_add", 128, 28, 0),
+                 ("layer3_2_add", 256, 14, 0), ("layer4_2_add", 512, 7, 0), ("fc", 1000, None, 513_000)],
+    "resnet50": [("stem_pool", 64, 56, 0), ("layer1_3_add", 256, 56, 0), ("layer2_4_add", 512, 28, 0),
+                 ("layer3_6_add", 1024, 14, 0), ("layer4_3_add", 2048, 7, 0), ("fc", 1000, None, 2_049_000)],
+    "densenet121": [("stem_pool", 64, 56, 0), ("transition1_relu", 256, 56, 0), ("transition1_pool", 128, 28, 0),
+                    ("transition2_relu", 512, 28, 0), ("transition2_pool", 256, 14, 0),
+                    ("transition3_relu", 1024, 14, 0), ("transition3_pool", 512, 7, 0), ("last_relu", 1024, 7, 0),
+                    ("fc", 1000, None, 1_025_000)],
+}
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_the_layers_of_a_great_network_at_its_full_size_are_those_of_its_article(name: str) -> None:
+    found = {layer.name: layer for layer in Network.from_document(MODELS[name].document).shapes()}
+    for layer, maps, side, learned in TABLES[name]:
+        shape = (maps,) if side is None else (maps, side, side)
+        assert (found[layer].shape, found[layer].parameters) == (shape, learned), layer
+
+
 def test_the_layers_of_classroom_and_lenet5_are_those_of_the_texts() -> None:
     classroom = [layer["name"] for layer in MODELS["classroom"].document["layers"]]
     assert classroom == ["conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "flatten", "linear"]
