@@ -65,6 +65,7 @@ class Readable:
     """Layer by layer through the ops' own kernels. `reason` says why it is not the fast path."""
 
     name = "readable"
+    pace = 1e10  # multiply-adds a second of one thread, about
     slice = 200  # images that are judged in one go
 
     def __init__(self, network: Network, reason: str):
@@ -113,6 +114,7 @@ class Fast:
     """Chunks of images through the table of layers, by the team of threads."""
 
     name = "fast"
+    pace = 1e11
     reason = None
 
     def __init__(self, network: Network, plan: Plan):

@@ -33,6 +33,8 @@ SHUFFLING, DROPOUT = 1, 2
 #: A replay never runs more steps than this, and no more snapshots than that are kept, however small they are: together
 #: the last 10,000 steps, six epochs of MNIST.
 REPLAY_STEPS, SNAPSHOTS = 64, 160
+#: Nor does it take a core for longer than about this.
+REPLAY_SECONDS = 2.0
 
 
 class HistoryError(LookupError):
@@ -141,6 +143,8 @@ class Trainer:
         self._pass_of = (0, Pass(0.0, None))  # what came of the last step
         self._snapshots: OrderedDict[int, State] = OrderedDict({0: self._state})
         self._interval = 1
+        work = max(1.0, 3 * batch_size * network.work)
+        self._longest = min(REPLAY_STEPS, REPLAY_SECONDS * self.path.pace / work)
         self._capacity = min(SNAPSHOTS, max(4, history_bytes // max(1, self._state.nbytes)))
         self._traces: OrderedDict[int, Trace] = OrderedDict()
         self._trace_bytes = trace_bytes
@@ -265,7 +269,7 @@ class Trainer:
             return
         self._snapshots[state.step] = state
         if len(self._snapshots) > self._capacity:
-            if self._interval < REPLAY_STEPS:
+            if 2 * self._interval <= self._longest:
                 self._interval *= 2
                 for step in [step for step in self._snapshots if step % self._interval]:
                     del self._snapshots[step]

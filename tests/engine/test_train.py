@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine import train
 from engine.data import from_arrays, mnist
 from engine.models import MODELS
 from engine.network import Network
@@ -96,6 +97,16 @@ def test_the_history_is_bounded_in_bytes_and_replays_stay_short() -> None:
     for outside in (first - 1, last + 1):
         with pytest.raises(HistoryError, match=f"step {outside} is outside the history, {first} to {last}"):
             tight.trace(outside)
+
+
+def test_the_dearer_a_step_the_shorter_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = dropping()
+    step = 3 * run.batch_size * run.network.work / run.path.pace
+    monkeypatch.setattr(train, "REPLAY_SECONDS", 2.5 * step)
+    tight = dropping(history_bytes=1)
+    for _ in range(20):
+        tight.step_once()
+    assert list(tight._snapshots) == [14, 16, 18, 20] and tight.history == (15, 20)
 
 
 def test_however_small_they_are_not_all_snapshots_are_kept() -> None:
