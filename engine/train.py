@@ -207,12 +207,14 @@ class Trainer:
             return Checkpoint(self._before, self._state, tuple(self._optimizers))
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of an equal trainer, bit for bit as that one would have. The history begins there."""
+        """Go on from a checkpoint of an equal trainer, bit for bit as that one would have. The history begins there, or
+        with the first step where that is near."""
         with self._lock:
             self._before, self._state = checkpoint.before, checkpoint.state
             self._optimizers = list(checkpoint.optimizers)
             self._pass_of = (0, Pass(0.0, None))
-            self._snapshots = OrderedDict({state.step: state for state in (self._before, self._state)})
+            near = [self._snapshots[0]] if 0 in self._snapshots and self._state.step <= self._longest else []
+            self._snapshots = OrderedDict({state.step: state for state in (*near, self._before, self._state)})
             self._traces.clear()
 
     # steps ----------------------------------------------------------------------------------------------------------

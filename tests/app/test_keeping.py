@@ -72,13 +72,12 @@ def test_a_run_is_there_after_a_restart_as_it_was(tmp_path: Path) -> None:
         wait_until_rests(client, id)
         client.patch(path, json={"learning_rate": 0.5, "pace": 1000.0})
         before, metrics = client.get(path).json(), client.get(f"{path}/metrics").json()
-        values = client.get(f"{path}/steps/5/tensors/conv/w_next").json()
+        values = [client.get(f"{path}/steps/{step}/tensors/conv/w_next").json() for step in (2, 5)]
     with started(tmp_path) as client:
         after = client.get(path).json()
-        assert after | {"history": before["history"], "images_per_second": before["images_per_second"]} == before
-        assert after["history"]["last"] == 5
+        assert after | {"images_per_second": before["images_per_second"]} == before
         assert client.get(f"{path}/metrics").json() == metrics
-        assert client.get(f"{path}/steps/5/tensors/conv/w_next").json() == values
+        assert [client.get(f"{path}/steps/{step}/tensors/conv/w_next").json() for step in (2, 5)] == values
         assert client.delete(path).status_code == 204
     with started(tmp_path) as client:
         assert client.get(path).status_code == 404
