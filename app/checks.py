@@ -239,7 +239,33 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
             found_in = network.layers[layer]
             op, tensors = found_in.op if trace.learning else found_in.resting, _local(trace, layer)
         judged[name] = _judged(name, array, found, tolerance, op, tensors, f"d{tensor}")
+    if cost * TRIES <= limits.multiply_adds:
+        for name, words in _handed_on(trace, parameters, x, target, draws, own, judged).items():
+            judged[name] |= {"looks_like": "left_out", "guess": words}
     return Report(found, judged, tolerance)
+
+
+def _handed_on(
+    trace: Trace,
+    parameters: Arrays,
+    x: np.ndarray,
+    target: np.ndarray,
+    draws: Draws | None,
+    own: Arrays,
+    judged: Mapping[str, Mapping[str, Any]],
+) -> dict[str, str]:
+    """Of the gradients that are like nothing known so far, those that come out when a layer's own slope is left out."""
+    network, words = trace.network, {}
+    strange = [name for name, said in judged.items() if not said["agrees"] and said["looks_like"] is None]
+    for layer in network.layers.values() if strange else ():
+        if layer.op.gradients != ("dx",) or network.given_shapes(layer)["x"][1:] != layer.shape:
+            continue
+        values = network.forward(parameters, x, target, draws)
+        network.backward(parameters, values, learning=trace.learning, past=layer.name)
+        for name in strange:
+            if apart(own[name], values[_key(network, name)]).agrees(LOOSE):
+                words[name] = f"{name} comes out so when {layer.name} hands its dy on as it is, its own slope left out"
+    return words
 
 
 def _key(network: Network, name: str) -> tuple[str, str]:

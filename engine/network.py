@@ -211,8 +211,9 @@ class Network:
         return values
 
     def backward(self, parameters: Mapping[str, Array], values: Values, learning: bool,
-                 input_gradient: bool = True) -> None:
-        """Add every gradient to the values of a forward pass, from the loss back; `learning` as forward had draws."""
+                 input_gradient: bool = True, past: str = "") -> None:
+        """Add every gradient to the values of a forward pass, from the loss back; `learning` as forward had draws.
+        A layer `past` which the gradient goes hands it on as it is: a mistake that is looked for."""
         for layer in [self.loss, *reversed(self.layers.values())]:
             op = layer.op if learning else layer.resting
             tensors = self.local(layer, values, parameters)
@@ -221,6 +222,9 @@ class Network:
                 if source == (layer.name, "dy"):
                     values[source] = _sum([values[name, f"d{tensor}"] for name, tensor in self.consumers[layer.name]])
                 tensors["dy"] = values[source]
+            if layer.name == past:
+                values[past, "dx"] = tensors["dy"]
+                continue
             wrt = tuple(name for name in op.gradients if input_gradient or not self._is_image_gradient(layer, name))
             for name, gradient in op.backward(tensors, wrt).items():
                 values[layer.name, name] = gradient

@@ -91,6 +91,21 @@ def test_npz_holds_a_clients_gradients_as_members_and_answers_with_both(client: 
     assert '"looks_like":"flip"' in str(archive["response"])
 
 
+def test_a_slope_that_a_networks_backward_pass_leaves_out_is_named_by_its_layer(client: TestClient) -> None:
+    layers = [
+        {"name": "fc1", "op": "linear", "settings": {"out": 4}},
+        {"name": "act", "op": "sigmoid"},
+        {"name": "fc2", "op": "linear", "settings": {"out": 2}},
+    ]
+    x = np.array([[1.0, -2.0], [0.5, 3.0]])
+    body = {"network": {"input": [2], "layers": layers}, "x": x.tolist(), "target": [0, 1]}
+    found = client.post("/api/networks/gradients", json=body).json()["layers"]
+    wrong = np.array(found["act"]["dy"]).T @ x
+    report = client.post("/api/networks/check", json={**body, "gradients": {"fc1.weight": wrong.tolist()}}).json()
+    said = report["gradients"]["fc1/w"]
+    assert said["looks_like"] == "left_out" and "act hands its dy on as it is" in said["guess"]
+
+
 def test_a_networks_gradients_agree_and_a_wrong_one_is_named(client: TestClient) -> None:
     right = client.post("/api/networks/gradients", json={"model": "tiny"}).json()["gradients"]
     own = {"conv.weight": np.array(right["conv/w"])[..., ::-1, ::-1].tolist(), "fc/w": right["fc/w"]}
