@@ -161,8 +161,8 @@ class Fast:
                 run(work, shares, lanes, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
                     bench.filters, keys, plan.smoothing, share, learning, leg, *left, losses, rights)
                 if learning:
-                    run(gather, plan.parameters // PART, plan.gathers, leg, min(lanes, count), self._ones, *left,
-                        gradient)
+                    run(gather, plan.parameters // PART, plan.gathers, leg, min(lanes, count), self._still,
+                        self._ones, *left, gradient)
         finally:
             with self._lock:
                 if not self._benches:

@@ -6,12 +6,12 @@ chunk, and when all chunks have passed each weight's gradient is a sum over all 
 
 from __future__ import annotations
 
-from engine.fast.loops import LOWEST, ZERO, add_weights, product
+from engine.fast.loops import LOWEST, ZERO, add_weights, product, product_by_six
 from engine.fast.simd import LANES, LEAST, load, product_block, store, turn
 from engine.kernels import part
 
-#: Inputs that are taken together.
-PANEL = LEAST * LANES
+#: Inputs whose deltas, and whose weights' gradients, are made together.
+STRIP, PANEL = LEAST * LANES, 16 * LANES
 
 block_16_1 = product_block(16, 1, onto=False)
 onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (product_block(outputs, pixels, onto=True)
@@ -62,12 +62,12 @@ def linear_forward(row, parameters, still, arena):  # type: ignore[no-untyped-de
 def linear_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-def]
     """dx[c] = sum over o of w[o,c] * dy[o]: vectors of weights times numbers of dy, which leaves LANES inputs of one
     image in a vector; the results are turned."""
-    for c in range(0, row.C - row.C % LANES, PANEL):
-        groups = min(PANEL, row.C - c) // LANES
-        product(arena, arena, parameters, still, (row.scratch, row.dy_at, row.w + c, 0), (PANEL, LANES, 1, LANES, 0),
+    for c in range(0, row.C - row.C % LANES, STRIP):
+        groups = min(STRIP, row.C - c) // LANES
+        product(arena, arena, parameters, still, (row.scratch, row.dy_at, row.w + c, 0), (STRIP, LANES, 1, LANES, 0),
                 (LANES, groups), (row.O, 1, 1), (LANES, row.C, 0, 0, 0, 0), LOWEST)
         for group in range(groups):
-            turn(arena, row.dx_at + (c + group * LANES) * LANES, LANES, arena, row.scratch + group * LANES, PANEL)
+            turn(arena, row.dx_at + (c + group * LANES) * LANES, LANES, arena, row.scratch + group * LANES, STRIP)
     rest = row.C % LANES
     c = row.C - rest
     product(arena, parameters, arena, still, (row.dx_at + c * LANES, row.w + c, row.dy_at, 0), (LANES, 0, 1, 0, 0),
@@ -88,7 +88,7 @@ def keep_linear(row, arena, kept):  # type: ignore[no-untyped-def]
 
 
 @part
-def linear_gather(row, panel, kept, leg, lanes, ones, gradient):  # type: ignore[no-untyped-def]
+def linear_gather(row, panel, kept, leg, lanes, still, ones, gradient):  # type: ignore[no-untyped-def]
     """dw[o,c] += sum over the images of dy[o] * x[c] for the inputs of a panel, db[o] += sum over the images of dy[o]
     with the first, which begin at 0 with the first leg."""
     (start, chunks), size = leg, kept.shape[1]
@@ -96,12 +96,14 @@ def linear_gather(row, panel, kept, leg, lanes, ones, gradient):  # type: ignore
     c, end = panel * PANEL, min(row.C, (panel + 1) * PANEL)
     groups, rest = (end - c) // LANES, (end - c) % LANES
     numbers = kept.reshape(-1)
+    at, strides = (row.w + c, dy_at, x_at + c * LANES, 0), (row.C, LANES, LANES, LANES * LANES, 0)
+    counts, steps = (chunks, lanes, 1), (size, size, 1, LANES, 0, 0)
     if start == 0:
+        product_by_six(gradient, numbers, numbers, still, at, strides, (row.O, groups), counts, steps)
         for o in range(row.O):
-            gradient[row.w + o * row.C + c:row.w + o * row.C + end] = 0
-    add_product(gradient, numbers, numbers, (row.w + c, dy_at, x_at + c * LANES),
-                (row.C, LANES, LANES, LANES * LANES, 0), (row.O, groups), (chunks, lanes, 1),
-                (size, size, 1, LANES, 0, 0))
+            gradient[row.w + o * row.C + end - rest:row.w + o * row.C + end] = 0
+    else:
+        add_product(gradient, numbers, numbers, at, strides, (row.O, groups), counts, steps)
     if rest:
         c = end - rest
         add_weights(gradient, numbers, numbers, (row.w + c, dy_at, x_at + c * LANES), (row.C, 1, LANES, LANES),

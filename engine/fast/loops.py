@@ -32,7 +32,7 @@ from engine.ops.dropout import is_kept
 ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
 
 block_4_p, block_4_q, block_4_r = (product_block(4, pixels, onto=False) for pixels in (PIXELS, PIXELS - 1, LEAST))
-block_2_r, block_1_r = (product_block(outputs, LEAST, onto=False) for outputs in (2, 1))
+block_6_r, block_2_r, block_1_r = (product_block(outputs, LEAST, onto=False) for outputs in (6, 2, 1))
 block_8_1, block_4_1, block_1_1 = (product_block(outputs, 1, onto=False) for outputs in (8, 4, 1))
 weights_4_p, weights_4_q, weights_4_2, weights_4_1 = (weight_block(4, taps) for taps in TAPS)
 weights_2_p, weights_2_q, weights_2_2, weights_2_1 = (weight_block(2, taps) for taps in TAPS)
@@ -89,6 +89,22 @@ def product(y, w, x, b, at, strides, size, counts, steps, floor):  # type: ignor
                 else:
                     block_1_r(y, w, x, b, there, strides, counts, steps, floor)
         o += taken
+
+
+@part
+def product_by_six(y, w, x, b, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
+    """product by blocks of six outputs and few pixels, which load less where outputs are many. The last outputs and
+    pixels are computed twice where they must."""
+    outputs, pixels = size
+    if pixels < LEAST or outputs < 6:
+        product(y, w, x, b, at, strides, size, counts, steps, LOWEST)
+        return
+    for block in range(0, outputs, 6):
+        o = min(block, outputs - 6)
+        for first in range(0, pixels, LEAST):
+            p = min(first, pixels - LEAST)
+            block_6_r(y, w, x, b, (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2],
+                                   at[2] + p * strides[3], at[3] + o * strides[4]), strides, counts, steps, LOWEST)
 
 
 @part

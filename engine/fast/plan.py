@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.fast.linear import PANEL
+from engine.fast.linear import PANEL, STRIP
 from engine.fast.simd import LANES
 from engine.fast.step import (
     CONV,
@@ -239,7 +239,7 @@ def _halo(sides: list[tuple[int, int]]) -> Halo:
 
 def _linear(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
     y = (shapes["w"][0], 1, 1)
-    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)}, scratch=LANES * PANEL)
+    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)}, scratch=LANES * STRIP)
 
 
 def _relu(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage | None:

@@ -150,7 +150,7 @@ def work(table, counter, arena, lanes, images, octets, shades, indices, targets,
 
 
 @sum_kernel
-def gather(table, counter, arena, pieces, leg, lanes, ones, gradients, kept, gradient):  # type: ignore[no-untyped-def]
+def gather(table, counter, arena, pieces, leg, lanes, still, ones, gradients, kept, gradient):  # type: ignore
     """The gradient of all parameters from what a leg's chunks have left, piece by piece: (row, output) of a
     convolution, whose shares are added up in their order; (row, panel of inputs) of a linear layer. lanes: those of a
     chunk that have images
@@ -164,6 +164,6 @@ def gather(table, counter, arena, pieces, leg, lanes, ones, gradients, kept, gra
         elif row.op == WINOGRAD:
             winograd_gather(row, piece, gradients, arena, gradient)
         else:
-            linear_gather(row, piece, kept, leg, lanes, ones, gradient)
+            linear_gather(row, piece, kept, leg, lanes, still, ones, gradient)
         number = take_number(counter)
     restore(mode)

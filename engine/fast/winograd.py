@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.fast.loops import LOWEST, ZERO, add_up, add_weights, product
-from engine.fast.simd import LANES, LEAST, add, if_above, load, product_block, splat, store, tile_map, turn
+from engine.fast.loops import LOWEST, ZERO, add_up, add_weights, product_by_six
+from engine.fast.simd import LANES, add, if_above, load, splat, store, tile_map, turn
 from engine.kernels import part
 
 Array = np.ndarray
@@ -74,26 +74,9 @@ def _map(matrix: Callable[[Array, Array, Array], Array], onto: bool = False) -> 
     return mapped
 
 
-block_6_r = product_block(6, LEAST, onto=False)
 see_x, make_y, see_w = _map(lambda a, b, g: b), _map(lambda a, b, g: a), _map(lambda a, b, g: g)
 see_dy, make_dx, make_dw = (_map(lambda a, b, g: a.T), _map(lambda a, b, g: b.T, onto=True),
                             _map(lambda a, b, g: g.T, onto=True))
-
-
-@part
-def _multiply(y, w, x, b, at, strides, size, counts, steps):  # type: ignore[no-untyped-def]
-    """loops.product by blocks of six outputs, which load less: here every output has the same few pixels, and `size`
-    is far larger than a block. The last outputs and pixels are computed twice where they must."""
-    outputs, pixels = size
-    if pixels < LEAST or outputs < 6:
-        product(y, w, x, b, at, strides, size, counts, steps, LOWEST)
-        return
-    for block in range(0, outputs, 6):
-        o = min(block, outputs - 6)
-        for first in range(0, pixels, LEAST):
-            p = min(first, pixels - LEAST)
-            block_6_r(y, w, x, b, (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2],
-                                   at[2] + p * strides[3], at[3] + o * strides[4]), strides, counts, steps, LOWEST)
 
 
 def scratch(n: int, channels: int, outputs: int, tiles: int, plane: int) -> int:
@@ -148,7 +131,7 @@ def winograd_forward(row, parameters, still, filters, arena):  # type: ignore[no
         together = min(TOGETHER, row.O - first)
         for at in range(n * n):
             biased = row.b >= 0 and at == n + 1
-            _multiply(arena, filters, arena, parameters if biased else still,
+            product_by_six(arena, filters, arena, parameters if biased else still,
                       (made + at * y_point, row.filters + at * point + first * row.C, seen + at * x_point,
                        row.b + first if biased else 0),
                       (tiles * LANES, LANES, row.C, LANES, 1 if biased else 0), (together, tiles), (row.C, 1, 1),
@@ -205,7 +188,7 @@ def _backward_w(row, first, together, still, arena, gradient):  # type: ignore[n
                    row.dy_w, LOWEST)
     found, point = taps + 9 * LANES, TOGETHER * row.C + LANES
     for at in range(n * n):
-        _multiply(arena, arena, arena, still, (found + at * point, made + at * y_point, seen + at * x_point, 0),
+        product_by_six(arena, arena, arena, still, (found + at * point, made + at * y_point, seen + at * x_point, 0),
                   (row.C, LANES, cells, LANES * cells, 0), (together, row.C // LANES), (tiles, LANES, 1),
                   (LANES, LANES, 1, cells, 0, 0))
     for o in range(together):
@@ -242,7 +225,7 @@ def _backward_x(row, still, filters, arena):  # type: ignore[no-untyped-def]
     seen, made, x_point, y_point, plane = _rooms(row)
     point = filters_of(row)
     for at in range(n * n):
-        _multiply(arena, filters, arena, still,
+        product_by_six(arena, filters, arena, still,
                   (seen + at * x_point, row.filters + at * point, made + at * y_point, 0),
                   (tiles * LANES, LANES, 1, LANES, 0), (row.C, tiles), (row.O, 1, 1),
                   (row.C, tiles * LANES, 0, 0, 0, 0))
