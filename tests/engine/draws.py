@@ -92,9 +92,7 @@ def element_wise(draw: Draw, name: str) -> Call:
     kind, rng, shape = OPS[name], _seeded(draw), draw(ranks)
     choice = kind.settings.get("reduction")
     options = {"reduction": draw(st.sampled_from(choice.options))} if isinstance(choice, Choice) else {}
-    size, whole = draw(st.sampled_from([1.0, 3.0])), draw(st.booleans())  # whole numbers lie on kinks
-    tensors = {tensor: rng.normal(scale=size, size=shape) for tensor in kind.tensors}
-    return kind(**options), {name: np.asarray(np.round(x) if whole else x) for name, x in tensors.items()}
+    return kind(**options), {tensor: rng.normal(size=shape) for tensor in kind.tensors}
 
 
 @st.composite
