@@ -39,7 +39,7 @@ def wipe(arena, at, size, strides, beyond):  # type: ignore[no-untyped-def]
 
 
 @part
-def linear_forward(row, parameters, arena):  # type: ignore[no-untyped-def]
+def lone_linear_forward(row, parameters, arena):  # type: ignore[no-untyped-def]
     """y[o] = b[o] + sum over c of w[o,c] * x[c], then ReLU where it is fused."""
     whole = row.C - row.C % LANES
     for o in range(row.O):
@@ -62,7 +62,7 @@ def _gate(arena, values, gated, count):  # type: ignore[no-untyped-def]
 
 
 @part
-def linear_backward(row, parameters, still, arena, kept):  # type: ignore[no-untyped-def]
+def lone_linear_backward(row, parameters, still, arena, kept):  # type: ignore[no-untyped-def]
     """dx[c] = sum over o of w[o,c] * dy[o]; x and dy are kept as keep_linear keeps them of a chunk's first image."""
     if row.relu:
         _gate(arena, row.y_at, row.dy_at, row.O)
@@ -86,7 +86,7 @@ def linear_backward(row, parameters, still, arena, kept):  # type: ignore[no-unt
 
 
 @part
-def relu_forward(row, arena):  # type: ignore[no-untyped-def]
+def lone_relu_forward(row, arena):  # type: ignore[no-untyped-def]
     for c in range(row.C):
         for h in range(row.H):
             for k in range(row.W):
@@ -95,7 +95,7 @@ def relu_forward(row, arena):  # type: ignore[no-untyped-def]
 
 
 @part
-def relu_backward(row, arena):  # type: ignore[no-untyped-def]
+def lone_relu_backward(row, arena):  # type: ignore[no-untyped-def]
     for c in range(row.C):
         for h in range(row.H):
             for k in range(row.W):
@@ -105,7 +105,7 @@ def relu_backward(row, arena):  # type: ignore[no-untyped-def]
 
 
 @part
-def dropout_forward(row, key, image, learning, arena):  # type: ignore[no-untyped-def]
+def lone_dropout_forward(row, key, image, learning, arena):  # type: ignore[no-untyped-def]
     """The mask waits in the scratch."""
     size = row.C * row.H * row.W
     scale = np.float32(1 / (1 - row.rate)) if row.rate < 1 else ZERO
@@ -123,7 +123,7 @@ def dropout_forward(row, key, image, learning, arena):  # type: ignore[no-untype
 
 
 @part
-def dropout_backward(row, arena):  # type: ignore[no-untyped-def]
+def lone_dropout_backward(row, arena):  # type: ignore[no-untyped-def]
     cell = 0
     for c in range(row.C):
         for h in range(row.H):
@@ -135,7 +135,7 @@ def dropout_backward(row, arena):  # type: ignore[no-untyped-def]
 
 @part
 def _halve(row, arena):  # type: ignore[no-untyped-def]
-    """max_pool_forward for windows of 2x2 side by side, LANES windows at a time."""
+    """lone_max_pool_forward for windows of 2x2 side by side, LANES windows at a time."""
     for c in range(row.C):
         for i in range(row.I):
             for j in range(0, row.J, LANES):
@@ -153,7 +153,7 @@ def _halve(row, arena):  # type: ignore[no-untyped-def]
 
 @part
 def _double(row, arena):  # type: ignore[no-untyped-def]
-    """max_pool_backward for the same."""
+    """lone_max_pool_backward for the same."""
     zero = splat(ZERO)
     floor = splat(ZERO if row.relu else LOWEST)
     for c in range(row.C):
@@ -177,7 +177,7 @@ def _double(row, arena):  # type: ignore[no-untyped-def]
 
 
 @part
-def max_pool_forward(row, arena):  # type: ignore[no-untyped-def]
+def lone_max_pool_forward(row, arena):  # type: ignore[no-untyped-def]
     """y[c,i,j] = the largest of the window's cells inside the plane."""
     if row.halves:
         _halve(row, arena)
@@ -199,7 +199,7 @@ def max_pool_forward(row, arena):  # type: ignore[no-untyped-def]
 
 
 @part
-def max_pool_backward(row, arena):  # type: ignore[no-untyped-def]
+def lone_max_pool_backward(row, arena):  # type: ignore[no-untyped-def]
     """Each delta goes to its window's first cell that equals the largest; where a ReLU before the pool is fused, only
     if that is above 0. Cells of windows that overlap add up what they are given."""
     if row.halves:

@@ -5,8 +5,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.fast import lone
 from engine.fast.linear import keep_linear, linear_backward_x, linear_forward, linear_gather
+from engine.fast.lone import (
+    lone_dropout_backward,
+    lone_dropout_forward,
+    lone_linear_backward,
+    lone_linear_forward,
+    lone_max_pool_backward,
+    lone_max_pool_forward,
+    lone_relu_backward,
+    lone_relu_forward,
+    wipe,
+)
 from engine.fast.loops import (
     close_gate,
     conv_backward_w,
@@ -51,7 +61,7 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
         if row.op == CONV:
             conv_forward(row, parameters, still, arena)
             if row.y_beyond:
-                lone.wipe(arena, row.y_at, (row.O, row.I, row.J), (row.y_c, row.y_w), row.y_beyond)
+                wipe(arena, row.y_at, (row.O, row.I, row.J), (row.y_c, row.y_w), row.y_beyond)
         elif row.op == WINOGRAD:
             winograd_forward(row, parameters, still, filters, arena)
         elif row.op == LINEAR:
@@ -63,13 +73,13 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
         elif row.op == MAX_POOL:
             max_pool_forward(row, arena)
         elif row.op == LONE_LINEAR:
-            lone.linear_forward(row, parameters, arena)
+            lone_linear_forward(row, parameters, arena)
         elif row.op == LONE_RELU:
-            lone.relu_forward(row, arena)
+            lone_relu_forward(row, arena)
         elif row.op == LONE_DROPOUT:
-            lone.dropout_forward(row, keys[row.key], first, learning, arena)
+            lone_dropout_forward(row, keys[row.key], first, learning, arena)
         elif row.op == LONE_MAX_POOL:
-            lone.max_pool_forward(row, arena)
+            lone_max_pool_forward(row, arena)
 
 
 @part
@@ -83,7 +93,7 @@ def _backward(table, parameters, still, ones, filters, arena, gradient, kept, ch
             if row.needs_dx:
                 conv_backward_x(row, parameters, still, arena)
                 if row.x_beyond:
-                    lone.wipe(arena, row.dx_at, (row.C, row.H, row.W), (row.dx_c, row.dx_w), row.x_beyond)
+                    wipe(arena, row.dx_at, (row.C, row.H, row.W), (row.dx_c, row.dx_w), row.x_beyond)
         elif row.op == WINOGRAD:
             winograd_backward(row, still, ones, filters, arena, gradient)
         elif row.op == LINEAR:
@@ -97,13 +107,13 @@ def _backward(table, parameters, still, ones, filters, arena, gradient, kept, ch
         elif row.op == MAX_POOL and row.needs_dx:
             max_pool_backward(row, arena)
         elif row.op == LONE_LINEAR:
-            lone.linear_backward(row, parameters, still, arena, kept[chunk])
+            lone_linear_backward(row, parameters, still, arena, kept[chunk])
         elif row.op == LONE_RELU and row.needs_dx:
-            lone.relu_backward(row, arena)
+            lone_relu_backward(row, arena)
         elif row.op == LONE_DROPOUT and row.needs_dx:
-            lone.dropout_backward(row, arena)
+            lone_dropout_backward(row, arena)
         elif row.op == LONE_MAX_POOL and row.needs_dx:
-            lone.max_pool_backward(row, arena)
+            lone_max_pool_backward(row, arena)
 
 
 @sum_kernel

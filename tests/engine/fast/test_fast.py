@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.data import Split, from_arrays
+from engine.fast import step
 from engine.fast import team as teams
 from engine.fast.flat import Spares
 from engine.fast.plan import SHARES
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, WINOGRAD
 from engine.fast.winograd import POINTS, matrices
+from engine.kernels import _sources
 from engine.layers import NetworkError
 from engine.models import MODELS
 from engine.network import Network, Values
@@ -198,6 +201,24 @@ def test_the_matrices_of_every_tile_are_a_correlation(m: int) -> None:
     assert a @ ((g @ w) * (b @ x)) == pytest.approx(np.correlate(x, w), abs=1e-13)
 
 
+@pytest.mark.parametrize("layers", [
+    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}],
+    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}, {"op": "max_pool2d", "kernel_size": 2}],
+    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}, {"op": "max_pool2d", "kernel_size": 3}],
+    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "dropout", "p": 0}, {"op": "relu"}],
+    [{"op": "flatten"}, {"op": "linear", "out": 5}, {"op": "relu"}],
+], ids=["convolution", "halves", "pool", "alone", "linear"])
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_relu_sends_nothing_back_where_it_is_given_exactly_zero(layers: list[dict[str, Any]], batch: int) -> None:
+    """PyTorch's convention, on both paths."""
+    net = network(*layers, {"op": "flatten"}, {"op": "linear", "out": 3}, input=(1, 7, 7))
+    first, split = next(layer.name for layer in net.layers.values() if layer.parameters), batch_for(net, batch)
+    parameters = {name: array * (name.split("/")[0] != first) for name, array in net.initial(SEED).items()}
+    fast = fast_of(net).learn(parameters, split, np.arange(batch), draws(net, SEED, 1)).values
+    for found in (fast, exact(net, parameters, split, np.float32)):
+        assert not found[first, "dw"].any() and not found[first, "db"].any()
+
+
 @pytest.mark.parametrize("settings", [{"label_smoothing": 0.2}, {"reduction": "sum"}])
 def test_the_settings_of_the_loss_are_kept_to(settings: dict[str, Any]) -> None:
     net = network({"op": "flatten"}, {"op": "linear", "out": 4}, loss={"op": "cross_entropy", "settings": settings})
@@ -309,3 +330,8 @@ def test_a_mistake_in_a_helper_thread_reaches_the_caller() -> None:
         with pytest.raises(ZeroDivisionError, match="in the helper"):
             crew.run(task, 2)
     crew.run(lambda worker: None, 2)
+
+
+def test_the_step_is_compiled_anew_when_any_of_the_rooms_loops_change() -> None:
+    room = {path.stem for path in Path(step.__file__).parent.glob("*.py")} - {"__init__", "flat", "plan", "team"}
+    assert room <= {Path(source).stem for source in _sources(step.work.compiled.py_func, set())}
