@@ -123,7 +123,7 @@ def test_the_last_maps_of_a_great_network_are_those_of_the_article(name: str, la
 
 
 #: Layer, maps (or numbers), their side and what is learned there, as the articles' tables have them.
-TABLES = {
+TABLES: dict[str, list[tuple[str, int, int | None, int]]] = {
     "alexnet": [("conv1", 64, 55, 23_296), ("pool1", 64, 27, 0), ("conv2", 192, 27, 307_392), ("pool2", 192, 13, 0),
                 ("conv3", 384, 13, 663_936), ("conv4", 256, 13, 884_992), ("conv5", 256, 13, 590_080),
                 ("pool5", 256, 6, 0), ("fc6", 4096, None, 37_752_832), ("fc7", 4096, None, 16_781_312),
