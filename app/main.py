@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -136,8 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ws_max_size=settings.limits.message_bytes,
         timeout_graceful_shutdown=GRACE,
     )
-    # uvicorn complains about every socket that is refused with a response of its own
-    logging.getLogger("uvicorn.error").addFilter(lambda record: "completing handshake" not in record.getMessage())
+    # uvicorn complains about every socket that is refused with a response of its own, or that is sent what is no text
+    usual = re.compile("completing handshake|Invalid UTF-8")
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not usual.search(record.getMessage()))
     url = address(settings.host, listener.getsockname()[1])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again once it has ended

@@ -148,6 +148,7 @@ def test_a_stream_that_breaks_the_rules_is_closed_with_its_code(server: Server, 
     answer = exchange(server, handshake(), sent)
     assert status(answer) == 101, answer[:300]
     assert close_code(answer) == expected
+    assert "Traceback" not in server.tail()
 
 
 def test_an_unknown_subprotocol_is_not_agreed_to(server: Server) -> None:
