@@ -46,9 +46,14 @@ weights = {"fc1.weight": rng.normal(size=(8, 16)), "fc1.bias": rng.normal(size=8
            "fc2.weight": rng.normal(size=(3, 8)), "fc2.bias": rng.normal(size=3)}
 x, target = rng.normal(size=(5, 1, 4, 4)), np.array([0, 2, 1, 1, 0])
 
+mine = my_gradients(weights, x, target)
 answer, arrays = ask("/api/networks/gradients", {"network": network}, x=x, target=target, **weights)
 print(f"loss {answer['loss']:.6f}")
-for name, gradient in my_gradients(weights, x, target).items():
+for name, gradient in mine.items():
     layer, _, kind = name.partition(".")
     right = arrays[f"{layer}/dw" if kind == "weight" else f"{layer}/db"]
     print(f"{name}: {'right' if np.allclose(gradient, right) else 'wrong'}")
+
+own = {"gradients": {name: gradient.tolist() for name, gradient in mine.items()}}
+report, _ = ask("/api/networks/check", {"network": network, **own}, x=x, target=target, **weights)
+print(report["gradients"]["fc1/w"]["guess"])
