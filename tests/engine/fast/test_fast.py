@@ -255,6 +255,14 @@ def test_the_number_of_threads_changes_no_bit(threads: Any, batch: int) -> None:
     assert left[0] == left[1] == left[2]
 
 
+def test_what_a_batch_leaves_on_the_bench_reaches_no_other() -> None:
+    net = Network.from_document(MODELS["lenet5"].document)
+    used, split, parameters = fast_of(net), DIGITS.splits["train"], net.initial(SEED)
+    for count in (LANES + 4, 1, LANES + 4):
+        found = [path.learn(parameters, split, np.arange(count), draws(net, SEED, 1)) for path in (used, fast_of(net))]
+        assert all(found[0].values[key].tobytes() == found[1].values[key].tobytes() for key in found[0].values)
+
+
 def test_a_run_that_rests_holds_no_bench_and_goes_on_as_one_that_did_not() -> None:
     rested, other = trainer("lenet5", batch_size=20), trainer("lenet5", batch_size=20)
     for _ in range(3):
