@@ -52,7 +52,7 @@ class Server:
             time.sleep(0.05)
         raise TimeoutError(f"waited {seconds} s for {what}:\n{self.tail()}")
 
-    def wait_ready(self, seconds: float = 300) -> None:
+    def wait_ready(self, seconds: float = 900) -> None:
         """Return once every kernel is compiled and the welcome run can be asked."""
         self.wait_until(lambda: self.get("/api/status")["ready"], seconds, "the kernels")
 

@@ -20,7 +20,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A server's own error is answered with 500 here, as it would be outside, and not raised."""
     settings = Settings(tmp_path_factory.mktemp("data"), warm=False, welcome_steps=WELCOME_STEPS)
     with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as client:
-        wait_for(lambda: client.get("/api/status").json()["ready"])
+        # kernels are compiled first where no cache has them, which takes minutes on a slow machine
+        wait_for(lambda: client.get("/api/status").json()["ready"], seconds=900)
         yield client
 
 
