@@ -89,8 +89,9 @@ class Network:
 
     @cached_property
     def work(self) -> float:
-        """What a forward pass of one image takes at most, in multiply-adds: for limits."""
-        return sum(layer.op.work(self.given_shapes(layer)) for layer in self.layers.values())
+        """What a forward pass takes at most for each image, in multiply-adds: for limits. Of two images, because batch
+        norm learns from no fewer."""
+        return sum(layer.op.work(self.given_shapes(layer, 2)) for layer in self.layers.values()) / 2
 
     @cached_property
     def scratch(self) -> int:
