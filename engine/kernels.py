@@ -11,9 +11,10 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import llvmlite
@@ -119,11 +120,20 @@ def restore(typing, mode):  # type: ignore[no-untyped-def]
     return types.none(types.uint32), build
 
 
+def _named(names: Set[str], room: Mapping[str, Any]) -> Iterator[Any]:
+    """What stands in a room under these names; of a module, what stands in there."""
+    for name in names & room.keys():
+        if isinstance(room[name], ModuleType):
+            yield from _named(names - {name}, vars(room[name]))
+        else:
+            yield room[name]
+
+
 def _sources(function: Callable[..., Any], seen: set[str]) -> set[str]:
     """The files of a function, of the parts and intrinsics that it calls, and of those that they call."""
     seen.add(function.__code__.co_filename)
-    for name in function.__code__.co_names:
-        called = function.__globals__.get(name)
+    enclosed = (cell.cell_contents for cell in function.__closure__ or ())
+    for called in (*enclosed, *_named({*function.__code__.co_names}, function.__globals__)):
         inner = getattr(called, "py_func", None) or getattr(called, "_defn", None)
         if inner is not None:
             _sources(inner, seen)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.kernels import _sources
 from engine.ops import OPS
 from engine.ops.base import Array, ShapeError, shapes_of
 from engine.ops.conv2d import Conv2d
@@ -249,3 +253,34 @@ def test_rossis_sobel_example_has_its_nine_numbers() -> None:
     assert y[0, 0].tolist() == expected
     assert Conv2d(padding=1).forward({"x": x, "w": w})["y"][0, 0].tolist() != expected
 
+
+
+LOOP = "from engine.kernels import part\n\n@part\ndef twice(x):\n    return 2 * x\n"
+CALLS = """
+import rooms.loops
+from rooms import loops
+from rooms.loops import twice as named
+
+def itself(x): return named(x)
+def of_a_module(x): return loops.twice(x)
+def of_a_package(x): return rooms.loops.twice(x)
+def made(loop):
+    def enclosing(x): return loop(x)
+    return enclosing
+enclosing = made(named)
+"""
+
+
+@pytest.mark.parametrize("way", ["itself", "of_a_module", "of_a_package", "enclosing"])
+def test_a_kernel_is_compiled_anew_when_a_loop_changes_however_it_is_named(
+        way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = tmp_path / "rooms"
+    room.mkdir()
+    (room / "__init__.py").touch()
+    (room / "loops.py").write_text(LOOP)
+    (room / "calls.py").write_text(CALLS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("rooms", "rooms.loops", "rooms.calls"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    calls = importlib.import_module("rooms.calls")
+    assert _sources(getattr(calls, way), set()) == {str(room / "calls.py"), str(room / "loops.py")}
