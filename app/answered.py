@@ -145,8 +145,8 @@ class Judged(Answer):
     largest_absolute: Number | None = said("largest difference from the right one; null for another shape")
     largest_relative: Number | None = said("the same as a share of the tensor's largest gradient")
     place: str | None = said("where it is")
-    given: Number | None = said("what was given there", default=None)
-    expected: Number | None = said("what is right there", default=None)
+    given: Number | None = said("what was given there")
+    expected: Number | None = said("what is right there")
     looks_like: str | None = said("the mistake that leads to it, in a word: flip, padding, sum_not_mean, ...")
     guess: str | None = said("the same in a sentence")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -19,7 +21,7 @@ from starlette.requests import Request
 
 from app.context import Context
 from app.limits import Limits
-from app.misfits import misfits, summary, word
+from app.misfits import Loc, misfits, summary, word
 from app.problems import MOST_ERRORS, Problem, invalid, malformed, over_limit
 from app.wire import npz, safe, text
 
@@ -164,7 +166,7 @@ def validate(model: type[Body], document: Any, limits: Limits) -> Body:
     try:
         made = model.model_validate(document, context=limits)
     except ValidationError as error:
-        errors = misfits(error.errors(include_url=False), document, model.model_fields)
+        errors = misfits(error.errors(include_url=False), document, partial(_fields_at, model))
         raise Problem(422, summary(errors), kind="invalid", errors=errors) from None
     for name, field in model.model_fields.items():
         extra = field.json_schema_extra
@@ -173,3 +175,16 @@ def validate(model: type[Body], document: Any, limits: Limits) -> Body:
     return made
 
 
+def _fields_at(model: type[Fields], loc: Loc) -> Iterable[str]:
+    """The fields of the object that stands there in a body."""
+    for step in loc:
+        if isinstance(step, str):
+            model = _model_in(model.model_fields[step].annotation) or model
+    return model.model_fields
+
+
+def _model_in(annotation: Any) -> type[Fields] | None:
+    """Of a field that may hold an object, or a list of them."""
+    if isinstance(annotation, type) and issubclass(annotation, Fields):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _model_in(each))), None)

@@ -230,7 +230,8 @@ class Update:
         with refusals("place"):
             program = self.optimizer.program("w", self.w.ndim)
             if name in program.given:
-                raise invalid(f"{name} is given: nothing makes it", ["place"])
+                made_of_it = f"; the new one is {name}_next" if f"{name}_next" in program.names else ""
+                raise invalid(f"{name} is given: nothing makes it{made_of_it}", ["place"])
             arrays = {"w": self.w, "dw": self.dw, **self.state}
             arrays.update({f"{key}_next": array for key, array in made.items()})
             arrays = {key: array for key, array in arrays.items() if key in (*program.given, *program.names)}
@@ -308,7 +309,8 @@ def _explained(
 ) -> dict[str, Any]:
     known = (*tensors.program.given, *tensors.program.names)
     if name not in known:
-        raise invalid(f"there is no tensor {name!r}; there are: {', '.join(known)}", ["place"])
+        hint = f"; a gradient of {name[1:]} needs dy" if name[:1] == "d" and name[1:] in known else ""
+        raise invalid(f"there is no tensor {name!r}; there are: {', '.join(known)}{hint}", ["place"])
     shape = tensors.shape(name)
     if len(index) != len(shape) or any(i >= size for i, size in zip(index, shape, strict=True)):
         raise FormulaError(f"{name} has shape {list(shape)}, there is no index {list(index)} in it")

@@ -169,21 +169,26 @@ def _judged(
     if given.shape == right.analytic.shape:
         kinks = {kink.index: kink for kink in right.kinks}
         difference = apart(given, right.analytic)
+        said = _difference(name, difference, tolerance) | _beside(given, right.analytic, difference)
         others = np.ones(given.shape, bool)
         for index, kink in kinks.items():
             others[index] = not kink.allows(float(given[index]))
         if not difference.agrees(tolerance) and apart(given, right.analytic, others).agrees(tolerance):
             words = f"{name} differs at kinks and ties only, where any slope between the two sides is right"
-            return {**_difference(name, difference, tolerance), "agrees": True, "looks_like": "kink", "guess": words}
-        said = _difference(name, difference, tolerance)
+            return {**said, "agrees": True, "looks_like": "kink", "guess": words}
         if difference.agrees(tolerance):
             return {**said, "looks_like": None, "guess": None}
-        assert difference.index is not None
-        said |= {"given": given[difference.index], "expected": right.analytic[difference.index]}
     else:
-        said = {"agrees": False, "largest_absolute": None, "largest_relative": None, "place": None}
+        nothing = ("largest_absolute", "largest_relative", "place", "given", "expected")
+        said = {"agrees": False, **dict.fromkeys(nothing)}
     why = guess(tensor or name, given, right.analytic, op, tensors)
     return {**said, "looks_like": why and why.kind, "guess": why and why.words}
+
+
+def _beside(given: np.ndarray, right: np.ndarray, difference: Difference) -> dict[str, Any]:
+    """Both numbers where they differ most."""
+    at = difference.index
+    return {"given": None, "expected": None} if at is None else {"given": given[at], "expected": right[at]}
 
 
 # networks -----------------------------------------------------------------------------------------------------------
@@ -284,8 +289,8 @@ def _own_gradients(network: Network, given: Mapping[str, Any], limits: Limits) -
     named = {}
     for name, value in given.items():
         own = "x" if name == "x" else network.own_name(name)
-        if own is None:
-            known = ", ".join((*network.parameter_shapes, "x"))
+        if own not in (*network.learned, "x"):
+            known = ", ".join((*network.learned, "x"))
             raise invalid(f"there is no gradient {name[:80]!r} here; there are: {known}", ["gradients", name])
         if own in named:
             raise invalid(f"{own} is given twice, under two names", ["gradients", name])

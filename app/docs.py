@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ dy = np.ones((2, 4, 8, 8))
 request = {{"settings": {{"padding": 1}}}}
 found = ask("/api/ops/conv2d/backward", request, x=x, w=w, dy=dy)
 print(found["dw"].shape)"""
+
+#: A network document, as short as one can be that has something of each.
+NETWORK = {
+    "input": [1, 28, 28],
+    "layers": [
+        {"name": "conv", "op": "conv2d", "settings": {"out": 8, "kernel_size": 3}},
+        {"name": "relu", "op": "relu"},
+        {"name": "flat", "op": "flatten"},
+        {"name": "fc", "op": "linear", "settings": {"out": 10}},
+    ],
+    "loss": "cross_entropy",
+}
 
 
 @dataclass(frozen=True)
@@ -154,9 +167,24 @@ def operators() -> Iterator[dict[str, Any]]:
         yield {
             **described,
             "about": re.sub(r"\s+", " ", kind.__doc__ or "") if kind.__doc__ is not Op.__doc__ else "",
+            "rows": list(_tensors(described["tensors"])),
             "settings": _rows(described["settings"], {}),
             "call": Call("POST", f"/api/ops/{name}/backward", example_of(kind)),
         }
+
+
+def _tensors(described: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
+    """A row for each tensor that an operator is given, or for several of which the same is said."""
+    for _, alike in groupby(described.items(), lambda each: each[1]):
+        rows = list(alike)
+        spec = rows[0][1]
+        yield Row(named([name for name, _ in rows]), "", spec["description"], required=not spec["optional"])
+
+
+def named(names: Sequence[str]) -> str:
+    """Names as code; of many only the ends."""
+    shown = [f"`{name}`" for name in names]
+    return " ".join(shown if len(shown) <= 6 else [*shown[:2], "…", shown[-1]])
 
 
 def optimizers() -> Iterator[dict[str, Any]]:
@@ -335,7 +363,7 @@ def equations(described: Mapping[str, Any]) -> list[Markup]:
 def environment(folder: Path) -> Environment:
     """The templates of a folder, with what these pages say in them."""
     made = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    made.filters.update(prose=prose, line=line, equations=equations)
+    made.filters.update(prose=prose, line=line, equations=equations, named=named)
     return made
 
 
@@ -350,6 +378,7 @@ def docs_page(pages: Environment, app: FastAPI, limits: Limits) -> str:
         groups=operations,
         limits=limits.document(),
         npz=ARRAYS,
+        network=text.shown(NETWORK, width=WIDTH),
     )
 
 

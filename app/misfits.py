@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-Found = tuple[tuple[str | int, ...], str]
+Loc = tuple[str | int, ...]
+Found = tuple[Loc, str]
 
 _EXPECTED = {
     "string_type": "a string",
@@ -33,14 +34,15 @@ _LONGEST = 60
 
 
 def misfits(
-    errors: Iterable[Mapping[str, Any]], document: Any = None, fields: Iterable[str] = ()
+    errors: Iterable[Mapping[str, Any]],
+    document: Any = None,
+    fields: Callable[[Loc], Iterable[str]] = lambda _: (),
 ) -> list[Found]:
     """Where and what, once for each place. With the document, `loc` leads through it alone: pydantic adds the names
-    of its alternatives. `fields` are those that it may have."""
-    known = "; there are: " + ", ".join(fields) if fields else ""
-    whole: dict[tuple[str | int, ...], str] = {}
-    expected: dict[tuple[str | int, ...], list[str]] = {}
-    got: dict[tuple[str | int, ...], str] = {}
+    of its alternatives. `fields` are those that an object at a place may have."""
+    whole: dict[Loc, str] = {}
+    expected: dict[Loc, list[str]] = {}
+    got: dict[Loc, str] = {}
     for error in errors:
         kind = error["type"]
         loc = tuple(error["loc"]) if document is None else _within(document, error["loc"], kind == "missing")
@@ -51,9 +53,11 @@ def misfits(
                 expected[loc].append(words)
             got[loc] = word(error["input"])
         elif kind == "missing":
-            whole[loc] = "expected a value, got none"
+            whole[loc] = "this field is needed"
         elif kind == "extra_forbidden":
-            whole[loc] = f"there is no such field here, got {word(error['input'])}" + known * (len(loc) == 1)
+            known = ", ".join(fields(loc[:-1]))
+            said = f"there is no such field here, got {word(error['input'])}"
+            whole[loc] = f"{said}; there are: {known}" if known else said
         else:
             whole[loc] = str(error["msg"])
     for loc, kinds in expected.items():
@@ -79,7 +83,7 @@ def word(value: Any) -> str:
     return written if len(written) <= _LONGEST else f"{written[: _LONGEST - 1]}…"
 
 
-def _within(document: Any, loc: Iterable[str | int], missing: bool) -> tuple[str | int, ...]:
+def _within(document: Any, loc: Iterable[str | int], missing: bool) -> Loc:
     steps = list(loc)
     path: list[str | int] = []
     for position, step in enumerate(steps):

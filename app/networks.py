@@ -145,7 +145,7 @@ class NetworkChoice(Fields):
 class PassFields(NetworkChoice):
     model: TrainableField = None
     parameters: Parameters = None
-    seed: Natural | None = Field(default=None, description="draws parameters where none are given; default 0")
+    seed: Natural | None = Field(default=None, description="draws the parameters, where none are given; default 0")
     x: Any = Field(
         default=None,
         description="images (N, C, H, W), or one (C, H, W); default: the model's example",

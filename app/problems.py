@@ -121,7 +121,7 @@ def of_http(error: HTTPException, path: str, methods: Iterable[str] = ()) -> Pro
     """Starlette's own errors: no such page (404), no such method (405) where these are answered."""
     detail, headers = str(error.detail), dict(error.headers or {})
     if error.status_code == 404:
-        detail = f"there is nothing at {path}"
+        detail = f"there is nothing at {path}; /docs lists every call"
     elif error.status_code == 405:
         headers["Allow"] = ", ".join(methods) or headers.get("Allow", "")
         detail = f"this method is not allowed at {path}; it answers {headers['Allow'] or 'other methods'}"

@@ -89,7 +89,8 @@ async def step_frame(
     tensors: Listed = None,
     sample: Annotated[int, Query(ge=0, description="which image of the minibatch")] = 0,
 ) -> Response:
-    """Each block is image `sample` alone; weights, and their gradients for the whole batch, are whole."""
+    """A frame as the live stream sends it. Each block is image `sample` alone; weights, and their gradients for the
+    whole batch, are whole."""
     look = _at_step(request, here, id, step)
     return await look.frame(tensors, lambda trace, names: looking.step_frame(trace, sample, names))
 
@@ -160,7 +161,7 @@ async def pass_explanation(
 async def pass_frame(
     request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None
 ) -> Response:
-    """float32 blocks; whole numbers are int32."""
+    """A frame as the live stream sends it, in float32 blocks; whole numbers are int32."""
     look = _at_pass(request, here, id, pass_id)
     return await look.frame(tensors, lambda _, names: looking.pass_frame(look.run.passes.get(pass_id), names))
 

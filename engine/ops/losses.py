@@ -136,6 +136,11 @@ class BceWithLogits(ElementLoss):
                     "The sigmoid of the output, minus what it should have been."),
     }
 
+    @classmethod
+    def example(cls, rng: np.random.Generator) -> dict[str, Array]:
+        made = super().example(rng)
+        return {**made, "target": np.abs(made["target"])}
+
     def program(self, shapes: Shapes) -> Program:
         return _elements(len(shapes["x"]), "target * softplus(-x) + (1 - target) * softplus(x)",
                          "{dy}sigmoid(x){over} - {dy}target{over}", self.options["reduction"], "dy" in shapes)

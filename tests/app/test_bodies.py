@@ -83,18 +83,24 @@ def test_a_name_given_twice_is_refused(client: TestClient) -> None:
     assert answer.status_code == 400 and '"steps" is given 2 times' in answer.json()["detail"]
 
 
+UNKNOWN = "there is no such field here"
 RUN = ", ".join(RunFields.model_fields)
 
 
 @pytest.mark.parametrize(
     ("body", "loc", "detail"),
     [
-        ({"model": "tiny", "foo": [1]}, ["foo"], f"there is no such field here, got a list; there are: {RUN}"),
+        ({"model": "tiny", "foo": [1]}, ["foo"], f"{UNKNOWN}, got a list; there are: {RUN}"),
         ({"model": "tiny", "dataset": 5}, ["dataset"], "expected a string or an object, got 5"),
-        ({"model": "tiny", "dataset": {"y": 1}}, ["dataset", "y"], "there is no such field here, got 1"),
+        ({"model": "tiny", "dataset": {"y": 1}}, ["dataset", "y"], f"{UNKNOWN}, got 1; there are: x, target"),
+        (
+            {"network": {"input": [4], "layers": [{"name": "fc", "op": "linear", "out": 3}]}},
+            ["network", "layers", 0, "out"],
+            f"{UNKNOWN}, got 3; there are: name, op, settings, inputs",
+        ),
         ({"model": "tiny", "steps": 0}, ["steps"], "expected at least 1, got 0"),
         ({"model": "tiny", "steps": True}, ["steps"], "expected a whole number, got true"),
-        ({"network": {"layers": []}}, ["network", "input"], "expected a value, got none"),
+        ({"network": {"layers": []}}, ["network", "input"], "this field is needed"),
         ({"network": {"input": [None], "layers": []}}, ["network", "input", 0], "expected a whole number, got null"),
     ],
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app import answered
 from app.api.ops import DELTA, WRONG
 from engine.ops import OPS
 
@@ -45,6 +46,12 @@ def test_the_right_gradient_agrees(client: TestClient) -> None:
     turned = np.array(WRONG)[..., ::-1, ::-1].tolist()
     report = client.post("/api/ops/conv2d/check", json={**DELTA, "gradients": {"dw": turned}}).json()
     assert report["agrees"] and report["gradients"]["dw"]["looks_like"] is None
+
+
+@pytest.mark.parametrize("dw", [WRONG, np.array(WRONG)[..., ::-1, ::-1].tolist(), [[1.0]]])
+def test_every_field_is_answered_of_right_wrong_and_misshapen_gradients(client: TestClient, dw: Any) -> None:
+    found = client.post("/api/ops/conv2d/check", json={**DELTA, "gradients": {"dw": dw}}).json()["gradients"]["dw"]
+    assert found.keys() == answered.Judged.model_fields.keys()
 
 
 def test_running_statistics_in_place_of_the_batchs_own_are_named(client: TestClient) -> None:

@@ -237,6 +237,32 @@ def test_two_mistakes_at_once_are_both_named() -> None:
     assert found and found.kind == "flip" and "sign" in found.words
 
 
+def test_strides_exchanged_are_named_where_windows_pass_the_far_edge_and_where_they_do_not() -> None:
+    op, dy = OPS["conv2d"](stride=[2, 1], padding=1), RNG.normal(size=(4, 3, 3, 6))
+    dx, dw, padded = np.zeros((4, 2, 20, 20)), np.zeros((3, 2, 3, 3)), np.pad(X, ((0, 0), (0, 0), (1, 13), (1, 13)))
+    for i, j in np.ndindex(3, 6):
+        window = (..., slice(i, i + 3), slice(2 * j, 2 * j + 3))  # 2 * i and j would be right
+        dx[window] += np.einsum("no,ocuv->ncuv", dy[..., i, j], W)
+        dw += np.einsum("no,ncuv->ocuv", dy[..., i, j], padded[window])
+    given = {"x": X, "w": W, "dy": dy}
+    true = op.backward(given)
+    for name, wrong in (("dx", dx[..., 1:7, 1:7]), ("dw", dw)):
+        found = guess(name, wrong, true[name], op, given)
+        assert found == Guess("stride", f"{name} comes out so with stride [1, 2] in place of [2, 1]")
+
+
+def test_a_forgotten_eps_is_not_taken_for_rounding() -> None:
+    op = OPS["batch_norm"]()
+    tensors = {"x": X, "gamma": B[:2], "beta": B[1:], "running_mean": np.zeros(2), "running_var": np.ones(2)}
+    tensors |= op.forward(tensors) | {"dy": DY[:, :2]}
+    wrong = (DY[:, :2] * (X - X.mean((0, 2, 3), keepdims=True)) / X.std((0, 2, 3), keepdims=True)).sum((0, 2, 3))
+    found = guess("dgamma", wrong, op.backward(tensors)["dgamma"], op, tensors)
+    assert found and found.kind == "eps" and "without eps" in found.words
+    rounded = op.backward(tensors)["dgamma"].astype(np.float32).astype(np.float64)
+    found = guess("dgamma", rounded * (1 + 1e-6), op.backward(tensors)["dgamma"], op, tensors)
+    assert found and found.kind == "rounding"
+
+
 def test_a_setting_that_was_ignored_is_named() -> None:
     op = OPS["conv2d"](padding=2, dilation=2)
     wrong = OPS["conv2d"](padding=[2, 0, 2, 0]).backward(GIVEN)["dw"]
