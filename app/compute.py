@@ -159,7 +159,8 @@ class Pool:
                 del self._clients[client]
 
     def _work(self, dearest: float) -> None:
-        be_nice(NICENESS // 2)
+        if dearest > CHEAP:
+            be_nice(NICENESS // 2)
         while True:
             with self._changed:
                 while not self._stopping and not (self._jobs and self._jobs[0][0] <= dearest):

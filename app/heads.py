@@ -16,8 +16,7 @@ HEAD_SECONDS = 20.0
 
 class ShortHeads(HttpToolsProtocol):
     """Ends a connection whose request line and headers, or trailers, pass `h11_max_incomplete_event_size` bytes (the
-    name by which uvicorn's configuration has this limit) or take longer than HEAD_SECONDS. A piece read from the socket
-    is looked at as a whole, so up to one piece more gets through."""
+    name by which uvicorn's configuration has this limit) or take longer than HEAD_SECONDS."""
 
     _held = 0
     _overdue: asyncio.TimerHandle | None = None
@@ -50,22 +49,31 @@ class ShortHeads(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """In place of uvicorn's plain text, where the method, the address or a header is none of HTTP's."""
-        self._refuse(Problem(400, "this is no request of HTTP/1.1", kind="malformed"))
+        if not self.transport.is_closing():
+            self._refuse(Problem(400, "this is no request of HTTP/1.1", kind="malformed"))
 
     def data_received(self, data: bytes) -> None:
-        limit = self.config.h11_max_incomplete_event_size or 0
         self._held += len(data)
         if self.cycle is None or self.cycle.response_complete:
             self._await_head()
         super().data_received(data)
-        if self._held > limit and not self.transport.is_closing():
+        self._check_length(self._held)
+
+    def _check_length(self, held: int) -> bool:
+        """Whether so many bytes of a head are within the limit; the connection ends where they are not."""
+        limit = self.config.h11_max_incomplete_event_size or 0
+        if held > limit and not self.transport.is_closing():
             detail = f"the request's first line and headers are longer than the limit of {limit} bytes"
             extra = {"limit": {"name": "head_bytes", "value": limit}}
             self._refuse(Problem(431, detail, kind="limit", extra=extra))
+        return held <= limit
 
     def on_headers_complete(self) -> None:
         self._held = 0
         self._head_is_here()
+        # a head may come with all else in one piece, of which `_held` knows nothing
+        if not self._check_length(len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)):
+            raise ValueError("the head is too long")  # so that the parser reads no further
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

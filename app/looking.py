@@ -57,14 +57,15 @@ class ImageFields(Fields):
 # images and passes --------------------------------------------------------------------------------------------------
 
 
-def split_of(run: Run, datasets: Datasets, dataset: str, split: str) -> Split:
-    """A split of the run's own data set, or of one of the server's."""
-    own = run.plan.dataset
-    if dataset == own.name:
-        if split not in own.splits:
-            raise missing(f"{dataset} has no split {split!r}; it has: {', '.join(own.splits)}")
-        return own.splits[split]
-    return datasets.split(dataset, split)
+def split_of(run: Run, datasets: Datasets, dataset: str, split: str, loc: Loc = ()) -> Split:
+    """A split of the run's own data set, or of one of the server's, as a body names them: 422 where there is none."""
+    known = {**datasets.all(), run.plan.dataset.name: run.plan.dataset}
+    if dataset not in known:
+        raise invalid(f"there is no data set {dataset!r}; there are: {', '.join(known)}", [*loc, "dataset"])
+    splits = known[dataset].splits
+    if split not in splits:
+        raise invalid(f"{dataset} has no split {split!r}; it has: {', '.join(splits)}", [*loc, "split"])
+    return splits[split]
 
 
 def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, loc: Loc = ()) -> Image:
@@ -78,11 +79,10 @@ def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, l
     if asked.dataset is not None:
         if asked.index is None:
             raise invalid("expected the index of an image in the split", [*loc, "index"])
-        split = split_of(run, datasets, asked.dataset, asked.split)
+        split = split_of(run, datasets, asked.dataset, asked.split, loc)
         if not 0 <= asked.index < len(split):
-            raise missing(
-                f"{asked.dataset}/{asked.split} has the images 0 to {len(split) - 1}, not {asked.index}"
-            )
+            words = f"{asked.dataset}/{asked.split} has the images 0 to {len(split) - 1}, not {asked.index}"
+            raise invalid(words, [*loc, "index"])
         given, target = split.batch(slice(asked.index, asked.index + 1))
         source: dict[str, Any] = {"dataset": asked.dataset, "split": asked.split, "index": asked.index}
         x = networks.images(network, given, [*loc, "index"], "float32", limits)

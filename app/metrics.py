@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 from array import array
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,17 +54,12 @@ class Column:
 
     def document(self, since: int = 0, points: int = 0) -> dict[str, Any]:
         """The columns after step `since`; of more than `points` rows, evenly chosen ones with the first and last."""
-        with self._lock:
-            rows: range | list[int] = range(bisect_left(self._integers["step"], since + 1), len(self._loss))
-            if points and len(rows) > points:
-                gaps = max(1, points - 1)
-                rows = [rows[round(k * (len(rows) - 1) / gaps)] for k in range(points)]
-            columns: dict[str, Any] = {
-                name: [values[row] for row in rows] for name, values in self._integers.items()
-            }
-            columns["loss"] = [self._loss[row] for row in rows]
-            columns["accuracy"] = [_known(self._accuracy[row]) for row in rows]
-            return columns
+        columns = self.arrays(len(self))
+        rows = np.arange(np.searchsorted(columns["step"], since, "right"), len(columns["step"]))
+        if points and len(rows) > points:
+            rows = rows[np.rint(np.arange(points) * (len(rows) - 1) / max(1, points - 1)).astype(int)]
+        taken = {name: values[rows].tolist() for name, values in columns.items()}
+        return taken | {"accuracy": list(map(_known, taken["accuracy"]))}
 
 
 def _known(accuracy: float) -> float | None:

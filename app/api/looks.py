@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from app import answered, answers, looking, networks
 from app.api.paging import Paging
 from app.api.runs import Id
 from app.bodies import Natural, read
-from app.context import Context, Here
+from app.context import Context, Here, Result
 from app.openapi import answer, body
 from app.runs import WELCOME, Run
 from app.wire import npz
@@ -111,14 +112,16 @@ async def create_pass(request: Request, here: Here, id: Id) -> Response:
     run = here.runs.get(id)
     asked = await read(request, here, ImagePassFields, npz_into="x")
 
+    cost = networks.check_cost(
+        run.plan.network, 1, here.limits, here.limits.multiply_adds, "multiply_adds", passes=3
+    )
+
     def make() -> dict[str, Any]:
-        networks.check_cost(
-            run.plan.network, 1, here.limits, here.limits.multiply_adds, "multiply_adds", passes=3
-        )
         image = looking.image_of(run, here.datasets, asked, here.limits)
         return looking.make_pass(run, image, asked.step).document()
 
-    document = await here.compute_for(request, make)
+    # an earlier step's parameters may have to be learned once more
+    document = await here.compute_for(request, make, cost=cost if asked.step is None else cost + run.plan.cost)
     where = answers.location(request, f"/api/runs/{run.id}/passes/{document['id']}")
     return answers.json_response(document, 201, {"Location": where})
 
@@ -179,27 +182,30 @@ class Look:
     run: Run
     find: Callable[[], Trace]
     cost: float = 0.0
-    at_hand: bool = True
 
     async def tensor(self, layer: str, tensor: str, sample: int | None = None) -> Response:
         kind = answers.prefers(self.request, "application/json", npz.NPY)
 
-        def make() -> Response:
+        def find() -> tuple[dict[str, Any], np.ndarray]:
             trace = self.find()
             values = looking.tensor_of(trace, layer, tensor, sample)
-            if kind == npz.NPY:
-                return Response(npz.write_npy(values), media_type=npz.NPY)
-            facts = {"layer": layer, "tensor": tensor, "step": trace.step, "shape": list(values.shape)}
-            document = {**facts, "dtype": str(values.dtype), "values": values}
-            return answers.json_response(document, limits=self.here.limits)
+            return {"layer": layer, "tensor": tensor, "step": trace.step, "shape": list(values.shape)}, values
 
-        return await self.kept(kind, make, self.cost)
+        async def make() -> Response:
+            facts, values = await self.compute(find, self.cost)
+            if kind == npz.NPY:
+                return await self.compute(lambda: Response(npz.write_npy(values), media_type=npz.NPY), values.size)
+            document = {**facts, "dtype": str(values.dtype), "values": values}
+            writing = answers.WRITING * values.size
+            return await self.compute(lambda: answers.json_response(document, limits=self.here.limits), writing)
+
+        return await self.kept(kind, make)
 
     async def explanation(self, place: str, paging: Paging) -> Response:
         def make() -> Response:
             return answers.json_response(looking.explanation_of(self.run, self.find(), place, paging))
 
-        return await self.kept("", make, 0.0 if self.at_hand else self.cost)
+        return await self.kept("", lambda: self.compute(make, self.cost))
 
     async def frame(self, tensors: str | None, build: Callable[[Trace, Names], bytes]) -> Response:
         def make() -> Response:
@@ -209,24 +215,23 @@ class Look:
                 names = looking.names_of(looking.all_of(self.run, trace), self.run, self.here.limits)
             return Response(build(trace, names), media_type=FRAME)
 
-        return await self.kept(FRAME, make, self.cost)
+        return await self.kept(FRAME, lambda: self.compute(make, self.cost))
 
-    async def kept(self, kind: str, make: Callable[[], Response], cost: float) -> Response:
+    async def compute(self, function: Callable[[], Result], cost: float) -> Result:
+        return await self.here.compute_for(self.request, function, cost=cost)
+
+    async def kept(self, kind: str, make: Callable[[], Awaitable[Response]]) -> Response:
         # The welcome run keeps its id when the server starts again, perhaps as another version.
         caching = answers.CHECKED if self.run.id == WELCOME else answers.FOREVER
         tag = answers.etag(self.run.key, self.request.url.path, self.request.url.query, kind)
         same = answers.unchanged(self.request, tag, caching)
-        if same is not None:
-            return same
-        return await self.here.compute_for(
-            self.request, lambda: answers.kept(make(), tag, caching), cost=cost
-        )
+        return same or answers.kept(await make(), tag, caching)
 
 
 def _at_step(request: Request, here: Context, id: str, step: int) -> Look:
     run = here.runs.get(id)
-    at_hand = run.trainer.at_hand(step)
-    return Look(request, here, run, lambda: looking.trace_at(run, step), run.plan.cost, at_hand)
+    cost = 0.0 if run.trainer.at_hand(step) else run.plan.cost
+    return Look(request, here, run, lambda: looking.trace_at(run, step), cost)
 
 
 def _at_pass(request: Request, here: Context, id: str, pass_id: str) -> Look:

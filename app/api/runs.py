@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import secrets
 from typing import Annotated, Any, Literal
 
@@ -156,7 +157,9 @@ async def metrics(
     """Columns: step, loss, accuracy of each minibatch; `probe`: the first 1,000 test images now and then; `test`: the
     whole test set at each epoch's end."""
     figures = here.runs.get(id).figures
-    return await here.ask(request, lambda: _fresh(figures.document(since, points)))
+    rows = max(0, len(figures.train) - since)
+    cost = 3 * answers.WRITING * min(rows, points or rows)
+    return await here.ask(request, lambda: _fresh(figures.document(since, points)), cost=cost)
 
 
 @router.get(
@@ -282,21 +285,25 @@ async def predict(request: Request, here: Here, id: Id) -> Response:
     asked = await read(request, here, PredictFields, npz_into="x")
     kind = answers.prefers(request, "application/json", npz.NPZ)
 
+    x, labels = await here.ask(request, _images, run, here, asked)
+    if len(x) > here.limits.predicted_images:
+        raise over_limit(
+            "predicted_images",
+            here.limits.predicted_images,
+            f"{len(x)} images; at most {here.limits.predicted_images} are taken",
+            ["x"],
+        )
+    network = run.plan.network
+    cost = networks.check_cost(network, len(x), here.limits, here.limits.multiply_adds, "multiply_adds")
+    if kind != npz.NPZ and asked.layers:
+        cost += answers.WRITING * len(x) * sum(math.prod(layer.shape) for layer in network.layers.values())
+
     def make() -> Response:
-        x, labels = _images(run, here, asked)
-        if len(x) > here.limits.predicted_images:
-            raise over_limit(
-                "predicted_images",
-                here.limits.predicted_images,
-                f"{len(x)} images; at most {here.limits.predicted_images} are taken",
-                ["x"],
-            )
-        networks.check_cost(run.plan.network, len(x), here.limits, here.limits.multiply_adds, "multiply_adds")
         now = run.trainer.step
         with refusals():
             probabilities, values = run.trainer.predict(x)
         rest: dict[str, Any] = {"step": now} if labels is None else {"step": now, "labels": labels}
-        layers = {name: {"y": values[name, "y"]} for name in run.plan.network.layers} if asked.layers else {}
+        layers = {name: {"y": values[name, "y"]} for name in network.layers} if asked.layers else {}
         if kind == npz.NPZ:
             tensors = {f"{name}/y": tensors["y"] for name, tensors in layers.items()}
             return Response(
@@ -305,7 +312,7 @@ async def predict(request: Request, here: Here, id: Id) -> Response:
         document = {**rest, "probabilities": probabilities, **({"layers": layers} if asked.layers else {})}
         return answers.json_response(document, limits=here.limits)
 
-    return await here.compute_for(request, make, cost=1e6)
+    return await here.compute_for(request, make, cost=cost)
 
 
 def _images(run: Run, here: Context, asked: PredictFields) -> tuple[np.ndarray, list[int] | None]:

@@ -18,6 +18,8 @@ LARGEST_INTEGER = 2**53
 DEEPEST = 32
 #: Numbers written between two chances for other threads to run.
 BLOCK = 4096
+#: The same for documents in a list.
+FEW = 16
 
 
 def decode(content: bytes, names: int = Limits.names, lists: int = Limits.lists) -> Any:
@@ -99,6 +101,10 @@ def _parts(value: Any) -> Iterator[str]:
         yield "}"
     elif isinstance(value, (np.ndarray, np.generic)):
         yield from _array_parts(np.asarray(value))
+    elif isinstance(value, list) and value:
+        length = FEW if isinstance(value[0], (dict, list)) else BLOCK
+        pieces = (_dumps(value[start : start + length])[1:-1] for start in range(0, len(value), length))
+        yield f"[{','.join(pieces)}]"
     else:
         yield _dumps(value)
 

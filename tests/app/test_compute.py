@@ -147,21 +147,51 @@ def test_what_waits_when_the_server_ends_is_answered_with_503() -> None:
     in_pool(test)
 
 
+@pytest.fixture
+def costs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Of everything that the pool is asked while the test goes on."""
+    noted: list[float] = []
+    run = Pool.run
+
+    async def noting(self: Pool, client: str, function: Any, *arguments: Any, cost: float = 0) -> Any:
+        noted.append(cost)
+        return await run(self, client, function, *arguments, cost=cost)
+
+    monkeypatch.setattr(Pool, "run", noting)
+    return noted
+
+
 @pytest.mark.parametrize(("body", "dear"), [
     ({"tensors": {"x": [[1, 2], [3, 4]]}}, False),
     ({"tensors": {"x": [[0.5] * 1000] * 500}}, True),  # large to read
     ({"tensors": {"x": [0] * 60_000}}, True),  # large to write
 ])
 def test_a_thread_is_kept_free_of_what_is_large_to_read_or_to_write(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any], dear: bool
+    client: TestClient, costs: list[float], body: dict[str, Any], dear: bool
 ) -> None:
-    costs = []
-    run = Pool.run
-
-    async def noted(self: Pool, client: str, function: Any, *arguments: Any, cost: float = 0) -> Any:
-        costs.append(cost)
-        return await run(self, client, function, *arguments, cost=cost)
-
-    monkeypatch.setattr(Pool, "run", noted)
     assert client.post("/api/ops/relu/forward", json=body).status_code == 200
+    assert (max(costs) > CHEAP) == dear
+
+
+@pytest.mark.parametrize(("tensor", "accept", "dear"), [
+    ("loss/y", "application/json", False),
+    ("conv1/y", "application/json", True),  # 32 x 8 x 26 x 26 numbers to write
+    ("conv1/y", "application/x-npy", False),
+])
+def test_so_is_a_large_tensor_of_a_step_that_is_at_hand(
+    client: TestClient, costs: list[float], tensor: str, accept: str, dear: bool
+) -> None:
+    path = "/api/runs/welcome/steps/1/tensors/"
+    assert client.get(f"{path}loss/y").status_code == 200
+    costs.clear()
+    assert client.get(path + tensor, headers={"Accept": accept}).status_code == 200
+    assert (max(costs) > CHEAP) == dear
+
+
+@pytest.mark.parametrize(("images", "layers", "dear"), [(1, True, False), (100, True, True), (100, False, True)])
+def test_so_are_predictions_of_many_images(
+    client: TestClient, costs: list[float], images: int, layers: bool, dear: bool
+) -> None:
+    body = {"dataset": "mnist", "indices": list(range(images)), "layers": layers}
+    assert client.post("/api/runs/welcome/predict", json=body).status_code == 200
     assert (max(costs) > CHEAP) == dear

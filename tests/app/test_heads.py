@@ -51,6 +51,11 @@ def test_a_body_that_breaks_the_rules_of_http_is_answered_with_a_problem(server:
     assert answer.startswith(b"HTTP/1.1 400 ") and b"content-type: application/problem+json" in answer
 
 
+def test_a_head_that_comes_whole_and_in_one_piece_is_no_exception(server: Server) -> None:
+    whole = START + b"X: ".ljust(limit(server), b"a") + b"\r\n\r\n"
+    assert exchange(server, whole).startswith(b"HTTP/1.1 431 ")
+
+
 def test_many_headers_count_together(server: Server) -> None:
     assert exchange(server, START + b"X: a\r\n" * (limit(server) // 6)).startswith(b"HTTP/1.1 431 ")
 

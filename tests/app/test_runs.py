@@ -345,6 +345,16 @@ def test_what_the_input_lacks_is_not_called_a_missing_layer(client: TestClient, 
         assert "no such tensor; it has y" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("wrong", [{"dataset": "nope"}, {"split": "nope"}, {"index": 10_000}])
+def test_what_a_body_names_and_is_not_there_is_422_with_its_place(client: TestClient, wrong: dict[str, Any]) -> None:
+    (field,) = wrong
+    answer = client.post("/api/runs/welcome/passes", json={"dataset": "mnist", "index": 0, **wrong})
+    assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, [field])
+    if field != "index":
+        answer = client.post("/api/runs/welcome/predict", json={"dataset": "mnist", "indices": [0], **wrong})
+        assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, [field])
+
+
 @pytest.mark.parametrize("other", [{"dataset": "mnist"}, {"split": "train"}, {"index": 4}, {"indices": [1]}])
 def test_pixels_together_with_a_place_in_a_data_set_are_refused(client: TestClient, other: Any) -> None:
     x = np.zeros((28, 28)).tolist()
