@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,11 @@ WELCOME_STEPS = 6
 
 
 @pytest.fixture(scope="session")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def client(tmp_path_factory: pytest.TempPathFactory, warmed: Path) -> Iterator[TestClient]:
     """A server's own error is answered with 500 here, as it would be outside, and not raised."""
     settings = Settings(tmp_path_factory.mktemp("data"), warm=False, welcome_steps=WELCOME_STEPS)
     with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as client:
-        # kernels are compiled first where no cache has them, which takes minutes on a slow machine
-        wait_for(lambda: client.get("/api/status").json()["ready"], seconds=900)
+        wait_for(lambda: client.get("/api/status").json()["ready"])
         yield client
 
 

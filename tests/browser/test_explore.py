@@ -327,7 +327,9 @@ def test_a_long_equation_goes_on_in_the_next_line_in_letters_that_can_be_read(pa
     visit(page, server, f"run={run['id']}&at=pool/dx/0,4,6,6&place=pool/dx/0,4,6,6")
     equation = page.locator(".card .equation")
     expect(equation.locator("mtable.where mtr")).to_have_count(2)
-    assert equation.evaluate("box => box.scrollWidth <= box.clientWidth")
+    page.wait_for_function(  # fonts come when they come
+        "box => box.scrollWidth <= box.clientWidth", arg=equation.element_handle(), timeout=10_000
+    )
     assert equation.locator("math").evaluate("math => parseFloat(getComputedStyle(math).fontSize)") >= 14
     expect(equation.locator('[data-tensor="indices"]')).to_have_class(re.compile("act"))
 

@@ -70,7 +70,7 @@ def test_while_the_server_is_away_the_page_says_so_and_holds_and_then_goes_on(
         expect(notice).to_have_count(0, timeout=20_000)
         expect(at).not_to_have_attribute("aria-valuetext", held or "")
         page.locator(".transport .disc").click()
-        expect(page.locator(".card table, .card .terms").first).to_be_visible()
+        expect(page.locator(".card .equation")).to_be_visible()
         page.close()
     watch.errors = [error for error in watch.errors if "Failed to load resource" not in error]
 

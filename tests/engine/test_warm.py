@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.warm import jobs
-
-ROOT = Path(__file__).parents[2]
+from engine import warm
+from tests.tools import ROOT
 
 TRAIN = """
 import numpy as np
@@ -57,6 +55,15 @@ assert twice(2.5) == 5
 """
 
 
+FIRST = """
+import numpy as np
+from engine.kernels import CACHE_DIRECTORY
+from engine.ops import OPS
+relu = OPS["relu"]()
+print(relu.forward({"x": np.array([-1.0, 2.0])})["y"], any(CACHE_DIRECTORY.rglob("*.nbc")))
+"""
+
+
 def python(*arguments: str, cache: Path, root: Path = ROOT) -> str:
     done = subprocess.run([sys.executable, *arguments], cwd=root, capture_output=True, text=True,
                           env={**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONDONTWRITEBYTECODE": "1"})
@@ -64,41 +71,66 @@ def python(*arguments: str, cache: Path, root: Path = ROOT) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def warmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, str]]:
-    """A copy of the engine that cannot be written, a cache, and what warming it printed."""
-    folder = tmp_path_factory.mktemp("warm")
-    root, cache = folder / "read-only", folder / "cache"
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """The root of a copy of the engine that cannot be written."""
+    root = tmp_path / "read-only"
     shutil.copytree(ROOT / "engine", root / "engine", ignore=shutil.ignore_patterns("__pycache__", "mnist"))
     for path in [*root.rglob("*"), root]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    printed = python("-m", "engine.warm", cache=cache, root=root)
-    yield root, cache, printed
+    yield root
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def test_warming_counts_what_it_does_training_first(warmed: tuple[Path, Path, str]) -> None:
-    lines = warmed[2].splitlines()
-    total = len(jobs())
-    assert [line.split(" ")[0] for line in lines] == [f"{done}/{total}" for done in range(1, total + 1)]
-    assert all(re.fullmatch(r"\d+/\d+ \w+ float(32|64)", line) for line in lines)
-    assert lines[0].endswith("step float32") and "float64" in lines[-1]
+def few_jobs(monkeypatch: pytest.MonkeyPatch, step: str) -> list[str]:
+    """Warming where nothing is warm and three jobs do nothing, with this source in place of the fast step's process;
+    what is done, in its order."""
+    done: list[str] = []
+    start = subprocess.Popen
+    monkeypatch.setattr(warm, "is_warm", lambda: False)
+    monkeypatch.setattr(warm, "mark_warm", lambda: done.append("marked"))
+    monkeypatch.setattr(warm, "jobs", lambda: [(name, lambda name=name: done.append(name)) for name in "abc"])
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **pipes: start([sys.executable, "-c", step], **pipes))
+    return done
 
 
-def test_a_warm_cache_has_nothing_left_to_do(warmed: tuple[Path, Path, str]) -> None:
-    root, cache, _ = warmed
-    assert python("-m", "engine.warm", cache=cache, root=root) == ""
+def test_warming_counts_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = few_jobs(monkeypatch, "")
+    told = list(warm.warm())
+    assert [(count, total) for count, total, _ in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    names = [name for *_, name in told]
+    assert sorted(names) == ["a", "b", "c", warm.STEP]
+    assert done == ["a", "b", "c", "marked"]
 
 
-def test_training_compiles_nothing_once_warm(warmed: tuple[Path, Path, str]) -> None:
-    root, cache, _ = warmed
-    assert python("-c", TRAIN, cache=cache, root=root) == "nothing compiled\n"
+def test_nothing_is_called_warm_when_the_fast_step_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = few_jobs(monkeypatch, "raise SystemExit(3)")
+    with pytest.raises(RuntimeError, match="step was not compiled: its process ended with 3"):
+        list(warm.warm())
+    assert done == ["a", "b", "c"]
 
 
-def test_a_cold_cache_is_known_to_be_cold(warmed: tuple[Path, Path, str], tmp_path: Path) -> None:
-    root, _, _ = warmed
-    assert python("-c", "from engine.kernels import is_warm; print(is_warm())", cache=tmp_path, root=root) == "False\n"
+def test_what_training_needs_is_compiled_first() -> None:
+    names = [name for name, _ in warm.jobs()]
+    assert names[:3] == ["conv2d float32", "relu float32", "max_pool2d float32"]
+    assert all(name.endswith("float64") for name in names[len(names) // 2:])
+
+
+def test_a_warm_cache_has_nothing_left_to_do(warmed: Path) -> None:
+    assert python("-m", "engine.warm", cache=warmed) == ""
+
+
+def test_training_compiles_nothing_once_warm(warmed: Path) -> None:
+    assert python("-c", TRAIN, cache=warmed) == "nothing compiled\n"
+
+
+def test_a_cold_cache_is_known_to_be_cold(tmp_path: Path) -> None:
+    assert python("-c", "from engine.kernels import is_warm; print(is_warm())", cache=tmp_path) == "False\n"
+
+
+def test_the_engines_own_folder_is_not_written(read_only: Path, tmp_path: Path) -> None:
+    assert python("-c", FIRST, cache=tmp_path / "cache", root=read_only) == "[0. 2.] True\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for memory back")

@@ -7,14 +7,17 @@ const SIZE = 1.0625;
 const LEAST = 0.875;
 const MATH = "http://www.w3.org/1998/Math/MathML";
 
-/** @param {{current: HTMLElement|null}} box @param {string} mathml */
+/** Once for each equation, as soon as its letters are there. @param {{current: HTMLElement|null}} box @param {string} mathml */
 export function useFit(box, mathml) {
   useLayoutEffect(() => {
     const host = box.current;
     const math = /** @type {HTMLElement|null} */ (host?.querySelector("math"));
     if (!host || !math) return;
-    fit(host, math);
-    if (document.fonts?.status !== "loaded") void document.fonts?.ready.then(() => fit(host, math));
+    const { fontSize, fontFamily } = getComputedStyle(math);
+    const font = `${fontSize} ${fontFamily}`;
+    if (document.fonts?.check(font) ?? true) return fit(host, math);
+    const late = () => math.isConnected && fit(host, math);
+    document.fonts.load(font).then(late, late);
   }, [mathml]);
 }
 
