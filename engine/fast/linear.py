@@ -10,10 +10,10 @@ from engine.fast.loops import LOWEST, ZERO, add_weights, product, product_by_six
 from engine.fast.simd import LANES, LEAST, load, product_block, store, turn
 from engine.kernels import part
 
-#: Inputs whose deltas, and whose weights' gradients, are made together.
-STRIP, PANEL = LEAST * LANES, 16 * LANES
+#: Inputs whose weights' gradients are made together, and outputs whose weights are read together.
+PANEL, NEAR = 16 * LANES, 32
 
-block_16_1 = product_block(16, 1, onto=False)
+block_16_1, onto_16_1 = (product_block(16, 1, onto=onto) for onto in (False, True))
 onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (product_block(outputs, pixels, onto=True)
                                           for outputs, pixels in ((4, LEAST), (1, LEAST), (4, 1), (1, 1)))
 
@@ -60,18 +60,20 @@ def linear_forward(row, parameters, still, arena):  # type: ignore[no-untyped-de
 
 @part
 def linear_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-def]
-    """dx[c] = sum over o of w[o,c] * dy[o]: vectors of weights times numbers of dy, which leaves LANES inputs of one
-    image in a vector; the results are turned."""
-    for c in range(0, row.C - row.C % LANES, STRIP):
-        groups = min(STRIP, row.C - c) // LANES
-        product(arena, arena, parameters, still, (row.scratch, row.dy_at, row.w + c, 0), (STRIP, LANES, 1, LANES, 0),
-                (LANES, groups), (row.O, 1, 1), (LANES, row.C, 0, 0, 0, 0), LOWEST)
-        for group in range(groups):
-            turn(arena, row.dx_at + (c + group * LANES) * LANES, LANES, arena, row.scratch + group * LANES, STRIP)
-    rest = row.C % LANES
-    c = row.C - rest
-    product(arena, parameters, arena, still, (row.dx_at + c * LANES, row.w + c, row.dy_at, 0), (LANES, 0, 1, 0, 0),
-            (rest, 1), (row.O, 1, 1), (row.C, LANES, 0, 0, 0, 0), LOWEST)
+    """dx[c] = sum over o of w[o,c] * dy[o], by NEAR outputs at a time: the rows of so many weights are read alongside
+    each other from their beginnings to their ends."""
+    strides, steps = (LANES, 0, 1, 0, 0), (row.C, LANES, 0, 0, 0, 0)
+    whole = row.C - row.C % 16
+    for o in range(0, row.O, NEAR):
+        counts = (min(NEAR, row.O - o), 1, 1)
+        for c in range(0, whole, 16):
+            at = (row.dx_at + c * LANES, row.w + o * row.C + c, row.dy_at + o * LANES, 0)
+            if o == 0:
+                block_16_1(arena, parameters, arena, still, at, strides, counts, steps, LOWEST)
+            else:
+                onto_16_1(arena, parameters, arena, still, at, strides, counts, steps, LOWEST)
+    product(arena, parameters, arena, still, (row.dx_at + whole * LANES, row.w + whole, row.dy_at, 0), strides,
+            (row.C - whole, 1), (row.O, 1, 1), steps, LOWEST)
 
 
 @part

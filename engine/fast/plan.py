@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.fast.linear import PANEL, STRIP
+from engine.fast.linear import PANEL
 from engine.fast.simd import LANES
 from engine.fast.step import (
     CONV,
@@ -43,7 +43,7 @@ SHARES, SHARED = 8, 2**21
 KEPT = 2**22
 #: Images in a batch up to which each goes by itself.
 FEW = LANES // 4
-#: Channels on both sides from which on Winograd's transforms pay.
+#: Channels on both sides from which on Winograd's transforms pay; not fewer than LANES.
 MANY = 16
 
 
@@ -177,7 +177,7 @@ def _plan(network: Network) -> Plan:
         lone, arena = _table(_alone(stages), arena, 1)
         for place in ("dw", "db", "kept"):
             lone[place] = table[place]
-    return Plan(table, lone, places, size, _pieces(table, {WINOGRAD: lambda row: row["O"]}), _pieces(table, GATHERED),
+    return Plan(table, lone, places, size, _pieces(table, PREPARED), _pieces(table, GATHERED),
                 arena, kept, share, _place_filters(table), tuple(dropouts), smoothing, mean)
 
 
@@ -239,7 +239,7 @@ def _halo(sides: list[tuple[int, int]]) -> Halo:
 
 def _linear(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
     y = (shapes["w"][0], 1, 1)
-    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)}, scratch=LANES * STRIP)
+    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)})
 
 
 def _relu(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage | None:
@@ -391,12 +391,13 @@ def _turned(numbers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place_filters(table: Array) -> int:
-    """Give every Winograd row its place among the transformed kernels; how many numbers they are."""
+    """Give every Winograd row its place among the transformed kernels, which stand there twice, the second time turned;
+    how many numbers they are."""
     end = 0
     for index in np.flatnonzero(table["op"] == WINOGRAD):
         row = table[index]
         table["filters"][index] = end
-        end += int(row["n"] ** 2 * (row["O"] * row["C"] + LANES))
+        end += 2 * int(row["n"] ** 2 * (row["O"] * row["C"] + LANES))
     return end
 
 
@@ -422,6 +423,8 @@ def _vectors(numbers: int) -> int:
     return -(-numbers // LANES) * LANES
 
 
+#: Into how many pieces the kernels of a row are divided that are transformed.
+PREPARED: dict[int, Callable[[Any], int]] = {WINOGRAD: lambda row: -(-row["O"] // LANES)}
 #: Into how many pieces the gradients of a row are divided.
 GATHERED: dict[int, Callable[[Any], int]] = {
     CONV: lambda row: row["O"], WINOGRAD: lambda row: row["O"], LINEAR: lambda row: -(-row["C"] // PANEL),

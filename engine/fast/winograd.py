@@ -96,22 +96,31 @@ def _rooms(row):  # type: ignore[no-untyped-def]
 
 @part
 def filters_of(row):  # type: ignore[no-untyped-def]
-    """How far apart the points of the transformed kernels are."""
-    return row.O * row.C + LANES
+    """How far apart the points of the transformed kernels are, and where the turned ones begin."""
+    point = row.O * row.C + LANES
+    return point, row.filters + row.n * row.n * point
 
 
 @part
-def prepare_filters(row, o, parameters, arena, filters):  # type: ignore[no-untyped-def]
-    """G w G' of an output's kernels, once in a step: filters[point, o, c]."""
+def prepare_filters(row, block, parameters, arena, filters):  # type: ignore[no-untyped-def]
+    """G w G' of the kernels of LANES outputs, once in a step: filters[point, o, c], and turned [point, c, o]. The last
+    block's outputs are also the one's before it where they are too few."""
     _, _, _, _, taps = _rooms(row)
-    point = filters_of(row)
-    for c in range(0, row.C, LANES):
-        for lane in range(LANES):
-            w = row.w + row.w_first + (o * row.C + c + lane) * 9
-            for u in range(3):
-                for v in range(3):
-                    arena[taps + (3 * u + v) * LANES + lane] = parameters[w + u * row.w_u + v * row.w_v]
-        see_w(row, filters, row.filters + o * row.C + c, row.n * point, point, arena, taps, 3 * LANES, LANES, LOWEST)
+    point, turned = filters_of(row)
+    first = min(block * LANES, row.O - LANES)
+    for o in range(first, first + LANES):
+        for c in range(0, row.C, LANES):
+            for lane in range(LANES):
+                w = row.w + row.w_first + (o * row.C + c + lane) * 9
+                for u in range(3):
+                    for v in range(3):
+                        arena[taps + (3 * u + v) * LANES + lane] = parameters[w + u * row.w_u + v * row.w_v]
+            see_w(row, filters, row.filters + o * row.C + c, row.n * point, point, arena, taps, 3 * LANES, LANES,
+                  LOWEST)
+    for at in range(row.n * row.n):
+        for c in range(0, row.C, LANES):
+            turn(filters, turned + at * point + c * row.O + first, row.O, filters,
+                 row.filters + at * point + first * row.C + c, row.C)
 
 
 @part
@@ -119,7 +128,7 @@ def winograd_forward(row, parameters, still, filters, arena):  # type: ignore[no
     m, n, across = row.m, row.n, row.tiles_across
     tiles = row.tiles_down * across
     seen, made, x_point, _, _ = _rooms(row)
-    point = filters_of(row)
+    point, _ = filters_of(row)
     for c in range(row.C):
         for tile in range(tiles):
             x_at = (row.x_at + c * row.x_c + (m * (tile // across) - row.p) * row.x_h
@@ -223,12 +232,12 @@ def _backward_x(row, still, filters, arena):  # type: ignore[no-untyped-def]
     m, n, across = row.m, row.n, row.tiles_across
     tiles = row.tiles_down * across
     seen, made, x_point, y_point, plane = _rooms(row)
-    point = filters_of(row)
+    point, turned = filters_of(row)
     for at in range(n * n):
         product_by_six(arena, filters, arena, still,
-                  (seen + at * x_point, row.filters + at * point, made + at * y_point, 0),
-                  (tiles * LANES, LANES, 1, LANES, 0), (row.C, tiles), (row.O, 1, 1),
-                  (row.C, tiles * LANES, 0, 0, 0, 0))
+                  (seen + at * x_point, turned + at * point, made + at * y_point, 0),
+                  (tiles * LANES, LANES, row.O, LANES, 0), (row.C, tiles), (row.O, 1, 1),
+                  (1, tiles * LANES, 0, 0, 0, 0))
     width = (row.J + 2) * LANES
     zero = splat(ZERO)
     for c in range(row.C):
