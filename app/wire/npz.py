@@ -1,4 +1,7 @@
-"""NumPy's files: .npy out, .npz in and out. Pickles are never read, and what a header promises is checked first."""
+"""NumPy's files: .npy out, .npz in and out. Pickles are never read, and what a header promises is checked first.
+
+Large tensors are copied piece by piece: no other thread runs while Python copies bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import math
 import re
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -21,25 +24,50 @@ NPY = "application/x-npy"
 #: The member that holds the rest of a request's body, and of an answer's, as JSON.
 REQUEST, RESPONSE = "request", "response"
 LONGEST_REQUEST = 1 << 20
+#: Bytes of a piece, and more than what an archive says about a member beside its name twice and its content.
+PIECE, AROUND = 1 << 18, 512
 _addresses = re.compile(r" at 0x[0-9a-f]+")
 
 
 def write_npy(array: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    npy.write_array(stream, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
+    stream = _room(array.nbytes + AROUND)
+    _write_array(stream, array)
+    stream.truncate()
     return stream.getvalue()
 
 
 def write_npz(tensors: Mapping[str, np.ndarray], response: Any = None, request: Any = None) -> bytes:
     """Tensors under their own names; the rest as JSON in the 0-d members `response` and `request`."""
-    stream = io.BytesIO()
+    rest = {REQUEST: request, RESPONSE: response}
+    words = {name: np.array(text.encode(each).decode("ascii")) for name, each in rest.items() if each is not None}
+    return archived({**tensors, **words})
+
+
+def archived(tensors: Mapping[str, np.ndarray], **others: bytes) -> bytes:
+    """A .npz file of the tensors, and of other members with the names that they have."""
+    size = sum(map(len, others.values())) + sum(tensor.nbytes for tensor in tensors.values())
+    names = sum(2 * len(name.encode()) + AROUND for name in (*tensors, *others))
+    stream = _room(size + names + AROUND)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in others.items():
+            archive.writestr(name, content)
         for name, tensor in tensors.items():
-            archive.writestr(f"{name}.npy", write_npy(tensor))
-        for name, rest in ((RESPONSE, response), (REQUEST, request)):
-            if rest is not None:
-                archive.writestr(f"{name}.npy", write_npy(np.array(text.encode(rest).decode("ascii"))))
+            with archive.open(f"{name}.npy", "w") as member:
+                _write_array(member, tensor)
+    stream.truncate()
     return stream.getvalue()
+
+
+def _room(size: int) -> io.BytesIO:
+    """A stream that need not grow, which would copy what it holds."""
+    return io.BytesIO(bytes(size))
+
+
+def _write_array(stream: IO[bytes], array: np.ndarray) -> None:
+    flat = np.ascontiguousarray(array).reshape(-1)
+    npy.write_array_header_1_0(stream, npy.header_data_from_array_1_0(flat.reshape(array.shape)))
+    for start in range(0, flat.nbytes, PIECE):
+        stream.write(flat.view(np.uint8)[start : start + PIECE].data)
 
 
 def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]]:
@@ -100,9 +128,11 @@ def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipI
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: Limits) -> np.ndarray:
     with archive.open(info) as stream:
-        content = stream.read(info.file_size + 1)
-    source = io.BytesIO(content)
-    shape, fortran, dtype = _header(source, name)
+        return _read_array(stream, info.file_size, name, limits)
+
+
+def _read_array(stream: IO[bytes], size: int, name: str, limits: Limits) -> np.ndarray:
+    shape, fortran, dtype = _header(stream, name)
     if dtype.kind not in "fiu" and not (name == REQUEST and dtype.kind == "U"):
         raise malformed(f"{name}: expected whole or floating-point numbers, got {dtype}", [name])
     if len(shape) > limits.rank:
@@ -113,19 +143,25 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, lim
         raise malformed(f"{name}: the header says the shape is {list(shape)}", [name])
     if 0 in shape:
         raise invalid(f"{name} is empty: {list(shape)}", [name])
-    held, said = len(content) - source.tell(), math.prod(shape) * dtype.itemsize
+    held, said = size - stream.tell(), math.prod(shape) * dtype.itemsize
     if held != said:
         raise malformed(f"{name}: the header says {said} bytes, there are {held}", [name])
     if name == REQUEST and said > 4 * LONGEST_REQUEST:
         raise over_limit(
             "request", LONGEST_REQUEST, f"{REQUEST} holds more than {LONGEST_REQUEST} characters"
         )
-    flat = np.frombuffer(content, dtype, offset=source.tell())
-    array = flat.reshape(shape, order="F" if fortran else "C")
-    return array.astype(array.dtype.newbyteorder("="), order="C")
+    content = np.empty(said, np.uint8)
+    read = 0
+    while piece := stream.read(PIECE):
+        content[read : read + len(piece)] = np.frombuffer(piece, np.uint8)
+        read += len(piece)
+    if read != said:
+        raise malformed(f"{name}: the header says {said} bytes, there are {read}", [name])
+    array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    return array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
 
 
-def _header(source: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(source: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, whether the columns come first, and the kind of number."""
     try:
         version = npy.read_magic(source)

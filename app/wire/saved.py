@@ -20,12 +20,7 @@ class Damaged(ValueError):
 
 
 def pack(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(f"{DOCUMENT}.json", json.dumps(document))
-        for name, array in arrays.items():
-            archive.writestr(f"{name}.npy", npz.write_npy(array))
-    return stream.getvalue()
+    return npz.archived(arrays, **{f"{DOCUMENT}.json": json.dumps(document).encode()})
 
 
 def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -44,7 +46,8 @@ def decode(content: bytes, names: int = Limits.names, lists: int = Limits.lists)
     if b"\0" in content:
         raise malformed("the JSON text holds zero bytes, as UTF-16 and UTF-32 do; expected UTF-8")
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=refuse, object_pairs_hook=together)
+        with _uncollected():
+            return json.loads(content.decode("utf-8-sig"), parse_constant=refuse, object_pairs_hook=together)
     except RecursionError:
         raise malformed("the JSON text is nested too deeply") from None
     except UnicodeDecodeError:
@@ -55,6 +58,16 @@ def decode(content: bytes, names: int = Limits.names, lists: int = Limits.lists)
         ) from None
     except ValueError:
         raise malformed("a number in the JSON text has too many digits") from None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """New lists are no garbage; looking for some among them again and again takes longer than making them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def check_plain(value: Any, loc: Loc = (), depth: int = 0) -> None:
@@ -83,7 +96,7 @@ def encode(value: Any, numbers: int = Limits.json_numbers) -> bytes:
             f"the answer holds {held} numbers; at most {numbers} are written as JSON, ask for more with Accept: "
             "application/x-npz",
         )
-    return "".join(_parts(value)).encode("ascii")
+    return b"".join(part.encode("ascii") for part in _parts(value))
 
 
 def _numbers(value: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from engine.formula.grid import Grid
 from engine.formula.nodes import Expr, FormulaError
 from engine.formula.run import Tensors
 from engine.formula.terms import Ledger
+
+#: Numbers that are added up between two chances for other threads to run.
+PIECE = 65_536
 
 
 def explain(tensors: Tensors, name: str, index: tuple[int, ...], *, page: int = 0, per_page: int = 20,
@@ -44,11 +47,11 @@ def explain(tensors: Tensors, name: str, index: tuple[int, ...], *, page: int = 
     terms, cells = ledger.terms(chosen[page * per_page:(page + 1) * per_page])
 
     value = float(tensors[name][index]) if name in tensors else _element(tensors, sentence.expr, sentence.bound, at)
-    rounding = _difference(value, _total(ledger.values[ledger.values != 0].tolist()))
+    rounding = _difference(value, _total(ledger.values[ledger.values != 0]))
     return Explanation(
         value=value, equation=program.equation(name, tensors.numbers, tensors.sizes),
         sentence=program.sentence(name), reads=cells, terms=terms, terms_total=len(listed), page=page, pages=pages,
-        page_sum=_total([term.value for term in terms]), remainder=rounding, groups=groups)
+        page_sum=_total(np.array([term.value for term in terms])), remainder=rounding, groups=groups)
 
 
 def _element(tensors: Tensors, expr: Expr, bound: tuple[str, ...], at: dict[str, int]) -> float:
@@ -67,13 +70,13 @@ def _largest_first(numbers: np.ndarray, values: np.ndarray, wanted: int) -> np.n
     return numbers[np.argsort(-size, kind="stable")]
 
 
-def _total(values: Iterable[float]) -> float:
+def _total(values: np.ndarray) -> float:
     """The sum, rounded once; what IEEE arithmetic says where there are infinities."""
-    values = list(values)
+    pieces = (values[start:start + PIECE].tolist() for start in range(0, len(values), PIECE))
     try:
-        return math.fsum(values)
+        return math.fsum(chain.from_iterable(pieces))
     except (ValueError, OverflowError):
-        return sum(values)
+        return sum(values.tolist())
 
 
 def _difference(value: float, total: float) -> float:
