@@ -175,11 +175,10 @@ class Trainer:
     @property
     def parameters(self) -> dict[str, Array]:
         """Read-only, of the last finished step."""
-        return _frozen(self._state.parameters)
-
-    @property
-    def optimizer_state(self) -> dict[str, Array]:
-        return _frozen(self._state.optimizer)
+        views = {name: array.view() for name, array in self._state.parameters.items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return views
 
     @property
     def optimizer(self) -> Optimizer:
@@ -377,11 +376,3 @@ class Trainer:
             right += judged.right or 0
             yield
         return total / (averaged or 1), right / count if classes else None
-
-
-def _frozen(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Read-only views."""
-    views = {name: array.view() for name, array in arrays.items()}
-    for view in views.values():
-        view.flags.writeable = False
-    return views

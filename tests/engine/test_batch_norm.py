@@ -104,7 +104,7 @@ def test_a_step_moves_the_running_statistics_and_nothing_else_does() -> None:
     run.step_once()
     expected = 0.2 * y.mean((0, 2, 3))
     assert np.allclose(run.parameters["bn1/running_mean"], expected, rtol=1e-6, atol=1e-9)
-    assert not any(name.startswith("bn1/running") for name in run.optimizer_state)
+    assert not any(name.startswith("bn1/running") for name in run.checkpoint().state.optimizer)
     at_rest = run.trace_of(images, target)
     assert np.array_equal(at_rest["bn1", "running_mean_next"], at_rest["bn1", "running_mean"])
     bare = (at_rest["conv", "y"] - run.parameters["bn1/running_mean"][:, None, None]) / np.sqrt(

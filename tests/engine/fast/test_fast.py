@@ -300,7 +300,7 @@ def test_every_optimizer_moves_flat_vectors_as_it_moves_arrays(name: str) -> Non
         state = {part: trace[layer, f"{tensor}.{part}"] for part in run.optimizer.state}
         moved, left = run.optimizer.update(trace[layer, tensor], trace[layer, f"d{tensor}"], state, 3)
         assert moved.tobytes() == run.parameters[parameter].tobytes()
-        assert all(array.tobytes() == run.optimizer_state[f"{parameter}.{part}"].tobytes()
+        assert all(array.tobytes() == run.checkpoint().state.optimizer[f"{parameter}.{part}"].tobytes()
                    for part, array in left.items())
 
 
