@@ -7,13 +7,14 @@ tensors stay in the cache. They have fixed places in an arena of a thread's own,
 that the next convolution's windows reach.
 
 In a batch of so few images that most lanes would be zeros each goes by itself, in planes of single numbers, and a
-vector holds LANES pixels of a row. There is a second table for that, with which convolutions are done by the same
-loops; what other layers do stands in `lone`.
+vector holds LANES pixels of a row. There is a second table for that. A convolution is done by the same loops there, as
+its planes are turned (`plan` says how); what the other layers do then has `lone` in its name.
 
 *Arithmetic.* `simd` has the vectors and two blocks of registers. One is a sum of numbers times vectors: forward
 convolution, its way back to x (the same on the turned kernel), linear layers, the transforms and products of Winograd's
 convolution. The other is a sum of vectors times vectors whose lanes are added up at the end: gradients of weights.
-`loops`, `linear` and `winograd` say what a layer does with a chunk in terms of these.
+`loops` has convolutions, `winograd` those of many channels, `linear` linear layers, all in terms of these; `cells` has
+what goes cell by cell: ReLU, dropout, pooling.
 
 *One call.* `plan` reads a network, once, into a table of integers: a row for each layer, with what is fused into it and
 where everything stands. `step` goes through that table; it is compiled once for all networks. What the plan does

@@ -2,12 +2,14 @@
 
 The gradients of the weights are no chunk's business: what they are made of is kept, the inputs and the deltas of every
 chunk, and when all chunks have passed each weight's gradient is a sum over all images, which is written once.
+
+For an image by itself (`lone`) a vector holds LANES inputs; those beyond whole vectors go number by number.
 """
 
 from __future__ import annotations
 
 from engine.fast.loops import LOWEST, ZERO, add_weights, product, product_by_six
-from engine.fast.simd import LANES, LEAST, load, product_block, store, turn
+from engine.fast.simd import LANES, LEAST, load, plain, product_block, splat, store, turn
 from engine.kernels import part
 
 #: Inputs whose weights' gradients are made together, and outputs whose weights are read together.
@@ -113,5 +115,52 @@ def linear_gather(row, panel, kept, leg, lanes, still, ones, gradient):  # type:
     if panel == 0 and row.b >= 0:
         if start == 0:
             gradient[row.b:row.b + row.O] = 0
-        add_weights(gradient, numbers, ones, (row.b, dy_at, 0), (1, 0, LANES, 0), (row.O, 1), (chunks, 1),
-                    (size, 0, 0, 0))
+        add_weights(gradient, numbers, ones, plain((row.b, dy_at, 0)), plain((1, 0, LANES, 0)), plain((row.O, 1)),
+                    plain((chunks, 1)), plain((size, 0, 0, 0)))
+
+
+@part
+def lone_linear_forward(row, parameters, arena):  # type: ignore[no-untyped-def]
+    """y[o] = b[o] + sum over c of w[o,c] * x[c], then ReLU where it is fused."""
+    whole = row.C - row.C % LANES
+    for o in range(row.O):
+        total = parameters[row.b + o] if row.b >= 0 else ZERO
+        for c in range(whole, row.C):
+            total += parameters[row.w + o * row.C + c] * arena[row.x_at + c]
+        arena[row.y_at + o] = total
+    add_weights(arena, parameters, arena, (row.y_at, row.w, row.x_at), (1, 0, row.C, 0), (row.O, 1),
+                (whole // LANES, 1), (LANES, LANES, 0, 0))
+    if row.relu:
+        _gate(arena, row.y_at, row.y_at, row.O)
+
+
+@part
+def _gate(arena, values, gated, count):  # type: ignore[no-untyped-def]
+    """0 where a value is not above 0."""
+    for o in range(count):
+        if arena[values + o] <= ZERO:
+            arena[gated + o] = ZERO
+
+
+@part
+def lone_linear_backward(row, parameters, still, arena, kept):  # type: ignore[no-untyped-def]
+    """dx[c] = sum over o of w[o,c] * dy[o]; x and dy are kept as keep_linear keeps them of a chunk's first image."""
+    if row.relu:
+        _gate(arena, row.y_at, row.dy_at, row.O)
+    whole = row.C - row.C % LANES
+    for c in range(0, whole, LANES):
+        store(kept, row.kept + c * LANES, load(arena, row.x_at + c))
+    for c in range(whole, row.C):
+        store(kept, row.kept + c * LANES, splat(ZERO))
+        kept[row.kept + c * LANES] = arena[row.x_at + c]
+    for o in range(row.O):
+        store(kept, row.kept + (row.C + o) * LANES, splat(ZERO))
+        kept[row.kept + (row.C + o) * LANES] = arena[row.dy_at + o]
+    if row.needs_dx:
+        product(arena, arena, parameters, still, (row.dx_at, row.dy_at, row.w, 0), (0, LANES, 0, LANES, 0),
+                (1, whole // LANES), (row.O, 1, 1), (1, row.C, 0, 0, 0, 0), LOWEST)
+        for c in range(whole, row.C):
+            total = ZERO
+            for o in range(row.O):
+                total += parameters[row.w + o * row.C + c] * arena[row.dy_at + o]
+            arena[row.dx_at + c] = total

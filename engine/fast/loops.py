@@ -1,4 +1,4 @@
-"""What a layer does with one chunk of LANES images, forwards and backwards.
+"""What a convolution does with one chunk of LANES images, forwards and backwards; how images come in and the loss out.
 
 A plane of the arena is said by four numbers: where its first value stands, and the strides from channel to channel, row
 to row and column to column; each value is a vector. Around a plane lie as many zeros as its reader's windows reach out.
@@ -10,24 +10,8 @@ import math
 
 import numpy as np
 
-from engine.fast.simd import (
-    LANES,
-    LEAST,
-    PIXELS,
-    TAPS,
-    add,
-    if_above,
-    if_equal,
-    load,
-    number_at,
-    product_block,
-    splat,
-    store,
-    times,
-    weight_block,
-)
+from engine.fast.simd import LANES, LEAST, PIXELS, TAPS, number_at, plain, product_block, weight_block
 from engine.kernels import part
-from engine.ops.dropout import is_kept
 
 ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
 
@@ -97,7 +81,7 @@ def product_by_six(y, w, x, b, at, strides, size, counts, steps):  # type: ignor
     pixels are computed twice where they must."""
     outputs, pixels = size
     if pixels < LEAST or outputs < 6:
-        product(y, w, x, b, at, strides, size, counts, steps, LOWEST)
+        product(y, w, x, b, plain(at), plain(strides), plain(size), plain(counts), plain(steps), LOWEST)
         return
     for block in range(0, outputs, 6):
         o = min(block, outputs - 6)
@@ -243,8 +227,9 @@ def conv_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
                                                                  x_at + c * row.x_c + u * row.d * row.x_h),
                                         (cells, row.w_v, row.dy_c, row.e * row.x_w), (outputs, row.V), counts, steps)
                 if row.b >= 0:
-                    add_weights(gradient, arena, ones, (row.db + g * share + o, dy_at, 0), (1, 0, row.dy_c, 0),
-                                (outputs, 1), counts, (row.dy_h, 0, row.dy_w, 0))
+                    add_weights(gradient, arena, ones, plain((row.db + g * share + o, dy_at, 0)),
+                                plain((1, 0, row.dy_c, 0)), plain((outputs, 1)), counts,
+                                plain((row.dy_h, 0, row.dy_w, 0)))
 
 
 @part
@@ -267,173 +252,16 @@ def conv_gather(row, o, gradients, gradient):  # type: ignore[no-untyped-def]
         add_up(gradients, row.db + o, 1, gradient, row.b + o)
 
 
-# one cell at a time ---------------------------------------------------------------------------------------------------
-
-
 @part
-def relu_forward(row, arena):  # type: ignore[no-untyped-def]
-    zero = splat(ZERO)
-    for c in range(row.C):
-        for h in range(row.H):
-            for k in range(row.W):
-                x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
-                store(arena, row.y_at + c * row.y_c + h * row.y_h + k * row.y_w, if_above(x, zero, x, zero))
-
-
-@part
-def close_gate(row, arena):  # type: ignore[no-untyped-def]
-    """dy becomes 0 where the fused ReLU let nothing through."""
-    zero = splat(ZERO)
-    for o in range(row.O):
-        for i in range(row.I):
-            for j in range(row.J):
-                at = row.dy_at + o * row.dy_c + i * row.dy_h + j * row.dy_w
-                y = load(arena, row.y_at + o * row.y_c + i * row.y_h + j * row.y_w)
-                store(arena, at, if_above(y, zero, load(arena, at), zero))
-
-
-@part
-def relu_backward(row, arena):  # type: ignore[no-untyped-def]
-    zero = splat(ZERO)
-    for c in range(row.C):
-        for h in range(row.H):
-            for k in range(row.W):
-                dy = load(arena, row.dy_at + c * row.dy_c + h * row.dy_h + k * row.dy_w)
-                y = load(arena, row.y_at + c * row.y_c + h * row.y_h + k * row.y_w)
-                store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w, if_above(y, zero, dy, zero))
-
-
-@part
-def dropout_forward(row, key, first, learning, arena):  # type: ignore[no-untyped-def]
-    """The same mask as the readable layer draws: of a cell's number in the whole batch. It waits in the scratch."""
-    size = row.C * row.H * row.W
-    scale = np.float32(1 / (1 - row.rate)) if row.rate < 1 else ZERO
-    cell = 0
-    for c in range(row.C):
-        for h in range(row.H):
-            for k in range(row.W):
-                mask = row.scratch + cell * LANES
-                for lane in range(LANES):
-                    kept = not learning or is_kept(key, np.uint64((first + lane) * size + cell), row.rate)
-                    arena[mask + lane] = (scale if learning else ONE) if kept else ZERO
-                x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
-                store(arena, row.y_at + c * row.y_c + h * row.y_h + k * row.y_w, times(x, load(arena, mask)))
-                cell += 1
-
-
-@part
-def dropout_backward(row, arena):  # type: ignore[no-untyped-def]
-    cell = 0
-    for c in range(row.C):
-        for h in range(row.H):
-            for k in range(row.W):
-                dy = load(arena, row.dy_at + c * row.dy_c + h * row.dy_h + k * row.dy_w)
-                store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w,
-                      times(dy, load(arena, row.scratch + cell * LANES)))
-                cell += 1
-
-
-# pooling --------------------------------------------------------------------------------------------------------------
-
-
-@part
-def _halve(row, arena):  # type: ignore[no-untyped-def]
-    """max_pool_forward for windows of 2x2 side by side: what nearly every network has."""
-    for c in range(row.C):
-        for i in range(row.I):
-            x_at = row.x_at + c * row.x_c + 2 * i * row.x_h
-            y_at = row.y_at + c * row.y_c + i * row.y_h
-            for j in range(row.J):
-                at = x_at + 2 * j * row.x_w
-                best, other = load(arena, at), load(arena, at + row.x_w)
-                best = if_above(other, best, other, best)
-                other = load(arena, at + row.x_h)
-                best = if_above(other, best, other, best)
-                other = load(arena, at + row.x_h + row.x_w)
-                store(arena, y_at + j * row.y_w, if_above(other, best, other, best))
-
-
-@part
-def _double(row, arena):  # type: ignore[no-untyped-def]
-    """max_pool_backward for the same."""
-    zero = splat(ZERO)
-    floor = splat(ZERO if row.relu else LOWEST)
-    for c in range(row.C):
-        for i in range(row.I):
-            x_at, dx_at = row.x_at + c * row.x_c + 2 * i * row.x_h, row.dx_at + c * row.dx_c + 2 * i * row.dx_h
-            y_at, dy_at = row.y_at + c * row.y_c + i * row.y_h, row.dy_at + c * row.dy_c + i * row.dy_h
-            for j in range(row.J):
-                best = load(arena, y_at + j * row.y_w)
-                rest = if_above(best, floor, load(arena, dy_at + j * row.dy_w), zero)
-                at, back = x_at + 2 * j * row.x_w, dx_at + 2 * j * row.dx_w
-                x = load(arena, at)
-                store(arena, back, if_equal(x, best, rest, zero))
-                rest = if_equal(x, best, zero, rest)
-                x = load(arena, at + row.x_w)
-                store(arena, back + row.dx_w, if_equal(x, best, rest, zero))
-                rest = if_equal(x, best, zero, rest)
-                x = load(arena, at + row.x_h)
-                store(arena, back + row.dx_h, if_equal(x, best, rest, zero))
-                rest = if_equal(x, best, zero, rest)
-                x = load(arena, at + row.x_h + row.x_w)
-                store(arena, back + row.dx_h + row.dx_w, if_equal(x, best, rest, zero))
-
-
-@part
-def max_pool_forward(row, arena):  # type: ignore[no-untyped-def]
-    """y[c,i,j] = the largest of the window's cells inside the plane."""
-    if row.halves:
-        _halve(row, arena)
-        return
-    for c in range(row.C):
-        for i in range(row.I):
-            top = row.p - row.s * i
-            above, below = inside(top, top + row.H, row.d, row.U)
-            for j in range(row.J):
-                side = row.q - row.t * j
-                left, right = inside(side, side + row.W, row.e, row.V)
-                corner = row.x_at + c * row.x_c - top * row.x_h - side * row.x_w
-                best = splat(LOWEST)
-                for u in range(above, below):
-                    for v in range(left, right):
-                        x = load(arena, corner + u * row.d * row.x_h + v * row.e * row.x_w)
-                        best = if_above(x, best, x, best)
-                store(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w, best)
-
-
-@part
-def max_pool_backward(row, arena):  # type: ignore[no-untyped-def]
-    """Each delta goes to its window's first cell that equals the largest; where a ReLU before the pool is fused, only
-    if that is above 0. Cells of windows that overlap add up what they are given."""
-    if row.halves:
-        _double(row, arena)
-        return
-    zero = splat(ZERO)
-    if row.overlap:
-        for c in range(row.C):
-            for h in range(row.H):
-                for k in range(row.W):
-                    store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w, zero)
-    for c in range(row.C):
-        for i in range(row.I):
-            top = row.p - row.s * i
-            above, below = inside(top, top + row.H, row.d, row.U)
-            for j in range(row.J):
-                side = row.q - row.t * j
-                left, right = inside(side, side + row.W, row.e, row.V)
-                corner = row.x_at + c * row.x_c - top * row.x_h - side * row.x_w
-                back = row.dx_at + c * row.dx_c - top * row.dx_h - side * row.dx_w
-                best = load(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w)
-                rest = load(arena, row.dy_at + c * row.dy_c + i * row.dy_h + j * row.dy_w)
-                if row.relu:
-                    rest = if_above(best, zero, rest, zero)
-                for u in range(above, below):
-                    for v in range(left, right):
-                        x = load(arena, corner + u * row.d * row.x_h + v * row.e * row.x_w)
-                        at = back + u * row.d * row.dx_h + v * row.e * row.dx_w
-                        taken = if_equal(x, best, rest, zero)
-                        rest = if_equal(x, best, zero, rest)
-                        store(arena, at, add(load(arena, at), taken) if row.overlap else taken)
+def wipe(arena, at, size, strides, beyond):  # type: ignore[no-untyped-def]
+    """Zeros in the last numbers, `beyond` in all, of the vectors of a turned plane's rows, which its readers' windows
+    reach."""
+    channels, vectors, rows = size
+    for c in range(channels):
+        for i in range(rows):
+            end = at + c * strides[0] + vectors * LANES + i * strides[1]
+            for k in range(end - beyond, end):
+                arena[k] = ZERO
 
 
 # the loss -------------------------------------------------------------------------------------------------------------

@@ -5,32 +5,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.fast.linear import keep_linear, linear_backward_x, linear_forward, linear_gather
-from engine.fast.lone import (
+from engine.fast.cells import (
+    close_gate,
+    dropout_backward,
+    dropout_forward,
     lone_dropout_backward,
     lone_dropout_forward,
-    lone_linear_backward,
-    lone_linear_forward,
     lone_max_pool_backward,
     lone_max_pool_forward,
     lone_relu_backward,
     lone_relu_forward,
-    wipe,
+    max_pool_backward,
+    max_pool_forward,
+    relu_backward,
+    relu_forward,
+)
+from engine.fast.linear import (
+    keep_linear,
+    linear_backward_x,
+    linear_forward,
+    linear_gather,
+    lone_linear_backward,
+    lone_linear_forward,
 )
 from engine.fast.loops import (
-    close_gate,
     conv_backward_w,
     conv_backward_x,
     conv_forward,
     conv_gather,
     cross_entropy,
-    dropout_backward,
-    dropout_forward,
     load_images,
-    max_pool_backward,
-    max_pool_forward,
-    relu_backward,
-    relu_forward,
+    wipe,
 )
 from engine.fast.simd import take_number
 from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from engine.fast.loops import LOWEST, ZERO, add_up, add_weights, product_by_six
-from engine.fast.simd import LANES, add, if_above, load, splat, store, tile_map, turn
+from engine.fast.simd import LANES, add, if_above, load, plain, splat, store, tile_map, turn
 from engine.kernels import part
 
 Array = np.ndarray
@@ -162,8 +162,8 @@ def winograd_backward(row, still, ones, filters, arena, gradient):  # type: igno
     if row.b >= 0:
         _, made, _, y_point, _ = _rooms(row)
         tiles = row.tiles_down * row.tiles_across
-        add_weights(gradient, arena, ones, (row.db, made + (row.n + 1) * y_point, 0), (1, 0, tiles * LANES, 0),
-                    (row.O, 1), (tiles, 1), (LANES, 0, 0, 0))
+        add_weights(gradient, arena, ones, plain((row.db, made + (row.n + 1) * y_point, 0)),
+                    plain((1, 0, tiles * LANES, 0)), plain((row.O, 1)), plain((tiles, 1)), plain((LANES, 0, 0, 0)))
     if row.needs_dx:
         _backward_x(row, still, filters, arena)
 
