@@ -131,6 +131,49 @@ def test_what_dropout_keeps_is_divided_by_the_share_that_is_kept() -> None:
     tensors = {"x": np.array([3.0, 5.0]), "mask": np.array([1.0, 0.0])}
     found = from_kernels(OPS["dropout"](p=0.25), tensors, np.array([6.0, 7.0]))
     assert found["y"].tolist() == [4, 0] and found["dx"].tolist() == [8, 0]
+    nothing = from_kernels(OPS["dropout"](p=1), {**tensors, "mask": np.zeros(2)}, np.ones(2))
+    assert nothing["y"].tolist() == nothing["dx"].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("word", "stride", "dilation", "sides"), [
+    ("same", 1, 1, [1, 1, 0, 1]), ("same", 2, 1, [0, 1, 0, 1]), ("same", [3, 1], [1, 4], [0, 0, 2, 2]),
+    ("full", 2, 1, [2, 2, 1, 1]), ("full", 1, [2, 3], [4, 4, 3, 3]), ("valid", 1, 2, [0, 0, 0, 0]),
+])
+def test_padding_in_a_word_is_so_many_cells_above_below_left_and_right(
+        word: str, stride: Any, dilation: Any, sides: list[int]) -> None:
+    """For a kernel of 3x2 on 6x7 cells; "same" as TensorFlow has it, the odd cell below and on the right."""
+    tensors = {"x": RNG.normal(size=(1, 1, 6, 7)), "w": RNG.normal(size=(1, 1, 3, 2))}
+    found, expected = (Conv2d(stride=stride, dilation=dilation, padding=padding).forward(tensors)["y"]
+                       for padding in (word, sides))
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (3,)), ((1, 3), (2, 1)), ((), (2, 2)), ((3, 1), (2, 1, 4)), ((1,), ())])
+def test_addition_broadcasts_as_numpy_does_and_each_cell_hears_from_wherever_it_went(shapes: Any) -> None:
+    a, b = (RNG.normal(size=shape) for shape in shapes)
+    dy = RNG.normal(size=(a + b).shape)
+    found = from_kernels(OPS["add"](), {"a": a, "b": b}, dy)
+    assert np.array_equal(found["y"], a + b)
+    for name, array in (("da", a), ("db", b)):
+        ones = [np.zeros(array.shape) for _ in range(array.size)]
+        for number, one in enumerate(ones):
+            one.reshape(-1)[number] = 1
+        heard = [float(np.sum(dy * np.broadcast_to(one, dy.shape))) for one in ones]
+        assert found[name].reshape(-1).tolist() == pytest.approx(heard, abs=EXACT)
+    assert disagreement(OPS["add"](), {"a": a, "b": b}, RNG) < EXACT
+
+
+@pytest.mark.parametrize("axis", [-3, -1, 0, 1])
+@pytest.mark.parametrize("lengths", [(2,), (1, 3), (2, 1, 4, 1)])
+def test_concatenation_along_any_axis_is_numpys_and_its_gradient_is_cut_again(axis: int, lengths: Any) -> None:
+    tensors = {name: RNG.normal(size=np.insert([2, 3], axis % 3, length))
+               for name, length in zip("abcd", lengths, strict=False)}
+    op = OPS["concat"](axis=axis)
+    whole = np.concatenate([*tensors.values()], axis)
+    found = from_kernels(op, tensors, whole)
+    assert np.array_equal(found["y"], whole)
+    assert all(np.array_equal(found[f"d{name}"], array) for name, array in tensors.items())
+    assert disagreement(op, tensors, RNG) < EXACT
 
 
 def test_four_numbers_of_padding_are_top_bottom_left_and_right() -> None:

@@ -219,6 +219,22 @@ def test_a_relu_sends_nothing_back_where_it_is_given_exactly_zero(layers: list[d
         assert not found[first, "dw"].any() and not found[first, "db"].any()
 
 
+@pytest.mark.parametrize("pool", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": [1, 3]}],
+                         ids=["halves", "overlapping", "side by side"])
+@pytest.mark.parametrize("batch", [1, 5])
+def test_of_equal_values_the_first_of_a_window_alone_is_sent_its_delta(pool: dict[str, Any], batch: int) -> None:
+    """All values of the convolution are its bias."""
+    net = network({"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "max_pool2d", **pool}, {"op": "flatten"},
+                  {"op": "linear", "out": 3}, input=(1, 8, 2 * LANES + 7))
+    parameters, split = net.initial(SEED), batch_for(net, batch)
+    parameters["conv2d1/w"] = np.zeros_like(parameters["conv2d1/w"])
+    found = fast_of(net).learn(parameters, split, np.arange(batch), draws(net, SEED, 1)).values
+    values = exact(net, parameters, split, np.float64)
+    largest = max(float(np.abs(values["conv2d1", name]).max()) for name in ("dw", "db"))
+    for name in ("dw", "db"):
+        assert np.abs(found["conv2d1", name] - values["conv2d1", name]).max() <= 4 * DIRECT * largest
+
+
 @pytest.mark.parametrize("settings", [{"label_smoothing": 0.2}, {"reduction": "sum"}])
 def test_the_settings_of_the_loss_are_kept_to(settings: dict[str, Any]) -> None:
     net = network({"op": "flatten"}, {"op": "linear", "out": 4}, loss={"op": "cross_entropy", "settings": settings})
