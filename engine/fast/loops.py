@@ -15,7 +15,7 @@ from engine.kernels import part
 
 ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
 
-block_4_p, block_4_q, block_4_r = (product_block(4, pixels, onto=False) for pixels in (PIXELS, PIXELS - 1, LEAST))
+block_4_p, block_4_r = (product_block(4, pixels, onto=False) for pixels in (PIXELS, LEAST))
 block_6_r, block_2_r, block_1_r = (product_block(outputs, LEAST, onto=False) for outputs in (6, 2, 1))
 block_8_1, block_4_1, block_1_1 = (product_block(outputs, 1, onto=False) for outputs in (8, 4, 1))
 weights_4_p, weights_4_q, weights_4_2, weights_4_1 = (weight_block(4, taps) for taps in TAPS)
@@ -59,10 +59,8 @@ def product(y, w, x, b, at, strides, size, counts, steps, floor):  # type: ignor
                 there = (here[0] + p * y_p, here[1], here[2] + p * x_p, here[3])
                 if many == LEAST:
                     block_4_r(y, w, x, b, there, strides, counts, steps, floor)
-                elif many == PIXELS:
-                    block_4_p(y, w, x, b, there, strides, counts, steps, floor)
                 else:
-                    block_4_q(y, w, x, b, there, strides, counts, steps, floor)
+                    block_4_p(y, w, x, b, there, strides, counts, steps, floor)
         else:
             taken = 2 if left >= 2 else 1
             for first in range(0, pixels, LEAST):

@@ -29,9 +29,9 @@ def _has_wide_registers() -> bool:
 
 WIDE = _has_wide_registers()
 #: Images side by side in one vector, and how many pixels or taps (by four outputs) the registers hold totals for: rows
-#: of pixels are cut into blocks of LEAST to PIXELS.
+#: of pixels are cut into blocks of LEAST or PIXELS, which is one more.
 LANES = 16 if WIDE else 8
-LEAST, PIXELS = (4, 6) if WIDE else (2, 3)
+LEAST, PIXELS = (4, 5) if WIDE else (2, 3)
 TAPS = (5, 3, 2, 1) if WIDE else (2, 2, 2, 1)
 
 FLOAT = ir.FloatType()
