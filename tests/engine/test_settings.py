@@ -27,6 +27,29 @@ def test_settings_are_kept_in_one_form(op: str, given: dict[str, Any], kept: dic
     assert {name: options[name] for name in kept} == kept
 
 
+@pytest.mark.parametrize(("kind", "defaults"), [
+    (OPS["conv2d"], {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "flip_kernel": False}),
+    (OPS["conv_transpose2d"], {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}),
+    (OPS["max_pool2d"], {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False}),
+    (OPS["avg_pool2d"], {"stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True,
+                         "divisor_override": None}),
+    (OPS["lp_pool2d"], {"norm_type": 2, "stride": None, "ceil_mode": False}),
+    (OPS["leaky_relu"], {"negative_slope": 0.01}), (OPS["elu"], {"alpha": 1}), (OPS["dropout"], {"p": 0.5}),
+    (OPS["softmax"], {"axis": 1}), (OPS["log_softmax"], {"axis": 1}), (OPS["concat"], {"axis": 1}),
+    (OPS["batch_norm"], {"training": True, "momentum": 0.1, "eps": 1e-5}),
+    (OPS["mse_loss"], {"reduction": "mean"}), (OPS["bce_with_logits"], {"reduction": "mean"}),
+    (OPS["cross_entropy"], {"reduction": "mean", "label_smoothing": 0, "ignore_index": None}),
+    (OPTIMIZERS["sgd"], {"weight_decay": 0}), (OPTIMIZERS["momentum"], {"dampening": 0, "weight_decay": 0}),
+    (OPTIMIZERS["adam"], {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0}),
+    (OPTIMIZERS["adamw"], {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01}),
+    (OPTIMIZERS["rmsprop"], {"alpha": 0.99, "eps": 1e-8, "momentum": 0, "centered": False, "weight_decay": 0}),
+    (OPTIMIZERS["adagrad"], {"lr_decay": 0, "initial_accumulator_value": 0, "eps": 1e-10, "weight_decay": 0}),
+], ids=lambda value: getattr(value, "name", ""))
+def test_what_is_left_out_has_the_value_that_is_published(kind: Any, defaults: dict[str, Any]) -> None:
+    needed = {"kernel_size": [2, 3]} if "kernel_size" in kind.settings else {}
+    assert kind(**needed).options == kind(**needed, **defaults).options
+
+
 @pytest.mark.parametrize(("op", "given", "loc", "words"), [
     ("conv2d", {"stride": 0}, ["stride"], "from 1 to 4096"), ("conv2d", {"stride": True}, ["stride"], "got true"),
     ("conv2d", {"stride": 1.5}, ["stride"], "whole number"), ("conv2d", {"stride": "2"}, ["stride"], "got '2'"),
