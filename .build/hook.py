@@ -151,7 +151,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if self.target_name == "wheel" and version != "editable":
             for folder in ("static", "templates"):
                 for entry in sorted((root / folder).iterdir()):
-                    if not entry.name.startswith(("package", "tsconfig")):
+                    if not entry.name.startswith(("package", "tsconfig", "types")):
                         build_data["force_include"][str(entry)] = f"app/{folder}/{entry.name}"
 
 

@@ -52,18 +52,6 @@ request = {{"settings": {{"padding": 1}}}}
 found = ask("/api/ops/conv2d/backward", request, x=x, w=w, dy=dy)
 print(found["dw"].shape)"""
 
-#: A network document, as short as one can be that has something of each.
-NETWORK = {
-    "input": [1, 28, 28],
-    "layers": [
-        {"name": "conv", "op": "conv2d", "settings": {"out": 8, "kernel_size": 3}},
-        {"name": "relu", "op": "relu"},
-        {"name": "flat", "op": "flatten"},
-        {"name": "fc", "op": "linear", "settings": {"out": 10}},
-    ],
-    "loss": "cross_entropy",
-}
-
 
 @dataclass(frozen=True)
 class Row:
@@ -300,8 +288,8 @@ def kind_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         return ", ".join(json.dumps(each) for each in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
-        items = kind_of(schema.get("items", {}), schemas)
-        return f"list of {_count(schema)}{PLURALS.get(items, items)}"
+        items = re.sub(PLURAL, r"\1s", kind_of(schema.get("items", {}), schemas))
+        return f"list of {_count(schema)}{items}"
     said = schema.get("type", "any")
     kinds: list[str] = said if isinstance(said, list) else [said]
     words = " or ".join(KINDS.get(kind, kind) for kind in kinds)
@@ -309,7 +297,7 @@ def kind_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
 
 
 #: What programs call them, and people.
-PLURALS = {"object": "objects", "number": "numbers", "string": "strings", "whole number": "whole numbers"}
+PLURAL = r"^(object|string|(?:whole )?number)\b"
 KINDS = {"integer": "whole number", "boolean": "true or false", "object": "object", "any": "any"}
 
 
@@ -328,7 +316,7 @@ def _count(schema: Mapping[str, Any]) -> str:
 
 
 def _range(schema: Mapping[str, Any]) -> str:
-    ends = {key: f"{schema[key]:g}" for key in LOWS | HIGHS if key in schema and abs(schema[key]) < 1e9}
+    ends = {key: f"{schema[key]:,.10g}" for key in LOWS | HIGHS if key in schema and abs(schema[key]) < 1e9}
     low = next((LOWS[key] + ends[key] for key in LOWS if key in ends), "")
     high = next((HIGHS[key] + ends[key] for key in HIGHS if key in ends), "")
     return low + high
@@ -378,7 +366,6 @@ def docs_page(pages: Environment, app: FastAPI, limits: Limits) -> str:
         groups=operations,
         limits=limits.document(),
         npz=ARRAYS,
-        network=text.shown(NETWORK, width=WIDTH),
     )
 
 

@@ -61,9 +61,10 @@ def guess(name: str, given: Array, true: Array, op: Op | None = None,
         return (op and tensors and _tiny(name, given, op, tensors)) or rounded
     usual = [Suspect("", name, true), *_moved(name, true)]
     if op is None or tensors is None:
-        return _like(given, usual, counts)
+        return _like(given, usual, counts) or _unwritten(name, given, true)
     usual += _mistakes(name, op, tensors)
-    return _like(given, usual, counts) or _like(given, list(_forgotten(name, op, tensors, true)), counts)
+    others = [*_forgotten(name, op, tensors, true), *_misread(name, op, tensors)]
+    return _like(given, usual, counts) or _like(given, others, counts) or _unwritten(name, given, true)
 
 
 def _like(given: Array, suspects: list[Suspect], counts: Mapping[int, str]) -> Guess | None:
@@ -76,6 +77,16 @@ def _like(given: Array, suspects: list[Suspect], counts: Mapping[int, str]) -> G
         if found:
             return found if not suspect.kind else Guess(suspect.kind, f"{suspect.words}; besides, {found.words}")
     return None
+
+
+def _unwritten(name: str, given: Array, true: Array) -> Guess | None:
+    """Right wherever it is not zero, as where a loop ends too early."""
+    written = given != 0
+    if not apart(given, true, written).agrees(LOOSE):
+        return None
+    first = ",".join(map(str, np.argwhere(~written & (true != 0))[0]))
+    return Guess("zero", f"{name} is right where it is not zero, but {np.sum(~written & (true != 0))} of its "
+                         f"{true.size} numbers are zero and should not be, the first at {name}/{first}")
 
 
 def _by_shape(name: str, given: Array, true: Array) -> Guess:
@@ -145,6 +156,16 @@ def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspe
         yield Suspect("passed_on", f"{name} is dy itself: the op's own slope is missing", dy)
         yield from _overwritten(name, op, tensors, dy)
         yield from _alone(name, op, tensors, dy)
+
+
+def _misread(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
+    """The gradient's own sentence with one tensor in another's place, or with its sign turned around."""
+    alike = {key: array for key, array in tensors.items() if array.dtype.kind == "f" and array.ndim}
+    for key, array in alike.items():
+        for other, stand_in in [*alike.items(), (f"-{key}", -array)]:
+            if other != key and stand_in.shape == array.shape:
+                yield Suspect("exchanged", f"{name} comes out so when {other} is read where {key} belongs",
+                              op.backward({**tensors, key: stand_in})[name])
 
 
 def _along(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
@@ -369,6 +390,8 @@ def _counts(op: Op | None, tensors: Mapping[str, Array]) -> dict[int, str]:
     of = next((tensors[name] for name in ("dy", "x") if name in tensors and tensors[name].ndim), None)
     if of is not None:
         images, positions = len(of), math.prod(of.shape[2:])
+        if of.ndim == 2:
+            counts |= {of.shape[1]: "values of each image"}
         counts |= {of.size: "values", images * positions: "images and positions", positions: "positions",
                    images: "images"}
     return {count: words for count, words in counts.items() if count > 1}

@@ -58,6 +58,10 @@ def test_an_installed_convscope_serves_its_pages_from_any_folder(installed: Path
         assert server.get("/api/datasets/mnist/test/0")["label"] == 7
 
 
+def test_what_only_developers_need_is_not_installed(installed: Path) -> None:
+    assert {each.name for each in (installed / "app/static").iterdir()} == {"css", "icon.svg", "img", "js", "vendor"}
+
+
 def test_the_wheel_holds_the_pages_the_libraries_and_the_digits_and_no_tests(installed: Path, hook: ModuleType) -> None:
     for name in (*hook.MODULES, *hook.FONTS, *hook.LICENCES):
         assert (installed / "app/static/vendor" / name).is_file()

@@ -3,6 +3,7 @@
  * is not shown one by one, what is added at the end. Sums of what is left out are exact values, never printed ones.
  */
 
+import * as format from "./format.js";
 import { at as placeAt } from "./place.js";
 
 /** The place of a cell that is read; a tensor of another step keeps it. @param {ReadCell} read */
@@ -127,7 +128,7 @@ export function shorten(entries, most) {
 }
 
 /** @param {number} count @param {string} word */
-export const counted = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+export const counted = (count, word) => `${format.count(count)} ${word}${count === 1 ? "" : "s"}`;
 
 /**
  * The entries of one window and what comes from the other maps, then what is added (a bias).

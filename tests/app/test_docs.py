@@ -173,6 +173,12 @@ def words(line: str) -> str:
     return re.sub(r"\d+e-\d+|\d+\.\d+%", "#", line)
 
 
+def test_the_network_of_the_conventions_is_one(client: TestClient, page: str) -> None:
+    (network,) = blocks(page, "network")
+    answer = client.post("/api/networks/shapes", json={"network": json.loads(network)})
+    assert answer.status_code == 200 and answer.json()["layers"][-1]["shape"] == [10]
+
+
 def test_the_pages_say_where_they_come_from(client: TestClient) -> None:
     page = client.get("/docs", headers={"Host": "127.0.0.1:99", "X-Forwarded-Prefix": "/lab"}).text
     assert "http://127.0.0.1:99/lab/api/ops/conv2d/backward" in page and "server.invalid" not in page

@@ -322,6 +322,45 @@ def test_on_a_phone_the_sum_is_in_view_however_many_its_terms(
         expect(page.locator("table.terms .total td").last).to_be_in_viewport(ratio=1)
 
 
+def test_on_a_phone_the_open_card_leaves_the_maps_and_what_their_colours_mean(
+    open_page: Callable[..., Page], server: Server
+) -> None:
+    page = open_page(viewport={"width": 390, "height": 844})
+    visit(page, server, "at=conv2/y/0,3,5,5&place=conv2/y/0,3,5,5")
+    drawer = page.locator(".drawer.open")
+    expect(drawer.locator(".big-value")).to_be_visible()
+    drawer.evaluate("drawer => Promise.all(drawer.getAnimations().map(each => each.finished))")
+    legend, card = page.locator(".legend span").last.bounding_box(), drawer.bounding_box()
+    assert legend and card and legend["y"] + legend["height"] <= card["y"]
+
+
+def test_on_a_tall_tablet_the_terms_are_a_list(open_page: Callable[..., Page], server: Server) -> None:
+    page = open_page(viewport={"width": 768, "height": 1024})
+    visit(page, server, "at=conv1/y/0,3,12,14")
+    terms = page.locator("table.terms tbody tr")
+    expect(terms.first).to_be_visible()
+    assert terms.count() >= 11, "nine products, the bias and their sum"
+    expect(terms.last).to_be_in_viewport(ratio=1)
+    expect(page.locator(".products")).to_have_count(0)
+
+
+def test_what_is_read_out_stays_the_number_under_the_pointer_as_the_pass_goes_on(page: Page, server: Server) -> None:
+    visit(page, server, "at=conv2/y/0,3,5,5")
+    window = page.locator(".numbers .number[data-place^='pool1/y']").first
+    window.hover()
+    read = page.locator(".step-head .pointed")
+    for _ in range(3):
+        place = str(window.get_attribute("data-place"))
+        expect(read).to_contain_text(re.sub(r"/0,", "/", place))
+        page.keyboard.press(".")
+        expect(window).not_to_have_attribute("data-place", place)
+    expect(read).to_contain_text(re.sub(r"/0,", "/", str(window.get_attribute("data-place"))))
+    page.locator(".products .column:not(.gutter)").first.hover()
+    before = read.inner_text()
+    page.keyboard.press(".")
+    expect(read).not_to_have_text(before)
+
+
 def test_a_long_equation_goes_on_in_the_next_line_in_letters_that_can_be_read(page: Page, server: Server) -> None:
     run = make_run(server, model="small-inception")
     visit(page, server, f"run={run['id']}&at=pool/dx/0,4,6,6&place=pool/dx/0,4,6,6")

@@ -230,7 +230,7 @@ def test_a_hand_that_leaves_the_pad_goes_on_drawing_inside(page: Page, server: S
     expect(dialog.locator(".said")).to_be_visible()
 
 
-def test_by_keyboard_the_digits_are_one_stop_and_the_arrows_go_from_one_to_the_next(
+def test_by_keyboard_the_digits_are_one_stop_with_the_turns_of_its_row_and_the_arrows_go_on(
     page: Page, server: Server
 ) -> None:
     dialog = visit(page, server)
@@ -254,7 +254,19 @@ def test_by_keyboard_the_digits_are_one_stop_and_the_arrows_go_from_one_to_the_n
     page.keyboard.press("Tab")
     expect(focused).to_have_attribute("aria-label", f"1, test image {ones[11]}")
     page.keyboard.press("Tab")
+    expect(focused).to_have_attribute("aria-label", "further digits 1")
+    page.keyboard.press("Enter")
+    row = dialog.get_by_role("group", name="digits 1").get_by_role("button")
+    expect(row.first).to_have_attribute("aria-label", f"1, test image {ones[12]}")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(focused).to_have_attribute("aria-label", "earlier digits 1")
+    page.keyboard.press("Enter")
+    expect(row.first).to_have_attribute("aria-label", f"1, test image {ones[0]}")
+    for _ in range(3):
+        page.keyboard.press("Tab")
     expect(dialog.locator(".pad")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     expect(dialog).to_have_count(0)

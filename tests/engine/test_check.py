@@ -251,6 +251,48 @@ def test_strides_exchanged_are_named_where_windows_pass_the_far_edge_and_where_t
         assert found == Guess("stride", f"{name} comes out so with stride [1, 2] in place of [2, 1]")
 
 
+@pytest.mark.parametrize(
+    ("op", "wrong", "words"),
+    [
+        ("sigmoid", lambda x, dy: dy * x * (1 - x), "x is read where y belongs"),
+        ("tanh", lambda x, dy: dy * (1 - x**2), "x is read where y belongs"),
+        ("relu", lambda x, dy: dy * (dy > 0), "dy is read where x belongs"),
+        ("relu", lambda x, dy: dy * (x < 0), "-x is read where x belongs"),
+    ],
+)
+def test_a_tensor_read_in_anothers_place_is_named(op: str, wrong: Any, words: str) -> None:
+    made, dy = OPS[op](), RNG.normal(size=X.shape)
+    tensors = {"x": X, **made.forward({"x": X}), "dy": dy}
+    found = guess("dx", wrong(X, dy), made.backward(tensors)["dx"], made, tensors)
+    assert found and found.kind == "exchanged" and found.words.endswith(words)
+
+
+def test_a_softmax_left_out_before_the_loss_is_named() -> None:
+    loss, logits = OPS["cross_entropy"](), RNG.normal(size=(4, 3))
+    tensors = {"x": logits, "target": np.array([0, 2, 1, 1])}
+    tensors |= loss.forward(tensors)
+    wrong = (logits - np.eye(3)[[0, 2, 1, 1]]) / 4
+    found = guess("dx", wrong, loss.backward(tensors)["dx"], loss, tensors)
+    assert found and found.words == "dx comes out so when x is read where p belongs"
+
+
+def test_a_mean_over_the_images_alone_counts_the_values_of_each() -> None:
+    loss, x, target = OPS["mse_loss"](), RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
+    tensors = {"x": x, "target": target}
+    true = from_kernels(loss, tensors)["dx"]
+    found = guess("dx", 2 * (x - target) / 4, true, loss, {**tensors, **loss.forward(tensors)})
+    assert found and found.kind == "sum_not_mean" and "3 values of each image" in found.words
+
+
+def test_numbers_that_were_never_written_are_counted() -> None:
+    op, w = OPS["conv2d"](groups=2, padding=1), RNG.normal(size=(4, 1, 3, 3))
+    given = {"x": X, "w": w, "dy": RNG.normal(size=(4, 4, 6, 6))}
+    true = op.backward(given)["dw"]
+    wrong = np.where(np.arange(4)[:, None, None, None] < 2, true, 0)
+    found = guess("dw", wrong, true, op, given)
+    assert found and found.kind == "zero" and "18 of its 36 numbers" in found.words and "dw/2,0,0,0" in found.words
+
+
 def test_a_forgotten_eps_is_not_taken_for_rounding() -> None:
     op = OPS["batch_norm"]()
     tensors = {"x": X, "gamma": B[:2], "beta": B[1:], "running_mean": np.zeros(2), "running_var": np.ones(2)}

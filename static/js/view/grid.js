@@ -7,8 +7,9 @@ import { css, ink } from "../colour.js";
 import { factor, number, tail } from "../format.js";
 import { at, spoken } from "../place.js";
 import { lit, symbol as litSymbol } from "../spotlight.js";
-import { axesOf, open, scheme, setHover } from "../store.js";
+import { axesOf, open, scheme } from "../store.js";
 import { moved, rem } from "./heatmap.js";
+import { usePointing } from "./pointing.js";
 
 /**
  * @typedef {{value: number, index: number[]|null, state?: "known"|"notyet"|"pad", letter?: string, mark?: "winner"|"result"|"read"|"", word?: string}} Cell
@@ -33,7 +34,7 @@ export function NumberGrid({ prefix, shape, kind, range, cells, width = 60, heig
     if (cell instanceof HTMLElement) cell.focus();
   };
   return html`<div class="numbers ${turning ? "turning" : ""} ${name && litSymbol.value === name ? "linked" : ""} ${ear ? `ear-${ear}` : ""}"
-    role="grid" aria-label=${label} ref=${table} onKeyDown=${onKeyDown} onPointerLeave=${() => setHover(null)}>
+    role="grid" aria-label=${label} ref=${table} onKeyDown=${onKeyDown}>
     ${cells.map((line, r) => html`<div role="row" key=${r}>
       ${line.map((cell, c) => html`<${NumberCell} key=${c} ...${cell} prefix=${prefix} shape=${shape} kind=${kind} range=${range}
         width=${width} height=${height} exponent=${exponent} letters=${letters} numbers=${numbers}
@@ -48,6 +49,7 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
   exponent, letters, numbers, stop, onWalk }) {
   const place = index ? at(prefix, index) : null;
   const known = state === "known" && place !== null;
+  const pointing = usePointing(known ? place : null, onWalk);
   const text = state === "pad" ? "0" : number(value, exponent);
   const said = state === "pad" ? `no cell here, 0${letter && `, ${letter}`}`
     : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
@@ -56,10 +58,7 @@ function NumberCell({ value, index, state = "known", letter = "", mark = "", wor
   const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;
   return html`<button role="gridcell" class="number ${state} ${look} ${width < 59 ? "slim" : ""} ${numbers && height < 44 ? "short" : ""}" data-place=${place ?? undefined} aria-label=${said}
     aria-disabled=${!known} tabIndex=${stop ? 0 : -1} title=${state === "notyet" ? "not computed yet" : undefined}
-    style="${colours}width:${rem(width)};height:${rem(height)}" onFocus=${() => {
-      onWalk();
-      if (known) setHover({ place: /** @type {string} */ (place) });
-    }} onBlur=${() => setHover(null)} onPointerEnter=${() => setHover(known ? { place: /** @type {string} */ (place) } : null)}
+    style="${colours}width:${rem(width)};height:${rem(height)}" ...${pointing}
     onClick=${() => known && open(/** @type {string} */ (place))}>
     ${letters && letter && html`<span class="letter ${numbers ? "" : "alone"}" data-text=${letter}></span>`}
     ${word && html`<span class="word" data-text=${word}></span>`}

@@ -112,10 +112,11 @@ function StepMenu() {
   const source = store.source.value;
   const words = source?.kind === "step" ? "in step" : "after step";
   if (running && store.streaming.value) return html`<span class="soft step-now">after step <b>${format.count(step)}</b></span>`;
+  const short = store.shape.value === "narrow" ? "step" : words;
   const first = Math.max(run.history?.first ?? step, source?.kind === "step" ? 1 : 0);
   const last = run.history?.last ?? run.step ?? step;
   return html`<${Popover} name="step" className="steps" spoken=${`${words} ${format.count(step)}. Choose another step`}
-      label=${html`<span class="soft">${words}</span> <b>${format.count(step)}</b>`}>
+      label=${html`<span class="soft">${short}</span> <b>${format.count(step)}</b>`}>
     <${StepScrubber} first=${first} last=${last} step=${step} />
   <//>`;
 }

@@ -1,6 +1,6 @@
 /** A map of numbers: a canvas at data resolution, rings and hatches above it, one button that walks its cells. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { paint, table } from "../colour.js";
@@ -49,10 +49,15 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
     const there = Number.isInteger(r) && Number.isInteger(c) && r >= 0 && c >= 0 && r < rows && c < columns;
     return there ? /** @type {[number, number]} */ ([r, c]) : null;
   };
-  const onPointerMove = (/** @type {any} */ event) => {
-    const on = cellUnder(event);
+  /** What is pointed at is told again when the picture changes beneath. */
+  const under = useRef(/** @type {[number, number]|null} */ (null));
+  const point = (/** @type {[number, number]|null} */ on) => {
+    under.current = on;
     setHover(on && isThere(on[0], on[1]) ? { place: placeAt(on[0], on[1]) } : null);
   };
+  useEffect(() => {
+    if (under.current) point(under.current);
+  }, [data, offset, prefix, holes.map(({ row: top, column: left }) => `${top},${left}`).join(" ")]);
   const onClick = (/** @type {any} */ event) => {
     const on = cellUnder(event);
     if (!on) return;
@@ -64,7 +69,7 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
     if (!to) return;
     event.preventDefault();
     walk(to);
-    setHover(isThere(to[0], to[1]) ? { place: placeAt(to[0], to[1]) } : null);
+    point(to);
   };
 
   const held = pinned.value ? lights(new Set([pinned.value]), picture, sides, "pin") : [];
@@ -79,7 +84,7 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
   return html`<div class="heat ${padded ? "padded" : ""} ${fading ? "fading" : ""} ${glide ? "glide" : ""} ${
       name && litSymbol.value === name ? "linked" : ""}" role=${mute ? "img" : "group"} aria-label=${label}
     style="width:${rem(cell * across.size)};height:${rem(cell * down.size)}"
-    onPointerMove=${mute ? undefined : onPointerMove} onPointerLeave=${mute ? undefined : () => setHover(null)} onClick=${mute ? undefined : onClick}>
+    onPointerMove=${mute ? undefined : (/** @type {any} */ event) => point(cellUnder(event))} onPointerLeave=${mute ? undefined : () => point(null)} onClick=${mute ? undefined : onClick}>
     <canvas ref=${canvas} style="width:100%;height:100%"></canvas>
     <div class="plane ${tiled ? "tiled" : ""} ${cell >= 4 && down.pitch === 1 ? "lined" : ""}" style="${
       shelf(down.before, across.before, (rows - 1) * down.pitch + 1, (columns - 1) * across.pitch + 1)
@@ -92,7 +97,7 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
       onKeyDown=${onKeyDown} onClick=${(/** @type {Event} */ event) => {
         event.stopPropagation();
         if (!hidden) open(placeAt(r0, c0));
-      }} onFocus=${() => !hidden && setHover({ place: placeAt(r0, c0) })} onBlur=${() => setHover(null)}
+      }} onFocus=${() => point([r0, c0])} onBlur=${() => point(null)}
       style=${shelf(r0 * down.pitch + down.before, c0 * across.pitch + across.before)}></button>`}
   </div>`;
 }

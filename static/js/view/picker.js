@@ -47,6 +47,8 @@ function ClassRow({ dataset, label }) {
     offsets.value = { ...offsets.peek(), [label]: offset + by };
   };
   const what = source.value;
+  /** The Tab key stops at the turns of the row in which it stops, too. */
+  const mine = stop.value.startsWith(`${label} `);
   /** Over the edge of a row its next page comes. @param {KeyboardEvent} event */
   const overEdge = (event) => {
     const row = /** @type {HTMLElement} */ (event.currentTarget);
@@ -60,7 +62,7 @@ function ClassRow({ dataset, label }) {
   };
   return html`<li class="class-row">
     <b>${label}</b>
-    <button class="turn" tabindex="-1" aria-label="earlier digits ${label}" aria-disabled=${offset === 0} onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
+    <button class="turn" tabindex=${mine && offset > 0 ? 0 : -1} aria-label="earlier digits ${label}" aria-disabled=${offset === 0} onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
     <div role="group" aria-label="digits ${label}" onKeyDown=${overEdge}>${page.indices.map((index, k) => {
       const chosen = what?.kind === "pass" && what.dataset === dataset && what.split === part && what.index === index;
       const spot = `${label} ${k}`;
@@ -69,7 +71,7 @@ function ClassRow({ dataset, label }) {
         aria-label="${label}, ${part} image ${index}" onClick=${() => choose(dataset, index)}>
         <${Thumb} dataset=${dataset} split=${part} index=${index} width=${34} /></button>`;
     })}</div>
-    <button class="turn" tabindex="-1" aria-label="further digits ${label}" aria-disabled=${offset + ROW >= page.total}
+    <button class="turn" tabindex=${mine && offset + ROW < page.total ? 0 : -1} aria-label="further digits ${label}" aria-disabled=${offset + ROW >= page.total}
       onClick=${() => offset + ROW < page.total && turn(ROW)}>›</button>
   </li>`;
 }

@@ -1,6 +1,6 @@
 /** The terms of one cell written out as in school: factor, factor, rule, product; the bottom line adds up. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
 import { exponentFor, fine, ledger, scale } from "../sums.js";
@@ -32,22 +32,29 @@ export function book(value, entries, { divide = true, exponent: given } = {}) {
 
 /**
  * @param {{place: string, value: number, entries: Entry[], lines: Line[], kind: string, lettersOf: (entry: Entry) => string,
- *   result: Line, divide: boolean, narrow: boolean,
- *   onCramped: () => void}} props  onCramped: called where the row is wider than its place
+ *   result: Line, divide: boolean, listed: boolean,
+ *   onCramped: () => void}} props  listed: one beneath the other; onCramped: called where the row is wider than its place
  */
-export function Products({ place, value, entries, lines, lettersOf, result, divide, narrow, onCramped }) {
+export function Products({ place, value, entries, lines, lettersOf, result, divide, listed, onCramped }) {
   const made = book(value, entries, { divide });
-  return narrow ? html`<${Table} ...${{ place, entries, made, lettersOf, result }} />`
+  return listed ? html`<${Table} ...${{ place, entries, made, lettersOf, result }} />`
     : html`<${Row} ...${{ place, entries, made, lines, lettersOf, result, onCramped }} />`;
 }
 
 /** @typedef {ReturnType<typeof book>} Book */
 
-/** @param {Entry} entry */
-const lights = (entry) => ({
-  onPointerEnter: () => setHover(entry.places.length ? { place: entry.places[0] } : null),
-  onPointerLeave: () => setHover(null),
-});
+/** Handlers of each entry; the one pointed at stays so when the row is of another cell. @param {string} place @param {Entry[]} entries */
+function usePointed(place, entries) {
+  const on = useRef("");
+  const point = (/** @type {Entry|undefined} */ entry) => {
+    on.current = entry?.id ?? "";
+    setHover(entry?.places.length ? { place: entry.places[0] } : null);
+  };
+  useEffect(() => {
+    if (on.current) point(entries.find(({ id }) => id === on.current));
+  }, [place]);
+  return (/** @type {Entry} */ entry) => ({ onPointerEnter: () => point(entry), onPointerLeave: () => point(undefined) });
+}
 
 /** @param {Entry} entry */
 const isLit = (entry) => entry.places.length > 0 && entry.places.every((place) => lit.value.has(place));
@@ -65,8 +72,9 @@ function Opening({ factor, text, before }) {
 }
 
 /** @param {{place: string, entries: Entry[], made: Book, lines: Line[], lettersOf: (entry: Entry) => string, result: Line, onCramped: () => void}} props */
-function Row({ entries, made, lines, lettersOf, result, onCramped }) {
+function Row({ place, entries, made, lines, lettersOf, result, onCramped }) {
   const row = useRef(/** @type {HTMLElement|null} */ (null));
+  const lights = usePointed(place, entries);
   useLayoutEffect(() => {
     const box = row.current;
     if (box && box.scrollWidth > box.clientWidth + 1) onCramped();
@@ -106,8 +114,9 @@ function two(words) {
 /** @param {Entry} entry @param {(entry: Entry) => string} lettersOf */
 const nameOf = (entry, lettersOf) => entry.label || lettersOf(entry);
 
-/** @param {{entries: Entry[], made: Book, lettersOf: (entry: Entry) => string, result: Line}} props */
-function Table({ entries, made, lettersOf, result }) {
+/** @param {{place: string, entries: Entry[], made: Book, lettersOf: (entry: Entry) => string, result: Line}} props */
+function Table({ place, entries, made, lettersOf, result }) {
+  const lights = usePointed(place, entries);
   return html`<table class="terms"><caption class="spoken">terms</caption><tbody>
     ${made.exponents.slice(0, 2).some(Boolean) && html`<tr class="soft"><th></th><td>${factor(made.exponents[0])}</td><td></td><td>${factor(made.exponents[1] ?? 0)}</td><td></td><td>${made.caption}</td></tr>`}
     ${entries.map((entry, k) => {

@@ -1,6 +1,6 @@
 /** The step view: one phase, cell by cell. Head, the figure its sentence asks for, and the terms written out. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "./html.js";
 import { ask } from "../ask.js";
@@ -12,7 +12,7 @@ import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
 import { cellPlace, figure as figureNow, lit, strip, tell, told, waiting, walkTo } from "../spotlight.js";
 import {
-  axesOf, cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, say, score, setHover, shape,
+  axesOf, cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, room, say, score, setHover, shape,
   source, step, tensorOf, valueOf,
 } from "../store.js";
 import { Candidates, Products, book } from "./products.js";
@@ -46,6 +46,8 @@ function Stepping({ phase, figure }) {
   useTelling(phase, figure);
   const Drawn = FIGURES[figure.kind];
   const there = tensorOf(phase.place) !== undefined;
+  const section = useRef(/** @type {HTMLElement|null} */ (null));
+  const listed = useList(section, phase);
   /** @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
     const by = { PageUp: -1, PageDown: 1 }[event.key];
@@ -61,12 +63,31 @@ function Stepping({ phase, figure }) {
       if (position.value && to >= 0 && to < sizeOf(phase.shape)) goTo({ phase: position.value.phase, cell: to });
     }
   };
-  return html`<section class="step ${phase.part}" aria-label="Step view" onKeyDown=${onKeyDown}>
+  return html`<section class="step ${phase.part}" aria-label="Step view" ref=${section} onKeyDown=${onKeyDown}>
     <${Head} phase=${phase} figure=${figure} />
     <div class="figures">${there ? html`<${Drawn} key=${phase.place} phase=${phase} figure=${figure} />`
       : html`<p class="aside">The numbers are on their way.</p>`}</div>
-    ${!strip.value && html`<${Foot} phase=${phase} figure=${figure} />`}
+    ${!strip.value && html`<${Foot} phase=${phase} figure=${figure} listed=${listed} />`}
   </section>`;
+}
+
+/** Terms that are shown one by one in a list, and its height with the others, the sum and the rounding in design pixels. */
+const LISTED = 9;
+const LIST = 300;
+
+/**
+ * Whether the terms stand one beneath the other: on a small screen, and where a tall window would be empty below the figure.
+ * @param {{current: HTMLElement|null}} section @param {Phase} phase
+ */
+function useList(section, phase) {
+  const [tall, setTall] = useState(false);
+  const { width, height, scale } = room.value;
+  useLayoutEffect(() => {
+    const figures = section.current?.querySelector(".figures");
+    if (!section.current || !figures) return;
+    setTall(section.current.getBoundingClientRect().bottom - figures.getBoundingClientRect().bottom >= LIST * scale);
+  }, [phase.place, width, height, scale]);
+  return shape.value === "narrow" || (shape.value === "medium" && tall);
 }
 
 /** @param {{phase: Phase, figure: Figure}} props */
@@ -237,15 +258,14 @@ function dressed(phase, whole, entries, order, lettersOf) {
   return { whole, entries: sorted, lines: /** @type {any[]} */ (lines), lettersOf: named };
 }
 
-/** @param {{phase: Phase, figure: Figure}} props */
-function Foot({ phase, figure }) {
-  const widest = fit().terms;
-  const [room, makeRoom] = useState({ place: "", terms: widest });
-  const limit = room.place === phase.place ? Math.min(room.terms, widest) : widest;
+/** @param {{phase: Phase, figure: Figure, listed: boolean}} props  listed: the terms one beneath the other */
+function Foot({ phase, figure, listed }) {
+  const widest = listed ? LISTED : fit().terms;
+  const [made, makeRoom] = useState({ place: "", terms: widest });
+  const limit = made.place === phase.place ? Math.min(made.terms, widest) : widest;
   const account = accountOf(phase, figure, limit);
   useWalk(account?.entries ?? []);
   useSpeech(phase, account);
-  const narrow = shape.value === "narrow";
   if (live.value) return html`<p class="products aside">While it trains the maps are alive. Pause the training and every term is here.</p>`;
   if (cellPlace.value === null) return html`<p class="products aside">Nothing of this is computed yet. Play, or step one cell on.</p>`;
   if (!account) return html`<div class="products" aria-busy="true"></div>`;
@@ -253,12 +273,12 @@ function Foot({ phase, figure }) {
     return html`<${Plain} phase=${phase} figure=${figure} value=${account.whole.value} />`;
   }
   if (isLargest(account.whole)) return html`<${Candidates} whole=${account.whole} name=${phase.tensor} text=${number(account.whole.value)} />`;
-  if (figure.kind === "route" && !narrow) {
+  if (figure.kind === "route" && shape.value !== "narrow") {
     const blocks = Blocks({ phase, figure });
     if (blocks) return blocks;
   }
   return html`<${Products} place=${cellPlace.value} value=${account.whole.value} entries=${account.entries} lines=${account.lines} lettersOf=${account.lettersOf}
-    result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} narrow=${narrow}
+    result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} listed=${listed}
     onCramped=${() => limit > 1 && makeRoom({ place: phase.place, terms: limit - 1 })} />`;
 }
 

@@ -6,9 +6,10 @@ import { foldOf, planePicture, vectorPicture } from "../../pictures.js";
 import { at, parse, spoken } from "../../place.js";
 import { source } from "../../score.js";
 import { css, ink } from "../../colour.js";
-import { axesOf, infoOf, isKnown, known, nameOf, open, rangeOf, room, scheme, score, setHover, shape, tensorOf } from "../../store.js";
+import { axesOf, infoOf, isKnown, known, nameOf, open, rangeOf, room, scheme, score, shape, tensorOf } from "../../store.js";
 import { lit } from "../../spotlight.js";
 import { Heat, rem } from "../heatmap.js";
+import { usePointing } from "../pointing.js";
 import { Symbol } from "../symbol.js";
 
 /** Width inside the step view, in design pixels, and the sizes that follow from it. */
@@ -17,7 +18,7 @@ export function fit() {
   const inner = width - (shape.value === "wide" ? 312 : 0) - (shape.value === "narrow" ? 32 : 48);
   const share = Math.min(1, Math.max(0, (inner - 592) / (900 - 592)));
   return { inner, narrow: shape.value === "narrow", map: 104 + 56 * share, number: 52 + 8 * share, tight: inner < 800,
-    terms: shape.value === "narrow" || inner >= 900 ? 9 : inner >= 870 ? 8 : 6 };
+    terms: inner >= 900 ? 9 : inner >= 870 ? 8 : 6 };
 }
 
 /** Design pixels of a cell in a map whose longer side has n cells. @param {number} n @param {number} target */
@@ -122,6 +123,7 @@ export function Single({ place, value, result = false, word = "", width = 64, he
   const tensor = tensorOf(own);
   const here = value ?? valueAt(own);
   const there = here !== undefined && isKnown(own);
+  const pointing = usePointing(there ? own : null);
   const kind = tensor?.kind ?? "value";
   const range = rangeOf(own);
   const theme = scheme.value;
@@ -130,8 +132,7 @@ export function Single({ place, value, result = false, word = "", width = 64, he
   const ringed = !result && lit.value.has(own);
   return html`<button class="number single ${there ? "known" : "notyet"} ${result ? "result" : ""} ${ringed ? "ring" : ""} ${look}" data-place=${own} aria-label=${title}
     aria-disabled=${!there} style="min-width:${rem(width)};height:${rem(height)};${there ? `background:${css(kind, here, range, theme)};color:${ink(kind, here, range, theme)}` : ""}"
-    onPointerEnter=${() => there && setHover({ place: own })} onPointerLeave=${() => setHover(null)}
-    onFocus=${() => there && setHover({ place: own })} onBlur=${() => setHover(null)} onClick=${() => there && open(own)}>
+    ...${pointing} onClick=${() => there && open(own)}>
     ${word && html`<span class="word" data-text=${word}></span>`}
     ${there && html`<span class="digits">${number(here, exponent)}${exponent ? html`<small>${factor(exponent)}</small>` : ""}</span>`}</button>`;
 }
