@@ -27,6 +27,8 @@ from app.shelf import claim
 TRIES = 20
 #: Seconds that open connections have when the server ends.
 GRACE = 1
+#: Seconds for which a thread that runs Python may keep the others from it: the event loop is one among several.
+SWITCH = 0.001
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -124,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from app.server import create_app  # Numba reads its folder when it is imported, so not before this line
 
     app = create_app(settings)
+    sys.setswitchinterval(SWITCH)
     gc.freeze()  # what Numba has made until here is there for good: no collection need look at it
     config = uvicorn.Config(
         app,

@@ -118,7 +118,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
 
 def _check_memory(network: Network, optimizer: Optimizer, batch_size: int, limits: Limits) -> None:
     """413 for what the run would hold in the end: states to look back to, passes, and the step under way."""
-    parameters = 4 * sum(math.prod(shape) for shape in network.parameter_shapes.values())
+    parameters = 4 * network.size
     state = parameters * (1 + len(optimizer.state))
     outputs = 4 * batch_size * sum(math.prod(layer.shape) for layer in network.layers.values())
     needed = (

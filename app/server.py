@@ -13,7 +13,7 @@ from app import looking, pages, problems
 from app.api import datasets, looks, networks, ops, service, stream
 from app.api import runs as runs_api
 from app.compress import Compress
-from app.compute import Compute, Pool
+from app.compute import CHEAP, Compute, Pool
 from app.context import Context
 from app.datasets import Datasets
 from app.guard import Guard
@@ -130,3 +130,5 @@ async def _welcome(here: Context) -> None:
     except Problem as problem:
         logger.error("the welcome run could not be made: %s", problem.detail)
     here.begun = True
+    with suppress(Problem):
+        await here.pool.run("", ops.listing, cost=2 * CHEAP)  # so that nobody who asks for it waits

@@ -88,6 +88,11 @@ class Network:
         ]
 
     @cached_property
+    def size(self) -> int:
+        """Numbers in all parameters, learned or not."""
+        return sum(math.prod(shape) for shape in self.parameter_shapes.values())
+
+    @cached_property
     def work(self) -> float:
         """What a forward pass takes at most for each image, in multiply-adds: for limits. Of two images, because batch
         norm learns from no fewer."""

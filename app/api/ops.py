@@ -52,7 +52,8 @@ UPDATE: dict[str, Any] = {
 
 
 @cache
-def _ops() -> bytes:
+def listing() -> bytes:
+    """Takes a fifth of a second when it is first made."""
     return text.encode({"ops": [calls.describe_op(kind) for kind in OPS.values()]})
 
 
@@ -68,7 +69,7 @@ def _optimizers() -> bytes:
 )
 async def ops(request: Request, here: Here) -> Response:
     """{"ops": [{"name", "title", "sentences", "tensors", "settings" (JSON Schema), "gradients"}]}."""
-    return answers.constant(request, await here.ask(request, _ops))
+    return answers.constant(request, await here.ask(request, listing))
 
 
 @router.post(

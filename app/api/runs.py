@@ -25,6 +25,8 @@ from app.wire import npz, pytorch, safe
 router = APIRouter(prefix="/api/runs", tags=["runs"], default_response_class=Response)
 
 Id = Annotated[str, Path(description="a run, as POST /api/runs names it", examples=[WELCOME])]
+#: Multiply-adds that take as long as drawing a parameter and writing it to disk.
+DRAWING = 50.0
 FORMATS = {"npz": npz.NPZ, "safetensors": safe.SAFETENSORS}
 FileFormat = Annotated[Literal["npz", "safetensors"] | None, Query(description="in place of Accept")]
 NetworkFormat = Annotated[Literal["json", "npz", "safetensors"] | None, Query(description="in place of Accept")]
@@ -82,13 +84,14 @@ async def create(request: Request, here: Here) -> Response:
 
     token = secrets.token_urlsafe(18) if here.settings.shared else ""
 
+    plan = await here.ask(request, plan_of, asked, here.datasets, here.limits)
+
     def make() -> dict[str, Any]:
-        plan = plan_of(asked, here.datasets, here.limits)
         owned = dataclasses.replace(plan, owner=sealed(token) if token else "")
         run = here.runs.create(owned, looking.live_frame, client_of(request), start=asked.start)
         return run.document() | ({"token": token} if token else {})
 
-    document = await here.ask(request, make)
+    document = await here.ask(request, make, cost=DRAWING * plan.network.size)
     where = answers.location(request, f"/api/runs/{document['id']}")
     return answers.json_response(document, 201, {"Location": where})
 
@@ -211,7 +214,7 @@ async def parameters(
             values = {run.plan.network.torch_name(name): array for name, array in values.items()}
         return _file(run, "parameters", kind, values, {"response": {"step": step}})
 
-    return await here.ask(request, make)
+    return await here.ask(request, make, cost=run.plan.network.size)
 
 
 @router.get(
@@ -239,7 +242,7 @@ async def network(request: Request, here: Here, id: Id, format: NetworkFormat = 
         whole = {"network": document, "start": False}
         return _file(run, "network", kind, values, {"request": whole, "response": {"step": step}})
 
-    return await here.ask(request, make)
+    return await here.ask(request, make, cost=run.plan.network.size * (answers.WRITING if kind == JSON else 1.0))
 
 
 @router.get(
