@@ -97,9 +97,9 @@ async def create(request: Request, here: Here) -> Response:
 
 
 @router.get("", summary="Every run", responses=answer(list[answered.Run]))
-async def listing(here: Here) -> Response:
+async def listing(request: Request, here: Here) -> Response:
     """A list of runs, oldest first."""
-    return _fresh([run.document() for run in here.runs.all()])
+    return await here.ask(request, lambda: _fresh([run.document() for run in here.runs.all()]))
 
 
 @router.get("/{id}", summary="One run", responses=answer(answered.Run))
