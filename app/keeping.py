@@ -1,7 +1,8 @@
 """Runs survive: what is kept of each, written by a thread beside training, and made into runs again at a start.
 
 A step is a pure function of the state before it and its number, so a run is its plan (written once) and its newest
-state with the figures up to there (written again and again). Both files are written whole or not at all.
+state with the figures up to there (written again and again). What it can look back to is written when it rests and when
+the server ends. Every file is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ logger = logging.getLogger("convscope")
 
 #: Seconds between two checkpoints of a run that trains.
 INTERVAL = 1.0
+#: Seconds that a run has rested before its history is written, and the most bytes of one.
+REST, HISTORY_BYTES = 5.0, 32 << 20
 FORMAT = 1
 
 
@@ -100,7 +103,25 @@ def pack_moment(run: Run, moment: Moment) -> bytes:
     return pack(document, arrays)
 
 
-def restore_moment(run: Run, content: bytes) -> None:
+def pack_history(snapshots: Sequence[State], step: int) -> bytes:
+    """What a run at that step can look back to: each array holds one of every snapshot."""
+    arrays: dict[str, np.ndarray] = {}
+    for part in ("parameters", "optimizer"):
+        each = [getattr(snapshot, part) for snapshot in snapshots]
+        arrays |= under(part, {name: np.stack([state[name] for state in each]) for name in each[0]})
+    return pack({"format": FORMAT, "step": step, "steps": [snapshot.step for snapshot in snapshots]}, arrays)
+
+
+def unpack_history(content: bytes, step: int, like: State) -> list[State]:
+    """Nothing where it belongs to another step. Raises what its parts raise when something does not fit."""
+    document, arrays = unpack(content)
+    if (document["format"], document["step"]) != (FORMAT, step):
+        return []
+    steps = enumerate(document["steps"])
+    return [_state({name: each[k] for name, each in arrays.items()}, at, like) for k, at in steps if at <= step]
+
+
+def restore_moment(run: Run, content: bytes, history: bytes | None = None) -> None:
     """Put the run where it was. Raises what its parts raise when something does not fit."""
     document, arrays = unpack(content)
     fresh = run.trainer.checkpoint().state
@@ -108,7 +129,12 @@ def restore_moment(run: Run, content: bytes) -> None:
         _state(below(name, arrays), document["steps"][name], fresh) for name in ("before", "state")
     )
     optimizers = tuple((first, optimizer_from(options)) for first, options in document["optimizers"])
-    run.trainer.restore(Checkpoint(before, state, optimizers))
+    snapshots: list[State] = []
+    try:
+        snapshots = unpack_history(history, state.step, fresh) if history else []
+    except Exception as error:  # a damaged archive may go wrong in every way; the run goes on without its history
+        logger.warning("the history of run %s cannot be read: %s", run.id, error)
+    run.trainer.restore(Checkpoint(before, state, optimizers), snapshots)
     for name, column in run.figures.columns.items():
         column.restore(below(f"figures/{name}", arrays))
     run.restore(document["standing"])
@@ -134,6 +160,7 @@ class _Kept:
     run: Run
     planned: bool = False
     last: Moment | None = None
+    history: int = 0  # the step whose history is on disk
     dropped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -155,7 +182,7 @@ class Keeper(threading.Thread):
 
     def put_back(self, run: Run) -> None:
         """Keep on with a run that has just been read."""
-        self._kept[run.id] = _Kept(run, planned=True, last=run.moment())
+        self._kept[run.id] = _Kept(run, planned=True, last=run.moment(), history=run.trainer.step)
 
     def drop(self, run: Run) -> None:
         """Keep it no longer."""
@@ -189,8 +216,9 @@ class Keeper(threading.Thread):
         self.save_all()
 
     def save_all(self) -> None:
-        for kept in list(self._kept.values()):
-            self._save(kept)
+        for save in (self._save, self._save_history):
+            for kept in list(self._kept.values()):
+                save(kept)
 
     def _save(self, kept: _Kept) -> None:
         run = kept.run
@@ -211,6 +239,23 @@ class Keeper(threading.Thread):
                 if run.notice:
                     logger.info("run %s is being saved again", run.id)
                 run.notice = ""
+
+    def _save_history(self, kept: _Kept) -> None:
+        with kept.lock:
+            if kept.dropped or kept.last is None:
+                return
+            step, standing = kept.last.checkpoint.state.step, kept.last.standing
+            rests = standing["state"] != "running" and time.time() - standing["changed"] > REST
+            if step == kept.history or not (rests or self._stopping):
+                return
+            kept.history = step
+            snapshots = kept.run.trainer.snapshots
+            if sum(snapshot.nbytes for snapshot in snapshots) > HISTORY_BYTES:
+                return
+            try:
+                self.shelf.write(kept.run.id, "history.npz", pack_history(snapshots, step))
+            except OSError as error:
+                logger.warning("the history of run %s cannot be kept: %s", kept.run.id, error)
 
     def _complain(self, run: Run, error: Exception) -> None:
         """Once for each reason; training goes on, and the next round tries again."""
@@ -244,7 +289,7 @@ def restore(
             run = make(id, unpack_plan(document, arrays, datasets))
             run.created = document["created"]
             if (content := shelf.read(id, "state.npz")) is not None:
-                restore_moment(run, content)
+                restore_moment(run, content, shelf.read(id, "history.npz"))
         except Exception as error:
             _set_aside(shelf, id, title, error)
         else:

@@ -31,7 +31,8 @@ class Gone:
 
 
 class Shelf:
-    """`<data>/runs/<id>/plan.npz` and `state.npz`. Every method may raise OSError and be called from any thread."""
+    """`<data>/runs/<id>/plan.npz`, `state.npz` and `history.npz`. Every method may raise OSError and be called from any
+    thread."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

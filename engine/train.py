@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -205,15 +205,22 @@ class Trainer:
         with self._lock:
             return Checkpoint(self._before, self._state, tuple(self._optimizers))
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint of an equal trainer, bit for bit as that one would have. The history begins there, or
-        with the first step where that is near."""
+    @property
+    def snapshots(self) -> tuple[State, ...]:
+        """From which earlier steps are had again, oldest first."""
+        with self._lock:
+            return tuple(self._snapshots.values())
+
+    def restore(self, checkpoint: Checkpoint, snapshots: Iterable[State] = ()) -> None:
+        """Go on from a checkpoint of an equal trainer, bit for bit as that one would have. The history is that of the
+        `snapshots` it had then; without them it begins there, or with the first step where that is near."""
         with self._lock:
             self._before, self._state = checkpoint.before, checkpoint.state
             self._optimizers = list(checkpoint.optimizers)
             self._pass_of = (0, Pass(0.0, None))
             near = [self._snapshots[0]] if 0 in self._snapshots and self._state.step <= self._longest else []
-            self._snapshots = OrderedDict({state.step: state for state in (*near, self._before, self._state)})
+            kept = {state.step: state for state in (*(snapshots or near), self._before, self._state)}
+            self._snapshots = OrderedDict(sorted(kept.items()))
             self._traces.clear()
 
     # steps ----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app import shelf
+from app import keeping, shelf
 from app.limits import Limits
 from app.server import create_app
 from app.settings import Settings
@@ -98,6 +98,31 @@ def test_a_run_goes_on_by_itself_and_ends_bit_for_bit_where_an_unbroken_one_does
         client.patch(f"/api/runs/{id}", json={"pace": None})
         assert wait_until_rests(client, id)["state"] == "finished"
         assert client.get(f"/api/runs/{id}/metrics").json() == unbroken
+
+
+def test_what_a_run_could_look_back_to_is_there_after_a_restart(tmp_path: Path) -> None:
+    with started(tmp_path) as client:
+        id = client.post("/api/runs", json=RUN).json()["id"]
+        assert wait_until_rests(client, id)["history"] == {"first": 0, "last": 400}
+        paths = [f"/api/runs/{id}/steps/{step}/tensors/conv/w_next" for step in (1, 133, 400)]
+        values = [client.get(path).json() for path in paths]
+    with started(tmp_path) as client:
+        assert client.get(f"/api/runs/{id}").json()["history"] == {"first": 0, "last": 400}
+        assert [client.get(path).json() for path in paths] == values
+    file = tmp_path / "runs" / id / "history.npz"
+    file.write_bytes(file.read_bytes()[:-100])
+    with started(tmp_path) as client:
+        assert client.get(f"/api/runs/{id}").json()["history"] == {"first": 400, "last": 400}
+
+
+def test_a_history_is_written_once_the_run_has_rested_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "REST", 0.0)
+    with started(tmp_path) as client:
+        id = client.post("/api/runs", json=RUN).json()["id"]
+        wait_for((tmp_path / "runs" / id / "history.npz").exists)
+        assert client.get(f"/api/runs/{id}").json()["state"] == "finished"
 
 
 def call(server: Server, path: str, method: str, body: Any) -> Any:

@@ -286,6 +286,18 @@ def test_a_trainer_goes_on_from_a_checkpoint_bit_for_bit(at: int) -> None:
     assert same(dict(resumed.trace(at + 5)), dict(unbroken.trace(at + 5)))
 
 
+def test_with_its_snapshots_a_trainer_has_its_whole_history_again() -> None:
+    unbroken, resumed = dropping(seed=3), dropping(seed=3)
+    for _ in range(150):
+        unbroken.step_once()
+    resumed.restore(unbroken.checkpoint(), unbroken.snapshots)
+    assert resumed.history == unbroken.history == (0, 150)
+    for step in (0, 1, 70, 149, 150):
+        assert same(dict(resumed.trace(step)), dict(unbroken.trace(step)))
+    assert [resumed.step_once() for _ in range(200)] == [unbroken.step_once() for _ in range(200)]
+    assert same(dict(resumed.trace(99)), dict(unbroken.trace(99)))
+
+
 def test_of_two_learning_rates_before_the_same_step_the_later_is_kept() -> None:
     training = dropping()
     for rate in (0.5, 0.25, 0.125):
