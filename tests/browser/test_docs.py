@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.axe import axe
 from tests.browser.conftest import Watch
@@ -51,6 +51,19 @@ def test_a_call_is_changed_and_run_by_keyboard_alone(server: Server, page: Page,
     expect(answer).to_contain_text("ragged")
     expect(answer).to_have_class("answer bad")
     assert "400" in watch.errors.pop()
+
+
+def test_a_call_that_waits_for_the_compiler_says_so(server: Server, page: Page) -> None:
+    server.wait_ready()
+    page.goto("/docs")
+    held: list[Route] = []
+    page.route("**/api/ops/conv2d/backward", lambda route: held.append(route))
+    page.route("**/api/status", lambda route: route.fulfill(json={"compiling": {"done": 3, "total": 75, "name": "x"}}))
+    page.locator("#start .go button").click()
+    status = page.locator("#start .status")
+    expect(status).to_contain_text("compiles the kernels, 3 of 75 are ready")
+    held[0].continue_()
+    expect(status).to_contain_text("200")
 
 
 def test_code_is_copied_by_its_button_or_selected_where_a_page_may_not_copy(server: Server, page: Page) -> None:

@@ -342,6 +342,12 @@ def test_on_a_tall_tablet_the_terms_are_a_list(open_page: Callable[..., Page], s
     assert terms.count() >= 11, "nine products, the bias and their sum"
     expect(terms.last).to_be_in_viewport(ratio=1)
     expect(page.locator(".products")).to_have_count(0)
+    visit(page, server, "at=pool1/dx/0,3,4,4")
+    blocks, words = page.locator(".products .block"), page.locator(".step-head .sentence, .step-head .spot")
+    expect(blocks).to_have_count(4)
+    for each in (*blocks.all(), *words.all()):
+        expect(each).to_be_in_viewport(ratio=1)
+        assert each.evaluate("each => each.scrollWidth <= each.clientWidth"), each.inner_text()
 
 
 def test_what_is_read_out_stays_the_number_under_the_pointer_as_the_pass_goes_on(page: Page, server: Server) -> None:

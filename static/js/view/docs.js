@@ -37,6 +37,7 @@ async function run(form) {
   const status = /** @type {HTMLOutputElement} */ (form.querySelector(".status"));
   const answer = /** @type {HTMLElement} */ (form.querySelector(".answer"));
   status.value = "asking…";
+  const waiting = setInterval(() => void explain(status), 1500);
   try {
     const found = await send(form.dataset.method ?? "GET", field("address")?.value ?? "", field("body")?.value ?? null);
     status.value = `${found.status} ${found.words}, ${Math.max(1, Math.round(found.took))} ms`;
@@ -46,8 +47,18 @@ async function run(form) {
   } catch {
     status.value = "the server did not answer";
     answer.textContent = "";
+  } finally {
+    clearInterval(waiting);
   }
   answer.hidden = !answer.textContent;
+}
+
+/** Why an answer takes long: on the first start nothing is computed before its kernel is compiled. @param {HTMLOutputElement} status */
+async function explain(status) {
+  const { compiling } = (await send("GET", "api/status", null).catch(() => null))?.body ?? {};
+  if (compiling && status.value.startsWith("asking…")) {
+    status.value = `asking… this start compiles the kernels, ${compiling.done} of ${compiling.total} are ready`;
+  }
 }
 
 /** @param {string} location */

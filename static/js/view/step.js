@@ -47,7 +47,7 @@ function Stepping({ phase, figure }) {
   const Drawn = FIGURES[figure.kind];
   const there = tensorOf(phase.place) !== undefined;
   const section = useRef(/** @type {HTMLElement|null} */ (null));
-  const listed = useList(section, phase);
+  const tall = useTall(section);
   /** @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
     const by = { PageUp: -1, PageDown: 1 }[event.key];
@@ -63,31 +63,30 @@ function Stepping({ phase, figure }) {
       if (position.value && to >= 0 && to < sizeOf(phase.shape)) goTo({ phase: position.value.phase, cell: to });
     }
   };
-  return html`<section class="step ${phase.part}" aria-label="Step view" ref=${section} onKeyDown=${onKeyDown}>
+  return html`<section class="step ${phase.part} ${tall ? "tall" : ""}" aria-label="Step view" ref=${section} onKeyDown=${onKeyDown}>
     <${Head} phase=${phase} figure=${figure} />
     <div class="figures">${there ? html`<${Drawn} key=${phase.place} phase=${phase} figure=${figure} />`
       : html`<p class="aside">The numbers are on their way.</p>`}</div>
-    ${!strip.value && html`<${Foot} phase=${phase} figure=${figure} listed=${listed} />`}
+    ${!strip.value && html`<${Foot} phase=${phase} figure=${figure} listed=${tall || shape.value === "narrow"} />`}
   </section>`;
 }
 
-/** Terms that are shown one by one in a list, and its height with the others, the sum and the rounding in design pixels. */
+/** Terms that are shown one by one in a list; the height in design pixels with which a step view has room for it. */
 const LISTED = 9;
-const LIST = 300;
+const TALL = 526;
 
 /**
- * Whether the terms stand one beneath the other: on a small screen, and where a tall window would be empty below the figure.
- * @param {{current: HTMLElement|null}} section @param {Phase} phase
+ * Whether a window that is not wide is so tall that it would be empty below the figure: there the terms are a list.
+ * @param {{current: HTMLElement|null}} section
  */
-function useList(section, phase) {
+function useTall(section) {
   const [tall, setTall] = useState(false);
-  const { width, height, scale } = room.value;
   useLayoutEffect(() => {
-    const figures = section.current?.querySelector(".figures");
-    if (!section.current || !figures) return;
-    setTall(section.current.getBoundingClientRect().bottom - figures.getBoundingClientRect().bottom >= LIST * scale);
-  }, [phase.place, width, height, scale]);
-  return shape.value === "narrow" || (shape.value === "medium" && tall);
+    const watch = new ResizeObserver(([{ target }]) => setTall(target.clientHeight >= TALL * room.peek().scale));
+    watch.observe(/** @type {HTMLElement} */ (section.current));
+    return () => watch.disconnect();
+  }, []);
+  return shape.value === "medium" && tall;
 }
 
 /** @param {{phase: Phase, figure: Figure}} props */

@@ -72,11 +72,14 @@ export function slice(lead, tensorShape, kind) {
   return kind === "weight" ? `kernel ${shown.join(",")}` : `map ${shown.at(-1)}`;
 }
 
-/** The caption of a picture: its symbol, whose it is and which slice. @param {{phase: Phase, name: string, kind: string, prefix: string, lead?: number[], more?: string, parameter?: boolean}} props */
-export function Caption({ phase, name, kind, prefix, lead = [], more = "", parameter = false }) {
+/**
+ * The caption of a picture: its symbol, whose it is and which slice; a short one leaves out whose, where a slice tells it from others.
+ * @param {{phase: Phase, name: string, kind: string, prefix: string, lead?: number[], more?: string, parameter?: boolean, short?: boolean}} props
+ */
+export function Caption({ phase, name, kind, prefix, lead = [], more = "", parameter = false, short = false }) {
   const info = infoOf(prefix);
   const which = info && lead.length ? slice(lead, info.shape, parameter ? "weight" : kind) : "";
-  const owner = parameter ? "" : ownerOf(phase, name, prefix);
+  const owner = parameter || (short && which) ? "" : ownerOf(phase, name, prefix);
   return html`<${Symbol} name=${name} kind=${kind} /> ${[[owner, which].filter(Boolean).join(", "), more].filter(Boolean).join(", ")}`;
 }
 

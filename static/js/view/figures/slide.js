@@ -112,7 +112,9 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const rows = scene.windowCells.length;
   const columns = scene.windowCells[0].length;
   const beside = figure.turned && size.inner >= 720;
-  const small = size.inner < 860 ? 78 : 90;
+  const snug = size.inner < 860;
+  const short = beside && snug;
+  const small = snug ? 78 : 90;
   const map = beside && Math.max(rows, columns) > 3 ? Math.min(BESIDE_LARGE, size.map) : size.map;
   // Two maps, the lens, two signs with their gaps, the kernel as it is.
   const others = 2 * map + 21 + 2 * 32 + (beside ? small + 28 : 0);
@@ -138,11 +140,11 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
         width=${small / Math.max(rows, 3)} height=${small / Math.max(rows, 3)} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" />
       <button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
         <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button><//>`,
-    plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead}
+    plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} short=${short}
         more=${size.inner < 660 || (numbers.numbers && columns > 3) ? "" : wordFor(sides)} />`}>
       <${Map2D} picture=${scene.picture} target=${map} cell=${planeCell} sides=${sides} rings=${rings} name=${plane.name} glide=${glide}
         fading=${figure.turned && turning} label="map the window lies in" /><//>`,
-    result: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
+    result: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} short=${short} />`}>
       <${Map2D} picture=${scene.result} target=${map} cell=${resultCell} rings=${ringAt(scene)} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`,
   };
   const tall = Math.max(height, 150);
@@ -156,13 +158,13 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
       : [grids.window, sign("×", "times"), grids.kernel, sign("←", "turned from"), grids.asItIs]
     : back ? [grids.kernel, sign("×", "times"), grids.window] : [grids.window, sign("×", "times"), grids.kernel];
   if (back) {
-    return html`<div class="figure ${size.inner < 860 ? "snug" : ""}">${grids.result}${sign("=", "equals")}${factors.slice(0, -1)}
+    return html`<div class="figure ${snug ? "snug" : ""}">${grids.result}${sign("=", "equals")}${factors.slice(0, -1)}
       <div class="joined">${factors.at(-1)}${lens}${grids.plane}</div></div>`;
   }
   const [row, column] = scene.result.spotOf(scene.index) ?? [0, 0];
   const single = !figure.turned && !size.tight && 2 * columns * numbers.width + others + 112 <= size.inner && scene.place;
   const middle = height / 2;
-  return html`<div class="figure ${size.inner < 860 ? "snug" : ""}"><div class="joined">${grids.plane}${lens}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
+  return html`<div class="figure ${snug ? "snug" : ""}"><div class="joined">${grids.plane}${lens}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
     <div class="joined">${single && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
       <div class="centred" style="height:${rem(height)}"><${Single} place=${scene.place} /></div><//>
       <${Lens} edge=${[middle - 28, middle + 28]} ring=${[row * resultCell, (row + 1) * resultCell]} depth=${column * resultCell} flip />`}
