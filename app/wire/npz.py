@@ -85,8 +85,8 @@ def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]
     rest: Any = {}
     if REQUEST in arrays:
         words = arrays.pop(REQUEST)
-        if words.dtype.kind != "U" or words.ndim:
-            raise malformed(f"the member {REQUEST} must be a 0-d unicode array with JSON in it", [REQUEST])
+        if words.ndim:
+            raise malformed(f"{REQUEST}: expected JSON in one string, got shape {list(words.shape)}", [REQUEST])
         try:
             written = str(words).encode("utf-8", "surrogatepass")
         except (ValueError, SystemError):  # which of them, depends on the code point
@@ -133,8 +133,11 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, lim
 
 def _read_array(stream: IO[bytes], size: int, name: str, limits: Limits) -> np.ndarray:
     shape, fortran, dtype = _header(stream, name)
-    if dtype.kind not in "fiu" and not (name == REQUEST and dtype.kind == "U"):
-        raise malformed(f"{name}: expected whole or floating-point numbers, got {dtype}", [name])
+    if name == REQUEST and dtype.kind != "U":
+        raise malformed(f"{name}: expected JSON in a string, as json.dumps writes it, got {dtype}", [name])
+    if name != REQUEST and dtype.kind not in "fiu":
+        hint = f"; what is no tensor belongs in {REQUEST}, as JSON" if dtype.kind in "OUS" else ""
+        raise malformed(f"{name}: expected whole or floating-point numbers, got {dtype}{hint}", [name])
     if len(shape) > limits.rank:
         raise over_limit(
             "rank", limits.rank, f"{name} has {len(shape)} axes; at most {limits.rank} are taken", [name]

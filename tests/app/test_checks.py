@@ -162,3 +162,19 @@ def test_a_place_of_a_pass_without_a_run_has_no_step(client: TestClient) -> None
     body = {"model": "tiny", "place": "conv/y/0,0,0,0@3"}
     problem = client.post("/api/networks/explain", json=body).json()
     assert problem["status"] == 422 and problem["errors"][0]["loc"] == ["place"]
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ({"request": np.array({"settings": {}}, object)}, "request: expected JSON in a string, as json.dumps"),
+        ({"settings": np.array('{"padding": 1}')}, "what is no tensor belongs in request, as JSON"),
+    ],
+)
+def test_what_is_no_tensor_of_an_npz_is_told_where_it_belongs(
+    client: TestClient, member: dict[str, Any], said: str
+) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, x=np.ones((1, 1, 3, 3)), w=np.ones((1, 1, 3, 3)), **member)
+    answer = client.post("/api/ops/conv2d/check", content=stream.getvalue(), headers={"Content-Type": NPZ})
+    assert answer.status_code == 400 and said in answer.json()["detail"]
