@@ -9,7 +9,7 @@ For an image by itself (`lone`) a vector holds LANES inputs; those beyond whole 
 from __future__ import annotations
 
 from engine.fast.loops import LOWEST, ZERO, add_weights, product, product_by_six
-from engine.fast.simd import LANES, LEAST, load, plain, product_block, splat, store, turn
+from engine.fast.simd import LANES, LEAST, load, product_block, splat, store, turn
 from engine.kernels import part
 
 #: Inputs whose weights' gradients are made together, and outputs whose weights are read together.
@@ -115,8 +115,8 @@ def linear_gather(row, panel, kept, leg, lanes, still, ones, gradient):  # type:
     if panel == 0 and row.b >= 0:
         if start == 0:
             gradient[row.b:row.b + row.O] = 0
-        add_weights(gradient, numbers, ones, plain((row.b, dy_at, 0)), plain((1, 0, LANES, 0)), plain((row.O, 1)),
-                    plain((chunks, 1)), plain((size, 0, 0, 0)))
+        add_weights(gradient, numbers, ones, (row.b, dy_at, 0), (1, 0, LANES, 0), (row.O, 1), (chunks, 1),
+                    (size, 0, 0, 0))
 
 
 @part

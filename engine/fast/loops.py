@@ -225,9 +225,8 @@ def conv_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
                                                                  x_at + c * row.x_c + u * row.d * row.x_h),
                                         (cells, row.w_v, row.dy_c, row.e * row.x_w), (outputs, row.V), counts, steps)
                 if row.b >= 0:
-                    add_weights(gradient, arena, ones, plain((row.db + g * share + o, dy_at, 0)),
-                                plain((1, 0, row.dy_c, 0)), plain((outputs, 1)), counts,
-                                plain((row.dy_h, 0, row.dy_w, 0)))
+                    add_weights(gradient, arena, ones, (row.db + g * share + o, dy_at, 0), (1, 0, row.dy_c, 0),
+                                (outputs, 1), counts, (row.dy_h, 0, row.dy_w, 0))
 
 
 @part
