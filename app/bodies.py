@@ -35,7 +35,7 @@ BODY_SECONDS = 120.0
 #: Bytes beyond which a body is read in the pool and not by the event loop.
 LARGE = 32_768
 #: Multiply-adds that take as long as reading a byte: of JSON, and of what may unpack to a thousand.
-READING = {JSON: 20.0} | dict.fromkeys(BINARY, 1000.0)
+READING = {JSON: 100.0} | dict.fromkeys(BINARY, 1000.0)
 
 
 class Fields(BaseModel):

@@ -164,6 +164,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.parametrize(("body", "dear"), [
     ({"tensors": {"x": [[1, 2], [3, 4]]}}, False),
     ({"tensors": {"x": [[0.5] * 1000] * 500}}, True),  # large to read
+    ({"tensors": {"x": [[1]] * 50_000}}, True),  # many lists to read
     ({"tensors": {"x": [0] * 60_000}}, True),  # large to write
 ])
 def test_a_thread_is_kept_free_of_what_is_large_to_read_or_to_write(
