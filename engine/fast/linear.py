@@ -9,7 +9,7 @@ For an image by itself (`lone`) a vector holds LANES inputs; those beyond whole 
 from __future__ import annotations
 
 from engine.fast.loops import LOWEST, ZERO, add_weights, product, product_by_six
-from engine.fast.simd import LANES, LEAST, load, product_block, splat, store, turn
+from engine.fast.simd import LANES, LEAST, load, plain, product_block, splat, store, turn
 from engine.kernels import part
 
 #: Inputs whose weights' gradients are made together, and outputs whose weights are read together.
@@ -74,8 +74,8 @@ def linear_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped
                 block_16_1(arena, parameters, arena, still, at, strides, counts, steps, LOWEST)
             else:
                 onto_16_1(arena, parameters, arena, still, at, strides, counts, steps, LOWEST)
-    product(arena, parameters, arena, still, (row.dx_at + whole * LANES, row.w + whole, row.dy_at, 0), strides,
-            (row.C - whole, 1), (row.O, 1, 1), steps, LOWEST)
+    product(arena, parameters, arena, still, plain((row.dx_at + whole * LANES, row.w + whole, row.dy_at, 0)),
+            plain(strides), plain((row.C - whole, 1)), plain((row.O, 1, 1)), plain(steps), LOWEST)
 
 
 @part
