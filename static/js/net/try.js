@@ -21,3 +21,8 @@ export async function send(method, address, body) {
   return { status: response.status, words: response.statusText, kind, location: response.headers.get("Location") ?? "",
     size: content.byteLength, body: text ? JSON.parse(text) : null, took: performance.now() - begun };
 }
+
+/** How far the server is with compiling its kernels, or null where that is done or it does not say. @returns {Promise<{done: number, total: number}|null>} */
+export async function compiling() {
+  return (await send("GET", "api/status", null).catch(() => null))?.body?.compiling ?? null;
+}

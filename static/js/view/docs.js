@@ -1,6 +1,6 @@
 /** The documentation pages: each example can be changed and run against this server. */
 
-import { send } from "../net/try.js";
+import { compiling, send } from "../net/try.js";
 
 const WIDE = 56;
 /** Runs and passes that were made on this page stand in for these in later addresses. */
@@ -55,9 +55,9 @@ async function run(form) {
 
 /** Why an answer takes long: on the first start nothing is computed before its kernel is compiled. @param {HTMLOutputElement} status */
 async function explain(status) {
-  const { compiling } = (await send("GET", "api/status", null).catch(() => null))?.body ?? {};
-  if (compiling && status.value.startsWith("asking…")) {
-    status.value = `asking… this start compiles the kernels, ${compiling.done} of ${compiling.total} are ready`;
+  const kernels = await compiling();
+  if (kernels && status.value.startsWith("asking…")) {
+    status.value = `asking… this start compiles the kernels, ${kernels.done} of ${kernels.total} are ready`;
   }
 }
 
