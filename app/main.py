@@ -140,8 +140,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ws_max_size=settings.limits.message_bytes,
         timeout_graceful_shutdown=GRACE,
     )
-    # uvicorn complains about every socket that is refused with a response of its own, or that is sent what is no text
-    usual = re.compile("completing handshake|Invalid UTF-8")
+    # uvicorn complains about what is no request, and about every socket that is refused with a response of its own or
+    # that is sent what is no text
+    usual = re.compile("Invalid HTTP request|completing handshake|Invalid UTF-8")
     logging.getLogger("uvicorn.error").addFilter(lambda record: not usual.search(record.getMessage()))
     url = address(settings.host, listener.getsockname()[1])
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import uvicorn
 
-from app.main import listen
+from app.main import SWITCH, listen
 from app.server import create_app
 from app.settings import Settings
 
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--threads", type=int, help="that train (default: one for each core)")
     given = parser.parse_args()
+    sys.setswitchinterval(SWITCH)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(measure(Path(folder), given.seconds, given.threads))
 
