@@ -160,7 +160,9 @@ def test_pooling_by_halves_sends_each_delta_to_its_winner(width: int, relu: bool
      {"op": "conv2d", "out": 7, "kernel_size": [4, 1]}, {"op": "relu"}, {"op": "relu"}, {"op": "flatten"},
      {"op": "relu"}, {"op": "linear", "out": 3}],
     [{"op": "max_pool2d", "kernel_size": 2}, {"op": "dropout", "p": 1}, {"op": "flatten"}, {"op": "linear", "out": 3}],
-], ids=["two linear layers", "dropout", "kernels of every shape", "nothing is kept"])
+    [{"op": "conv2d", "out": 3, "kernel_size": 2}, {"op": "conv2d", "out": 2, "kernel_size": 2, "stride": [1, 2]},
+     {"op": "flatten"}, {"op": "linear", "out": 3}],
+], ids=["two linear layers", "dropout", "kernels of every shape", "nothing is kept", "strides across"])
 @pytest.mark.parametrize("batch", [1, LANES + 3])
 def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: list[dict[str, Any]], batch: int) -> None:
     net = network(*layers, input=(2, 6, 7))
