@@ -2,9 +2,10 @@
 
 import { useLayoutEffect } from "preact/hooks";
 
-/** Height of an equation's letters in rem, and the least they may have. */
+/** Height of an equation's letters in rem, the least they may have, and by how much they become smaller at least. */
 const SIZE = 1.0625;
 const LEAST = 0.875;
+const STEP = 1 / 64;
 const MATH = "http://www.w3.org/1998/Math/MathML";
 
 /** Once for each equation, as soon as its letters are there. @param {{current: HTMLElement|null}} box @param {string} mathml */
@@ -27,7 +28,10 @@ function fit(host, math) {
   host.classList.remove("goes-on");
   const over = () => host.scrollWidth / (host.clientWidth || 1);
   if (over() > SIZE / LEAST) breakLine(math, host.clientWidth);
-  if (over() > 1) math.style.fontSize = `${Math.max(LEAST, SIZE / over())}rem`;
+  for (let size = SIZE; over() > 1 && size > LEAST;) { // letters have widths of whole pixels in some browsers
+    size = Math.max(LEAST, Math.min(size - STEP, size / over()));
+    math.style.fontSize = `${size}rem`;
+  }
   host.classList.toggle("goes-on", host.scrollWidth > host.clientWidth + 1);
 }
 
