@@ -1,4 +1,4 @@
-"""Compiles a cold kernel cache in a niced process of its own, while the pages already work, and counts honestly."""
+"""Compiles a cold kernel cache in niced processes, while the pages already work, and counts honestly."""
 
 from __future__ import annotations
 
