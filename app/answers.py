@@ -55,9 +55,7 @@ def json_response(
     return Response(content, status, headers, media_type="application/json")
 
 
-def tensors_response(
-    kind: str, tensors: Mapping[str, np.ndarray], rest: Mapping[str, Any], limits: Limits
-) -> Response:
+def tensors_response(kind: str, tensors: Mapping[str, np.ndarray], rest: Mapping[str, Any], limits: Limits) -> Response:
     """{"tensors": ..., **rest} as JSON, or the tensors as members of an .npz with the rest in `response`."""
     if kind == npz.NPZ:
         return Response(npz.write_npz(tensors, dict(rest)), media_type=npz.NPZ)

@@ -123,9 +123,7 @@ class Call:
                     tuple(gradient[1:] for gradient in self.op.gradients if gradient[1:] in self.arrays)
                 )
             arrays = {
-                key: array
-                for key, array in {**self.arrays, **made}.items()
-                if key in (*program.given, *program.names)
+                key: array for key, array in {**self.arrays, **made}.items() if key in (*program.given, *program.names)
             }
             if "dy" in program.given:
                 arrays.setdefault("dy", np.ones(()))
@@ -141,8 +139,7 @@ def call_of(name: str, asked: OpFields, limits: Limits) -> Call:
     with refusals("settings"):
         op = kind(**asked.settings)
     arrays = {
-        key: networks.tensor(value, ["tensors", key], asked.dtype, limits)
-        for key, value in asked.tensors.items()
+        key: networks.tensor(value, ["tensors", key], asked.dtype, limits) for key, value in asked.tensors.items()
     }
     known = {**kind.tensors, "dy": None}
     for key in arrays:
@@ -194,8 +191,7 @@ def describe_op(kind: type[Op]) -> dict[str, Any]:
         "sentences": [whole.sentence(name) for name in whole.names],
         "equations": {name: documents.plain(whole.equation(name)) for name in whole.names},
         "tensors": {
-            name: {"description": spec.description, "optional": spec.optional}
-            for name, spec in kind.tensors.items()
+            name: {"description": spec.description, "optional": spec.optional} for name, spec in kind.tensors.items()
         },
         "settings": settings_schema(kind.settings),
         "layer_settings": settings_schema({**kind.layer_settings, **kind.settings}),
@@ -248,8 +244,7 @@ def update_of(name: str, asked: OpFields, limits: Limits) -> Update:
     with refusals("settings"):
         optimizer = kind(**asked.settings)
     arrays = {
-        key: networks.tensor(value, ["tensors", key], asked.dtype, limits)
-        for key, value in asked.tensors.items()
+        key: networks.tensor(value, ["tensors", key], asked.dtype, limits) for key, value in asked.tensors.items()
     }
     known = ("w", "dw", *optimizer.state, "step")
     for key, array in arrays.items():
@@ -265,9 +260,7 @@ def update_of(name: str, asked: OpFields, limits: Limits) -> Update:
             raise invalid(f"{key} is missing", ["tensors", key])
     made = arrays.get("step", np.zeros(()))
     if made.ndim or not 0 <= float(made) <= 1e9 or float(made) != int(made):
-        raise invalid(
-            "expected the number of updates already made, a whole number from 0", ["tensors", "step"]
-        )
+        raise invalid("expected the number of updates already made, a whole number from 0", ["tensors", "step"])
     start = optimizer.start(arrays["w"])
     state = {key: arrays.get(key, first) for key, first in start.items()}
     moved = any(not np.array_equal(state[key], start[key]) for key in start)

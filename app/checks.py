@@ -120,9 +120,7 @@ def check_of(name: str, asked: CheckFields, limits: Limits) -> tuple[Call, Array
     call = call_of(name, asked.model_copy(update={"tensors": tensors}), limits)
     if "dy" not in call.arrays and not call.op.is_loss:
         raise invalid("dy is missing: the gradient of the loss with respect to y", ["tensors", "dy"])
-    given = {
-        key: networks.tensor(value, ["gradients", key], "float64", limits) for key, value in own.items()
-    }
+    given = {key: networks.tensor(value, ["gradients", key], "float64", limits) for key, value in own.items()}
     return call, given
 
 
@@ -222,6 +220,7 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
 
     cost = len(x) * network.work
     most = max(1, places(cost, len(network.layers) + 1, limits) // (len(learned) + 1))
+
     def gradients(nudge: Nudge) -> Arrays:
         moved = {name: nudge(array) if name in learned else array for name, array in parameters.items()}
         values = network.forward(moved, nudge(x), target, draws)

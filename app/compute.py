@@ -127,9 +127,7 @@ class Pool:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    async def run(
-        self, client: Hashable, function: Callable[..., Result], *arguments: Any, cost: float = 0
-    ) -> Result:
+    async def run(self, client: Hashable, function: Callable[..., Result], *arguments: Any, cost: float = 0) -> Result:
         """The function's answer, computed in the pool. Raises Problem 429 when too much waits, 503 at the end."""
         waiting = sum(self._clients.values())
         if waiting >= self._limits.queue:

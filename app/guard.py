@@ -44,9 +44,7 @@ class Guard:
         name = logs.name_request(asked.get("x-request-id", ""))
         problem = self.refusal(scope)
         if scope["type"] == "websocket":
-            await (
-                refuse_socket(problem, scope, receive, send) if problem else self.app(scope, receive, send)
-            )
+            await (refuse_socket(problem, scope, receive, send) if problem else self.app(scope, receive, send))
             return
 
         answered, began = False, time.monotonic()

@@ -65,9 +65,7 @@ def unpack_plan(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], d
         raise Damaged(f"it has format {document['format']}, this version reads {FORMAT}")
     given = below("dataset", arrays)
     dataset = (
-        from_arrays(given["x"], given["target"], document["dataset"])
-        if given
-        else datasets.get(document["dataset"])
+        from_arrays(given["x"], given["target"], document["dataset"]) if given else datasets.get(document["dataset"])
     )
     return Plan(
         title=document["title"],
@@ -125,9 +123,7 @@ def restore_moment(run: Run, content: bytes, history: bytes | None = None) -> No
     """Put the run where it was. Raises what its parts raise when something does not fit."""
     document, arrays = unpack(content)
     fresh = run.trainer.checkpoint().state
-    before, state = (
-        _state(below(name, arrays), document["steps"][name], fresh) for name in ("before", "state")
-    )
+    before, state = (_state(below(name, arrays), document["steps"][name], fresh) for name in ("before", "state"))
     optimizers = tuple((first, optimizer_from(options)) for first, options in document["optimizers"])
     snapshots: list[State] = []
     try:
@@ -269,9 +265,7 @@ class Keeper(threading.Thread):
             logger.error("run %s cannot be saved: %s", run.id, error, exc_info=not isinstance(error, OSError))
 
 
-def restore(
-    keeper: Keeper, datasets: Datasets, make: Callable[[str, Plan], Run], add: Callable[[Run], None]
-) -> None:
+def restore(keeper: Keeper, datasets: Datasets, make: Callable[[str, Plan], Run], add: Callable[[Run], None]) -> None:
     """Every kept run: `make` makes each from its plan, `add` takes it. What is damaged is set aside; what a later start
     may be able to read stays."""
     shelf = keeper.shelf

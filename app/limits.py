@@ -35,9 +35,7 @@ class Limits:
         "dearest single computation of an op, a network or a pass, backwards too; functions such as exp, short loops "
         "and memory count as the multiply-adds that take as long",
     )
-    explained_elements: int = _limit(
-        4_000_000, "elements", "largest grid of letters that one explanation evaluates"
-    )
+    explained_elements: int = _limit(4_000_000, "elements", "largest grid of letters that one explanation evaluates")
     checked_places: int = _limit(
         4096, "places", "most central differences of one check; of larger tensors a random choice is checked"
     )
@@ -61,9 +59,7 @@ class Limits:
         2 << 30, "bytes", "disk space of all runs; beyond it the oldest ones that neither train nor are watched go"
     )
     history_bytes: int = _limit(24 << 20, "bytes", "recent steps that a run keeps for looking back")
-    trace_bytes: int = _limit(
-        24 << 20, "bytes", "whole minibatch passes that a run keeps at hand for looking back"
-    )
+    trace_bytes: int = _limit(24 << 20, "bytes", "whole minibatch passes that a run keeps at hand for looking back")
     passes: int = _limit(48, "passes", "passes kept per run; the oldest go first")
     pass_bytes: int = _limit(32 << 20, "bytes", "memory of all passes kept per run")
     queue: int = _limit(512, "calls", "computations waiting or under way, of all clients")
@@ -89,7 +85,4 @@ class Limits:
 
     def document(self) -> dict[str, dict[str, Any]]:
         """Name -> value, unit and description of every limit."""
-        return {
-            each.name: {"value": getattr(self, each.name), **each.metadata}
-            for each in dataclasses.fields(self)
-        }
+        return {each.name: {"value": getattr(self, each.name), **each.metadata} for each in dataclasses.fields(self)}

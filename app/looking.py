@@ -44,9 +44,7 @@ class ImageFields(Fields):
     )
     split: str = Field(default="test", description="`train` or `test`")
     index: Natural | None = Field(default=None, description="which image of the split, from 0", examples=[464])
-    x: Any = Field(
-        default=None, description="pixels (C, H, W) or (H, W), 0..1, nested lists", json_schema_extra=TENSOR
-    )
+    x: Any = Field(default=None, description="pixels (C, H, W) or (H, W), 0..1, nested lists", json_schema_extra=TENSOR)
     target: Any = Field(
         default=None,
         json_schema_extra=TENSOR,
@@ -112,14 +110,7 @@ def trace_of(run: Run, image: Image, step: int | None) -> Trace:
     """The image through the run's parameters at that step."""
     target = image.target
     if target is None:
-        if (
-            len(
-                run.plan.network.loss.op.target_shape(
-                    (1, *run.plan.network.layers[run.plan.network.output].shape)
-                )
-            )
-            > 1
-        ):
+        if len(run.plan.network.loss.op.target_shape((1, *run.plan.network.layers[run.plan.network.output].shape))) > 1:
             raise invalid("expected a target: this network's outputs are no classes", ["target"])
         answers, _ = run.trainer.predict(image.x)
         target = answers.argmax(1).astype(np.int64)
@@ -169,9 +160,7 @@ def _absent(trace: Trace, layer: str, reason: str) -> Problem:
     return missing(f"{layer} has no such tensor; it has {', '.join(names)}" if names else reason)
 
 
-def names_of(
-    asked: Iterable[str], run: Run, limits: Limits, loc: Loc = ("tensors",)
-) -> tuple[tuple[str, str], ...]:
+def names_of(asked: Iterable[str], run: Run, limits: Limits, loc: Loc = ("tensors",)) -> tuple[tuple[str, str], ...]:
     """(layer, tensor) of each "layer/tensor"; 404 for one that passes of this run do not have."""
     known = _score(run, 1, training=True)
     names = []
@@ -207,9 +196,7 @@ def frame_of(
     dtype: str = "float32",
 ) -> bytes:
     """A binary frame of tensors of the pass."""
-    return frame(
-        header, [(layer, name, tensor_of(trace, layer, name, sample)) for layer, name in names], dtype
-    )
+    return frame(header, [(layer, name, tensor_of(trace, layer, name, sample)) for layer, name in names], dtype)
 
 
 def all_of(run: Run, trace: Trace) -> list[str]:

@@ -36,12 +36,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         prog="convscope",
         description="Train a convolutional network in the browser and see every number of it.",
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at (default: this machine only)"
-    )
-    parser.add_argument(
-        "--port", type=_port, help=f"port to listen at (default: the first free one from {FIRST_PORT})"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
+    parser.add_argument("--port", type=_port, help=f"port to listen at (default: the first free one from {FIRST_PORT})")
     parser.add_argument("--no-open", action="store_true", help="do not open the browser")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder for data and compiled kernels")
     parser.add_argument(
@@ -51,9 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         metavar="NAME",
         help="answer to this host name too; may be given more than once",
     )
-    parser.add_argument(
-        "--root-path", default="", metavar="PATH", help="path below which a proxy shows this server"
-    )
+    parser.add_argument("--root-path", default="", metavar="PATH", help="path below which a proxy shows this server")
     parser.add_argument(
         "--shared",
         action="store_true",
@@ -187,6 +181,4 @@ def address(host: str, port: int) -> str:
 
 
 def _has_screen() -> bool:
-    return sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -259,9 +259,7 @@ def targets(network: Network, value: Any, x: np.ndarray, loc: Loc, dtype: str, l
     return array
 
 
-def check_cost(
-    network: Network, batch: int, limits: Limits, most: float, name: str, passes: int = 1
-) -> float:
+def check_cost(network: Network, batch: int, limits: Limits, most: float, name: str, passes: int = 1) -> float:
     """What so many passes over so many images take, in multiply-adds; 413 when it is too dear or needs too much
     memory."""
     if network.scratch > limits.scratch:

@@ -60,13 +60,9 @@ class RunFields(NetworkChoice):
         examples=[{"name": "momentum", "learning_rate": 0.05}],
     )
     batch_size: Positive | None = Field(default=None, description="images in a minibatch")
-    seed: Natural | None = Field(
-        default=None, description="of the first weights, the shuffling and the dropout"
-    )
+    seed: Natural | None = Field(default=None, description="of the first weights, the shuffling and the dropout")
     steps: Positive | None = Field(default=None, description="updates to make; or give epochs")
-    epochs: Positive | None = Field(
-        default=None, description="times to see every image; default: the model's, else 1"
-    )
+    epochs: Positive | None = Field(default=None, description="times to see every image; default: the model's, else 1")
     parameters: networks.Parameters = None
     start: bool = Field(default=True, description="whether to begin at once")
 
@@ -92,9 +88,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
             f"minibatches of {batch_size}; at most {limits.batch_size} are taken",
             ["batch_size"],
         )
-    cost = networks.check_cost(
-        network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3
-    )
+    cost = networks.check_cost(network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3)
     try:
         check_dataset(network, dataset, batch_size)
     except ShapeError as error:
@@ -141,9 +135,7 @@ def _title(asked: RunFields, model: Model | None) -> str:
     return (asked.network and asked.network.title) or "Own network"
 
 
-def _dataset(
-    asked: RunFields, network: Network, model: Model | None, datasets: Datasets, limits: Limits
-) -> Dataset:
+def _dataset(asked: RunFields, network: Network, model: Model | None, datasets: Datasets, limits: Limits) -> Dataset:
     if isinstance(asked.dataset, str):
         if asked.dataset not in datasets.all():
             names = ", ".join(datasets.all())
@@ -164,18 +156,14 @@ def _dataset(
             "images", limits.images, f"{len(images)} images; at most {limits.images} are taken", [*loc, "x"]
         )
     with refusals(*loc):
-        return from_arrays(
-            images, networks.targets(network, target, images, [*loc, "target"], "float32", limits), name
-        )
+        return from_arrays(images, networks.targets(network, target, images, [*loc, "target"], "float32", limits), name)
 
 
 def _optimizer(asked: RunFields, usual: dict[str, Any]) -> Optimizer:
     given = asked.optimizer or {}
     name = given.get("name", usual["name"])
     if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise invalid(
-            f"there is no optimizer {name!r}; there are: {', '.join(OPTIMIZERS)}", ["optimizer", "name"]
-        )
+        raise invalid(f"there is no optimizer {name!r}; there are: {', '.join(OPTIMIZERS)}", ["optimizer", "name"])
     settings = {**usual, **given} if name == usual["name"] else {**given, "name": name}
     with refusals("optimizer"):
         return optimizer_from(settings)

@@ -364,4 +364,3 @@ class Run:
         }
         said = {"error": self.error, "notice": self.notice}
         return facts | {name: words for name, words in said.items() if words}
-

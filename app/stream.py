@@ -162,10 +162,7 @@ class Hub:
                 break
         took = time.monotonic() - now
         self._next = now + took / share
-        return min(
-            (max(when, self._next) for when in (each.wants(moment, now) for each in viewers)), default=NEVER
-        )
-
+        return min((max(when, self._next) for when in (each.wants(moment, now) for each in viewers)), default=NEVER)
 
     def _give(
         self,
@@ -193,9 +190,7 @@ class Hub:
             logger.error("a frame of %s could not be built", moment, exc_info=unexpected)
 
 
-async def serve_socket(
-    socket: WebSocket, hub: Hub, wake: Callable[[], None], read: Callable[[Any], Any]
-) -> None:
+async def serve_socket(socket: WebSocket, hub: Hub, wake: Callable[[], None], read: Callable[[Any], Any]) -> None:
     """Talk to one viewer until it leaves. `read` turns a subscribe message into a Subscription, or raises Problem."""
     viewer = Viewer(asyncio.get_running_loop(), wake)
     hub.add(viewer)

@@ -120,12 +120,15 @@ def around(gradients: Callable[[Nudge], Mapping[str, Array]]) -> dict[str, Range
             low[name] = np.minimum(low.get(name, slope), slope)
             high[name] = np.maximum(high.get(name, slope), slope)
     largest = max(float(np.abs(array).max()) for array in (*low.values(), *high.values()))
-    return {name: (low[name], np.where(high[name] - low[name] > 1000 * NEAR * largest, high[name], low[name]))
-            for name in low}
+    return {
+        name: (low[name], np.where(high[name] - low[name] > 1000 * NEAR * largest, high[name], low[name]))
+        for name in low
+    }
 
 
-def compare(name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate, places: int,
-            close: Range | None = None) -> Comparison:
+def compare(
+    name: str, at: Array, gradient: Array, dy: Array, evaluate: Evaluate, places: int, close: Range | None = None
+) -> Comparison:
     """The gradient of sum(dy * y) with respect to the tensor `name`, beside differences at no more than so many finite
     places: all of them, or the same random ones each time. `close` are its bounds at points close by."""
     at = at.astype(np.float64)
@@ -166,8 +169,15 @@ class Slopes(NamedTuple):
     high: float
 
 
-def _slopes(name: str, at: Array, index: tuple[int, ...], step: float, dy: Array, middle: Mapping[str, Array],
-            evaluate: Evaluate) -> tuple[Slopes, tuple[Mapping[str, Array], Mapping[str, Array]]]:
+def _slopes(
+    name: str,
+    at: Array,
+    index: tuple[int, ...],
+    step: float,
+    dy: Array,
+    middle: Mapping[str, Array],
+    evaluate: Evaluate,
+) -> tuple[Slopes, tuple[Mapping[str, Array], Mapping[str, Array]]]:
     """The slopes at a place, and the results to its sides."""
     here = at[index]
     h = step * max(1.0, abs(here))

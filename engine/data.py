@@ -25,8 +25,14 @@ MNIST_HASHES = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-IDX_TYPES: dict[int, np.dtype] = {8: np.dtype(np.uint8), 9: np.dtype(np.int8), 11: np.dtype(">i2"), 12: np.dtype(">i4"),
-             13: np.dtype(">f4"), 14: np.dtype(">f8")}
+IDX_TYPES: dict[int, np.dtype] = {
+    8: np.dtype(np.uint8),
+    9: np.dtype(np.int8),
+    11: np.dtype(">i2"),
+    12: np.dtype(">i4"),
+    13: np.dtype(">f4"),
+    14: np.dtype(">f8"),
+}
 
 
 class DataError(ValueError):

@@ -21,8 +21,9 @@ class ReceptiveField:
     start: tuple[int, int]
 
 
-def through(op: Op, shapes: Mapping[str, Shape], tensor: str, rank: int, field: ReceptiveField,
-             whole: ReceptiveField) -> ReceptiveField:
+def through(
+    op: Op, shapes: Mapping[str, Shape], tensor: str, rank: int, field: ReceptiveField, whole: ReceptiveField
+) -> ReceptiveField:
     """What one value of y sees, when a value of the op's input sees `field`."""
     if rank != 3 or len(shapes[tensor]) != 4 or field is whole:
         return whole
@@ -36,23 +37,31 @@ def through(op: Op, shapes: Mapping[str, Shape], tensor: str, rank: int, field: 
         if name not in program.names or len(program.declared[name]) != 4:
             return []
         bound = program.letters(name)[1]
-        return [_moved(seen, window.axes[2:], program.declared[name][2:], bound, sizes)
-                for window in program.windows(name, {**sizes, **op.numbers(shapes)})
-                for seen in seen_by(window.tensor)]
+        return [
+            _moved(seen, window.axes[2:], program.declared[name][2:], bound, sizes)
+            for window in program.windows(name, {**sizes, **op.numbers(shapes)})
+            for seen in seen_by(window.tensor)
+        ]
 
     found = seen_by("y")
     return union(found) if found else whole
 
 
-def _moved(field: ReceptiveField, axes: tuple[Axis | None, ...], own: tuple[tuple[str, ...], ...],
-           bound: tuple[str, ...], sizes: Mapping[str, int]) -> ReceptiveField:
+def _moved(
+    field: ReceptiveField,
+    axes: tuple[Axis | None, ...],
+    own: tuple[tuple[str, ...], ...],
+    bound: tuple[str, ...],
+    sizes: Mapping[str, int],
+) -> ReceptiveField:
     """The field of a value that reads a window of values with this field, along rows and columns. `own` are the letters
     of the value's own rows and columns: of h|u, block by block, the first moves once in a block."""
     size, stride, start = [], [], []
     for axis, letters, seen, step, first in zip(axes, own, field.size, field.stride, field.start, strict=True):
         assert axis is not None
-        reach = {letter: factor * (sizes[letter.upper()] - 1) for letter, factor in axis.letters.items()
-                 if letter in bound}
+        reach = {
+            letter: factor * (sizes[letter.upper()] - 1) for letter, factor in axis.letters.items() if letter in bound
+        }
         lowest = axis.offset + sum(min(0, far) for far in reach.values())
         cells = sum(map(abs, reach.values())) // axis.pitch
         size.append(seen + math.ceil(round(cells * step, 9)))

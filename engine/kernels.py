@@ -63,10 +63,12 @@ class Kernel:
         self.compiled._cache._cache_file._source_stamp = _digest(_sources(function, set())).hexdigest()
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.compiled(*[
-            a.copy() if isinstance(a, np.ndarray) and not (a.flags.c_contiguous and a.flags.writeable) else a
-            for a in arguments
-        ])
+        return self.compiled(
+            *[
+                a.copy() if isinstance(a, np.ndarray) and not (a.flags.c_contiguous and a.flags.writeable) else a
+                for a in arguments
+            ]
+        )
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:
@@ -98,6 +100,7 @@ def flush_denormals(typing):  # type: ignore[no-untyped-def]
     """Until `restore` is given the mode that this returns, this thread counts numbers below the least with full
     precision (1e-38) as 0. Means that fade away end there and stay, and an x86 takes ten times as long for them; other
     CPUs do not, and are left as they are."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         if not builder.module.triple.startswith("x86_64"):
             return ir.Constant(ir.IntType(32), 0)
@@ -107,16 +110,19 @@ def flush_denormals(typing):  # type: ignore[no-untyped-def]
         builder.store(builder.or_(before, ir.Constant(before.type, FLUSHED)), room)
         _mode(builder, "ldmxcsr", room)
         return before
+
     return types.uint32(), build
 
 
 @intrinsic
 def restore(typing, mode):  # type: ignore[no-untyped-def]
     """The mode of arithmetic that flush_denormals found."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         if builder.module.triple.startswith("x86_64"):
             _mode(builder, "ldmxcsr", cgutils.alloca_once_value(builder, given[0]))
         return context.get_dummy_value()
+
     return types.none(types.uint32), build
 
 

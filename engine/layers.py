@@ -79,11 +79,15 @@ def _known(item: Any, keys: tuple[str, ...], loc: list[str | int]) -> None:
 
 
 def _input_shape(given: Any) -> Shape:
-    fits = (isinstance(given, (list, tuple)) and len(given) in (1, 3)
-            and all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 2**16 for size in given))
+    fits = (
+        isinstance(given, (list, tuple))
+        and len(given) in (1, 3)
+        and all(isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 2**16 for size in given)
+    )
     if not fits:
-        raise NetworkError(["input"], f"expected [channels, height, width], whole numbers of at least 1, "
-                                      f"got {said(given)}")
+        raise NetworkError(
+            ["input"], f"expected [channels, height, width], whole numbers of at least 1, got {said(given)}"
+        )
     return tuple(given)
 
 
@@ -110,8 +114,10 @@ def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], be
     _known(item, ("name", "op", "settings", "inputs"), loc)
     name = item.get("name")
     if not isinstance(name, str) or not LAYER_NAME.fullmatch(name) or name in RESERVED:
-        raise NetworkError([*loc, "name"], f"expected a name of letters, digits, _ and -, other than "
-                                           f"{', '.join(RESERVED)}, got {said(name)}")
+        raise NetworkError(
+            [*loc, "name"],
+            f"expected a name of letters, digits, _ and -, other than {', '.join(RESERVED)}, got {said(name)}",
+        )
     if name in shapes:
         raise NetworkError([*loc, "name"], f"{name} stands twice; names must differ")
     op = _make_op(item, loc, False, name)

@@ -55,10 +55,13 @@ class Network:
 
     def document(self) -> dict[str, Any]:
         """The document that makes this network, with every setting written out."""
-        return {"input": list(self.input_shape),
-                "layers": [{"name": layer.name, **layer.document(), "inputs": list(layer.inputs)}
-                           for layer in self.layers.values()],
-                "loss": self.loss.document()}
+        return {
+            "input": list(self.input_shape),
+            "layers": [
+                {"name": layer.name, **layer.document(), "inputs": list(layer.inputs)} for layer in self.layers.values()
+            ],
+            "loss": self.loss.document(),
+        }
 
     # shapes ---------------------------------------------------------------------------------------------------------
 
@@ -68,8 +71,9 @@ class Network:
 
     def given_shapes(self, layer: Layer, batch: int = 1) -> dict[str, Shape]:
         """The shapes of what a layer's op is given in a network: inputs, parameters, random tensors, target."""
-        shapes = {tensor: (batch, *self._shape(source))
-                  for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)}
+        shapes = {
+            tensor: (batch, *self._shape(source)) for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)
+        }
         shapes.update(layer.parameters)
         for tensor in layer.op.drawn:
             shapes[tensor] = shapes[layer.op.inputs[0]]
@@ -81,9 +85,14 @@ class Network:
     def shapes(self) -> list[LayerShape]:
         """Layer by layer: shape, number of learned parameters, multiply-adds of one image, receptive field."""
         return [
-            LayerShape(layer.name, layer.op.name, layer.shape,
-                       sum(math.prod(shape) for shape in layer.learned.values()),
-                       layer.op.multiply_adds(self.given_shapes(layer)), self.receptive_fields[layer.name])
+            LayerShape(
+                layer.name,
+                layer.op.name,
+                layer.shape,
+                sum(math.prod(shape) for shape in layer.learned.values()),
+                layer.op.multiply_adds(self.given_shapes(layer)),
+                self.receptive_fields[layer.name],
+            )
             for layer in self.layers.values()
         ]
 
@@ -110,8 +119,10 @@ class Network:
         height, width = self.input_shape[1:] if len(self.input_shape) == 3 else (1, self.input_shape[0])
         whole = ReceptiveField((height, width), (0, 0), (0, 0))
         for layer in self.layers.values():
-            seen = [through(layer.resting, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
-                    for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)]
+            seen = [
+                through(layer.resting, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
+                for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)
+            ]
             fields[layer.name] = whole if whole in seen else union(seen)
         return fields
 
@@ -119,8 +130,9 @@ class Network:
 
     @cached_property
     def parameter_shapes(self) -> dict[str, Shape]:
-        return {f"{layer.name}/{name}": shape for layer in self.layers.values()
-                for name, shape in layer.parameters.items()}
+        return {
+            f"{layer.name}/{name}": shape for layer in self.layers.values() for name, shape in layer.parameters.items()
+        }
 
     @cached_property
     def learned(self) -> tuple[str, ...]:
@@ -130,8 +142,11 @@ class Network:
     def initial(self, seed: int, dtype: type = np.float32) -> dict[str, Array]:
         """First parameters, "conv1/w" -> array, as PyTorch draws them by default; the same for the same seed."""
         rng = np.random.default_rng([seed, 0])
-        return {f"{layer.name}/{name}": layer.op.initial(name, layer.parameters, rng).astype(dtype)
-                for layer in self.layers.values() for name in layer.parameters}
+        return {
+            f"{layer.name}/{name}": layer.op.initial(name, layer.parameters, rng).astype(dtype)
+            for layer in self.layers.values()
+            for name in layer.parameters
+        }
 
     def parameters_from(self, given: Mapping[str, Any], dtype: type = np.float32) -> dict[str, Array]:
         """Parameters from "conv1/w" or PyTorch's "conv1.weight"; each must be there, with its shape."""
@@ -152,8 +167,9 @@ class Network:
             if name not in named:
                 raise NetworkError(["parameters", name], f"{name} is missing")
             if named[name].shape != shape:
-                raise NetworkError(["parameters", name], f"{name} has shape {list(named[name].shape)}, "
-                                                         f"expected {list(shape)}")
+                raise NetworkError(
+                    ["parameters", name], f"{name} has shape {list(named[name].shape)}, expected {list(shape)}"
+                )
             found[name] = named[name]
         return found
 
@@ -195,8 +211,13 @@ class Network:
         except ShapeError as error:
             raise ShapeError(f"loss: {error}") from None
 
-    def forward(self, parameters: Mapping[str, Array], x: Array, target: Array | None = None,
-                draws: Callable[[Layer], np.random.Generator] | None = None) -> Values:
+    def forward(
+        self,
+        parameters: Mapping[str, Array],
+        x: Array,
+        target: Array | None = None,
+        draws: Callable[[Layer], np.random.Generator] | None = None,
+    ) -> Values:
         """Every result, layer by layer, and with a target the loss; `draws` gives a learning layer its generator."""
         self.check_batch(x, target)
         values: Values = {("input", "y"): x}
@@ -216,8 +237,14 @@ class Network:
                 values["loss", name] = result
         return values
 
-    def backward(self, parameters: Mapping[str, Array], values: Values, learning: bool,
-                 input_gradient: bool = True, past: str = "") -> None:
+    def backward(
+        self,
+        parameters: Mapping[str, Array],
+        values: Values,
+        learning: bool,
+        input_gradient: bool = True,
+        past: str = "",
+    ) -> None:
         """Add every gradient to the values of a forward pass, from the loss back; `learning` as forward had draws.
         A layer `past` which the gradient goes hands it on as it is: a mistake that is looked for."""
         for layer in [self.loss, *reversed(self.layers.values())]:

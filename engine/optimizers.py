@@ -24,8 +24,9 @@ LETTERS = ("o", "c", "i", "j")
 def _program(parameter: str, rank: int, state: tuple[str, ...], sentences: tuple[str, ...]) -> Program:
     at = f"[{','.join(LETTERS[:rank])}]" if rank else ""
     names = [parameter, f"d{parameter}", *state]
-    return Program(" ".join(name + at for name in names),
-                   "\n".join(s.replace("W", parameter).replace("@", at) for s in sentences))
+    return Program(
+        " ".join(name + at for name in names), "\n".join(s.replace("W", parameter).replace("@", at) for s in sentences)
+    )
 
 
 class Optimizer:
@@ -101,10 +102,17 @@ def sgd_update(w, dw, w_next, lr, decay):  # type: ignore[no-untyped-def]
 class Sgd(Optimizer):
     name = "sgd"
     title = "Gradient descent"
-    settings = {"learning_rate": _rate(1e-3, 0.1), "weight_decay": DECAY,
-                "dampening": Float(0.0, "without momentum of no effect, as in PyTorch", low=0, high=1)}
-    words = {"next": Words("every weight takes one step against its gradient",
-                           "The gradient points uphill, so the weight goes the other way, by the learning rate.")}
+    settings = {
+        "learning_rate": _rate(1e-3, 0.1),
+        "weight_decay": DECAY,
+        "dampening": Float(0.0, "without momentum of no effect, as in PyTorch", low=0, high=1),
+    }
+    words = {
+        "next": Words(
+            "every weight takes one step against its gradient",
+            "The gradient points uphill, so the weight goes the other way, by the learning rate.",
+        )
+    }
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
@@ -129,11 +137,19 @@ class Momentum(Optimizer):
 
     name = "momentum"
     title = "Momentum"
-    settings = {"learning_rate": _rate(1e-3, 0.03), "momentum": MOMENTUM,
-                "dampening": Float(0.0, "share of the gradient that is left out", low=0, high=1), "weight_decay": DECAY}
+    settings = {
+        "learning_rate": _rate(1e-3, 0.03),
+        "momentum": MOMENTUM,
+        "dampening": Float(0.0, "share of the gradient that is left out", low=0, high=1),
+        "weight_decay": DECAY,
+    }
     state = ("v",)
-    words = {"next": Words("every weight rolls on, and its gradient steers it",
-                           "The velocity keeps most of its last value and takes in the gradient; the weight follows.")}
+    words = {
+        "next": Words(
+            "every weight rolls on, and its gradient steers it",
+            "The velocity keeps most of its last value and takes in the gradient; the weight follows.",
+        )
+    }
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
@@ -166,8 +182,12 @@ class Nesterov(Optimizer):
     title = "Nesterov momentum"
     settings = {"learning_rate": _rate(1e-3, 0.03), "momentum": MOMENTUM, "weight_decay": DECAY}
     state = ("v",)
-    words = {"next": Words("every weight rolls on, and looks one step ahead",
-                           "The gradient steers the velocity, and the weight already goes where that will carry it.")}
+    words = {
+        "next": Words(
+            "every weight rolls on, and looks one step ahead",
+            "The gradient steers the velocity, and the weight already goes where that will carry it.",
+        )
+    }
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
@@ -208,21 +228,32 @@ class Adam(Optimizer):
 
     name = "adam"
     title = "Adam"
-    settings = {"learning_rate": _rate(1e-3, 1e-3),
-                "betas": Numbers((0.9, 0.999), "shares of the two running means that are kept"),
-                "eps": _eps(1e-8), "weight_decay": DECAY}
+    settings = {
+        "learning_rate": _rate(1e-3, 1e-3),
+        "betas": Numbers((0.9, 0.999), "shares of the two running means that are kept"),
+        "eps": _eps(1e-8),
+        "weight_decay": DECAY,
+    }
     state = ("m", "v")
-    words = {"next": Words("every weight takes a step of about the same size",
-                           "The mean of its gradients, over the root of the mean of their squares: the size of the "
-                           "gradient falls out, its direction stays.")}
+    words = {
+        "next": Words(
+            "every weight takes a step of about the same size",
+            "The mean of its gradients, over the root of the mean of their squares: the size of the "
+            "gradient falls out, its direction stays.",
+        )
+    }
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
         return (*first, *self._moments(g), "W_next@ = W@ - lr*mhat@ / (sqrt(vhat@) + eps)")
 
     def _moments(self, g: str) -> tuple[str, ...]:
-        return (f"m_next@ = beta1*m@ + (1 - beta1)*{g}", f"v_next@ = beta2*v@ + (1 - beta2)*{g}**2",
-                "mhat@ = m_next@ / (1 - beta1**step)", "vhat@ = v_next@ / (1 - beta2**step)")
+        return (
+            f"m_next@ = beta1*m@ + (1 - beta1)*{g}",
+            f"v_next@ = beta2*v@ + (1 - beta2)*{g}**2",
+            "mhat@ = m_next@ / (1 - beta1**step)",
+            "vhat@ = v_next@ / (1 - beta2**step)",
+        )
 
     def numbers(self, step: int) -> dict[str, float]:
         beta1, beta2 = self.options["betas"]
@@ -239,8 +270,22 @@ class Adam(Optimizer):
         betas = (n["beta1"], n["beta2"])
         mean, square = ((number(beta), number(1 - beta)) for beta in betas)
         rate, grow = (number(full / (1 - beta**step)) for full, beta in zip((n["lr"], 1), betas, strict=True))
-        adam_update(w, dw, state["m"], state["v"], w_next, after["m"], after["v"], rate, number(joins), number(keep),
-                    mean, square, grow, number(n["eps"]))
+        adam_update(
+            w,
+            dw,
+            state["m"],
+            state["v"],
+            w_next,
+            after["m"],
+            after["v"],
+            rate,
+            number(joins),
+            number(keep),
+            mean,
+            square,
+            grow,
+            number(n["eps"]),
+        )
 
 
 class AdamW(Adam):
@@ -259,8 +304,23 @@ class AdamW(Adam):
 
 
 @kernel
-def rmsprop_update(w, dw, v, m, u, w_next, v_next, m_next, u_next,  # type: ignore[no-untyped-def]
-                   lr, decay, alpha, eps, mu, centered):
+def rmsprop_update(  # type: ignore[no-untyped-def]
+    w,
+    dw,
+    v,
+    m,
+    u,
+    w_next,
+    v_next,
+    m_next,
+    u_next,
+    lr,
+    decay,
+    alpha,
+    eps,
+    mu,
+    centered,
+):
     """m and m_next are untouched unless `centered`, u and u_next unless mu is above 0."""
     mode = flush_denormals()
     for i in range(w.size):
@@ -284,15 +344,21 @@ class RmsProp(Optimizer):
 
     name = "rmsprop"
     title = "RMSprop"
-    settings = {"learning_rate": _rate(1e-2, 1e-3),
-                "alpha": Float(0.99, "share of the running means that is kept", low=0, high=1), "eps": _eps(1e-8),
-                "momentum": Float(0.0, MOMENTUM.description, low=0, high=1),
-                "centered": Bool(False, "divide by the spread of the gradients about their mean"),
-                "weight_decay": DECAY}
+    settings = {
+        "learning_rate": _rate(1e-2, 1e-3),
+        "alpha": Float(0.99, "share of the running means that is kept", low=0, high=1),
+        "eps": _eps(1e-8),
+        "momentum": Float(0.0, MOMENTUM.description, low=0, high=1),
+        "centered": Bool(False, "divide by the spread of the gradients about their mean"),
+        "weight_decay": DECAY,
+    }
     state: tuple[str, ...] = ("v", "m", "u")
-    words = {"next": Words("every weight takes a step of about the same size",
-                           "Its gradient, over the root of the mean of the squares: where gradients are large the "
-                           "steps become small.")}
+    words = {
+        "next": Words(
+            "every weight takes a step of about the same size",
+            "Its gradient, over the root of the mean of the squares: where gradients are large the steps become small.",
+        )
+    }
 
     def __init__(self, /, **settings: Any):
         super().__init__(**settings)
@@ -304,8 +370,11 @@ class RmsProp(Optimizer):
         said = (*said, f"v_next@ = alpha*v@ + (1 - alpha)*{g}**2")
         square = "v_next@"
         if "m" in self.state:
-            said = (*said, f"m_next@ = alpha*m@ + (1 - alpha)*{g}",
-                    "spread@ = v_next@ - m_next@**2 if v_next@ > m_next@**2 else 0")
+            said = (
+                *said,
+                f"m_next@ = alpha*m@ + (1 - alpha)*{g}",
+                "spread@ = v_next@ - m_next@**2 if v_next@ > m_next@**2 else 0",
+            )
             square = "spread@"
         move = f"{g} / (sqrt({square}) + eps)"
         if "u" in self.state:
@@ -313,14 +382,29 @@ class RmsProp(Optimizer):
         return (*said, f"W_next@ = W@ - lr*{move}")
 
     def numbers(self, step: int) -> dict[str, float]:
-        return {**super().numbers(step), "alpha": self.options["alpha"], "eps": self.options["eps"],
-                "mu": self.options["momentum"]}
+        return {
+            **super().numbers(step),
+            "alpha": self.options["alpha"],
+            "eps": self.options["eps"],
+            "mu": self.options["momentum"],
+        }
 
     def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
         before, behind = ([arrays.get(name, arrays["v"]) for name in ("v", "m", "u")] for arrays in (state, after))
-        rmsprop_update(w, dw, *before, w_next, *behind, n["lr"], n["decay"], n["alpha"], n["eps"], n["mu"],
-                       self.options["centered"])
+        rmsprop_update(
+            w,
+            dw,
+            *before,
+            w_next,
+            *behind,
+            n["lr"],
+            n["decay"],
+            n["alpha"],
+            n["eps"],
+            n["mu"],
+            self.options["centered"],
+        )
 
 
 @kernel
@@ -336,13 +420,20 @@ class Adagrad(Optimizer):
 
     name = "adagrad"
     title = "Adagrad"
-    settings = {"learning_rate": _rate(1e-2, 1e-2),
-                "lr_decay": Float(0.0, "makes the learning rate smaller at every step", low=0, high=1e6),
-                "initial_accumulator_value": Float(0.0, "the sum of squares before the first step", low=0, high=1e6),
-                "eps": _eps(1e-10), "weight_decay": DECAY}
+    settings = {
+        "learning_rate": _rate(1e-2, 1e-2),
+        "lr_decay": Float(0.0, "makes the learning rate smaller at every step", low=0, high=1e6),
+        "initial_accumulator_value": Float(0.0, "the sum of squares before the first step", low=0, high=1e6),
+        "eps": _eps(1e-10),
+        "weight_decay": DECAY,
+    }
     state = ("v",)
-    words = {"next": Words("every weight takes steps that become smaller",
-                           "Its gradient, over the root of the sum of all the squares so far.")}
+    words = {
+        "next": Words(
+            "every weight takes steps that become smaller",
+            "Its gradient, over the root of the sum of all the squares so far.",
+        )
+    }
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
@@ -357,9 +448,11 @@ class Adagrad(Optimizer):
 
     def move(self, w: Array, dw: Array, state: State, step: int, w_next: Array, after: State) -> None:
         n = self.numbers(step)
-        adagrad_update(w, dw, state["v"], w_next, after["v"], n["lr"] / (1 + (step - 1) * n["fade"]), n["decay"],
-                       n["eps"])
+        adagrad_update(
+            w, dw, state["v"], w_next, after["v"], n["lr"] / (1 + (step - 1) * n["fade"]), n["decay"], n["eps"]
+        )
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    kind.name: kind for kind in (Sgd, Momentum, Nesterov, Adam, AdamW, RmsProp, Adagrad)}
+    kind.name: kind for kind in (Sgd, Momentum, Nesterov, Adam, AdamW, RmsProp, Adagrad)
+}

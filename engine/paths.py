@@ -158,11 +158,40 @@ class Fast:
             if plan.filters and not lone:
                 run(prepare, crew.size, plan.transforms, flat, bench.filters)
             for leg in legs:
-                run(work, shares, lanes, images, octets, SHADES, indices, targets, flat, self._still, self._ones,
-                    bench.filters, keys, plan.smoothing, share, learning, leg, *left, losses, rights)
+                run(
+                    work,
+                    shares,
+                    lanes,
+                    images,
+                    octets,
+                    SHADES,
+                    indices,
+                    targets,
+                    flat,
+                    self._still,
+                    self._ones,
+                    bench.filters,
+                    keys,
+                    plan.smoothing,
+                    share,
+                    learning,
+                    leg,
+                    *left,
+                    losses,
+                    rights,
+                )
                 if learning:
-                    run(gather, plan.parameters // PART, plan.gathers, leg, min(lanes, count), self._still,
-                        self._ones, *left, gradient)
+                    run(
+                        gather,
+                        plan.parameters // PART,
+                        plan.gathers,
+                        leg,
+                        min(lanes, count),
+                        self._still,
+                        self._ones,
+                        *left,
+                        gradient,
+                    )
         finally:
             with self._lock:
                 if not self._benches:
@@ -193,8 +222,14 @@ class Fast:
         with self._lock:
             bench = self._benches.pop() if self._benches else None
         if bench is None or len(bench.arenas) < workers:
-            bench = _Bench(plan.arena, [None] * workers, aligned(0, plan.share), aligned(0, plan.kept),
-                           aligned(plan.filters), np.zeros(1, np.int64))
+            bench = _Bench(
+                plan.arena,
+                [None] * workers,
+                aligned(0, plan.share),
+                aligned(0, plan.kept),
+                aligned(plan.filters),
+                np.zeros(1, np.int64),
+            )
         if len(bench.gradients) < shares:
             bench.gradients = aligned(shares, plan.share)
         if len(bench.kept) < chunks:
@@ -202,8 +237,9 @@ class Fast:
         return bench
 
 
-def flat_update(optimizer: Optimizer, parameters: Arrays, state: Arrays, gradient: Flat,
-                step: int) -> tuple[Flat, Flat]:
+def flat_update(
+    optimizer: Optimizer, parameters: Arrays, state: Arrays, gradient: Flat, step: int
+) -> tuple[Flat, Flat]:
     """The parameters and the optimizer's state after the `step`-th update, by the optimizer's own kernels."""
     places, suffixes = gradient.places, tuple(f".{part}" for part in optimizer.state)
     w, dw = Flat.of(parameters, places).vectors[""], gradient.vectors[""]

@@ -44,8 +44,9 @@ class Local:
         return {letter: self.outline.count(letter) for letter in letters}
 
 
-def layer_program(network: Network, layer: Layer, batch: int, learning: bool = False,
-                  target: Shape | None = None) -> Local:
+def layer_program(
+    network: Network, layer: Layer, batch: int, learning: bool = False, target: Shape | None = None
+) -> Local:
     """An op's sentences and those of its gradients, for a batch; `learning` draws random tensors."""
     op = layer.op if learning else layer.resting
     shapes = network.given_shapes(layer, batch)
@@ -53,8 +54,9 @@ def layer_program(network: Network, layer: Layer, batch: int, learning: bool = F
         shapes["target"] = target or op.target_shape(shapes["x"])
     wrt = tuple(name[1:] for name in op.gradients if name[1:] in shapes)
     extents = op.extents(shapes)
-    return Local(layer.name, op.program(shapes).gradients(wrt), op.numbers(shapes), extents,
-                 {**shapes, "dy": extents["y"]}, {})
+    return Local(
+        layer.name, op.program(shapes).gradients(wrt), op.numbers(shapes), extents, {**shapes, "dy": extents["y"]}, {}
+    )
 
 
 def update_program(layer: Layer, parameter: str, optimizer: Optimizer, update: int) -> Local:
@@ -63,8 +65,14 @@ def update_program(layer: Layer, parameter: str, optimizer: Optimizer, update: i
     program = optimizer.program(parameter, len(shape))
     own = (parameter, f"d{parameter}", f"{parameter}_next")
     public = {name: f"{parameter}.{name}" for name in (*program.given, *program.names) if name not in own}
-    return Local(layer.name, program, optimizer.numbers(max(1, update)), dict.fromkeys(program.names, shape),
-                 dict.fromkeys(program.given, shape), public)
+    return Local(
+        layer.name,
+        program,
+        optimizer.numbers(max(1, update)),
+        dict.fromkeys(program.names, shape),
+        dict.fromkeys(program.given, shape),
+        public,
+    )
 
 
 def counts_images(layer: Layer, program: Program, tensor: str) -> bool:
@@ -153,32 +161,47 @@ class _Composer:
         self.batch = batch
         self.optimizer = optimizer
         self.learning = learning
-        self.ops = {layer.name: layer.op if learning else layer.resting
-                    for layer in (*network.layers.values(), network.loss)}
-        self.locals = {layer.name: layer_program(network, layer, batch, learning)
-                       for layer in (*network.layers.values(), network.loss)}
+        self.ops = {
+            layer.name: layer.op if learning else layer.resting for layer in (*network.layers.values(), network.loss)
+        }
+        self.locals = {
+            layer.name: layer_program(network, layer, batch, learning)
+            for layer in (*network.layers.values(), network.loss)
+        }
 
     def score(self) -> Score:
         tensors: dict[str, TensorInfo] = {}
         phases = []
         for phase, others in self._phases():
             phases.append(phase)
-            tensors[phase.place] = TensorInfo(phase.shape, phase.kind, self._title(phase.layer, phase.tensor),
-                                              self._whole(phase.layer, phase.tensor))
+            tensors[phase.place] = TensorInfo(
+                phase.shape, phase.kind, self._title(phase.layer, phase.tensor), self._whole(phase.layer, phase.tensor)
+            )
             tensors.update(others)
         return Score(self._layers(), {**self._given(), **tensors}, self._aliases(), tuple(phases))
 
     def _layers(self) -> tuple[LayerInfo, ...]:
         layers = [LayerInfo("input", "", "Input", (), self.network.input_shape, {}, False)]
         for layer in (*self.network.layers.values(), self.network.loss):
-            layers.append(LayerInfo(layer.name, layer.op.name, layer.op.title, layer.inputs, layer.shape,
-                                    dict(layer.parameters), layer.op.is_view))
+            layers.append(
+                LayerInfo(
+                    layer.name,
+                    layer.op.name,
+                    layer.op.title,
+                    layer.inputs,
+                    layer.shape,
+                    dict(layer.parameters),
+                    layer.op.is_view,
+                )
+            )
         return tuple(layers)
 
     def _given(self) -> dict[str, TensorInfo]:
         """What no phase makes: the images, the targets, the parameters, the optimizer's state, random tensors."""
-        given = {"input/y": TensorInfo((self.batch, *self.network.input_shape), "value", self._title("input", "y")),
-                 "target/y": TensorInfo(self.locals["loss"].shapes["target"], "value", self._title("target", "y"))}
+        given = {
+            "input/y": TensorInfo((self.batch, *self.network.input_shape), "value", self._title("input", "y")),
+            "target/y": TensorInfo(self.locals["loss"].shapes["target"], "value", self._title("target", "y")),
+        }
         for layer in self.network.layers.values():
             for name, shape in layer.parameters.items():
                 given[f"{layer.name}/{name}"] = TensorInfo(shape, "weight", self._title(layer.name, name), True)
@@ -186,8 +209,9 @@ class _Composer:
                     tensor = f"{name}.{state}"
                     given[f"{layer.name}/{tensor}"] = TensorInfo(shape, "weight", self._title(layer.name, tensor), True)
             for name in layer.op.drawn:
-                given[f"{layer.name}/{name}"] = TensorInfo(self.locals[layer.name].shapes[name], "value",
-                                                           self._title(layer.name, name))
+                given[f"{layer.name}/{name}"] = TensorInfo(
+                    self.locals[layer.name].shapes[name], "value", self._title(layer.name, name)
+                )
         return given
 
     def _aliases(self) -> dict[str, str]:
@@ -232,16 +256,16 @@ class _Composer:
         free, bound = local.program.letters(tensor)
         words = describe(self.ops[layer.name], tensor, local.counts(free), local.counts(bound))
         own = (*layer.op.results, *(f"d{name}" for name in local.shapes))
-        return self._phase(local, tensor, part, self._label(layer, tensor, part), words, own,
-                           layer.op.is_view)
+        return self._phase(local, tensor, part, self._label(layer, tensor, part), words, own, layer.op.is_view)
 
     def _of_update(self, layer: Layer, parameter: str) -> tuple[Phase, dict[str, TensorInfo]]:
         assert self.optimizer is not None
         local = update_program(layer, parameter, self.optimizer, 1)
         later = self.optimizer.numbers(2)
         changing = {name for name, value in local.numbers.items() if later[name] != value}
-        local = replace(local, numbers={name: value for name, value in local.numbers.items()
-                                        if name not in changing | {"lr"}})
+        local = replace(
+            local, numbers={name: value for name, value in local.numbers.items() if name not in changing | {"lr"}}
+        )
         words = self.optimizer.words.get("next", Words(""))
         return self._phase(local, f"{parameter}_next", "update", "update", words, (), False)
 
@@ -252,12 +276,28 @@ class _Composer:
         sources = dict(zip(summands, self.network.consumers[name], strict=True))
         local = Local(name, program, {}, {"dy": shape}, dict.fromkeys(summands, shape), {})
         words = Words("what every reader sends back is added up", "Each layer that read these values adds its delta.")
-        return self._phase(local, "dy", "backward", f"{name} {DELTA}", words, (), False,
-                           lambda read: (sources[read][0], f"d{sources[read][1]}"))
+        return self._phase(
+            local,
+            "dy",
+            "backward",
+            f"{name} {DELTA}",
+            words,
+            (),
+            False,
+            lambda read: (sources[read][0], f"d{sources[read][1]}"),
+        )
 
-    def _phase(self, local: Local, tensor: str, part: str, label: str, words: Words,
-               own: tuple[str, ...], view: bool, source: Callable[[str], tuple[str, str]] | None = None,
-               ) -> tuple[Phase, dict[str, TensorInfo]]:
+    def _phase(
+        self,
+        local: Local,
+        tensor: str,
+        part: str,
+        label: str,
+        words: Words,
+        own: tuple[str, ...],
+        view: bool,
+        source: Callable[[str], tuple[str, str]] | None = None,
+    ) -> tuple[Phase, dict[str, TensorInfo]]:
         program = local.program
 
         def place_of(name: str) -> str:
@@ -272,22 +312,48 @@ class _Composer:
 
         free, bound = program.letters(tensor)
         ungrouped = {letter for letter in free if local.numbers.get(letter.upper()) == 1}
-        reads = tuple(PhaseRead(window.tensor, place_of(window.tensor), kind(window.tensor), window.role,
-                                window.joint, tuple(axis and _without(axis, ungrouped) for axis in window.axes))
-                      for window in program.windows(tensor, {**local.outline.sizes, **local.numbers}))
+        reads = tuple(
+            PhaseRead(
+                window.tensor,
+                place_of(window.tensor),
+                kind(window.tensor),
+                window.role,
+                window.joint,
+                tuple(axis and _without(axis, ungrouped) for axis in window.axes),
+            )
+            for window in program.windows(tensor, {**local.outline.sizes, **local.numbers})
+        )
         leaned = _leads_to(local, tensor, stop=own)
-        others = {place_of(name): TensorInfo(local.outline.shape(name), kind(name),
-                                             self._title(local.layer, local.public.get(name, name)),
-                                             self._whole(local.layer, local.public.get(name, name)))
-                  for name in (*leaned, *(name for name in program.reads(tensor) if name in program.names))}
+        others = {
+            place_of(name): TensorInfo(
+                local.outline.shape(name),
+                kind(name),
+                self._title(local.layer, local.public.get(name, name)),
+                self._whole(local.layer, local.public.get(name, name)),
+            )
+            for name in (*leaned, *(name for name in program.reads(tensor) if name in program.names))
+        }
         phase = Phase(
-            place=f"{local.layer}/{tensor}", layer=local.layer, tensor=tensor, part=part, label=label,
-            head=words.head, note=words.note, kind=kind(tensor), shape=local.outline.shape(tensor), view=view,
-            form=program.form(tensor), sentence=program.sentence(tensor), equation=equation(tensor),
-            general=program.equation(tensor), bound=local.counts(bound), reads=reads,
+            place=f"{local.layer}/{tensor}",
+            layer=local.layer,
+            tensor=tensor,
+            part=part,
+            label=label,
+            head=words.head,
+            note=words.note,
+            kind=kind(tensor),
+            shape=local.outline.shape(tensor),
+            view=view,
+            form=program.form(tensor),
+            sentence=program.sentence(tensor),
+            equation=equation(tensor),
+            general=program.equation(tensor),
+            bound=local.counts(bound),
+            reads=reads,
             divisor=program.divisor(tensor, {**local.outline.sizes, **local.numbers}),
             free=local.counts(tuple(letter for letter in free if letter not in ungrouped)),
-            steps=tuple((name, equation(name)) for name in leaned))
+            steps=tuple((name, equation(name)) for name in leaned),
+        )
         return phase, others
 
     def _kind(self, local: Local, name: str) -> str:
@@ -349,8 +415,13 @@ class _Composer:
 
 
 NOUNS = {"w": "weight", "b": "bias", "running_mean": "running mean", "running_var": "running variance"}
-TITLES = {("input", "y"): "input", ("target", "y"): "target", ("loss", "y"): "loss", ("loss", "p"): "probability",
-          ("loss", "t"): "target probability"}
+TITLES = {
+    ("input", "y"): "input",
+    ("target", "y"): "target",
+    ("loss", "y"): "loss",
+    ("loss", "p"): "probability",
+    ("loss", "t"): "target probability",
+}
 
 
 def _without(axis: Axis, letters: set[str]) -> Axis:

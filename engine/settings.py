@@ -82,8 +82,11 @@ class Int(Setting):
         return number
 
     def kind(self) -> Schema:
-        schema: Schema = {"type": ["integer", "null"] if self.optional else "integer",
-                          "minimum": self.low, "maximum": self.high}
+        schema: Schema = {
+            "type": ["integer", "null"] if self.optional else "integer",
+            "minimum": self.low,
+            "maximum": self.high,
+        }
         return {**schema, "not": {"const": 0}} if self.nonzero else schema
 
 
@@ -103,8 +106,13 @@ class Float(Setting):
     below: bool = False  # the high end itself is refused
 
     def check(self, value: Any) -> float:
-        fits = (isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
-                and not (self.above and value == self.low) and not (self.below and value == self.high))
+        fits = (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+            and not (self.above and value == self.low)
+            and not (self.below and value == self.high)
+        )
         if not fits:
             low = f"above {self.low:g}" if self.above else f"from {self.low:g}"
             high = f"below {self.high:g}" if self.below else f"to {self.high:g}"
@@ -112,8 +120,11 @@ class Float(Setting):
         return float(value)
 
     def kind(self) -> Schema:
-        return {"type": "number", "exclusiveMinimum" if self.above else "minimum": self.low,
-                "exclusiveMaximum" if self.below else "maximum": self.high}
+        return {
+            "type": "number",
+            "exclusiveMinimum" if self.above else "minimum": self.low,
+            "exclusiveMaximum" if self.below else "maximum": self.high,
+        }
 
 
 @dataclass(frozen=True)
@@ -191,8 +202,10 @@ class Padding(Setting):
     words: tuple[str, ...] = ("valid", "same")
 
     def check(self, value: Any) -> tuple[int, int, int, int] | str:
-        expected = (f"a whole number from 0 to {LARGEST}, [height, width], [top, bottom, left, right] "
-                    f"or one of {', '.join(self.words)}")
+        expected = (
+            f"a whole number from 0 to {LARGEST}, [height, width], [top, bottom, left, right] "
+            f"or one of {', '.join(self.words)}"
+        )
         if isinstance(value, str):
             if value not in self.words:
                 raise SettingError([], f"expected {expected}, got {said(value)}")

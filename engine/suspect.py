@@ -45,8 +45,9 @@ class Suspect:
     outcome: Array
 
 
-def guess(name: str, given: Array, true: Array, op: Op | None = None,
-          tensors: Mapping[str, Array] | None = None) -> Guess | None:
+def guess(
+    name: str, given: Array, true: Array, op: Op | None = None, tensors: Mapping[str, Array] | None = None
+) -> Guess | None:
     """Why `given` is not the gradient `true` of that name ("dw"), or None when it is like nothing known.
 
     With the op and its tensors (inputs, results and dy, float64) its own mistakes are tried too.
@@ -85,8 +86,11 @@ def _unwritten(name: str, given: Array, true: Array) -> Guess | None:
     if not apart(given, true, written).agrees(LOOSE):
         return None
     first = ",".join(map(str, np.argwhere(~written & (true != 0))[0]))
-    return Guess("zero", f"{name} is right where it is not zero, but {np.sum(~written & (true != 0))} of its "
-                         f"{true.size} numbers are zero and should not be, the first at {name}/{first}")
+    return Guess(
+        "zero",
+        f"{name} is right where it is not zero, but {np.sum(~written & (true != 0))} of its "
+        f"{true.size} numbers are zero and should not be, the first at {name}/{first}",
+    )
 
 
 def _by_shape(name: str, given: Array, true: Array) -> Guess:
@@ -130,16 +134,21 @@ def _tiny(name: str, given: Array, op: Op, tensors: Mapping[str, Array]) -> Gues
 def _moved(name: str, true: Array) -> Iterator[Suspect]:
     """The right numbers in the wrong places."""
     if true.ndim >= 3:
-        yield Suspect("flip", f"{name} is the right one turned by 180°: a flip is missing, or one too many",
-                      true[..., ::-1, ::-1])
+        yield Suspect(
+            "flip", f"{name} is the right one turned by 180°: a flip is missing, or one too many", true[..., ::-1, ::-1]
+        )
         yield Suspect("mirrored", f"{name} is upside down: only one of the two axes is right", true[..., ::-1, :])
-        yield Suspect("mirrored", f"{name} is mirrored left to right: only one of the two axes is right",
-                      true[..., ::-1])
+        yield Suspect(
+            "mirrored", f"{name} is mirrored left to right: only one of the two axes is right", true[..., ::-1]
+        )
     if 2 <= true.ndim <= 4:
         for order in permutations(range(true.ndim)):
             if order != tuple(range(true.ndim)):
-                yield Suspect("transposed", f"the axes of {name} stand in another order: as transpose{order} "
-                                            "leaves them", true.transpose(order))
+                yield Suspect(
+                    "transposed",
+                    f"the axes of {name} stand in another order: as transpose{order} leaves them",
+                    true.transpose(order),
+                )
 
 
 def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
@@ -164,8 +173,11 @@ def _misread(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspec
     for key, array in alike.items():
         for other, stand_in in [*alike.items(), (f"-{key}", -array)]:
             if other != key and stand_in.shape == array.shape:
-                yield Suspect("exchanged", f"{name} comes out so when {other} is read where {key} belongs",
-                              op.backward({**tensors, key: stand_in})[name])
+                yield Suspect(
+                    "exchanged",
+                    f"{name} comes out so when {other} is read where {key} belongs",
+                    op.backward({**tensors, key: stand_in})[name],
+                )
 
 
 def _along(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
@@ -179,13 +191,21 @@ def _along(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]
             axes = [axis for axis in range(x.ndim) if apart(_shares(x, axis), result).agrees(LOOSE)]
             for axis in range(x.ndim) if axes else ():
                 outcome = op.backward({**tensors, **made, key: _shares(x, axis)})[name]
-                yield Suspect("axis", f"{name} comes out so when the shares {key} are taken along axis {axis}, in "
-                                      f"place of axis {axes[0]}", outcome)
+                yield Suspect(
+                    "axis",
+                    f"{name} comes out so when the shares {key} are taken along axis {axis}, in "
+                    f"place of axis {axes[0]}",
+                    outcome,
+                )
     for key, setting in op.settings.items():
         for axis in range(x.ndim) if isinstance(setting, Axis) else ():
             outcome = _variant(op, {key: axis}).backward({**tensors, **made})[name]
-            yield Suspect("axis", f"{name} comes out so when its sum runs along axis {axis}, in place of axis "
-                                  f"{op.options[key]}, and y is right", outcome)
+            yield Suspect(
+                "axis",
+                f"{name} comes out so when its sum runs along axis {axis}, in place of axis "
+                f"{op.options[key]}, and y is right",
+                outcome,
+            )
 
 
 def _shares(x: Array, axis: int) -> Array:
@@ -205,8 +225,12 @@ def _alone(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> Iterat
         if made is None:
             return
         outcome[place] = made[name][place]
-    yield Suspect("own_slope", f"{name} holds each output's slope by the input in its own place alone: that the other "
-                               "outputs change with it, too, is left out", outcome)
+    yield Suspect(
+        "own_slope",
+        f"{name} holds each output's slope by the input in its own place alone: that the other "
+        "outputs change with it, too, is left out",
+        outcome,
+    )
 
 
 def _forgotten(name: str, op: Op, tensors: Mapping[str, Array], true: Array) -> Iterator[Suspect]:
@@ -222,8 +246,11 @@ def _forgotten(name: str, op: Op, tensors: Mapping[str, Array], true: Array) -> 
         shares = tensors.get(key)
         if shares is not None and shares.shape == true.shape and shares.min() >= 0 and shares.max() <= 1:
             slope = f"{key}*(1 - {key})"
-            yield Suspect("slope_again", f"{name} is the right one times {slope}: it holds that slope already",
-                          true * shares * (1 - shares))
+            yield Suspect(
+                "slope_again",
+                f"{name} is the right one times {slope}: it holds that slope already",
+                true * shares * (1 - shares),
+            )
 
 
 Retold = tuple[str, str, dict[str, Array], dict[str, Any]]
@@ -235,19 +262,39 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     given = {key: array for key, array in tensors.items() if key in op.tensors and array.dtype.kind == "f"}
     for key, array in given.items():
         if array.ndim == 4 and f"d{key}" != name:
-            yield ("flip", f"{name} comes out so when {key} is not turned by 180° where it has to be, or is where it "
-                           "must not be", {key: np.ascontiguousarray(array[..., ::-1, ::-1])}, {})
+            yield (
+                "flip",
+                f"{name} comes out so when {key} is not turned by 180° where it has to be, or is where it must not be",
+                {key: np.ascontiguousarray(array[..., ::-1, ::-1])},
+                {},
+            )
         if array.ndim == 2 and array.shape[0] == array.shape[1] and f"d{key}" != name:
-            yield ("transposed", f"{name} comes out so when {key} is transposed",
-                   {key: np.ascontiguousarray(array.T)}, {})
+            yield (
+                "transposed",
+                f"{name} comes out so when {key} is transposed",
+                {key: np.ascontiguousarray(array.T)},
+                {},
+            )
     if "padding" in options and "x" in tensors:
         far = max(tensors["x"].shape[2:])
-        yield ("padding", f"{name} comes out so when the padding is missing: windows begin at the corner of x, not "
-                          "outside it", {}, {"padding": (0, far, 0, far)})
-        yield "padding", f"{name} comes out so when the padding is missing and dy is cut at its far sides", {}, {
-            "padding": 0}
-        yield "padding", f"{name} comes out so when the padding is missing and dy loses its rim", {
-            "dy": _without_rim(op, tensors)}, {"padding": 0}
+        yield (
+            "padding",
+            f"{name} comes out so when the padding is missing: windows begin at the corner of x, not outside it",
+            {},
+            {"padding": (0, far, 0, far)},
+        )
+        yield (
+            "padding",
+            f"{name} comes out so when the padding is missing and dy is cut at its far sides",
+            {},
+            {"padding": 0},
+        )
+        yield (
+            "padding",
+            f"{name} comes out so when the padding is missing and dy loses its rim",
+            {"dy": _without_rim(op, tensors)},
+            {"padding": 0},
+        )
     rank = max((array.ndim for array in given.values()), default=0)
     for key, setting in op.settings.items():
         for value in _others(setting, options[key], rank):
@@ -261,8 +308,12 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     if dy is not None and dy.ndim:
         yield "dy_ignored", f"{name} comes out so when dy is taken as 1 everywhere", {"dy": np.ones_like(dy)}, {}
         for words, part in _parts(dy):
-            yield ("overwritten", f"{name} holds {words} alone: the others were not added up, as = in place of += does",
-                   {"dy": part}, {})
+            yield (
+                "overwritten",
+                f"{name} holds {words} alone: the others were not added up, as = in place of += does",
+                {"dy": part},
+                {},
+            )
 
 
 def _parts(dy: Array) -> Iterator[tuple[str, Array]]:
@@ -272,9 +323,11 @@ def _parts(dy: Array) -> Iterator[tuple[str, Array]]:
     if dy.ndim > 1:
         places.append(("the last output channel", (slice(None), -1)))
     if last:
-        places += [("the last position of each image", (..., *last)),
-                   ("the last position of the last image", (-1, ..., *last)),
-                   ("the last output channel of the last image", (-1, -1))]
+        places += [
+            ("the last position of each image", (..., *last)),
+            ("the last position of the last image", (-1, ..., *last)),
+            ("the last output channel of the last image", (-1, -1)),
+        ]
     for words, place in places:
         part = np.zeros_like(dy)
         part[place] = dy[place]
@@ -339,8 +392,11 @@ def _overwritten(name: str, op: Op, tensors: Mapping[str, Array], dy: Array) -> 
                 return
             left = part if left is None else np.where(part != 0, part, left)
         if left is not None:
-            yield Suspect("overwritten", f"{name} comes out so when each window overwrites what the one before it "
-                                         f"left{words}: = in place of +=", left)
+            yield Suspect(
+                "overwritten",
+                f"{name} comes out so when each window overwrites what the one before it left{words}: = in place of +=",
+                left,
+            )
 
 
 def _given(op: Op, tensors: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
@@ -392,8 +448,12 @@ def _counts(op: Op | None, tensors: Mapping[str, Array]) -> dict[int, str]:
         images, positions = len(of), math.prod(of.shape[2:])
         if of.ndim == 2:
             counts |= {of.shape[1]: "values of each image"}
-        counts |= {of.size: "values", images * positions: "images and positions", positions: "positions",
-                   images: "images"}
+        counts |= {
+            of.size: "values",
+            images * positions: "images and positions",
+            positions: "positions",
+            images: "images",
+        }
     return {count: words for count, words in counts.items() if count > 1}
 
 
@@ -408,9 +468,13 @@ def _factor(given: Array, right: Array, counts: Mapping[int, str]) -> Guess | No
         return Guess("sign", "every sign is turned around")
     for count, words in counts.items():
         if math.isclose(factor, count, rel_tol=1e-6):
-            return Guess("sum_not_mean", f"it is {count} times too large: a sum over the {count} {words} stands in "
-                                         "place of their mean")
+            return Guess(
+                "sum_not_mean",
+                f"it is {count} times too large: a sum over the {count} {words} stands in place of their mean",
+            )
         if math.isclose(factor * count, 1, rel_tol=1e-6):
-            return Guess("mean_not_sum", f"it is {count} times too small: a mean over the {count} {words} stands in "
-                                         "place of their sum")
+            return Guess(
+                "mean_not_sum",
+                f"it is {count} times too small: a mean over the {count} {words} stands in place of their sum",
+            )
     return Guess("scale", f"it is {factor:.6g} times the right one everywhere")

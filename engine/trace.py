@@ -41,8 +41,11 @@ class Place:
     step: int | None = None
 
     #: No tensor is as long, and no run, as eighteen digits say.
-    PATTERN = re.compile(r"(?P<layer>[A-Za-z][\w-]*)/(?P<tensor>[A-Za-z][\w.]*)(?:@(?P<early>\d{1,18}))?"
-                         r"(?:/(?P<index>\d{1,18}(?:,\d{1,18})*))?(?:@(?P<step>\d{1,18}))?", re.ASCII)
+    PATTERN = re.compile(
+        r"(?P<layer>[A-Za-z][\w-]*)/(?P<tensor>[A-Za-z][\w.]*)(?:@(?P<early>\d{1,18}))?"
+        r"(?:/(?P<index>\d{1,18}(?:,\d{1,18})*))?(?:@(?P<step>\d{1,18}))?",
+        re.ASCII,
+    )
 
     @classmethod
     def parse(cls, text: str) -> Place:
@@ -72,10 +75,22 @@ class Trace(Mapping[Key, Array]):
     previous   the step that left the parameters; origin: the seed that drew the first, None when they were given
     """
 
-    def __init__(self, network: Network, values: Values, parameters: Mapping[str, Array], *, step: int | None = None,
-                 learning: bool = False, optimizer: Optimizer | None = None, state: Mapping[str, Array] | None = None,
-                 update: int = 0, moved: Mapping[str, Array] | None = None, left: Mapping[str, Array] | None = None,
-                 previous: int | None = None, origin: int | None = None):
+    def __init__(
+        self,
+        network: Network,
+        values: Values,
+        parameters: Mapping[str, Array],
+        *,
+        step: int | None = None,
+        learning: bool = False,
+        optimizer: Optimizer | None = None,
+        state: Mapping[str, Array] | None = None,
+        update: int = 0,
+        moved: Mapping[str, Array] | None = None,
+        left: Mapping[str, Array] | None = None,
+        previous: int | None = None,
+        origin: int | None = None,
+    ):
         self.network = network
         self.step = step
         self.learning = learning
@@ -131,8 +146,11 @@ class Trace(Mapping[Key, Array]):
         if layer == "loss" or layer in self.network.layers:
             found = self.network.layer(layer)
             local, _ = self._layer(found)
-            names += [name for name in (*local.program.given, *local.program.names)
-                      if (layer, name) in self or self.network.resolve(layer, name) != (layer, name)]
+            names += [
+                name
+                for name in (*local.program.given, *local.program.names)
+                if (layer, name) in self or self.network.resolve(layer, name) != (layer, name)
+            ]
             for parameter in found.learned if self.optimizer else ():
                 update, _ = self._update(found, parameter)
                 names += [update.public.get(name, name) for name in update.program.names]
@@ -146,7 +164,7 @@ class Trace(Mapping[Key, Array]):
             return array
         if not 0 <= k < self.batch:
             raise PlaceError(f"sample {k}: the batch has {self.batch} images, 0 to {self.batch - 1}")
-        return array[k:k + 1]
+        return array[k : k + 1]
 
     def _has_batch(self, key: Key) -> bool:
         layer, tensor = key
@@ -247,11 +265,17 @@ def _explanation(trace: Trace, place: Place, paging: Mapping[str, Any]) -> Expla
         return _given(array, index, "drawn for this step" if trace.learning else "at rest nothing is drawn", tensor)
     if tensor in found.parameters:
         return _came_from(trace, key, index, f"{tensor}_next", paging) or _given(
-            array, index, _origin(trace, found, tensor), tensor)
-    if "." in tensor and not tensor.endswith("_next") and trace.optimizer and (
-            tensor.split(".")[1] in trace.optimizer.state):
+            array, index, _origin(trace, found, tensor), tensor
+        )
+    if (
+        "." in tensor
+        and not tensor.endswith("_next")
+        and trace.optimizer
+        and (tensor.split(".")[1] in trace.optimizer.state)
+    ):
         return _came_from(trace, key, index, f"{tensor}_next", paging) or _given(
-            array, index, f"starts at {array[index]:g}" if array[index] else "starts at zero", tensor.split(".")[1])
+            array, index, f"starts at {array[index]:g}" if array[index] else "starts at zero", tensor.split(".")[1]
+        )
     name, local, tensors = trace._find(layer, tensor)
     explanation = formula.explain(tensors, name, index, **paging)
     return _placed(explanation, lambda read: "/".join(trace.network.resolve(layer, local.public.get(read, read))))
@@ -278,8 +302,9 @@ def _copy_program(name: str, rank: int) -> Program:
     return Program(f"{name}_next{at}", f"{name}{at} = {name}_next{at}")
 
 
-def _came_from(trace: Trace, key: Key, index: tuple[int, ...], left: str,
-               paging: Mapping[str, Any]) -> Explanation | None:
+def _came_from(
+    trace: Trace, key: Key, index: tuple[int, ...], left: str, paging: Mapping[str, Any]
+) -> Explanation | None:
     """A weight or state is what the step before left, to the last bit; None when there was none."""
     if trace.previous is None:
         return None
@@ -301,11 +326,24 @@ def _given(array: Array, index: tuple[int, ...], words: str, name: str) -> Expla
     """A number that nothing made: one term, itself."""
     value = float(array[index])
     text = f"{name}: {words}"
-    mathml = (f'<math display="block"><mi data-tensor="{escape(name)}">{escape(name)}</mi><mo>:</mo>'
-              f"<mtext>{escape(words)}</mtext></math>")
+    mathml = (
+        f'<math display="block"><mi data-tensor="{escape(name)}">{escape(name)}</mi><mo>:</mo>'
+        f"<mtext>{escape(words)}</mtext></math>"
+    )
     term = Term(reads=[], factors=[value], value=value, at={}, family=0, label=words)
-    return Explanation(value=value, equation=Equation(text, mathml), sentence=text, reads=[], terms=[term],
-                       terms_total=1, page=0, pages=1, page_sum=value, remainder=0.0, groups=[])
+    return Explanation(
+        value=value,
+        equation=Equation(text, mathml),
+        sentence=text,
+        reads=[],
+        terms=[term],
+        terms_total=1,
+        page=0,
+        pages=1,
+        page_sum=value,
+        remainder=0.0,
+        groups=[],
+    )
 
 
 def _frozen(array: Array) -> Array:

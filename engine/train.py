@@ -95,9 +95,11 @@ def update(network: Network, optimizer: Optimizer, state: State, values: Mapping
 
 def draws(network: Network, seed: int, step: int) -> Draws:
     """The generator of each layer's random tensors in the pass whose update is the `step`-th."""
+
     def of(layer: Layer) -> np.random.Generator:
-        return np.random.default_rng([seed, DROPOUT, list(network.layers).index(layer.name),
-                                      layer.op.options.get("seed", 0), step])
+        return np.random.default_rng(
+            [seed, DROPOUT, list(network.layers).index(layer.name), layer.op.options.get("seed", 0), step]
+        )
 
     return of
 
@@ -123,9 +125,17 @@ def _order(seed: int, epoch: int, count: int) -> Array:
 class Trainer:
     """Trains one network. One thread calls `step_once`; any thread may look at any time."""
 
-    def __init__(self, network: Network, dataset: Dataset, optimizer: Optimizer, batch_size: int = 32, seed: int = 7,
-                 parameters: Mapping[str, Array] | None = None, history_bytes: int = 24 * 2**20,
-                 trace_bytes: int = 24 * 2**20):
+    def __init__(
+        self,
+        network: Network,
+        dataset: Dataset,
+        optimizer: Optimizer,
+        batch_size: int = 32,
+        seed: int = 7,
+        parameters: Mapping[str, Array] | None = None,
+        history_bytes: int = 24 * 2**20,
+        trace_bytes: int = 24 * 2**20,
+    ):
         if not 1 <= batch_size <= len(dataset.splits["train"]):
             raise ValueError(f"batch_size {batch_size}: expected 1 to {len(dataset.splits['train'])}")
         self.network = network
@@ -134,8 +144,9 @@ class Trainer:
         self.seed = seed
         self.given = parameters is not None
         first = network.initial(seed) if parameters is None else network.parameters_from(parameters)
-        state = {f"{name}.{part}": array for name in network.learned
-                 for part, array in optimizer.start(first[name]).items()}
+        state = {
+            f"{name}.{part}": array for name in network.learned for part, array in optimizer.start(first[name]).items()
+        }
         self._optimizers = [(1, optimizer)]  # from which update on
         self._state = State(0, first, state)
         self._before = self._state
@@ -229,15 +240,16 @@ class Trainer:
         """Which training images the `step`-th update learns from, counted from 1."""
         epoch, place = divmod(step - 1, self.steps_per_epoch)
         order = _order(self.seed, epoch, len(self.dataset.splits["train"]))
-        return order[place * self.batch_size:(place + 1) * self.batch_size]
+        return order[place * self.batch_size : (place + 1) * self.batch_size]
 
     def _advance(self, state: State) -> tuple[State, Metrics, Pass]:
         """The state after one more update, what its minibatch gave, and the pass itself. Training and replays go
         through here alone."""
         step = state.step + 1
         indices, optimizer = self.indices(step), self._optimizer_at(step)
-        passed = self.path.learn(state.parameters, self.dataset.splits["train"], indices,
-                                 draws(self.network, self.seed, step))
+        passed = self.path.learn(
+            state.parameters, self.dataset.splits["train"], indices, draws(self.network, self.seed, step)
+        )
         if passed.gradient is None:
             after = update(self.network, optimizer, state, passed.values)
         else:
@@ -324,11 +336,20 @@ class Trainer:
             after, _, passed = self._advance(before)
         values = self._tensors(before, passed.values)
         optimizer = self._optimizer_at(step)
-        trace = Trace(self.network, values, before.parameters, step=step, learning=True,
-                      optimizer=optimizer if step else None, state=before.optimizer if step else {}, update=step,
-                      moved=after.parameters if step else {}, left=after.optimizer if step else {},
-                      previous=step - 1 if step > 1 else None,
-                      origin=None if self.given else self.seed)
+        trace = Trace(
+            self.network,
+            values,
+            before.parameters,
+            step=step,
+            learning=True,
+            optimizer=optimizer if step else None,
+            state=before.optimizer if step else {},
+            update=step,
+            moved=after.parameters if step else {},
+            left=after.optimizer if step else {},
+            previous=step - 1 if step > 1 else None,
+            origin=None if self.given else self.seed,
+        )
         with self._lock:
             self._traces[step] = trace
             while len(self._traces) > 1 and sum(kept.nbytes for kept in self._traces.values()) > self._trace_bytes:
@@ -345,9 +366,20 @@ class Trainer:
         self.network.backward(state.parameters, values, learning=False)
         after = update(self.network, optimizer, state, values)
         made = state.step
-        return Trace(self.network, values, state.parameters, step=made, learning=False, optimizer=optimizer,
-                     state=state.optimizer, update=made + 1, moved=after.parameters, left=after.optimizer,
-                     previous=made or None, origin=None if self.given else self.seed)
+        return Trace(
+            self.network,
+            values,
+            state.parameters,
+            step=made,
+            learning=False,
+            optimizer=optimizer,
+            state=state.optimizer,
+            update=made + 1,
+            moved=after.parameters,
+            left=after.optimizer,
+            previous=made or None,
+            origin=None if self.given else self.seed,
+        )
 
     def predict(self, x: Array) -> tuple[Array, Values]:
         """The loss's reading of the last layer (probabilities, for cross-entropy), and every layer's y."""

@@ -33,8 +33,10 @@ STEP = "step"
 def _op_job(kind: type[Op], dtype: type) -> Job:
     def run() -> None:
         op = kind(**kind.example_settings)
-        tensors = {name: array.astype(dtype) if array.dtype.kind == "f" else array
-                   for name, array in kind.example(np.random.default_rng(0)).items()}
+        tensors = {
+            name: array.astype(dtype) if array.dtype.kind == "f" else array
+            for name, array in kind.example(np.random.default_rng(0)).items()
+        }
         tensors |= op.forward(tensors)
         op.backward({**tensors, "dy": np.ones_like(tensors["y"])})
         if kind.is_loss:

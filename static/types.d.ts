@@ -11,18 +11,41 @@ type Axis = { pitch: number; offset: number; letters: Letters };
 type Read = { name: string; tensor: string; kind: string; role: string; joint: string; axes: (Axis | null)[] };
 type Equation = { text: string; mathml: string };
 type Phase = {
-  place: string; layer: string; tensor: string; part: "forward" | "loss" | "backward" | "update"; label: string;
-  head: string; note: string; kind: "value" | "weight" | "gradient"; shape: number[]; view: boolean;
-  form: "sum" | "max" | "each"; sentence: string; equation: Equation; general: Equation;
-  free: Letters; bound: Letters; divisor: number | null; reads: Read[]; steps: { name: string; equation: Equation }[];
+  place: string;
+  layer: string;
+  tensor: string;
+  part: "forward" | "loss" | "backward" | "update";
+  label: string;
+  head: string;
+  note: string;
+  kind: "value" | "weight" | "gradient";
+  shape: number[];
+  view: boolean;
+  form: "sum" | "max" | "each";
+  sentence: string;
+  equation: Equation;
+  general: Equation;
+  free: Letters;
+  bound: Letters;
+  divisor: number | null;
+  reads: Read[];
+  steps: { name: string; equation: Equation }[];
 };
 type LayerInfo = {
-  name: string; op: string; title: string; inputs: string[]; shape: number[];
-  parameters: Record<string, number[]>; view: boolean;
+  name: string;
+  op: string;
+  title: string;
+  inputs: string[];
+  shape: number[];
+  parameters: Record<string, number[]>;
+  view: boolean;
 };
 type TensorInfo = { shape: number[]; kind: Kind; title: string; whole: boolean };
 type Score = {
-  layers: LayerInfo[]; tensors: Record<string, TensorInfo>; aliases: Record<string, string>; phases: Phase[];
+  layers: LayerInfo[];
+  tensors: Record<string, TensorInfo>;
+  aliases: Record<string, string>;
+  phases: Phase[];
 };
 /** `cell` counts in scan order; -1 stands before the first one. */
 type Position = { phase: number; cell: number };
@@ -36,9 +59,15 @@ type Sent = { layer: string; tensor: string; shape: number[]; data: Float32Array
 /** One image through the parameters of a step, or an image of a step's own minibatch. */
 type Source =
   | {
-    kind: "pass"; pass?: string; dataset?: string; split?: string; index?: number;
-    drawn?: boolean; x?: number[][]; target?: number;
-  }
+      kind: "pass";
+      pass?: string;
+      dataset?: string;
+      split?: string;
+      index?: number;
+      drawn?: boolean;
+      x?: number[][];
+      target?: number;
+    }
   | { kind: "step"; step: number; sample: number };
 type Hover = { place: string; index?: number[] } | { symbol: string } | null;
 type Look = "light" | "dark" | "contrast";
@@ -54,19 +83,38 @@ type Pages = { first: number; step: number; of: number };
  * shares: the tensors under one legend, so on one range.
  */
 type Block = Box & {
-  prefix: string; row: "values" | "gradients"; kind: string; look: "tiles" | "bars" | "strip" | "number";
-  tiles: Tile[]; size: number; next: string | null; shares: string[]; pages: Pages | null;
+  prefix: string;
+  row: "values" | "gradients";
+  kind: string;
+  look: "tiles" | "bars" | "strip" | "number";
+  tiles: Tile[];
+  size: number;
+  next: string | null;
+  shares: string[];
+  pages: Pages | null;
 };
 type Column = Box & {
-  layer: string; shows: string; name: string; symbol: string | null; kind: "maps" | "weights" | "bars" | "loss";
-  caption: string; system: number; blocks: Block[];
+  layer: string;
+  shows: string;
+  name: string;
+  symbol: string | null;
+  kind: "maps" | "weights" | "bars" | "loss";
+  caption: string;
+  system: number;
+  blocks: Block[];
 };
 /** Where the rows of a system stand, from its top. */
 type Rows = { top: number; tall: number; values: number; track: number; gradients: number; height: number };
 /** From a layer to those that read it other than the next one; lanes are counted from the names upwards. */
 type Wire = { from: string; to: string[]; lane: number };
 type Layout = {
-  width: number; height: number; columns: Column[]; blocks: Block[]; systems: number[]; rows: Rows; wires: Wire[];
+  width: number;
+  height: number;
+  columns: Column[];
+  blocks: Block[];
+  systems: number[];
+  rows: Rows;
+  wires: Wire[];
 };
 
 // The step view.
@@ -87,27 +135,57 @@ type Term = { reads: number[]; factors: number[]; value: number; at?: Letters; f
 type Group = { letter: string; at: number; value: number; count: number; first: number };
 /** added: what is added at the end (a bias), where it stands on another page. */
 type Explanation = {
-  place: string; value: number; equation: Equation; sentence?: string; reads: ReadCell[]; terms: Term[];
-  terms_total: number; page: number; pages: number; page_sum: number; remainder: number;
-  groups?: Group[]; added?: Entry[];
+  place: string;
+  value: number;
+  equation: Equation;
+  sentence?: string;
+  reads: ReadCell[];
+  terms: Term[];
+  terms_total: number;
+  page: number;
+  pages: number;
+  page_sum: number;
+  remainder: number;
+  groups?: Group[];
+  added?: Entry[];
 };
 /** A number that was read (perhaps divided by), or what the sentence itself puts in. */
 type Factor = {
-  value: number; place: string | null; constant: boolean; divisor: boolean; tensor: string | null; inside: boolean;
+  value: number;
+  place: string | null;
+  constant: boolean;
+  divisor: boolean;
+  tensor: string | null;
+  inside: boolean;
   gap?: boolean;
   over?: string; // what is divided by, where that is more than the number that was read
   made?: { text: string; places: string[] }; // what was made of the numbers that were read, before it is multiplied
 };
 type Entry = {
-  id: string; label: string; at: Letters; factors: Factor[]; exact: number; places: string[];
-  group: number | null; count: number;
+  id: string;
+  label: string;
+  at: Letters;
+  factors: Factor[];
+  exact: number;
+  places: string[];
+  group: number | null;
+  count: number;
 };
 type Rect = { row: number; column: number; rows: number; columns: number };
 /** Which index stands at a row and column of a drawn tensor, and where an index stands. */
 type Picture = {
-  prefix: string; shape: number[]; kind: any; data: ArrayLike<number>; offset: number; rows: number; columns: number;
-  tile: { rows: number; columns: number }; indexAt: (row: number, column: number) => number[];
-  spotOf: (index: number[]) => [number, number] | null; holes: Rect[]; title: string;
+  prefix: string;
+  shape: number[];
+  kind: any;
+  data: ArrayLike<number>;
+  offset: number;
+  rows: number;
+  columns: number;
+  tile: { rows: number; columns: number };
+  indexAt: (row: number, column: number) => number[];
+  spotOf: (index: number[]) => [number, number] | null;
+  holes: Rect[];
+  title: string;
 };
 
 // The training room and the drawing pad.
@@ -115,7 +193,12 @@ type Picture = {
 type Digit = { index: number; label: number };
 type Optimizer = { name: string; learning_rate: number } & Record<string, any>;
 type Settings = {
-  model: string | null; dataset: any; optimizer: Optimizer; batch_size: number; seed: number; epochs: number;
+  model: string | null;
+  dataset: any;
+  optimizer: Optimizer;
+  batch_size: number;
+  seed: number;
+  epochs: number;
   pace: number | null;
 };
 /** One entry a recorded step, steps rising. */
@@ -124,7 +207,13 @@ type Columns = { step: number[]; loss: number[]; accuracy: number[] };
 type Metrics = Columns & { probe: Columns; test: Columns & { epoch: number[] } };
 /** Steps at the left and right edge, the value at the upper edge (the lower is 0), and the edges in pixels. */
 type Frame = {
-  first: number; last: number; top: number; left: number; right: number; above: number; below: number;
+  first: number;
+  last: number;
+  top: number;
+  left: number;
+  right: number;
+  above: number;
+  below: number;
 };
 /** Tensors by the prefix of their places. */
 type Excerpt = { input: string; weights: string | null; maps: string[]; answers: string };

@@ -15,8 +15,19 @@ from tests.tools import ROOT
 WEB = {"asyncio", "http", "json", "selectors", "socket", "socketserver", "ssl", "urllib", "wsgiref", "xmlrpc"}
 ALLOWED = {
     "engine": {"engine", "numpy", "numba", "llvmlite"} | set(sys.stdlib_module_names) - WEB,
-    "app": {"app", "engine", "numpy", "fastapi", "starlette", "pydantic", "pydantic_core", "uvicorn", "jinja2",
-            "markupsafe", "safetensors"}
+    "app": {
+        "app",
+        "engine",
+        "numpy",
+        "fastapi",
+        "starlette",
+        "pydantic",
+        "pydantic_core",
+        "uvicorn",
+        "jinja2",
+        "markupsafe",
+        "safetensors",
+    }
     | set(sys.stdlib_module_names),
 }
 DOM = re.compile(r"(?<![\w$.'\"`-])(document|window)\s*[.\[)]")
@@ -79,7 +90,7 @@ def test_only_the_rooms_of_the_net_know_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ['await fetch(path)', "new WebSocket(url)", "net.get(`api/runs/${id}`)", 'image.src = "/api/datasets"']
+    "source", ["await fetch(path)", "new WebSocket(url)", "net.get(`api/runs/${id}`)", 'image.src = "/api/datasets"']
 )
 def test_a_view_that_knows_the_server_would_be_found(source: str) -> None:
     assert SERVER.search(source)
@@ -132,7 +143,11 @@ def test_the_map_names_rooms_that_exist() -> None:
 
 
 def test_every_module_of_the_engine_and_the_application_is_on_the_map() -> None:
-    there = {path.relative_to(ROOT) for package in ("engine", "app") for path in (ROOT / package).iterdir()
-             if (path.suffix == ".py" and not path.stem.startswith("__")) or (path / "__init__.py").is_file()}
+    there = {
+        path.relative_to(ROOT)
+        for package in ("engine", "app")
+        for path in (ROOT / package).iterdir()
+        if (path.suffix == ".py" and not path.stem.startswith("__")) or (path / "__init__.py").is_file()
+    }
     assert there
     assert {path.as_posix() + "/" * (not path.suffix) for path in there} <= rooms_of_the_map()

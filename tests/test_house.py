@@ -25,6 +25,15 @@ def test_ruff_finds_nothing() -> None:
     succeeds(sys.executable, "-m", "ruff", "check", "--quiet", ROOT)
 
 
+def test_ruff_would_format_nothing() -> None:
+    succeeds(sys.executable, "-m", "ruff", "format", "--check", "--quiet", ROOT)
+
+
+def test_biome_would_format_nothing_in_the_browsers_modules_and_styles() -> None:
+    biome = page_tools() / "@biomejs" / "biome" / "bin" / "biome"
+    succeeds(NODE, biome, "format", f"--config-path={ROOT / '.biome.json'}", ROOT)
+
+
 def test_mypy_finds_nothing() -> None:
     succeeds(sys.executable, "-m", "mypy", "--no-error-summary")
 

@@ -24,9 +24,11 @@ def test_the_example_prints_what_its_comments_say(server: Server) -> None:
     said, products = re.findall(r"^print.*# (.*)$", example, re.M)
     assert ast.literal_eval(first) == ast.literal_eval(said)
     factors, value = second.split(" -> ")
-    assert " + ".join("*".join(f"{factor:g}" for factor in term) for term in ast.literal_eval(factors)) + (
-        f" = {float(value):g}"
-    ) == products
+    assert (
+        " + ".join("*".join(f"{factor:g}" for factor in term) for term in ast.literal_eval(factors))
+        + (f" = {float(value):g}")
+        == products
+    )
 
 
 def test_every_file_it_links_to_is_there() -> None:

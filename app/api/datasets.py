@@ -88,9 +88,7 @@ async def image(
         if same is None and kind == PNG:
             same = Response(png(as_bytes(pixels)), media_type=PNG)
         numbers = pixels.astype(np.float64) / 255 if pixels.dtype == np.uint8 else pixels
-        return answers.kept(
-            same or answers.json_response({"label": label, "image": numbers}), tag, answers.CHECKED
-        )
+        return answers.kept(same or answers.json_response({"label": label, "image": numbers}), tag, answers.CHECKED)
 
     return await here.ask(request, make)
 

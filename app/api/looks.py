@@ -28,15 +28,9 @@ Step = Annotated[int, Path(description="finished updates; 0 is the first minibat
 PassId = Annotated[str, Path(description="a pass, as POST .../passes names it")]
 Layer = Annotated[str, Path(description="a layer, or `input`, `target`, `loss`", examples=["conv1"])]
 TensorName = Annotated[str, Path(description="a tensor of the layer", examples=["y"])]
-PlacePath = Annotated[
-    str, Path(description="layer/tensor/index, the batch's axis first", examples=["conv1/y/0,3,5,5"])
-]
-Sample = Annotated[
-    int | None, Query(ge=0, description="one image of the minibatch; its axis is kept with length 1")
-]
-Listed = Annotated[
-    str | None, Query(description="layer/tensor, separated by commas; default: all that the pass has")
-]
+PlacePath = Annotated[str, Path(description="layer/tensor/index, the batch's axis first", examples=["conv1/y/0,3,5,5"])]
+Sample = Annotated[int | None, Query(ge=0, description="one image of the minibatch; its axis is kept with length 1")]
+Listed = Annotated[str | None, Query(description="layer/tensor, separated by commas; default: all that the pass has")]
 Names = tuple[tuple[str, str], ...]
 
 
@@ -112,9 +106,7 @@ async def create_pass(request: Request, here: Here, id: Id) -> Response:
     run = here.runs.get(id)
     asked = await read(request, here, ImagePassFields, npz_into="x")
 
-    cost = networks.check_cost(
-        run.plan.network, 1, here.limits, here.limits.multiply_adds, "multiply_adds", passes=3
-    )
+    cost = networks.check_cost(run.plan.network, 1, here.limits, here.limits.multiply_adds, "multiply_adds", passes=3)
 
     def make() -> dict[str, Any]:
         image = looking.image_of(run, here.datasets, asked, here.limits)
@@ -161,9 +153,7 @@ async def pass_explanation(
     summary="Many tensors of a pass at once",
     responses=answer(None, FRAME, words="a binary frame, as on the stream"),
 )
-async def pass_frame(
-    request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None
-) -> Response:
+async def pass_frame(request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None) -> Response:
     """A frame as the live stream sends it, in float32 blocks; whole numbers are int32."""
     look = _at_pass(request, here, id, pass_id)
     return await look.frame(tensors, lambda _, names: looking.pass_frame(look.run.passes.get(pass_id), names))

@@ -37,9 +37,7 @@ class ScoreFields(NetworkChoice):
 
 
 class PassPlaceFields(networks.PassFields):
-    place: str = Field(
-        description="layer/tensor/index of the number to explain", examples=["conv/dw/0,0,1,1"]
-    )
+    place: str = Field(description="layer/tensor/index of the number to explain", examples=["conv/dw/0,0,1,1"])
 
 
 @cache
@@ -138,11 +136,7 @@ async def gradients(request: Request, here: Here) -> Response:
         own = {name: trace[networks.parameter_key(name)] for name in network.parameter_shapes}
         loss = float(trace["loss", "y"])
         if kind == npz.NPZ:
-            named = {
-                f"{layer}/{name}": array
-                for layer, tensors in layers.items()
-                for name, array in tensors.items()
-            }
+            named = {f"{layer}/{name}": array for layer, tensors in layers.items() for name, array in tensors.items()}
             named |= own | {"/".join(networks.gradient_key(name)): array for name, array in slopes.items()}
             return Response(npz.write_npz(named, {"loss": loss}), media_type=npz.NPZ)
         document = {"loss": loss, "layers": layers, "gradients": slopes, "parameters": own}
@@ -185,9 +179,7 @@ async def network_explanation(request: Request, here: Here, paging: Paging) -> R
                 raise PlaceError(f"{asked.place!r}: a pass without a run has no steps; expected layer/tensor/index")
             trace = networks.trace_of(asked, here.limits)
             with refusals("place"):
-                return answers.json_response(
-                    documents.explanation(asked.place, explain(trace, place, **paging))
-                )
+                return answers.json_response(documents.explanation(asked.place, explain(trace, place, **paging)))
         except PlaceError as error:
             raise invalid(str(error.args[0]), ["place"]) from None
 

@@ -10,12 +10,8 @@ from fastapi import Depends, Query
 async def _paging(
     page: Annotated[int, Query(ge=0, le=2**53, description="which page, from 0")] = 0,
     per_page: Annotated[int, Query(ge=1, le=500, description="terms on a page")] = 20,
-    order: Annotated[
-        Literal["index", "largest"], Query(description="as they are numbered, or by magnitude")
-    ] = "index",
-    group: Annotated[
-        int | None, Query(ge=0, description="only the terms of this group, such as one sample")
-    ] = None,
+    order: Annotated[Literal["index", "largest"], Query(description="as they are numbered, or by magnitude")] = "index",
+    group: Annotated[int | None, Query(ge=0, description="only the terms of this group, such as one sample")] = None,
     outside: Annotated[
         Literal["listed", "hidden"], Query(description="terms that read outside, such as padding")
     ] = "listed",

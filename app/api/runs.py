@@ -135,9 +135,7 @@ async def step(request: Request, here: Here, id: Id) -> Response:
     run = here.runs.own(id, token_of(request))
     asked = await read(request, here, Count)
     run.advance(asked.count)
-    return answers.json_response(
-        run.document(), 202, {"Location": answers.location(request, f"/api/runs/{id}")}
-    )
+    return answers.json_response(run.document(), 202, {"Location": answers.location(request, f"/api/runs/{id}")})
 
 
 @router.delete("/{id}", status_code=204, summary="Forget a run")
@@ -153,9 +151,7 @@ async def metrics(
     here: Here,
     id: Id,
     since: Annotated[int, Query(ge=0, le=2**53, description="only later steps")] = 0,
-    points: Annotated[
-        int, Query(ge=0, le=1_000_000, description="at most so many, evenly chosen; 0 for all")
-    ] = 0,
+    points: Annotated[int, Query(ge=0, le=1_000_000, description="at most so many, evenly chosen; 0 for all")] = 0,
 ) -> Response:
     """Columns: step, loss, accuracy of each minibatch; `probe`: the first 1,000 test images now and then; `test`: the
     whole test set at each epoch's end."""
@@ -309,9 +305,7 @@ async def predict(request: Request, here: Here, id: Id) -> Response:
         layers = {name: {"y": values[name, "y"]} for name in network.layers} if asked.layers else {}
         if kind == npz.NPZ:
             tensors = {f"{name}/y": tensors["y"] for name, tensors in layers.items()}
-            return Response(
-                npz.write_npz({"probabilities": probabilities, **tensors}, rest), media_type=npz.NPZ
-            )
+            return Response(npz.write_npz({"probabilities": probabilities, **tensors}, rest), media_type=npz.NPZ)
         document = {**rest, "probabilities": probabilities, **({"layers": layers} if asked.layers else {})}
         return answers.json_response(document, limits=here.limits)
 

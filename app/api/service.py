@@ -46,9 +46,7 @@ async def status(here: Here) -> Response:
     welcome = here.runs.find(WELCOME)
     document: dict[str, Any] = {
         "version": own_version(),
-        "ready": here.begun
-        and here.warming.ready
-        and (welcome is None or welcome.state not in ("created", "running")),
+        "ready": here.begun and here.warming.ready and (welcome is None or welcome.state not in ("created", "running")),
         "compiling": progress.document() if progress else None,
         "welcome": WELCOME if welcome else None,
     }

@@ -48,11 +48,7 @@ async def stream(socket: WebSocket, here: Here, id: str) -> None:
             raise invalid(f"expected an image of the minibatch, 0 to {run.plan.batch_size - 1}", ["sample"])
 
         def make() -> Subscription:
-            image = (
-                looking.image_of(run, here.datasets, asked.image, here.limits, ["image"])
-                if asked.image
-                else None
-            )
+            image = looking.image_of(run, here.datasets, asked.image, here.limits, ["image"]) if asked.image else None
             names = looking.names_of(asked.subscribe, run, here.limits, ["subscribe"])
             return Subscription(names, asked.sample, asked.dtype, image)
 

@@ -13,9 +13,7 @@ from app.wire import text
 FRAME = "application/x-convscope-frame"
 
 
-def frame(
-    header: Mapping[str, Any], blocks: Iterable[tuple[str, str, np.ndarray]], dtype: str = "float32"
-) -> bytes:
+def frame(header: Mapping[str, Any], blocks: Iterable[tuple[str, str, np.ndarray]], dtype: str = "float32") -> bytes:
     """One frame of (layer, tensor, numbers) blocks.
 
     Whole numbers travel as int32. `dtype` "uint8" sends a value as q with (q - 128) * scale. `offset` counts bytes

@@ -139,9 +139,7 @@ def _read_array(stream: IO[bytes], size: int, name: str, limits: Limits) -> np.n
         hint = f"; what is no tensor belongs in {REQUEST}, as JSON" if dtype.kind in "OUS" else ""
         raise malformed(f"{name}: expected whole or floating-point numbers, got {dtype}{hint}", [name])
     if len(shape) > limits.rank:
-        raise over_limit(
-            "rank", limits.rank, f"{name} has {len(shape)} axes; at most {limits.rank} are taken", [name]
-        )
+        raise over_limit("rank", limits.rank, f"{name} has {len(shape)} axes; at most {limits.rank} are taken", [name])
     if any(type(length) is not int or not 0 <= length <= limits.npz_bytes for length in shape):
         raise malformed(f"{name}: the header says the shape is {list(shape)}", [name])
     if 0 in shape:
@@ -150,9 +148,7 @@ def _read_array(stream: IO[bytes], size: int, name: str, limits: Limits) -> np.n
     if held != said:
         raise malformed(f"{name}: the header says {said} bytes, there are {held}", [name])
     if name == REQUEST and said > 4 * LONGEST_REQUEST:
-        raise over_limit(
-            "request", LONGEST_REQUEST, f"{REQUEST} holds more than {LONGEST_REQUEST} characters"
-        )
+        raise over_limit("request", LONGEST_REQUEST, f"{REQUEST} holds more than {LONGEST_REQUEST} characters")
     content = np.empty(said, np.uint8)
     read = 0
     while piece := stream.read(PIECE):

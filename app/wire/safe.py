@@ -44,4 +44,3 @@ def read_safetensors(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.
     (length,) = struct.unpack_from("<Q", content)
     metadata = text.decode(content[8 : 8 + length], limits.names).get("__metadata__") or {}
     return text.decode(metadata.get(REQUEST, "{}").encode(), limits.names), arrays
-

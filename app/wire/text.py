@@ -53,9 +53,7 @@ def decode(content: bytes, names: int = Limits.names, lists: int = Limits.lists)
     except UnicodeDecodeError:
         raise malformed("the JSON text is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise malformed(
-            f"this is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from None
+        raise malformed(f"this is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except ValueError:
         raise malformed("a number in the JSON text has too many digits") from None
 
@@ -196,9 +194,7 @@ def array(value: Any, loc: Loc, dtype: np.dtype, *, rank: int, elements: int) ->
     if not found.size:
         raise invalid(f"{name} is empty: {list(found.shape)}", loc)
     if found.size > elements:
-        raise over_limit(
-            "elements", elements, f"{name} has {found.size} elements; at most {elements} are taken", loc
-        )
+        raise over_limit("elements", elements, f"{name} has {found.size} elements; at most {elements} are taken", loc)
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(found, dtype=dtype).reshape(found.shape)
     if isinstance(value, np.ndarray):
@@ -215,14 +211,10 @@ def _from_lists(value: Any, loc: Loc, name: str, rank: int) -> np.ndarray:
         if len(shape) == rank:
             raise over_limit("rank", rank, f"{name} is nested deeper than {rank} axes", loc)
         if set(map(type, level)) != {list}:
-            raise malformed(
-                f"{name} is ragged: numbers and lists stand side by side at depth {len(shape)}", loc
-            )
+            raise malformed(f"{name} is ragged: numbers and lists stand side by side at depth {len(shape)}", loc)
         lengths = set(map(len, level))
         if len(lengths) > 1:
-            raise malformed(
-                f"{name} is ragged: lists of {_some(lengths)} side by side at depth {len(shape)}", loc
-            )
+            raise malformed(f"{name} is ragged: lists of {_some(lengths)} side by side at depth {len(shape)}", loc)
         shape.append(lengths.pop())
         level = list(chain.from_iterable(level))
     blocks = [level[start : start + BLOCK] for start in range(0, max(1, len(level)), BLOCK)]

@@ -129,8 +129,11 @@ def _dropout(lanes: int, load: Any, store: Any, times: Any) -> Any:
             for h in range(row.H):
                 for k in range(row.W):
                     dy = load(arena, row.dy_at + c * row.dy_c + h * row.dy_h + k * row.dy_w)
-                    store(arena, row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w,
-                          times(dy, load(arena, row.scratch + cell * lanes)))
+                    store(
+                        arena,
+                        row.dx_at + c * row.dx_c + h * row.dx_h + k * row.dx_w,
+                        times(dy, load(arena, row.scratch + cell * lanes)),
+                    )
                     cell += 1
 
     return forward, backward
@@ -143,8 +146,9 @@ lone_dropout_forward, lone_dropout_backward = _dropout(1, _number, _put, _produc
 # pooling --------------------------------------------------------------------------------------------------------------
 
 
-def _max_pool(halve: Any, double: Any, load: Any, store: Any, splat: Any, add: Any, if_above: Any,
-              if_equal: Any) -> Any:
+def _max_pool(
+    halve: Any, double: Any, load: Any, store: Any, splat: Any, add: Any, if_above: Any, if_equal: Any
+) -> Any:
     """`halve` and `double` do in its place what windows of 2x2 side by side want."""
 
     @part
@@ -262,8 +266,9 @@ def _lone_halve(row, arena):  # type: ignore[no-untyped-def]
                 other = evens(left, right)
                 best = if_above(other, best, other, best)
                 other = odds(left, right)
-                store_first(arena, row.y_at + c * row.y_c + i * row.y_h + j, if_above(other, best, other, best),
-                            row.J - j)
+                store_first(
+                    arena, row.y_at + c * row.y_c + i * row.y_h + j, if_above(other, best, other, best), row.J - j
+                )
 
 
 @part
@@ -292,5 +297,6 @@ def _lone_double(row, arena):  # type: ignore[no-untyped-def]
 
 
 max_pool_forward, max_pool_backward = _max_pool(_halve, _double, load, store, splat, add, if_above, if_equal)
-lone_max_pool_forward, lone_max_pool_backward = _max_pool(_lone_halve, _lone_double, _number, _put, _itself, _sum,
-                                                              _if_above, _if_equal)
+lone_max_pool_forward, lone_max_pool_backward = _max_pool(
+    _lone_halve, _lone_double, _number, _put, _itself, _sum, _if_above, _if_equal
+)

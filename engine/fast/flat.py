@@ -31,13 +31,18 @@ class Flat(Mapping[str, Array]):
         if isinstance(arrays, Flat) and arrays.places is places:
             return arrays
         empty = np.zeros(0, np.float32)
-        return cls(places, {suffix: np.concatenate([empty, *(arrays[f"{name}{suffix}"].reshape(-1) for name in places)])
-                            for suffix in suffixes})
+        return cls(
+            places,
+            {
+                suffix: np.concatenate([empty, *(arrays[f"{name}{suffix}"].reshape(-1) for name in places)])
+                for suffix in suffixes
+            },
+        )
 
     def __getitem__(self, key: str) -> Array:
         name, dot, part = key.partition(".")
         start, shape = self.places[name]
-        return self.vectors[dot + part][start:start + math.prod(shape)].reshape(shape)
+        return self.vectors[dot + part][start : start + math.prod(shape)].reshape(shape)
 
     def __iter__(self) -> Iterator[str]:
         return (name + suffix for name in self.places for suffix in self.vectors)
@@ -51,7 +56,7 @@ def aligned(*shape: int) -> Array:
     count = math.prod(shape)
     room = np.zeros(count + 16, np.float32)
     start = -room.ctypes.data % 64 // 4
-    return room[start:start + count].reshape(shape)
+    return room[start : start + count].reshape(shape)
 
 
 class Spares:

@@ -16,8 +16,9 @@ from engine.kernels import part
 PANEL, NEAR = 16 * LANES, 32
 
 block_16_1, onto_16_1 = (product_block(16, 1, onto=onto) for onto in (False, True))
-onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (product_block(outputs, pixels, onto=True)
-                                          for outputs, pixels in ((4, LEAST), (1, LEAST), (4, 1), (1, 1)))
+onto_4_p, onto_1_p, onto_4_1, onto_1_1 = (
+    product_block(outputs, pixels, onto=True) for outputs, pixels in ((4, LEAST), (1, LEAST), (4, 1), (1, 1))
+)
 
 
 @part
@@ -53,11 +54,29 @@ def linear_forward(row, parameters, still, arena):  # type: ignore[no-untyped-de
     strides, counts, steps = (LANES, 0, row.C, 0, b_o), (row.C, 1, 1), (1, LANES, 0, 0, 0, 0)
     whole = row.O - row.O % 16
     for o in range(0, whole, 16):
-        block_16_1(arena, parameters, arena, biases,
-                   (row.y_at + o * LANES, row.w + o * row.C, row.x_at, b_at + o * b_o), strides, counts, steps, floor)
-    product(arena, parameters, arena, biases,
-            (row.y_at + whole * LANES, row.w + whole * row.C, row.x_at, b_at + whole * b_o), strides,
-            (row.O - whole, 1), counts, steps, floor)
+        block_16_1(
+            arena,
+            parameters,
+            arena,
+            biases,
+            (row.y_at + o * LANES, row.w + o * row.C, row.x_at, b_at + o * b_o),
+            strides,
+            counts,
+            steps,
+            floor,
+        )
+    product(
+        arena,
+        parameters,
+        arena,
+        biases,
+        (row.y_at + whole * LANES, row.w + whole * row.C, row.x_at, b_at + whole * b_o),
+        strides,
+        (row.O - whole, 1),
+        counts,
+        steps,
+        floor,
+    )
 
 
 @part
@@ -74,8 +93,18 @@ def linear_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped
                 block_16_1(arena, parameters, arena, still, at, strides, counts, steps, LOWEST)
             else:
                 onto_16_1(arena, parameters, arena, still, at, strides, counts, steps, LOWEST)
-    product(arena, parameters, arena, still, plain((row.dx_at + whole * LANES, row.w + whole, row.dy_at, 0)),
-            plain(strides), plain((row.C - whole, 1)), plain((row.O, 1, 1)), plain(steps), LOWEST)
+    product(
+        arena,
+        parameters,
+        arena,
+        still,
+        plain((row.dx_at + whole * LANES, row.w + whole, row.dy_at, 0)),
+        plain(strides),
+        plain((row.C - whole, 1)),
+        plain((row.O, 1, 1)),
+        plain(steps),
+        LOWEST,
+    )
 
 
 @part
@@ -105,18 +134,27 @@ def linear_gather(row, panel, kept, leg, lanes, still, ones, gradient):  # type:
     if start == 0:
         product_by_six(gradient, numbers, numbers, still, at, strides, (row.O, groups), counts, steps)
         for o in range(row.O):
-            gradient[row.w + o * row.C + end - rest:row.w + o * row.C + end] = 0
+            gradient[row.w + o * row.C + end - rest : row.w + o * row.C + end] = 0
     else:
         add_product(gradient, numbers, numbers, at, strides, (row.O, groups), counts, steps)
     if rest:
         c = end - rest
-        add_weights(gradient, numbers, numbers, (row.w + c, dy_at, x_at + c * LANES), (row.C, 1, LANES, LANES),
-                    (row.O, rest), (chunks, 1), (size, size, 0, 0))
+        add_weights(
+            gradient,
+            numbers,
+            numbers,
+            (row.w + c, dy_at, x_at + c * LANES),
+            (row.C, 1, LANES, LANES),
+            (row.O, rest),
+            (chunks, 1),
+            (size, size, 0, 0),
+        )
     if panel == 0 and row.b >= 0:
         if start == 0:
-            gradient[row.b:row.b + row.O] = 0
-        add_weights(gradient, numbers, ones, (row.b, dy_at, 0), (1, 0, LANES, 0), (row.O, 1), (chunks, 1),
-                    (size, 0, 0, 0))
+            gradient[row.b : row.b + row.O] = 0
+        add_weights(
+            gradient, numbers, ones, (row.b, dy_at, 0), (1, 0, LANES, 0), (row.O, 1), (chunks, 1), (size, 0, 0, 0)
+        )
 
 
 @part
@@ -128,8 +166,16 @@ def lone_linear_forward(row, parameters, arena):  # type: ignore[no-untyped-def]
         for c in range(whole, row.C):
             total += parameters[row.w + o * row.C + c] * arena[row.x_at + c]
         arena[row.y_at + o] = total
-    add_weights(arena, parameters, arena, (row.y_at, row.w, row.x_at), (1, 0, row.C, 0), (row.O, 1),
-                (whole // LANES, 1), (LANES, LANES, 0, 0))
+    add_weights(
+        arena,
+        parameters,
+        arena,
+        (row.y_at, row.w, row.x_at),
+        (1, 0, row.C, 0),
+        (row.O, 1),
+        (whole // LANES, 1),
+        (LANES, LANES, 0, 0),
+    )
     if row.relu:
         _gate(arena, row.y_at, row.y_at, row.O)
 
@@ -157,8 +203,18 @@ def lone_linear_backward(row, parameters, still, arena, kept):  # type: ignore[n
         store(kept, row.kept + (row.C + o) * LANES, splat(ZERO))
         kept[row.kept + (row.C + o) * LANES] = arena[row.dy_at + o]
     if row.needs_dx:
-        product(arena, arena, parameters, still, (row.dx_at, row.dy_at, row.w, 0), (0, LANES, 0, LANES, 0),
-                (1, whole // LANES), (row.O, 1, 1), (1, row.C, 0, 0, 0, 0), LOWEST)
+        product(
+            arena,
+            arena,
+            parameters,
+            still,
+            (row.dx_at, row.dy_at, row.w, 0),
+            (0, LANES, 0, LANES, 0),
+            (1, whole // LANES),
+            (row.O, 1, 1),
+            (1, row.C, 0, 0, 0, 0),
+            LOWEST,
+        )
         for c in range(whole, row.C):
             total = ZERO
             for o in range(row.O):

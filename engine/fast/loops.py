@@ -85,8 +85,22 @@ def product_by_six(y, w, x, b, at, strides, size, counts, steps):  # type: ignor
         o = min(block, outputs - 6)
         for first in range(0, pixels, LEAST):
             p = min(first, pixels - LEAST)
-            block_6_r(y, w, x, b, (at[0] + o * strides[0] + p * strides[1], at[1] + o * strides[2],
-                                   at[2] + p * strides[3], at[3] + o * strides[4]), strides, counts, steps, LOWEST)
+            block_6_r(
+                y,
+                w,
+                x,
+                b,
+                (
+                    at[0] + o * strides[0] + p * strides[1],
+                    at[1] + o * strides[2],
+                    at[2] + p * strides[3],
+                    at[3] + o * strides[4],
+                ),
+                strides,
+                counts,
+                steps,
+                LOWEST,
+            )
 
 
 @part
@@ -161,12 +175,23 @@ def conv_forward(row, parameters, still, arena):  # type: ignore[no-untyped-def]
     floor = ZERO if row.relu else LOWEST
     for g in range(row.G):
         for i in range(row.I):
-            product(arena, parameters, arena, biases,
-                    (row.y_at + g * share * row.y_c + i * row.y_h, row.w + g * share * cells + row.w_first,
-                     row.x_at + g * depth * row.x_c + (row.s * i - row.p) * row.x_h - row.q * row.x_w,
-                     b_at + g * share * b_o),
-                    (row.y_c, row.y_w, cells, row.t * row.x_w, b_o), (share, row.J), (depth, row.U, row.V),
-                    (row.U * row.V, row.x_c, row.w_u, row.d * row.x_h, row.w_v, row.e * row.x_w), floor)
+            product(
+                arena,
+                parameters,
+                arena,
+                biases,
+                (
+                    row.y_at + g * share * row.y_c + i * row.y_h,
+                    row.w + g * share * cells + row.w_first,
+                    row.x_at + g * depth * row.x_c + (row.s * i - row.p) * row.x_h - row.q * row.x_w,
+                    b_at + g * share * b_o,
+                ),
+                (row.y_c, row.y_w, cells, row.t * row.x_w, b_o),
+                (share, row.J),
+                (depth, row.U, row.V),
+                (row.U * row.V, row.x_c, row.w_u, row.d * row.x_h, row.w_v, row.e * row.x_w),
+                floor,
+            )
 
 
 @part
@@ -191,12 +216,23 @@ def conv_backward_x(row, parameters, still, arena):  # type: ignore[no-untyped-d
             above, below = 0, row.U
             if not row.turned:  # rows of zeros are left out
                 above, below = inside(h + row.p - (row.I - 1) * row.s, h + row.p + 1, row.d, row.U)
-            product(arena, parameters, arena, still,
-                    (row.dx_at + g * depth * row.dx_c + h * row.dx_h,
-                     row.w + g * share * cells + row.w_first + above * row.w_u,
-                     row.dy_at + g * share * row.dy_c + (h * hop + row.p - row.d * above) * down + row.q * right, 0),
-                    (row.dx_c, row.dx_w, row.U * row.V, right, 0), (depth, row.W), (share, below - above, row.V),
-                    (cells, row.dy_c, row.w_u, -row.d * down, row.w_v, -row.e * right), LOWEST)
+            product(
+                arena,
+                parameters,
+                arena,
+                still,
+                (
+                    row.dx_at + g * depth * row.dx_c + h * row.dx_h,
+                    row.w + g * share * cells + row.w_first + above * row.w_u,
+                    row.dy_at + g * share * row.dy_c + (h * hop + row.p - row.d * above) * down + row.q * right,
+                    0,
+                ),
+                (row.dx_c, row.dx_w, row.U * row.V, right, 0),
+                (depth, row.W),
+                (share, below - above, row.V),
+                (cells, row.dy_c, row.w_u, -row.d * down, row.w_v, -row.e * right),
+                LOWEST,
+            )
 
 
 @part
@@ -216,26 +252,53 @@ def conv_backward_w(row, ones, arena, gradient):  # type: ignore[no-untyped-def]
                 x_at = row.x_at + g * depth * row.x_c + (row.s * top - row.p) * row.x_h - row.q * row.x_w
                 if row.V == 1:
                     for u in range(row.U):
-                        add_weights(gradient, arena, arena, (dw_at + u * row.w_u, dy_at, x_at + u * row.d * row.x_h),
-                                    (cells, row.U, row.dy_c, row.x_c), (outputs, depth), counts, steps)
+                        add_weights(
+                            gradient,
+                            arena,
+                            arena,
+                            (dw_at + u * row.w_u, dy_at, x_at + u * row.d * row.x_h),
+                            (cells, row.U, row.dy_c, row.x_c),
+                            (outputs, depth),
+                            counts,
+                            steps,
+                        )
                 else:
                     for c in range(depth):
                         for u in range(row.U):
-                            add_weights(gradient, arena, arena, (dw_at + c * row.U * row.V + u * row.w_u, dy_at,
-                                                                 x_at + c * row.x_c + u * row.d * row.x_h),
-                                        (cells, row.w_v, row.dy_c, row.e * row.x_w), (outputs, row.V), counts, steps)
+                            add_weights(
+                                gradient,
+                                arena,
+                                arena,
+                                (
+                                    dw_at + c * row.U * row.V + u * row.w_u,
+                                    dy_at,
+                                    x_at + c * row.x_c + u * row.d * row.x_h,
+                                ),
+                                (cells, row.w_v, row.dy_c, row.e * row.x_w),
+                                (outputs, row.V),
+                                counts,
+                                steps,
+                            )
                 if row.b >= 0:
-                    add_weights(gradient, arena, ones, (row.db + g * share + o, dy_at, 0), (1, 0, row.dy_c, 0),
-                                (outputs, 1), counts, (row.dy_h, 0, row.dy_w, 0))
+                    add_weights(
+                        gradient,
+                        arena,
+                        ones,
+                        (row.db + g * share + o, dy_at, 0),
+                        (1, 0, row.dy_c, 0),
+                        (outputs, 1),
+                        counts,
+                        (row.dy_h, 0, row.dy_w, 0),
+                    )
 
 
 @part
 def add_up(gradients, at, count, gradient, to):  # type: ignore[no-untyped-def]
     """So many numbers of every share's gradient, added in the shares' order."""
-    total = gradient[to:to + count]
-    total[:] = gradients[0, at:at + count]
+    total = gradient[to : to + count]
+    total[:] = gradients[0, at : at + count]
     for share in range(1, len(gradients)):
-        part = gradients[share, at:at + count]
+        part = gradients[share, at : at + count]
         for i in range(count):
             total[i] += part[i]
 

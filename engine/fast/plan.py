@@ -110,25 +110,36 @@ class Stage:
     def windows(self) -> list[tuple[int, int, int, int, int]]:
         """Down and across: cells of x, windows, from one window to the next, a window's extent, padding before."""
         n = self.numbers
-        return [(size, count, n[stride], (n[kernel] - 1) * n[dilation] + 1, n[before])
-                for size, count, stride, kernel, dilation, before in zip(self.x[1:], self.y[1:], "st", "UV", "de", "pq",
-                                                                         strict=True)]
+        return [
+            (size, count, n[stride], (n[kernel] - 1) * n[dilation] + 1, n[before])
+            for size, count, stride, kernel, dilation, before in zip(
+                self.x[1:], self.y[1:], "st", "UV", "de", "pq", strict=True
+            )
+        ]
 
     @property
     def x_halo(self) -> Halo:
         """The zeros that a convolution's windows meet around x."""
         if self.op not in (CONV, WINOGRAD):
             return NONE
-        return _halo([(before, max(0, (count - 1) * stride + extent - before - size))
-                      for size, count, stride, extent, before in self.windows])
+        return _halo(
+            [
+                (before, max(0, (count - 1) * stride + extent - before - size))
+                for size, count, stride, extent, before in self.windows
+            ]
+        )
 
     @property
     def dy_halo(self) -> Halo:
         """The zeros that the turned kernel meets around dy."""
         if self.op != CONV:
             return NONE
-        return _halo([(max(0, extent - 1 - before), max(0, size - 1 + before - (count - 1) * stride))
-                      for size, count, stride, extent, before in self.windows])
+        return _halo(
+            [
+                (max(0, extent - 1 - before), max(0, size - 1 + before - (count - 1) * stride))
+                for size, count, stride, extent, before in self.windows
+            ]
+        )
 
     @property
     def dy_spread(self) -> tuple[int, int]:
@@ -177,8 +188,21 @@ def _plan(network: Network) -> Plan:
         lone, arena = _table(_alone(stages), arena, 1)
         for place in ("dw", "db", "kept"):
             lone[place] = table[place]
-    return Plan(table, lone, places, size, _pieces(table, PREPARED), _pieces(table, GATHERED),
-                arena, kept, share, _place_filters(table), tuple(dropouts), smoothing, mean)
+    return Plan(
+        table,
+        lone,
+        places,
+        size,
+        _pieces(table, PREPARED),
+        _pieces(table, GATHERED),
+        arena,
+        kept,
+        share,
+        _place_filters(table),
+        tuple(dropouts),
+        smoothing,
+        mean,
+    )
 
 
 def _places(network: Network) -> tuple[Places, int]:
@@ -210,17 +234,28 @@ def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> S
     flip = op.options["flip_kernel"]
     taps = rows.kernel * columns.kernel
     numbers = {
-        "U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride, "p": rows.before,
-        "q": columns.before, "d": rows.dilation, "e": columns.dilation, "G": op.options["groups"],
-        "w": at["w"], "b": at.get("b", -1), "w_first": taps - 1 if flip else 0,
-        "w_u": -columns.kernel if flip else columns.kernel, "w_v": -1 if flip else 1,
+        "U": rows.kernel,
+        "V": columns.kernel,
+        "s": rows.stride,
+        "t": columns.stride,
+        "p": rows.before,
+        "q": columns.before,
+        "d": rows.dilation,
+        "e": columns.dilation,
+        "G": op.options["groups"],
+        "w": at["w"],
+        "b": at.get("b", -1),
+        "w_first": taps - 1 if flip else 0,
+        "w_u": -columns.kernel if flip else columns.kernel,
+        "w_v": -1 if flip else 1,
     }
     m = _tile(x, y, numbers)
     if m:
         n, tiles = m + 2, (y[1] // m, y[2] // m)
         numbers |= {"m": m, "n": n, "tiles_down": tiles[0], "tiles_across": tiles[1], "gates": _gate(stages[-1])}
-        return Stage(WINOGRAD, x, y, y, numbers,
-                     scratch=scratch(n, x[0], y[0], math.prod(tiles), (y[1] + 2) * (y[2] + 2)))
+        return Stage(
+            WINOGRAD, x, y, y, numbers, scratch=scratch(n, x[0], y[0], math.prod(tiles), (y[1] + 2) * (y[2] + 2))
+        )
     return Stage(CONV, x, y, y, numbers)
 
 
@@ -258,9 +293,17 @@ def _dropout(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) ->
 
 def _max_pool(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
     rows, columns = op.spans(shapes)
-    numbers = {"U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride, "p": rows.before,
-               "q": columns.before, "d": rows.dilation, "e": columns.dilation,
-               "overlap": int(rows.extent > rows.stride or columns.extent > columns.stride)}
+    numbers = {
+        "U": rows.kernel,
+        "V": columns.kernel,
+        "s": rows.stride,
+        "t": columns.stride,
+        "p": rows.before,
+        "q": columns.before,
+        "d": rows.dilation,
+        "e": columns.dilation,
+        "overlap": int(rows.extent > rows.stride or columns.extent > columns.stride),
+    }
     return _pool(shapes["x"][1:], op.extents(shapes)["y"][1:], numbers, stages)
 
 
@@ -276,8 +319,7 @@ def _pool(x: Shape, y: Shape, numbers: dict[str, int], stages: list[Stage]) -> S
     """A pool's way back also sees which values the ReLU before it let through."""
     last = stages[-1]
     halves = all(numbers[name] == 2 for name in "UVst") and numbers["d"] == numbers["e"] == 1
-    numbers["halves"] = int(halves and numbers["p"] == numbers["q"] == 0
-                            and x[1] >= 2 * y[1] and x[2] >= 2 * y[2])
+    numbers["halves"] = int(halves and numbers["p"] == numbers["q"] == 0 and x[1] >= 2 * y[1] and x[2] >= 2 * y[2])
     if _gate(last):
         numbers["relu"] = 1
     return Stage(MAX_POOL, x, y, y, numbers)
@@ -295,7 +337,11 @@ def _flatten(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) ->
 
 
 STAGES: dict[str, Callable[[Any, Shapes, list[Stage], dict[str, int]], Stage | None]] = {
-    "conv2d": _conv, "linear": _linear, "relu": _relu, "dropout": _dropout, "max_pool2d": _max_pool,
+    "conv2d": _conv,
+    "linear": _linear,
+    "relu": _relu,
+    "dropout": _dropout,
+    "max_pool2d": _max_pool,
     "flatten": _flatten,
 }
 
@@ -304,8 +350,10 @@ def _trim(stages: list[Stage]) -> None:
     """Rows and columns that the next layer's windows do not reach need not be computed: pools often leave one out."""
     for stage, reader in reversed(list(pairwise(stages))):
         if stage.op in (CONV, MAX_POOL) and reader.op in (CONV, MAX_POOL) and stage.seen == stage.y:
-            reached = (max(1, min(size, (count - 1) * stride + extent - before))
-                       for size, count, stride, extent, before in reader.windows)
+            reached = (
+                max(1, min(size, (count - 1) * stride + extent - before))
+                for size, count, stride, extent, before in reader.windows
+            )
             stage.y = stage.seen = reader.x = (stage.y[0], *reached)
 
 
@@ -315,9 +363,15 @@ ALONE = {WINOGRAD: CONV, LINEAR: LONE_LINEAR, RELU: LONE_RELU, DROPOUT: LONE_DRO
 def _alone(stages: list[Stage]) -> list[Stage]:
     """The same for images one by one. There no convolution closes the ReLU before it."""
     gates = [stage.numbers.get("gates", 0) for stage in stages[1:]]
-    return [replace(stage, op=ALONE.get(stage.op, stage.op), scratch=math.prod(stage.x) if stage.op == DROPOUT else 0,
-                    numbers=stage.numbers | {"gated": 0} if gated else stage.numbers)
-            for stage, gated in zip(stages, [*gates, 0], strict=True)]
+    return [
+        replace(
+            stage,
+            op=ALONE.get(stage.op, stage.op),
+            scratch=math.prod(stage.x) if stage.op == DROPOUT else 0,
+            numbers=stage.numbers | {"gated": 0} if gated else stage.numbers,
+        )
+        for stage, gated in zip(stages, [*gates, 0], strict=True)
+    ]
 
 
 # the table ------------------------------------------------------------------------------------------------------------
@@ -376,8 +430,16 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
 
 
 #: What changes places where rows are taken for columns.
-TURNED = {"H": "W", "I": "J", "U": "V", "s": "t", "p": "q", "d": "e", "w_u": "w_v",
-          **{f"{plane}_h": f"{plane}_w" for plane in ("x", "y", "dx", "dy")}}
+TURNED = {
+    "H": "W",
+    "I": "J",
+    "U": "V",
+    "s": "t",
+    "p": "q",
+    "d": "e",
+    "w_u": "w_v",
+    **{f"{plane}_h": f"{plane}_w" for plane in ("x", "y", "dx", "dy")},
+}
 
 
 def _turned(numbers: dict[str, Any]) -> dict[str, Any]:
@@ -427,12 +489,18 @@ def _vectors(numbers: int) -> int:
 PREPARED: dict[int, Callable[[Any], int]] = {WINOGRAD: lambda row: -(-row["O"] // LANES)}
 #: Into how many pieces the gradients of a row are divided.
 GATHERED: dict[int, Callable[[Any], int]] = {
-    CONV: lambda row: row["O"], WINOGRAD: lambda row: row["O"], LINEAR: lambda row: -(-row["C"] // PANEL),
+    CONV: lambda row: row["O"],
+    WINOGRAD: lambda row: row["O"],
+    LINEAR: lambda row: -(-row["C"] // PANEL),
 }
 
 
 def _pieces(table: Array, counts: dict[int, Callable[[Any], int]]) -> Array:
     """(row, number of a piece) for all rows whose op has a count."""
-    pieces = [(index, piece) for index, row in enumerate(table) if row["op"] in counts
-              for piece in range(counts[row["op"]](row))]
+    pieces = [
+        (index, piece)
+        for index, row in enumerate(table)
+        if row["op"] in counts
+        for piece in range(counts[row["op"]](row))
+    ]
     return np.array(pieces, np.int64).reshape(-1, 2)

@@ -92,8 +92,10 @@ def _total(builder: Any, vector: Any) -> Any:
 @intrinsic
 def load(typing, array, at):  # type: ignore[no-untyped-def]
     """The vector that starts at array[at]."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         return _load(builder, _pointer(context, builder, signature.args[0], *given))
+
     return lanes(array, types.intp), build
 
 
@@ -102,14 +104,17 @@ def store(typing, array, at, vector):  # type: ignore[no-untyped-def]
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         _store(builder, given[2], _pointer(context, builder, signature.args[0], *given[:2]))
         return context.get_dummy_value()
+
     return types.none(array, types.intp, lanes), build
 
 
 @intrinsic
 def splat(typing, number):  # type: ignore[no-untyped-def]
     """The same number for every image."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         return _splat(builder, given[0])
+
     return lanes(types.float32), build
 
 
@@ -117,6 +122,7 @@ def splat(typing, number):  # type: ignore[no-untyped-def]
 def add(typing, a, b):  # type: ignore[no-untyped-def]
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         return builder.fadd(*given)
+
     return lanes(lanes, lanes), build
 
 
@@ -124,48 +130,58 @@ def add(typing, a, b):  # type: ignore[no-untyped-def]
 def times(typing, a, b):  # type: ignore[no-untyped-def]
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         return builder.fmul(*given)
+
     return lanes(lanes, lanes), build
 
 
 @intrinsic
 def if_above(typing, a, b, then, otherwise):  # type: ignore[no-untyped-def]
     """Lane by lane `then` where a > b, or where a is NaN; else `otherwise`."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         a, b, then, otherwise = given
         return builder.select(builder.fcmp_unordered(">", a, b), then, otherwise)
+
     return lanes(lanes, lanes, lanes, lanes), build
 
 
 @intrinsic
 def if_equal(typing, a, b, then, otherwise):  # type: ignore[no-untyped-def]
     """Lane by lane `then` where a == b, else `otherwise`."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         a, b, then, otherwise = given
         return builder.select(builder.fcmp_ordered("==", a, b), then, otherwise)
+
     return lanes(lanes, lanes, lanes, lanes), build
 
 
 @intrinsic
 def turn(typing, to, to_at, to_step, array, at, step):  # type: ignore[no-untyped-def]
     """LANES vectors, `step` apart, turned: to[to_at + to_step*b + a] = array[at + step*a + b] for a, b < LANES."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         target = context.make_array(signature.args[0])(context, builder, given[0]).data
         source = context.make_array(signature.args[3])(context, builder, given[3]).data
         rows = [_load(builder, builder.gep(source, [_moved(builder, given[4], given[5], a)])) for a in range(LANES)]
         half = LANES // 2
-        halves = [ir.Constant(ir.VectorType(ir.IntType(32), LANES),
-                              [first + i // 2 + LANES * (i % 2) for i in range(LANES)]) for first in (0, half)]
+        halves = [
+            ir.Constant(ir.VectorType(ir.IntType(32), LANES), [first + i // 2 + LANES * (i % 2) for i in range(LANES)])
+            for first in (0, half)
+        ]
         for _ in range(LANES.bit_length() - 1):  # each round moves one bit of a number's place from row to column
             rows = [builder.shuffle_vector(rows[a], rows[a + half], mask) for a in range(half) for mask in halves]
         for b, row in enumerate(rows):
             _store(builder, row, builder.gep(target, [_moved(builder, given[1], given[2], b)]))
         return context.get_dummy_value()
+
     return types.none(to, types.intp, types.intp, array, types.intp, types.intp), build
 
 
 @intrinsic
 def store_first(typing, array, at, vector, count):  # type: ignore[no-untyped-def]
     """store, but only of a vector's first numbers: none where count is 0 or less."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         array, at, vector, count = given
         kind, counts = VECTOR.as_pointer(), ir.VectorType(count.type, LANES)
@@ -175,18 +191,23 @@ def store_first(typing, array, at, vector, count):  # type: ignore[no-untyped-de
         mask = builder.icmp_signed("<", ir.Constant(counts, list(range(LANES))), many)
         name = f"llvm.masked.store.v{LANES}f32.p0"
         function = ir.FunctionType(ir.VoidType(), [VECTOR, kind, ir.IntType(32), mask.type])
-        builder.call(cgutils.get_or_insert_function(builder.module, function, name),
-                     [vector, pointer, ir.Constant(ir.IntType(32), 4), mask])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, function, name),
+            [vector, pointer, ir.Constant(ir.IntType(32), 4), mask],
+        )
         return context.get_dummy_value()
+
     return types.none(array, types.intp, lanes, types.intp), build
 
 
 def _picked(places: Sequence[int], words: str) -> Any:
     """An intrinsic that makes a vector of the numbers of two that stand, side by side, at these places."""
+
     @intrinsic
     def pick(typing, a, b):  # type: ignore[no-untyped-def]
         def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
             return builder.shuffle_vector(*given, ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(places)))
+
         return lanes(lanes, lanes), build
 
     pick.__doc__ = words
@@ -195,17 +216,23 @@ def _picked(places: Sequence[int], words: str) -> Any:
 
 evens = _picked(range(0, 2 * LANES, 2), "Every second number of two vectors, from the first on.")
 odds = _picked(range(1, 2 * LANES, 2), "Every second number of two vectors, from the second on.")
-zip_low, zip_high = (_picked([i // 2 + LANES * (i % 2) for i in range(first, first + LANES)],
-                             "The numbers of a and b in turns: the first, or the last, LANES of them.")
-                     for first in (0, LANES))
+zip_low, zip_high = (
+    _picked(
+        [i // 2 + LANES * (i % 2) for i in range(first, first + LANES)],
+        "The numbers of a and b in turns: the first, or the last, LANES of them.",
+    )
+    for first in (0, LANES)
+)
 
 
 @intrinsic
 def plain(typing, numbers):  # type: ignore[no-untyped-def]
     """A tuple of whole numbers. Those that are written out in the code belong to its type, and a function is compiled
     for each type that it is given: this leaves only how many they are, where knowing them makes nothing quicker."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         return context.make_tuple(builder, signature.return_type, cgutils.unpack_tuple(builder, given[0]))
+
     kind = types.UniTuple(types.intp, len(numbers))  # type: ignore[attr-defined]
     return kind(numbers), build
 
@@ -213,20 +240,24 @@ def plain(typing, numbers):  # type: ignore[no-untyped-def]
 @intrinsic
 def number_at(typing, octets, at):  # type: ignore[no-untyped-def]
     """The float32 whose four bytes start at octets[at]."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         pointer = _pointer(context, builder, signature.args[0], *given)
         number = builder.load(builder.bitcast(pointer, FLOAT.as_pointer()))
         number.align = 1
         return number
+
     return types.float32(octets, types.intp), build
 
 
 @intrinsic
 def take_number(typing, counter):  # type: ignore[no-untyped-def]
     """counter[0], which goes up by one: no two threads are given the same."""
+
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         pointer = context.make_array(signature.args[0])(context, builder, given[0]).data
         return builder.atomic_rmw("add", pointer, ir.Constant(ir.IntType(64), 1), "monotonic")
+
     return types.int64(counter), build
 
 
@@ -240,8 +271,9 @@ def _nest(context: Any, builder: Any, counts: list[Any], steps: list[list[Any]],
         body(starts)
         return
     with cgutils.for_range(builder, counts[0]) as loop:
-        moved = [builder.add(start, builder.mul(loop.index, step))
-                 for start, step in zip(starts, steps[0], strict=True)]
+        moved = [
+            builder.add(start, builder.mul(loop.index, step)) for start, step in zip(starts, steps[0], strict=True)
+        ]
         _nest(context, builder, counts[1:], steps[1:], moved, body)
 
 
@@ -254,11 +286,14 @@ def product_block(outputs: int, pixels: int, onto: bool) -> Any:
     given:  y, w, x, b; positions (y, w, x, b) of o = p = 0; strides (y by o, y by p, w by o, x by p, b by o);
             counts (C, U, V); steps of w and x by c, u, v; the floor
     """
+
     @intrinsic
     def block(typing, y, w, x, b, at, strides, counts, steps, floor):  # type: ignore[no-untyped-def]
         def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
-            pointers = [context.make_array(kind)(context, builder, array).data
-                        for kind, array in zip(signature.args[:4], given[:4], strict=True)]
+            pointers = [
+                context.make_array(kind)(context, builder, array).data
+                for kind, array in zip(signature.args[:4], given[:4], strict=True)
+            ]
             y, w, x, b = pointers
             y_at, w_at, x_at, b_at = cgutils.unpack_tuple(builder, given[4])
             y_o, y_p, w_o, x_p, b_o = cgutils.unpack_tuple(builder, given[5])
@@ -267,8 +302,11 @@ def product_block(outputs: int, pixels: int, onto: bool) -> Any:
 
             totals = {}
             for o in range(outputs):
-                start = ir.Constant(VECTOR, [0.0] * LANES) if onto else _splat(
-                    builder, builder.load(builder.gep(b, [_moved(builder, b_at, b_o, o)])))
+                start = (
+                    ir.Constant(VECTOR, [0.0] * LANES)
+                    if onto
+                    else _splat(builder, builder.load(builder.gep(b, [_moved(builder, b_at, b_o, o)])))
+                )
                 for p in range(pixels):
                     totals[o, p] = cgutils.alloca_once_value(builder, start)
 
@@ -280,8 +318,9 @@ def product_block(outputs: int, pixels: int, onto: bool) -> Any:
                     for p in range(pixels):
                         builder.store(_fma(builder, weight, seen[p], builder.load(totals[o, p])), totals[o, p])
 
-            _nest(context, builder, list(many), [list(moves[:2]), list(moves[2:4]), list(moves[4:6])], [w_at, x_at],
-                  body)
+            _nest(
+                context, builder, list(many), [list(moves[:2]), list(moves[2:4]), list(moves[4:6])], [w_at, x_at], body
+            )
             lowest = _splat(builder, given[8])
             for (o, p), total in totals.items():
                 pointer = builder.gep(y, [_moved(builder, _moved(builder, y_at, y_o, o), y_p, p)])
@@ -342,9 +381,13 @@ def tile_map(matrix: Sequence[Sequence[float]], onto: bool = False) -> Any:
                 for b, factors in enumerate(matrix):
                     pointer = builder.gep(y, [_moved(builder, at, y_b, b)])
                     vector = combined(builder, factors, seen)
-                    _store(builder, builder.fadd(vector, _load(builder, pointer)) if onto
-                           else _at_least(builder, lowest, vector), pointer)
+                    _store(
+                        builder,
+                        builder.fadd(vector, _load(builder, pointer)) if onto else _at_least(builder, lowest, vector),
+                        pointer,
+                    )
             return context.get_dummy_value()
+
         place = (types.intp, types.intp, types.intp)
         return types.none(y, *place, x, *place, types.float32), build
 
@@ -359,11 +402,14 @@ def weight_block(outputs: int, taps: int) -> Any:
     given:  dw, dy, x; positions (dw, dy, x) of o = v = 0; strides (dw by o, dw by v, dy by o, x by v); counts (I, J);
             steps of dy and x by i, j
     """
+
     @intrinsic
     def block(typing, dw, dy, x, at, strides, counts, steps):  # type: ignore[no-untyped-def]
         def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
-            dw, dy, x = (context.make_array(kind)(context, builder, array).data
-                         for kind, array in zip(signature.args[:3], given[:3], strict=True))
+            dw, dy, x = (
+                context.make_array(kind)(context, builder, array).data
+                for kind, array in zip(signature.args[:3], given[:3], strict=True)
+            )
             dw_at, dy_at, x_at = cgutils.unpack_tuple(builder, given[3])
             dw_o, dw_v, dy_o, x_v = cgutils.unpack_tuple(builder, given[4])
             many = cgutils.unpack_tuple(builder, given[5])

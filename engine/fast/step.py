@@ -45,9 +45,48 @@ INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
 LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL = range(8, 12)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
-_NUMBERS = ("op", "C", "H", "W", "O", "I", "J", "U", "V", "s", "t", "p", "q", "d", "e", "G", "w", "w_first", "w_u",
-            "w_v", "b", "relu", "gated", "gates", "overlap", "halves", "needs_dx", "scratch", "key",
-            "turned", "x_beyond", "y_beyond", "m", "n", "tiles_down", "tiles_across", "filters", "dw", "db", "kept")
+_NUMBERS = (
+    "op",
+    "C",
+    "H",
+    "W",
+    "O",
+    "I",
+    "J",
+    "U",
+    "V",
+    "s",
+    "t",
+    "p",
+    "q",
+    "d",
+    "e",
+    "G",
+    "w",
+    "w_first",
+    "w_u",
+    "w_v",
+    "b",
+    "relu",
+    "gated",
+    "gates",
+    "overlap",
+    "halves",
+    "needs_dx",
+    "scratch",
+    "key",
+    "turned",
+    "x_beyond",
+    "y_beyond",
+    "m",
+    "n",
+    "tiles_down",
+    "tiles_across",
+    "filters",
+    "dw",
+    "db",
+    "kept",
+)
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
 #: and dy. U, V, s, t, p, q, d, e, G: window, stride, padding, dilation, groups. w and b: where the weights begin in the
@@ -131,8 +170,30 @@ def prepare(table, counter, arena, pieces, parameters, filters):  # type: ignore
 
 
 @sum_kernel
-def work(table, counter, arena, lanes, images, octets, shades, indices, targets, parameters, still, ones,  # type: ignore
-         filters, keys, smoothing, share, learning, leg, gradients, kept, losses, rights):
+def work(  # type: ignore[no-untyped-def]
+    table,
+    counter,
+    arena,
+    lanes,
+    images,
+    octets,
+    shades,
+    indices,
+    targets,
+    parameters,
+    still,
+    ones,
+    filters,
+    keys,
+    smoothing,
+    share,
+    learning,
+    leg,
+    gradients,
+    kept,
+    losses,
+    rights,
+):
     """Take shares of a leg, which is a run of chunks of the batch, until none is left: of each chunk the loss and the
     right answers, and, when learning, of each share the gradients of the convolutions and of each chunk what those of
     the linear layers are made of. A share is always the same chunks in the same order, so that no number depends on how

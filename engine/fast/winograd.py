@@ -75,14 +75,18 @@ def _map(matrix: Callable[[Array, Array, Array], Array], onto: bool = False) -> 
 
 
 see_x, make_y, see_w = _map(lambda a, b, g: b), _map(lambda a, b, g: a), _map(lambda a, b, g: g)
-see_dy, make_dx, make_dw = (_map(lambda a, b, g: a.T), _map(lambda a, b, g: b.T, onto=True),
-                            _map(lambda a, b, g: g.T, onto=True))
+see_dy, make_dx, make_dw = (
+    _map(lambda a, b, g: a.T),
+    _map(lambda a, b, g: b.T, onto=True),
+    _map(lambda a, b, g: g.T, onto=True),
+)
 
 
 def scratch(n: int, channels: int, outputs: int, tiles: int, plane: int) -> int:
     """Numbers of a chunk's transforms, and of what else its passes keep for a while."""
-    return LANES * (n * n * (tiles * (channels + outputs) + 2) + max(
-        plane, 9 + n * n * (TOGETHER * channels // LANES + 1)))
+    return LANES * (
+        n * n * (tiles * (channels + outputs) + 2) + max(plane, 9 + n * n * (TOGETHER * channels // LANES + 1))
+    )
 
 
 @part
@@ -115,12 +119,19 @@ def prepare_filters(row, block, parameters, arena, filters):  # type: ignore[no-
                 for u in range(3):
                     for v in range(3):
                         arena[taps + (3 * u + v) * LANES + lane] = parameters[w + u * row.w_u + v * row.w_v]
-            see_w(row, filters, row.filters + o * row.C + c, row.n * point, point, arena, taps, 3 * LANES, LANES,
-                  LOWEST)
+            see_w(
+                row, filters, row.filters + o * row.C + c, row.n * point, point, arena, taps, 3 * LANES, LANES, LOWEST
+            )
     for at in range(row.n * row.n):
         for c in range(0, row.C, LANES):
-            turn(filters, turned + at * point + c * row.O + first, row.O, filters,
-                 row.filters + at * point + first * row.C + c, row.C)
+            turn(
+                filters,
+                turned + at * point + c * row.O + first,
+                row.O,
+                filters,
+                row.filters + at * point + first * row.C + c,
+                row.C,
+            )
 
 
 @part
@@ -131,26 +142,60 @@ def winograd_forward(row, parameters, still, filters, arena):  # type: ignore[no
     point, _ = filters_of(row)
     for c in range(row.C):
         for tile in range(tiles):
-            x_at = (row.x_at + c * row.x_c + (m * (tile // across) - row.p) * row.x_h
-                    + (m * (tile % across) - row.q) * row.x_w)
-            see_x(row, arena, seen + (c * tiles + tile) * LANES, n * x_point, x_point, arena, x_at, row.x_h, row.x_w,
-                  LOWEST)
+            x_at = (
+                row.x_at
+                + c * row.x_c
+                + (m * (tile // across) - row.p) * row.x_h
+                + (m * (tile % across) - row.q) * row.x_w
+            )
+            see_x(
+                row,
+                arena,
+                seen + (c * tiles + tile) * LANES,
+                n * x_point,
+                x_point,
+                arena,
+                x_at,
+                row.x_h,
+                row.x_w,
+                LOWEST,
+            )
     y_point = (min(TOGETHER, row.O) * tiles + 1) * LANES
     for first in range(0, row.O, TOGETHER):
         together = min(TOGETHER, row.O - first)
         for at in range(n * n):
             biased = row.b >= 0 and at == n + 1
-            product_by_six(arena, filters, arena, parameters if biased else still,
-                      (made + at * y_point, row.filters + at * point + first * row.C, seen + at * x_point,
-                       row.b + first if biased else 0),
-                      (tiles * LANES, LANES, row.C, LANES, 1 if biased else 0), (together, tiles), (row.C, 1, 1),
-                      (1, tiles * LANES, 0, 0, 0, 0))
+            product_by_six(
+                arena,
+                filters,
+                arena,
+                parameters if biased else still,
+                (
+                    made + at * y_point,
+                    row.filters + at * point + first * row.C,
+                    seen + at * x_point,
+                    row.b + first if biased else 0,
+                ),
+                (tiles * LANES, LANES, row.C, LANES, 1 if biased else 0),
+                (together, tiles),
+                (row.C, 1, 1),
+                (1, tiles * LANES, 0, 0, 0, 0),
+            )
         for o in range(together):
             for tile in range(tiles):
-                y_at = (row.y_at + (first + o) * row.y_c + m * (tile // across) * row.y_h
-                        + m * (tile % across) * row.y_w)
-                make_y(row, arena, y_at, row.y_h, row.y_w, arena, made + (o * tiles + tile) * LANES, n * y_point,
-                       y_point, ZERO if row.relu else LOWEST)
+                y_at = row.y_at + (first + o) * row.y_c + m * (tile // across) * row.y_h + m * (tile % across) * row.y_w
+                make_y(
+                    row,
+                    arena,
+                    y_at,
+                    row.y_h,
+                    row.y_w,
+                    arena,
+                    made + (o * tiles + tile) * LANES,
+                    n * y_point,
+                    y_point,
+                    ZERO if row.relu else LOWEST,
+                )
 
 
 @part
@@ -162,8 +207,16 @@ def winograd_backward(row, still, ones, filters, arena, gradient):  # type: igno
     if row.b >= 0:
         _, made, _, y_point, _ = _rooms(row)
         tiles = row.tiles_down * row.tiles_across
-        add_weights(gradient, arena, ones, plain((row.db, made + (row.n + 1) * y_point, 0)),
-                    plain((1, 0, tiles * LANES, 0)), plain((row.O, 1)), plain((tiles, 1)), plain((LANES, 0, 0, 0)))
+        add_weights(
+            gradient,
+            arena,
+            ones,
+            plain((row.db, made + (row.n + 1) * y_point, 0)),
+            plain((1, 0, tiles * LANES, 0)),
+            plain((row.O, 1)),
+            plain((tiles, 1)),
+            plain((LANES, 0, 0, 0)),
+        )
     if row.needs_dx:
         _backward_x(row, still, filters, arena)
 
@@ -191,19 +244,48 @@ def _backward_w(row, first, together, still, arena, gradient):  # type: ignore[n
     made += first * cells
     for o in range(together):
         for tile in range(tiles):
-            dy_at = (row.dy_at + (first + o) * row.dy_c + m * (tile // across) * row.dy_h
-                     + m * (tile % across) * row.dy_w)
-            see_dy(row, arena, made + (o * tiles + tile) * LANES, n * y_point, y_point, arena, dy_at, row.dy_h,
-                   row.dy_w, LOWEST)
+            dy_at = (
+                row.dy_at + (first + o) * row.dy_c + m * (tile // across) * row.dy_h + m * (tile % across) * row.dy_w
+            )
+            see_dy(
+                row,
+                arena,
+                made + (o * tiles + tile) * LANES,
+                n * y_point,
+                y_point,
+                arena,
+                dy_at,
+                row.dy_h,
+                row.dy_w,
+                LOWEST,
+            )
     found, point = taps + 9 * LANES, TOGETHER * row.C + LANES
     for at in range(n * n):
-        product_by_six(arena, arena, arena, still, (found + at * point, made + at * y_point, seen + at * x_point, 0),
-                  (row.C, LANES, cells, LANES * cells, 0), (together, row.C // LANES), (tiles, LANES, 1),
-                  (LANES, LANES, 1, cells, 0, 0))
+        product_by_six(
+            arena,
+            arena,
+            arena,
+            still,
+            (found + at * point, made + at * y_point, seen + at * x_point, 0),
+            (row.C, LANES, cells, LANES * cells, 0),
+            (together, row.C // LANES),
+            (tiles, LANES, 1),
+            (LANES, LANES, 1, cells, 0, 0),
+        )
     for o in range(together):
         for c in range(0, row.C, LANES):
-            make_dw(row, gradient, row.dw + ((first + o) * row.C + c) * 9, 3 * LANES, LANES, arena,
-                    found + o * row.C + c, n * point, point, ZERO)
+            make_dw(
+                row,
+                gradient,
+                row.dw + ((first + o) * row.C + c) * 9,
+                3 * LANES,
+                LANES,
+                arena,
+                found + o * row.C + c,
+                n * point,
+                point,
+                ZERO,
+            )
 
 
 @part
@@ -234,18 +316,35 @@ def _backward_x(row, still, filters, arena):  # type: ignore[no-untyped-def]
     seen, made, x_point, y_point, plane = _rooms(row)
     point, turned = filters_of(row)
     for at in range(n * n):
-        product_by_six(arena, filters, arena, still,
-                  (seen + at * x_point, turned + at * point, made + at * y_point, 0),
-                  (tiles * LANES, LANES, row.O, LANES, 0), (row.C, tiles), (row.O, 1, 1),
-                  (1, tiles * LANES, 0, 0, 0, 0))
+        product_by_six(
+            arena,
+            filters,
+            arena,
+            still,
+            (seen + at * x_point, turned + at * point, made + at * y_point, 0),
+            (tiles * LANES, LANES, row.O, LANES, 0),
+            (row.C, tiles),
+            (row.O, 1, 1),
+            (1, tiles * LANES, 0, 0, 0, 0),
+        )
     width = (row.J + 2) * LANES
     zero = splat(ZERO)
     for c in range(row.C):
         for number in range(0, (row.I + 2) * width, LANES):
             store(arena, plane + number, zero)
         for tile in range(tiles):
-            make_dx(row, arena, plane + m * (tile // across) * width + m * (tile % across) * LANES, width, LANES,
-                    arena, seen + (c * tiles + tile) * LANES, n * x_point, x_point, ZERO)
+            make_dx(
+                row,
+                arena,
+                plane + m * (tile // across) * width + m * (tile % across) * LANES,
+                width,
+                LANES,
+                arena,
+                seen + (c * tiles + tile) * LANES,
+                n * x_point,
+                x_point,
+                ZERO,
+            )
         for h in range(row.H):
             for k in range(row.W):
                 dx = load(arena, plane + (h + row.p) * width + (k + row.q) * LANES)

@@ -18,5 +18,17 @@ from engine.formula.program import Program
 from engine.formula.run import Tensors
 from engine.formula.windows import Axis, Window
 
-__all__ = ["Axis", "Equation", "Explanation", "FormulaError", "Group", "Program", "Read", "Tensors", "Term",
-           "Window", "explain", "omissions"]
+__all__ = [
+    "Axis",
+    "Equation",
+    "Explanation",
+    "FormulaError",
+    "Group",
+    "Program",
+    "Read",
+    "Tensors",
+    "Term",
+    "Window",
+    "explain",
+    "omissions",
+]

@@ -51,8 +51,8 @@ class _Seed:
     """What the gradient has been multiplied by on the way down to a read."""
 
     factor: Expr
-    letters: tuple[str, ...] = ()                      # of the reducers passed
-    guards: tuple[tuple[Expr, bool], ...] = ()         # (test, the branch taken), kept outermost
+    letters: tuple[str, ...] = ()  # of the reducers passed
+    guards: tuple[tuple[Expr, bool], ...] = ()  # (test, the branch taken), kept outermost
 
     def times(self, over: list[Expr], under: list[Expr] | None = None) -> _Seed:
         return changed(self, factor=product([self.factor, *over], under or []))
@@ -66,8 +66,9 @@ class Adjoint:
     holds the letters that had to be invented, with the letter each counts like.
     """
 
-    def __init__(self, sentences: dict[str, Sentence], declared: Mapping[str, Axes],
-                 held: frozenset[str], joins: bool) -> None:
+    def __init__(
+        self, sentences: dict[str, Sentence], declared: Mapping[str, Axes], held: frozenset[str], joins: bool
+    ) -> None:
         self.sentences, self.declared, self.held, self.joins = sentences, declared, held, joins
         self.alike: dict[str, str] = {}
 
@@ -103,6 +104,7 @@ class Adjoint:
 
     def _occurrences(self, sentence: Sentence, expr: Expr, seed: _Seed, tensor: str) -> Iterator[tuple[Read, _Seed]]:
         """Every read of the tensor through which a gradient flows, with what it is multiplied by."""
+
         def down(inner: Expr, seed: _Seed) -> Iterator[tuple[Read, _Seed]]:
             return self._occurrences(sentence, inner, seed, tensor)
 
@@ -118,14 +120,16 @@ class Adjoint:
                 yield from down(of, seed.times([Num(-1)]))
             case Product(factors):
                 for k, factor in enumerate(factors):
-                    yield from down(factor, seed.times([*factors[:k], *factors[k + 1:]]))
+                    yield from down(factor, seed.times([*factors[:k], *factors[k + 1 :]]))
             case Quotient(over, under):
                 yield from down(over, seed.times([], [under]))
                 yield from down(under, seed.times([Num(-1), over], [Power(under, Num(2))]))
             case Power(base, exponent):
                 if any(r.tensor == tensor for r in reads(exponent)):
-                    raise FormulaError(f"{sentence_text(sentence)!r}: the exponent reads {tensor}; "
-                                       f"the gradient of a power needs an exponent that does not")
+                    raise FormulaError(
+                        f"{sentence_text(sentence)!r}: the exponent reads {tensor}; "
+                        f"the gradient of a power needs an exponent that does not"
+                    )
                 yield from down(base, seed.times([exponent, power(base, tidy(Sum((exponent, Num(-1)))))]))
             case Choice(then, test, other):
                 yield from down(then, changed(seed, guards=(*seed.guards, (test, True))))
@@ -145,16 +149,21 @@ class Adjoint:
                     if other.axes == sentence.axes:
                         cell = Read(other.name, tuple(tuple(map(Letter, axis)) for axis in other.axes))
                         return Compare((cell, answer), ("==",))
-        raise FormulaError(f"{sentence_text(sentence)!r}: the gradient of a max needs its saved winner: add a sentence "
-                           f"'{left('at', sentence.axes)} = argmax[{','.join(letters)}](the same, its position)'")
+        raise FormulaError(
+            f"{sentence_text(sentence)!r}: the gradient of a max needs its saved winner: add a sentence "
+            f"'{left('at', sentence.axes)} = argmax[{','.join(letters)}](the same, its position)'"
+        )
 
     def _turned(self, read: Read, seed: _Seed, sentence: Sentence, own: Axes) -> tuple[tuple[str, ...], Expr]:
         """One contribution: (letters still summed, product), in the tensor's own letters."""
         apart = {x: x + "'" for axis in own for x in axis}
         loose = [apart.get(x, x) for x in (*sentence.free, *seed.letters)]
         outputs = {apart.get(x, x) for x in sentence.free}
-        pairs = [(letter, rename(sub, apart)) for axis, subs in zip(own, read.subs, strict=True)
-                 for letter, sub in zip(axis, subs, strict=True)]
+        pairs = [
+            (letter, rename(sub, apart))
+            for axis, subs in zip(own, read.subs, strict=True)
+            for letter, sub in zip(axis, subs, strict=True)
+        ]
         body = _guarded(rename(seed.factor, apart), [(rename(t, apart), taken) for t, taken in seed.guards])
         body = replace(body, {sub: Letter(letter) for letter, sub in pairs if not isinstance(sub, Letter)})
 
@@ -225,8 +234,9 @@ def _times(body: Expr, tests: list[Expr]) -> Expr:
         return body
     match body:
         case Choice(then, test, other):
-            return Choice(_times(then, tests) if then != ZERO else ZERO, test,
-                          _times(other, tests) if other != ZERO else ZERO)
+            return Choice(
+                _times(then, tests) if then != ZERO else ZERO, test, _times(other, tests) if other != ZERO else ZERO
+            )
     return product([body, *tests])
 
 

@@ -18,8 +18,17 @@ from engine.formula.terms import Ledger
 PIECE = 65_536
 
 
-def explain(tensors: Tensors, name: str, index: tuple[int, ...], *, page: int = 0, per_page: int = 20,
-            order: str = "index", group: int | None = None, outside: bool = True) -> Explanation:
+def explain(
+    tensors: Tensors,
+    name: str,
+    index: tuple[int, ...],
+    *,
+    page: int = 0,
+    per_page: int = 20,
+    order: str = "index",
+    group: int | None = None,
+    outside: bool = True,
+) -> Explanation:
     """The explanation of `name` at `index`, one page of `per_page` terms.
 
     order: "index" (first letter slowest) or "largest" (by size, descending). group: only the terms of this
@@ -38,20 +47,28 @@ def explain(tensors: Tensors, name: str, index: tuple[int, ...], *, page: int = 
     chosen = listed if group is None else ledger.within(listed, group, len(groups))
     pages = max(1, math.ceil(len(chosen) / per_page))
     if not 0 <= page < pages:
-        raise FormulaError(f"{name} at {index} has {pages} pages of {per_page} terms, numbered from 0; "
-                           f"got page {page}")
+        raise FormulaError(f"{name} at {index} has {pages} pages of {per_page} terms, numbered from 0; got page {page}")
     if order == "largest":
         chosen = _largest_first(chosen, ledger.values, (page + 1) * per_page)
     elif order != "index":
         raise FormulaError(f"order is 'index' or 'largest', got {order!r}")
-    terms, cells = ledger.terms(chosen[page * per_page:(page + 1) * per_page])
+    terms, cells = ledger.terms(chosen[page * per_page : (page + 1) * per_page])
 
     value = float(tensors[name][index]) if name in tensors else _element(tensors, sentence.expr, sentence.bound, at)
     rounding = _difference(value, _total(ledger.values[ledger.values != 0]))
     return Explanation(
-        value=value, equation=program.equation(name, tensors.numbers, tensors.sizes),
-        sentence=program.sentence(name), reads=cells, terms=terms, terms_total=len(listed), page=page, pages=pages,
-        page_sum=_total(np.array([term.value for term in terms])), remainder=rounding, groups=groups)
+        value=value,
+        equation=program.equation(name, tensors.numbers, tensors.sizes),
+        sentence=program.sentence(name),
+        reads=cells,
+        terms=terms,
+        terms_total=len(listed),
+        page=page,
+        pages=pages,
+        page_sum=_total(np.array([term.value for term in terms])),
+        remainder=rounding,
+        groups=groups,
+    )
 
 
 def _element(tensors: Tensors, expr: Expr, bound: tuple[str, ...], at: dict[str, int]) -> float:
@@ -72,7 +89,7 @@ def _largest_first(numbers: np.ndarray, values: np.ndarray, wanted: int) -> np.n
 
 def _total(values: np.ndarray) -> float:
     """The sum, rounded once; what IEEE arithmetic says where there are infinities."""
-    pieces = (values[start:start + PIECE].tolist() for start in range(0, len(values), PIECE))
+    pieces = (values[start : start + PIECE].tolist() for start in range(0, len(values), PIECE))
     try:
         return math.fsum(chain.from_iterable(pieces))
     except (ValueError, OverflowError):

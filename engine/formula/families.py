@@ -36,7 +36,7 @@ def families(expr: Expr, before: tuple[Expr, ...] = (), after: tuple[Expr, ...] 
             yield Family(before, expr, body, after)
         case Product(factors) if reduces(expr):
             k = next(k for k, f in enumerate(factors) if reduces(f))
-            yield from families(factors[k], (*before, *factors[:k]), (*factors[k + 1:], *after))
+            yield from families(factors[k], (*before, *factors[:k]), (*factors[k + 1 :], *after))
         case Quotient(over, under) if reduces(over):
             yield from families(over, before, (Quotient(ONE, under), *after))
         case _:
@@ -67,5 +67,9 @@ def labels(found: list[Family]) -> list[str]:
     """For every family a word, where it is a lone read beside a sum ("bias"), else ""."""
     summed = any(f.reducer for f in found)
     words = {"b": "bias", "beta": "bias"}
-    return [words.get(f.body.tensor, f.body.tensor)
-            if summed and isinstance(f.body, Read) and not (f.reducer or f.before or f.after) else "" for f in found]
+    return [
+        words.get(f.body.tensor, f.body.tensor)
+        if summed and isinstance(f.body, Read) and not (f.reducer or f.before or f.after)
+        else ""
+        for f in found
+    ]

@@ -42,7 +42,12 @@ Present = Any
 """None where everything is there, else a bool or an array of bools."""
 
 _COMPARISONS: dict[str, Callable[..., Any]] = {
-    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
 }
 
 
@@ -233,9 +238,19 @@ class Grid:
 
 
 _RULES: dict[type, Callable[[Grid, Any], tuple[Values, Present]]] = {
-    Num: Grid._num, Name: Grid._name, Letter: Grid._letter, Read: Grid._read, Sum: Grid._sum, Neg: Grid._neg,
-    Product: Grid._product, Quotient: Grid._quotient, Power: Grid._power, Compare: Grid._compare,
-    Choice: Grid._choice, Call: Grid._call, Reduce: Grid._reduce,
+    Num: Grid._num,
+    Name: Grid._name,
+    Letter: Grid._letter,
+    Read: Grid._read,
+    Sum: Grid._sum,
+    Neg: Grid._neg,
+    Product: Grid._product,
+    Quotient: Grid._quotient,
+    Power: Grid._power,
+    Compare: Grid._compare,
+    Choice: Grid._choice,
+    Call: Grid._call,
+    Reduce: Grid._reduce,
 }
 
 
@@ -259,4 +274,4 @@ def _something(values: Values, present: Present) -> Values:
 def _last(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """The given axes moved to the end, in order, and made one."""
     moved = np.moveaxis(values, axes, range(values.ndim - len(axes), values.ndim))
-    return moved.reshape(*moved.shape[:values.ndim - len(axes)], -1)
+    return moved.reshape(*moved.shape[: values.ndim - len(axes)], -1)

@@ -41,8 +41,19 @@ if TYPE_CHECKING:
     from engine.formula.program import Program
 
 SYMBOLS = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "eps": "ε", "decay": "λ", "mu": "μ", "lr": "η", "pi": "π",
-    "Phi": "Φ", "phi": "φ", "sigmoid": "σ", "logp": "log p", "indices": "winner",
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "eps": "ε",
+    "decay": "λ",
+    "mu": "μ",
+    "lr": "η",
+    "pi": "π",
+    "Phi": "Φ",
+    "phi": "φ",
+    "sigmoid": "σ",
+    "logp": "log p",
+    "indices": "winner",
 }
 """Names that the screen shows otherwise."""
 
@@ -71,8 +82,9 @@ def equation(sentence: Sentence, program: Program) -> Equation:
     left = writer.tensor(sentence.name, tuple(tuple(map(Letter, axis)) for axis in sentence.axes))
     words = f"<mrow>{left}<mo>=</mo>{writer.expr(replace(sentence.expr, short))}</mrow>"
     if short:
-        where = f"<mo>,</mo>{_SPACE}".join(f"{writer.expr(letter)}<mo>=</mo>{writer.inline(part)}"
-                                           for part, letter in short.items())
+        where = f"<mo>,</mo>{_SPACE}".join(
+            f"{writer.expr(letter)}<mo>=</mo>{writer.inline(part)}" for part, letter in short.items()
+        )
         rows = f"<mtr><mtd>{words}</mtd></mtr><mtr><mtd><mrow><mtext>where\u00a0</mtext>{where}</mrow></mtd></mtr>"
         words = f'<mtable displaystyle="true" class="where">{rows}</mtable>'
     return Equation(sentence_text(sentence), f'<math display="block">{words}</math>')
@@ -86,8 +98,8 @@ def _abbreviations(sentence: Sentence, program: Program) -> dict[Expr, Expr]:
     for read in reads(sentence.expr):
         axes = program.declared[read.tensor]
         # Idle letters in front (the batch of one, the only group) may have been left out of the read.
-        for axis, parts in zip(axes[len(axes) - len(read.subs):], read.subs, strict=True):
-            for letter, part in zip(axis[-len(parts):], parts, strict=True):
+        for axis, parts in zip(axes[len(axes) - len(read.subs) :], read.subs, strict=True):
+            for letter, part in zip(axis[-len(parts) :], parts, strict=True):
                 if isinstance(part, Quotient) and letter not in taken:
                     counted[part] = counted.get(part, 0) + 1
                     letters.setdefault(part, Letter(letter))
@@ -211,7 +223,8 @@ class _Writer:
     def tensor(self, name: str, subs: tuple[tuple[Expr, ...], ...], exponent: str = "") -> str:
         """A tensor's symbol with its index, and above it its mark or an exponent."""
         index = '<mo lspace="0" rspace="0.1em">,</mo>'.join(
-            '<mo lspace="0" rspace="0">|</mo>'.join(self.inline(part) for part in axis) for axis in subs)
+            '<mo lspace="0" rspace="0">|</mo>'.join(self.inline(part) for part in axis) for axis in subs
+        )
         below = index and f"<mrow>{index}</mrow>"
         if self.is_gradient(name):
             inner = _scripts(*self.symbol(name[1:], name), below)
@@ -263,6 +276,7 @@ class _Writer:
 
 def _between(before: Expr, after: Expr) -> str:
     """What stands between two factors: a dot before a number or beside a word, which would be misread."""
+
     def word(e: Expr) -> bool:
         return isinstance(e, Name) and len(_word(e.id)) > 1
 

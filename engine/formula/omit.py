@@ -20,8 +20,9 @@ def omissions(tensors: Tensors, name: str, among: Program, most: int) -> Iterato
     program = tensors.program
     wanted = [name]
     for each in wanted:
-        wanted += [read for read in program.reads(each) if read in program.sentences
-                   and read not in (*among.names, *wanted)]
+        wanted += [
+            read for read in program.reads(each) if read in program.sentences and read not in (*among.names, *wanted)
+        ]
     for each in wanted:
         sentence = program.expr(each)
         if math.prod(map(tensors.count, (*sentence.free, *sentence.bound))) > most:
@@ -43,7 +44,7 @@ def _shorter(expr: Expr) -> Iterator[tuple[Expr, Expr]]:
     match expr:
         case Sum(parts) | Product(parts):
             for k, part in enumerate(parts):
-                others = (*parts[:k], *parts[k + 1:])
+                others = (*parts[:k], *parts[k + 1 :])
                 remaining = others[0] if len(others) == 1 else type(expr)(others)
                 yield part, remaining
                 if len(others) > 1:

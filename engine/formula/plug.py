@@ -54,7 +54,8 @@ def written(value: float) -> Num:
 def needed(expr: Expr) -> set[str]:
     """The names a sentence could be plugged with: numbers, counts and scalar tensors."""
     return {e.id for e in walk(expr) if isinstance(e, Name)} | {
-        e.tensor for e in walk(expr) if isinstance(e, Read) and not e.subs}
+        e.tensor for e in walk(expr) if isinstance(e, Read) and not e.subs
+    }
 
 
 def without_idle(sentence: Sentence, sizes: Mapping[str, int]) -> Sentence:
@@ -69,13 +70,15 @@ def without_idle(sentence: Sentence, sizes: Mapping[str, int]) -> Sentence:
 
 def _stands_alone(sentence: Sentence, letter: str, grouped: bool) -> bool:
     """Whether the letter is only ever a whole part of a subscript (beside others in a group, or by itself)."""
+
     def fine(expr: Expr) -> bool:
         match expr:
             case Letter(name):
                 return name != letter
             case Read(_, subs):
-                return all((sub == Letter(letter) and (len(axis) > 1) == grouped) or fine(sub)
-                           for axis in subs for sub in axis)
+                return all(
+                    (sub == Letter(letter) and (len(axis) > 1) == grouped) or fine(sub) for axis in subs for sub in axis
+                )
         return all(map(fine, children(expr)))
 
     return fine(sentence.expr) and all((len(axis) > 1) == grouped for axis in sentence.axes if letter in axis)

@@ -32,8 +32,17 @@ class Program:
     never from a client. A Program never changes; what it derives is kept.
     """
 
-    def __init__(self, given: str, sentences: str, *, held: Iterable[str] = (), joins: bool = False,
-                 stated: str = "", optional: Iterable[str] = (), alike: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        given: str,
+        sentences: str,
+        *,
+        held: Iterable[str] = (),
+        joins: bool = False,
+        stated: str = "",
+        optional: Iterable[str] = (),
+        alike: Mapping[str, str] | None = None,
+    ) -> None:
         declared = parse_given(given)
         self.given = tuple(declared)
         self.held, self.joins, self.stated = frozenset(held), joins, stated
@@ -89,8 +98,11 @@ class Program:
         for s in self.sentences.values():
             for read in reads(s.expr):
                 for axis, subs in zip(self.declared[read.tensor], read.subs, strict=True):
-                    found += [(s, read.tensor, own, sub.id) for own, sub in zip(axis, subs, strict=True)
-                              if isinstance(sub, Letter) and sub.id != own]
+                    found += [
+                        (s, read.tensor, own, sub.id)
+                        for own, sub in zip(axis, subs, strict=True)
+                        if isinstance(sub, Letter) and sub.id != own
+                    ]
         return found
 
     def _check_names(self) -> None:
@@ -98,7 +110,8 @@ class Program:
             for name in sorted({e.id for e in walk(s.expr) if isinstance(e, Name)} & self.all_letters):
                 raise FormulaError(
                     f"{sentence_text(s)!r}: {name!r} is a letter of this program, but stands neither on the left nor "
-                    f"in a reducer here; a number needs another name")
+                    f"in a reducer here; a number needs another name"
+                )
 
     def expr(self, name: str) -> Sentence:
         """The sentence that says `name`, as a tree; FormulaError when it is given or unknown."""
@@ -132,11 +145,14 @@ class Program:
         sentence = self.expr(name)
         known = self.kept(("names", name), lambda: tuple(sorted(needed(sentence.expr))))
         values = tuple((n, numbers[n]) for n in known if n in numbers)
-        return self.kept(("plugged", name, values), lambda: Sentence(
-            sentence.name, sentence.axes, plugged(sentence.expr, dict(values))))
+        return self.kept(
+            ("plugged", name, values),
+            lambda: Sentence(sentence.name, sentence.axes, plugged(sentence.expr, dict(values))),
+        )
 
-    def equation(self, name: str, numbers: Mapping[str, float] | None = None,
-                 sizes: Mapping[str, int] | None = None) -> Equation:
+    def equation(
+        self, name: str, numbers: Mapping[str, float] | None = None, sizes: Mapping[str, int] | None = None
+    ) -> Equation:
         """The sentence as text and MathML.
 
         numbers: puts the settings in and tidies (the plugged form). sizes: the letters' counts by capital; they
@@ -219,5 +235,3 @@ def _needed(derived: Mapping[str, Sentence], stated: Mapping[str, Sentence], wrt
     for name in wrt:
         visit("d" + name)
     return list(order.values())
-
-

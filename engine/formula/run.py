@@ -30,8 +30,13 @@ class Tensors(dict[str, np.ndarray]):
     more than GRID_LIMIT elements.
     """
 
-    def __init__(self, program: Program, arrays: Mapping[str, np.ndarray], numbers: Mapping[str, float],
-                 extents: Mapping[str, tuple[int, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        arrays: Mapping[str, np.ndarray],
+        numbers: Mapping[str, float],
+        extents: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> None:
         super().__init__({name: np.asarray(array) for name, array in arrays.items()})
         self.program = program
         self.numbers = dict(numbers)
@@ -48,8 +53,10 @@ class Tensors(dict[str, np.ndarray]):
         for sentence, tensor, own, letter in self.program.plain_reads:
             axis, counts = self.sizes.get(own.upper()), self.sizes.get(letter.upper())
             if axis is not None and counts is not None and axis != counts:
-                raise FormulaError(f"{sentence_text(sentence)!r}: {letter} counts {counts}, but reads the axis {own} "
-                                   f"of {tensor}, which counts {axis}; only a program that joins may do so")
+                raise FormulaError(
+                    f"{sentence_text(sentence)!r}: {letter} counts {counts}, but reads the axis {own} "
+                    f"of {tensor}, which counts {axis}; only a program that joins may do so"
+                )
 
     def __missing__(self, name: str) -> np.ndarray:
         if name not in self.program.sentences:
@@ -63,8 +70,9 @@ class Tensors(dict[str, np.ndarray]):
         try:
             return self.sizes[letter.upper()]
         except KeyError:
-            raise FormulaError(f"nothing says how far {letter!r} counts: no shape has it; "
-                               f"give {letter.upper()} as a setting") from None
+            raise FormulaError(
+                f"nothing says how far {letter!r} counts: no shape has it; give {letter.upper()} as a setting"
+            ) from None
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor, whether its array is there or not."""
@@ -82,8 +90,10 @@ class Tensors(dict[str, np.ndarray]):
         if name in self.program.capitals:
             return self.count(self.program.capitals[name])
         known_names = ", ".join(sorted({*self.numbers, *self.sizes}))
-        raise FormulaError(f"{name!r} is neither a letter (none such on the left or in a reducer), nor a tensor, "
-                           f"nor a number; numbers are {known_names or 'none'}")
+        raise FormulaError(
+            f"{name!r} is neither a letter (none such on the left or in a reducer), nor a tensor, "
+            f"nor a number; numbers are {known_names or 'none'}"
+        )
 
     def place(self, name: str, index: tuple[int, ...]) -> dict[str, int]:
         """What each letter of a tensor's axes stands at for an index."""
@@ -110,7 +120,7 @@ def evaluate(tensors: Tensors, sentence: Sentence) -> np.ndarray:
         raise FormulaError(f"{sentence_text(sentence)!r}: the grid {grid_shape} has more than {GRID_LIMIT} elements")
     grid = Grid(tensors, dict(zip(letters, counts, strict=True)))
     values, present = grid.value(sentence.expr)
-    whole = np.zeros([*counts[:len(sentence.free)], *[1] * len(sentence.bound)])
+    whole = np.zeros([*counts[: len(sentence.free)], *[1] * len(sentence.bound)])
     whole += values if present is None else np.where(present, values, 0.0)
     result = whole.reshape(tensors.shape(sentence.name))
     winners = isinstance(sentence.expr, Reduce) and sentence.expr.kind == "argmax"

@@ -156,8 +156,11 @@ class _Reader:
 
     def name(self, name: str) -> Expr:
         if name in RESERVED - set(CONSTANTS):
-            raise self.wrong(f"{name!r} is a function or a reducer: write {name}(...)" if name in FUNCTIONS
-                             else f"{name!r} is a reducer: write {name}[letters](...)")
+            raise self.wrong(
+                f"{name!r} is a function or a reducer: write {name}(...)"
+                if name in FUNCTIONS
+                else f"{name!r} is a reducer: write {name}[letters](...)"
+            )
         if name in self.scope:
             if self.declared.get(name) == ():
                 raise self.wrong(f"{name!r} is a letter here and a scalar tensor too")
@@ -194,26 +197,34 @@ class _Reader:
 
     def read(self, tensor: str, subs: list[list[ast.expr]]) -> Read:
         if tensor in RESERVED:
-            raise self.wrong(f"{tensor}[...] is a reducer: give it something to run over, {tensor}[letters](...)"
-                             if tensor in REDUCERS else f"{tensor!r} is a function and has no cells")
+            raise self.wrong(
+                f"{tensor}[...] is a reducer: give it something to run over, {tensor}[letters](...)"
+                if tensor in REDUCERS
+                else f"{tensor!r} is a function and has no cells"
+            )
         if tensor not in self.declared:
             known = ", ".join(self.declared) or "none"
             raise self.wrong(f"nothing named {tensor!r} is given or said before; known: {known}")
         axes = self.declared[tensor]
         if len(subs) != len(axes):
-            raise self.wrong(f"{tensor} is declared as {left(tensor, axes)} with {len(axes)} axes, "
-                             f"read with {len(subs)}")
+            raise self.wrong(
+                f"{tensor} is declared as {left(tensor, axes)} with {len(axes)} axes, read with {len(subs)}"
+            )
         for number, (letters, parts) in enumerate(zip(axes, subs, strict=True)):
             if len(parts) != len(letters):
-                raise self.wrong(f"axis {number} of {tensor} is declared as {'|'.join(letters)}, "
-                                 f"read as {'|'.join(map(ast.unparse, parts))}")
+                raise self.wrong(
+                    f"axis {number} of {tensor} is declared as {'|'.join(letters)}, "
+                    f"read as {'|'.join(map(ast.unparse, parts))}"
+                )
         return Read(tensor, tuple(tuple(self.subscript(tensor, part) for part in parts) for parts in subs))
 
     def subscript(self, tensor: str, node: ast.expr) -> Expr:
         expr = self.expr(node)
         if not isinstance(expr, Read) and not _linear(expr):
-            raise self.wrong(f"cannot turn the subscript '{ast.unparse(node)}' of {tensor} round: a subscript is a sum "
-                             f"of letters times whole numbers, perhaps over a number, or a read")
+            raise self.wrong(
+                f"cannot turn the subscript '{ast.unparse(node)}' of {tensor} round: a subscript is a sum "
+                f"of letters times whole numbers, perhaps over a number, or a read"
+            )
         return expr
 
     def check_reducers(self, expr: Expr) -> None:

@@ -31,8 +31,9 @@ def unify(program: Program, shapes: Mapping[str, tuple[int, ...]], numbers: Mapp
         axes = program.declared[name]
         if len(shape) != len(axes):
             raise FormulaError(f"{name} has {len(shape)} axes, shape {tuple(shape)}; declared is {left(name, axes)}")
-        waiting += [(name, axis, letters, extent)
-                    for axis, (letters, extent) in enumerate(zip(axes, shape, strict=True))]
+        waiting += [
+            (name, axis, letters, extent) for axis, (letters, extent) in enumerate(zip(axes, shape, strict=True))
+        ]
     while waiting:
         later = [axis for axis in waiting if not _settled(*axis, sizes)]
         if len(later) == len(waiting):

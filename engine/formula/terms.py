@@ -31,8 +31,8 @@ class _Terms:
         self.count = math.prod(self.shape)
         if self.count > GRID_LIMIT:
             raise FormulaError(f"a sum of {'x'.join(map(str, self.shape))} terms is more than {GRID_LIMIT}")
-        self.taken: Any = 0                         # the branch of a choice each term takes
-        self.columns: list[list[Any]] = []          # per branch, its factors
+        self.taken: Any = 0  # the branch of a choice each term takes
+        self.columns: list[list[Any]] = []  # per branch, its factors
         self.looked: list[tuple[Access, ...]] = []  # per branch, what it reads
         grid = Grid(tensors, dict(zip(family.letters, self.shape, strict=True)), at)
         with np.errstate(all="ignore"):
@@ -80,8 +80,9 @@ class _Terms:
         product, inside = self._branch(found, (*before, reducer, *after), ())
         return np.where(won == 0, 0.0, product), inside
 
-    def _branch(self, found: list[tuple[Values, Present]], exprs: tuple[Expr, ...],
-                tests: tuple[Access, ...]) -> tuple[Values, Present]:
+    def _branch(
+        self, found: list[tuple[Values, Present]], exprs: tuple[Expr, ...], tests: tuple[Access, ...]
+    ) -> tuple[Values, Present]:
         """Keeps the factors, 0 where they are nothing, and what they read; gives their product from the left."""
         column: list[Any] = []
         inside: Present = None
@@ -137,8 +138,11 @@ class Ledger:
 
     def _grouped(self) -> list[tuple[_Terms, int, int]]:
         """(family, its first number, the axis of the group's letter) of those that run over it."""
-        return [(f, start, f.family.letters.index(self.letter))
-                for f, start in zip(self.families, self.starts, strict=False) if self.letter in f.family.letters]
+        return [
+            (f, start, f.family.letters.index(self.letter))
+            for f, start in zip(self.families, self.starts, strict=False)
+            if self.letter in f.family.letters
+        ]
 
     def groups(self, listed: np.ndarray, outside: bool) -> list[Group]:
         """The subtotals by the first letter that counts more than 1, where another one does too."""
@@ -147,7 +151,7 @@ class Ledger:
         grouped = self._grouped()
         f, start, axis = grouped[0]
         size = f.shape[axis]
-        firsts = np.searchsorted(listed, start + math.prod(f.shape[axis + 1:]) * np.arange(size))
+        firsts = np.searchsorted(listed, start + math.prod(f.shape[axis + 1 :]) * np.arange(size))
         totals, counts = np.zeros(size), np.zeros(size, np.int64)
         for f, _, axis in grouped:
             totals += _along(f.values, f.shape, axis).sum(1)
@@ -161,7 +165,7 @@ class Ledger:
             raise FormulaError(f"there are {count} groups, numbered from 0; got group {group}")
         member = np.zeros(self.starts[-1], bool)
         for f, start, axis in self._grouped():
-            np.moveaxis(member[start:start + f.count].reshape(f.shape), axis, 0)[group] = True
+            np.moveaxis(member[start : start + f.count].reshape(f.shape), axis, 0)[group] = True
         return listed[member[listed]]
 
     def terms(self, numbers: np.ndarray) -> tuple[list[Term], list[Read]]:
@@ -196,8 +200,10 @@ def _cells(grid: Grid, read: Access, size: int) -> list[Cell]:
     def between(index: tuple[int, ...]) -> bool:
         return bool(where) and all(0 <= i < n for i, n in zip(index, shape, strict=True))
 
-    return [(read.tensor, i, float(v), bool(p), not p and between(i))
-            for i, v, p in zip(index, _spread(values, size), inside, strict=True)]
+    return [
+        (read.tensor, i, float(v), bool(p), not p and between(i))
+        for i, v, p in zip(index, _spread(values, size), inside, strict=True)
+    ]
 
 
 def _spread(values: Any, size: int) -> list[Any]:

@@ -84,8 +84,10 @@ def divisor(expr: Expr) -> float | None:
 
 
 def _axes(program: Program, name: str, read: Read, numbers: Mapping[str, float]) -> tuple[Axis | None, ...]:
-    return tuple(_axis(program, name, read, letters, subs, numbers)
-                 for letters, subs in zip(program.declared[read.tensor], read.subs, strict=True))
+    return tuple(
+        _axis(program, name, read, letters, subs, numbers)
+        for letters, subs in zip(program.declared[read.tensor], read.subs, strict=True)
+    )
 
 
 def _roles(expr: Expr, role: str) -> Iterator[tuple[Read, str]]:
@@ -119,8 +121,14 @@ def _roles(expr: Expr, role: str) -> Iterator[tuple[Read, str]]:
                 yield from _roles(part, role)
 
 
-def _axis(program: Program, name: str, read: Read, letters: tuple[str, ...], subs: tuple[Expr, ...],
-          numbers: Mapping[str, float]) -> Axis | None:
+def _axis(
+    program: Program,
+    name: str,
+    read: Read,
+    letters: tuple[str, ...],
+    subs: tuple[Expr, ...],
+    numbers: Mapping[str, float],
+) -> Axis | None:
     if any(isinstance(sub, Read) for sub in subs):
         return None
     whole = Linear()
@@ -132,8 +140,9 @@ def _axis(program: Program, name: str, read: Read, letters: tuple[str, ...], sub
         form = linear(sub, numbers)
         if form is None:
             missing = next(e.id for e in walk(sub) if isinstance(e, Name) and e.id not in numbers)
-            raise FormulaError(f"the window of {read.tensor} in {program.sentence(name)!r} "
-                               f"needs the number {missing!r}")
+            raise FormulaError(
+                f"the window of {read.tensor} in {program.sentence(name)!r} needs the number {missing!r}"
+            )
         whole = whole.plus(form)
     return Axis(whole.pitch, whole.offset, whole.letters)
 
@@ -142,5 +151,6 @@ def _count(program: Program, name: str, letter: str, numbers: Mapping[str, float
     try:
         return int(numbers[letter.upper()])
     except KeyError:
-        raise FormulaError(f"the windows of {program.sentence(name)!r} need {letter.upper()}, "
-                           f"how far {letter!r} counts") from None
+        raise FormulaError(
+            f"the windows of {program.sentence(name)!r} need {letter.upper()}, how far {letter!r} counts"
+        ) from None

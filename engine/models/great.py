@@ -16,8 +16,13 @@ def _head(net: Layers) -> None:
 def _alexnet() -> Model:
     """Krizhevsky, "One weird trick", 2014. The adaptive pool before the flattening changes nothing at this size."""
     net = Layers()
-    for k, out, size, stride, pooled in ((1, 64, 11, 4, True), (2, 192, 5, 1, True), (3, 384, 3, 1, False),
-                                         (4, 256, 3, 1, False), (5, 256, 3, 1, True)):
+    for k, out, size, stride, pooled in (
+        (1, 64, 11, 4, True),
+        (2, 192, 5, 1, True),
+        (3, 384, 3, 1, False),
+        (4, 256, 3, 1, False),
+        (5, 256, 3, 1, True),
+    ):
         net.add(f"conv{k}", "conv2d", out=out, kernel_size=size, stride=stride, padding=2 if size > 3 else 1)
         net.add(f"relu{k}", "relu")
         if pooled:
@@ -28,8 +33,13 @@ def _alexnet() -> Model:
         net.add(f"fc{k}", "linear", out=4096)
         net.add(f"relu{k}", "relu")
     net.add("fc8", "linear", out=1000)
-    return Model("alexnet", "AlexNet", "Krizhevsky and others, 2012, in its widely used form of one column: five "
-                 "convolutions and three fully connected layers, 61,100,840 parameters.", net.document(IMAGENET))
+    return Model(
+        "alexnet",
+        "AlexNet",
+        "Krizhevsky and others, 2012, in its widely used form of one column: five "
+        "convolutions and three fully connected layers, 61,100,840 parameters.",
+        net.document(IMAGENET),
+    )
 
 
 def _vgg16() -> Model:
@@ -45,8 +55,13 @@ def _vgg16() -> Model:
         net.add(f"relu{k}", "relu")
         net.add(f"drop{k}", "dropout", p=0.5)
     net.add("fc8", "linear", out=1000)
-    return Model("vgg16", "VGG-16", "Simonyan and Zisserman, 2014: thirteen 3 x 3 convolutions and three fully "
-                 "connected layers, 138,357,544 parameters.", net.document(IMAGENET))
+    return Model(
+        "vgg16",
+        "VGG-16",
+        "Simonyan and Zisserman, 2014: thirteen 3 x 3 convolutions and three fully "
+        "connected layers, 138,357,544 parameters.",
+        net.document(IMAGENET),
+    )
 
 
 def _googlenet() -> Model:
@@ -54,8 +69,9 @@ def _googlenet() -> Model:
     net = Layers()
 
     def conv(name: str, out: int, size: int, stride: int, *inputs: str) -> str:
-        net.add(f"{name}_conv", "conv2d", *inputs, out=out, kernel_size=size, stride=stride, padding=size // 2,
-                bias=False)
+        net.add(
+            f"{name}_conv", "conv2d", *inputs, out=out, kernel_size=size, stride=stride, padding=size // 2, bias=False
+        )
         net.add(f"{name}_bn", "batch_norm", eps=0.001)
         return net.add(f"{name}_relu", "relu")
 
@@ -65,10 +81,16 @@ def _googlenet() -> Model:
     conv("conv3", 192, 3, 1)
     before = net.add("pool2", "max_pool2d", kernel_size=3, stride=2, ceil_mode=True)
     for name, one, three_first, three, five_first, five, pooled in (
-            ("3a", 64, 96, 128, 16, 32, 32), ("3b", 128, 128, 192, 32, 96, 64), ("4a", 192, 96, 208, 16, 48, 64),
-            ("4b", 160, 112, 224, 24, 64, 64), ("4c", 128, 128, 256, 24, 64, 64), ("4d", 112, 144, 288, 32, 64, 64),
-            ("4e", 256, 160, 320, 32, 128, 128), ("5a", 256, 160, 320, 32, 128, 128),
-            ("5b", 384, 192, 384, 48, 128, 128)):
+        ("3a", 64, 96, 128, 16, 32, 32),
+        ("3b", 128, 128, 192, 32, 96, 64),
+        ("4a", 192, 96, 208, 16, 48, 64),
+        ("4b", 160, 112, 224, 24, 64, 64),
+        ("4c", 128, 128, 256, 24, 64, 64),
+        ("4d", 112, 144, 288, 32, 64, 64),
+        ("4e", 256, 160, 320, 32, 128, 128),
+        ("5a", 256, 160, 320, 32, 128, 128),
+        ("5b", 384, 192, 384, 48, 128, 128),
+    ):
         if name in ("4a", "5a"):
             size = 3 if name == "4a" else 2
             before = net.add(f"pool{int(name[0]) - 1}", "max_pool2d", kernel_size=size, stride=2, ceil_mode=True)
@@ -83,8 +105,12 @@ def _googlenet() -> Model:
     _head(net)
     net.add("drop", "dropout", p=0.2)
     net.add("fc", "linear", out=1000)
-    return Model("googlenet", "GoogLeNet", "Szegedy and others, 2014, with batch norm: nine Inception blocks, "
-                 "6,624,904 parameters.", net.document(IMAGENET))
+    return Model(
+        "googlenet",
+        "GoogLeNet",
+        "Szegedy and others, 2014, with batch norm: nine Inception blocks, 6,624,904 parameters.",
+        net.document(IMAGENET),
+    )
 
 
 def _resnet(name: str, title: str, counts: tuple[int, ...], narrow: bool, words: str) -> Model:
@@ -92,8 +118,9 @@ def _resnet(name: str, title: str, counts: tuple[int, ...], narrow: bool, words:
     net = Layers()
 
     def normed(name: str, out: int, size: int, stride: int, *inputs: str) -> str:
-        net.add(f"{name}_conv", "conv2d", *inputs, out=out, kernel_size=size, stride=stride, padding=size // 2,
-                bias=False)
+        net.add(
+            f"{name}_conv", "conv2d", *inputs, out=out, kernel_size=size, stride=stride, padding=size // 2, bias=False
+        )
         return net.add(f"{name}_bn", "batch_norm")
 
     normed("stem", 64, 7, 2)
@@ -104,8 +131,11 @@ def _resnet(name: str, title: str, counts: tuple[int, ...], narrow: bool, words:
         width = 64 * 2 ** (stage - 1)
         for block in range(1, count + 1):
             prefix, stride = f"layer{stage}_{block}", 2 if stage > 1 and block == 1 else 1
-            parts = [(width, 3, stride), (width, 3, 1)] if narrow else [
-                (width, 1, 1), (width, 3, stride), (4 * width, 1, 1)]
+            parts = (
+                [(width, 3, stride), (width, 3, 1)]
+                if narrow
+                else [(width, 1, 1), (width, 3, stride), (4 * width, 1, 1)]
+            )
             after = before
             for k, (out, size, step) in enumerate(parts, start=1):
                 after = normed(f"{prefix}_{k}", out, size, step, after)
@@ -147,15 +177,31 @@ def _densenet121() -> Model:
     net.add("last_relu", "relu")
     _head(net)
     net.add("fc", "linear", out=1000)
-    return Model("densenet121", "DenseNet-121", "Huang and others, 2016: 58 dense layers, each reading all before it "
-                 "in its block, 7,978,856 parameters.", net.document(IMAGENET))
+    return Model(
+        "densenet121",
+        "DenseNet-121",
+        "Huang and others, 2016: 58 dense layers, each reading all before it in its block, 7,978,856 parameters.",
+        net.document(IMAGENET),
+    )
 
 
 GREAT = (
-    _alexnet(), _vgg16(), _googlenet(),
-    _resnet("resnet18", "ResNet-18", (2, 2, 2, 2), True,
-            "He and others, 2015: eight blocks of two convolutions, 11,689,512 parameters."),
-    _resnet("resnet50", "ResNet-50", (3, 4, 6, 3), False,
-            "He and others, 2015: sixteen blocks of three convolutions, 25,557,032 parameters."),
+    _alexnet(),
+    _vgg16(),
+    _googlenet(),
+    _resnet(
+        "resnet18",
+        "ResNet-18",
+        (2, 2, 2, 2),
+        True,
+        "He and others, 2015: eight blocks of two convolutions, 11,689,512 parameters.",
+    ),
+    _resnet(
+        "resnet50",
+        "ResNet-50",
+        (3, 4, 6, 3),
+        False,
+        "He and others, 2015: sixteen blocks of three convolutions, 25,557,032 parameters.",
+    ),
     _densenet121(),
 )

@@ -54,8 +54,12 @@ CLASSROOM = Model(
         ],
         "loss": {"op": "cross_entropy", "settings": {}},
     },
-    defaults={"optimizer": {"name": "momentum", "learning_rate": 0.03, "momentum": 0.9}, "batch_size": 32, "seed": 7,
-              "epochs": 1},
+    defaults={
+        "optimizer": {"name": "momentum", "learning_rate": 0.03, "momentum": 0.9},
+        "batch_size": 32,
+        "seed": 7,
+        "epochs": 1,
+    },
 )
 
 LENET5 = Model(
@@ -101,9 +105,14 @@ def _seed() -> Model:
     net.add("relu4", "relu")
     net.add("drop2", "dropout", p=0.5)
     net.add("fc2", "linear", out=10)
-    return Model("seed", "The experiment", "Three convolutions, two pools, dropout and two fully connected layers: "
-                 "1,134,426 parameters, made for ten passes through MNIST.", net.document(MNIST),
-                 {**ADAM, "epochs": 10})
+    return Model(
+        "seed",
+        "The experiment",
+        "Three convolutions, two pools, dropout and two fully connected layers: "
+        "1,134,426 parameters, made for ten passes through MNIST.",
+        net.document(MNIST),
+        {**ADAM, "epochs": 10},
+    )
 
 
 def _vgg() -> Model:
@@ -118,8 +127,13 @@ def _vgg() -> Model:
     net.add("fc1", "linear", out=32)
     net.add("relu3", "relu")
     net.add("fc2", "linear", out=10)
-    return Model("small-vgg", "Small VGG", "After Simonyan and Zisserman, 2014: blocks of two 3 x 3 convolutions, each "
-                 "followed by a pool.", net.document(MNIST), ADAM)
+    return Model(
+        "small-vgg",
+        "Small VGG",
+        "After Simonyan and Zisserman, 2014: blocks of two 3 x 3 convolutions, each followed by a pool.",
+        net.document(MNIST),
+        ADAM,
+    )
 
 
 def _inception() -> Model:
@@ -144,8 +158,14 @@ def _inception() -> Model:
     net.add("pool2", "max_pool2d", kernel_size=2)
     net.add("flatten", "flatten")
     net.add("linear", "linear", out=10)
-    return Model("small-inception", "Small Inception", "After Szegedy and others, 2014: windows of several sizes look "
-                 "at the same maps, and what they find is laid side by side.", net.document(MNIST), ADAM)
+    return Model(
+        "small-inception",
+        "Small Inception",
+        "After Szegedy and others, 2014: windows of several sizes look "
+        "at the same maps, and what they find is laid side by side.",
+        net.document(MNIST),
+        ADAM,
+    )
 
 
 def _resnet() -> Model:
@@ -153,8 +173,9 @@ def _resnet() -> Model:
     net = Layers()
 
     def normed(name: str, out: int, size: int = 3, stride: int = 1, *inputs: str) -> str:
-        net.add(f"conv{name}", "conv2d", *inputs, out=out, kernel_size=size, stride=stride, padding=size // 2,
-                bias=False)
+        net.add(
+            f"conv{name}", "conv2d", *inputs, out=out, kernel_size=size, stride=stride, padding=size // 2, bias=False
+        )
         return net.add(f"bn{name}", "batch_norm")
 
     normed("1", 12, 3, 2)
@@ -169,8 +190,14 @@ def _resnet() -> Model:
     net.add("pool", "global_avg_pool")
     net.add("flatten", "flatten")
     net.add("linear", "linear", out=10)
-    return Model("small-resnet", "Small ResNet", "After He and others, 2015: each block adds something to what it was "
-                 "given, with batch norm after every convolution.", net.document(MNIST), NORMED)
+    return Model(
+        "small-resnet",
+        "Small ResNet",
+        "After He and others, 2015: each block adds something to what it was "
+        "given, with batch norm after every convolution.",
+        net.document(MNIST),
+        NORMED,
+    )
 
 
 def _densenet() -> Model:
@@ -194,8 +221,14 @@ def _densenet() -> Model:
     net.add("pool", "global_avg_pool")
     net.add("flatten", "flatten")
     net.add("linear", "linear", out=10)
-    return Model("small-densenet", "Small DenseNet", "After Huang and others, 2016: each layer reads everything that "
-                 "was found before it, and lays its own maps beside it.", net.document(MNIST), LARGER)
+    return Model(
+        "small-densenet",
+        "Small DenseNet",
+        "After Huang and others, 2016: each layer reads everything that "
+        "was found before it, and lays its own maps beside it.",
+        net.document(MNIST),
+        LARGER,
+    )
 
 
 def _separable() -> Model:
@@ -203,8 +236,16 @@ def _separable() -> Model:
     net = Layers()
 
     def conv(name: str, channels: int, out: int, size: int, stride: int, groups: int = 1) -> None:
-        net.add(f"conv{name}", "conv2d", out=out, kernel_size=size, stride=stride, padding=size // 2, groups=groups,
-                bias=False)
+        net.add(
+            f"conv{name}",
+            "conv2d",
+            out=out,
+            kernel_size=size,
+            stride=stride,
+            padding=size // 2,
+            groups=groups,
+            bias=False,
+        )
         net.add(f"bn{name}", "batch_norm")
         net.add(f"relu{name}", "relu")
 
@@ -215,8 +256,14 @@ def _separable() -> Model:
     net.add("pool", "global_avg_pool")
     net.add("flatten", "flatten")
     net.add("linear", "linear", out=10)
-    return Model("small-mobilenet", "Small MobileNet", "After Howard and others, 2017: a 3 x 3 kernel for each map "
-                 "alone, then a 1 x 1 convolution that mixes the maps.", net.document(MNIST), NORMED)
+    return Model(
+        "small-mobilenet",
+        "Small MobileNet",
+        "After Howard and others, 2017: a 3 x 3 kernel for each map "
+        "alone, then a 1 x 1 convolution that mixes the maps.",
+        net.document(MNIST),
+        NORMED,
+    )
 
 
 SMALL = (TINY, CLASSROOM, LENET5, _seed(), _vgg(), _inception(), _resnet(), _densenet(), _separable())

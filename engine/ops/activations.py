@@ -26,8 +26,9 @@ def _program(sentence: str, slope: str, rank: int) -> Program:
     def placed(text: str) -> str:
         return re.sub(r"\b[xy]\b", lambda name: name[0] + at, text)
 
-    return Program(f"x{at}", f"y{at} = {placed(sentence)}",
-                   stated=f"dx{at} = dy{at} * {placed(slope)}" if slope else "")
+    return Program(
+        f"x{at}", f"y{at} = {placed(sentence)}", stated=f"dx{at} = dy{at} * {placed(slope)}" if slope else ""
+    )
 
 
 class Pointwise(Op):
@@ -98,11 +99,14 @@ class Relu(Pointwise):
     sentence = "x if x > 0 else 0"
     kernels = (relu_forward, relu_backward)
     words = {
-        "y": Words("the gate lets positive values through",
-                   "A positive value passes unchanged, a negative one becomes zero."),
-        "dx": Words("the gradient passes where the gate was open",
-                    "Where the input was positive the gradient passes unchanged; elsewhere nothing passed, so nothing "
-                    "comes back."),
+        "y": Words(
+            "the gate lets positive values through", "A positive value passes unchanged, a negative one becomes zero."
+        ),
+        "dx": Words(
+            "the gradient passes where the gate was open",
+            "Where the input was positive the gradient passes unchanged; elsewhere nothing passed, so nothing "
+            "comes back.",
+        ),
     }
 
 
@@ -127,8 +131,10 @@ class LeakyRelu(Pointwise):
     constant = ("negative_slope", "slope")
     kernels = (leaky_relu_forward, leaky_relu_backward)
     words = {
-        "y": Words("positive values pass, negative ones are made small",
-                   "A positive value passes unchanged, a negative one is multiplied by the slope."),
+        "y": Words(
+            "positive values pass, negative ones are made small",
+            "A positive value passes unchanged, a negative one is multiplied by the slope.",
+        ),
         "dx": Words("the gradient passes whole or made small, as its value did"),
     }
 
@@ -156,8 +162,10 @@ class Sigmoid(Pointwise):
     kernels = (sigmoid_forward, sigmoid_backward)
     words = {
         "y": Words("every value is pressed between 0 and 1", "Far from zero the curve is flat."),
-        "dx": Words("the gradient times the slope of the curve",
-                    "The slope is at most one quarter, at zero, and almost nothing far out."),
+        "dx": Words(
+            "the gradient times the slope of the curve",
+            "The slope is at most one quarter, at zero, and almost nothing far out.",
+        ),
     }
 
 
@@ -184,8 +192,10 @@ class Tanh(Pointwise):
     kernels = (tanh_forward, tanh_backward)
     words = {
         "y": Words("every value is pressed between −1 and 1", "Far from zero the curve is flat."),
-        "dx": Words("the gradient times the slope of the curve",
-                    "The slope is at most one, at zero, and almost nothing far out."),
+        "dx": Words(
+            "the gradient times the slope of the curve",
+            "The slope is at most one, at zero, and almost nothing far out.",
+        ),
     }
 
 
@@ -210,8 +220,10 @@ class Elu(Pointwise):
     constant = ("alpha", "alpha")
     kernels = (elu_forward, elu_backward)
     words = {
-        "y": Words("positive values pass, negative ones bend towards a floor",
-                   "A positive value passes unchanged; a negative one goes along an exponential curve."),
+        "y": Words(
+            "positive values pass, negative ones bend towards a floor",
+            "A positive value passes unchanged; a negative one goes along an exponential curve.",
+        ),
         "dx": Words("the gradient passes whole or by the slope of the curve"),
     }
 

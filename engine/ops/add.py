@@ -15,7 +15,7 @@ Full = tuple[bool, ...]
 
 
 def _full(shape: Shape, whole: Shape) -> Full:
-    return tuple(size == wanted for size, wanted in zip(shape, whole[len(whole) - len(shape):], strict=True))
+    return tuple(size == wanted for size, wanted in zip(shape, whole[len(whole) - len(shape) :], strict=True))
 
 
 @cache
@@ -23,7 +23,7 @@ def _program(rank: int, operands: tuple[Full, Full]) -> Program:
     names = [letter for letter in LETTERS if letter not in "ab"][:rank]
     given, reads, stated = [], [], []
     for operand, full in zip("ab", operands, strict=True):
-        own = names[rank - len(full):]
+        own = names[rank - len(full) :]
         kept = [letter for letter, whole in zip(own, full, strict=True) if whole]
         used = [letter for letter in names if letter not in kept]
         left = _at(letter if whole else f"{letter}1" for letter, whole in zip(own, full, strict=True))
@@ -48,10 +48,14 @@ class Add(Op):
     gradients = ("da", "db")
     words = {
         "y": Words("two values are added, place by place", "The gradient will take both ways back."),
-        "da": Words("a sum hands the delta on as it is", "Where one value was added in several places, it hears from "
-                    "all of them."),
-        "db": Words("a sum hands the delta on as it is", "Where one value was added in several places, it hears from "
-                    "all of them."),
+        "da": Words(
+            "a sum hands the delta on as it is",
+            "Where one value was added in several places, it hears from all of them.",
+        ),
+        "db": Words(
+            "a sum hands the delta on as it is",
+            "Where one value was added in several places, it hears from all of them.",
+        ),
     }
     example_shapes = {"a": (2, 2, 3), "b": (2, 1)}
 
@@ -70,8 +74,10 @@ class Add(Op):
 
     def check_fit(self, shapes: Shapes) -> None:
         if len(shapes["a"]) != len(shapes["b"]):
-            raise ShapeError(f"an image has {list(shapes['a'][1:])} in one input and {list(shapes['b'][1:])} in the "
-                             f"other; expected as many axes")
+            raise ShapeError(
+                f"an image has {list(shapes['a'][1:])} in one input and {list(shapes['b'][1:])} in the "
+                f"other; expected as many axes"
+            )
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         self.extents({name: tensors[name].shape for name in self.inputs})
@@ -85,5 +91,6 @@ def _gathered(dy: Array, shape: Shape) -> Array:
     """dy summed over the axes along which a tensor of this shape was used several times."""
     missing = dy.ndim - len(shape)
     axes = tuple(range(missing)) + tuple(
-        missing + axis for axis, whole in enumerate(_full(shape, dy.shape)) if not whole)
+        missing + axis for axis, whole in enumerate(_full(shape, dy.shape)) if not whole
+    )
     return np.asarray(dy.sum(axes, dtype=np.float64) if axes else dy).astype(dy.dtype).reshape(shape)

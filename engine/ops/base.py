@@ -113,10 +113,10 @@ class Op:
     def wanted(self, tensors: Mapping[str, Any], wrt: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """The gradients to compute: those asked for whose tensor is given. The loops trust dy to be shaped as y."""
         if "y" in tensors and "dy" in tensors and np.shape(tensors["dy"]) != np.shape(tensors["y"]):
-            raise ShapeError(f"dy has shape {list(np.shape(tensors['dy']))}, expected that of y, "
-                             f"{list(np.shape(tensors['y']))}")
-        return tuple(name for name in self.gradients
-                     if name[1:] in tensors and (wrt is None or name in wrt))
+            raise ShapeError(
+                f"dy has shape {list(np.shape(tensors['dy']))}, expected that of y, {list(np.shape(tensors['y']))}"
+            )
+        return tuple(name for name in self.gradients if name[1:] in tensors and (wrt is None or name in wrt))
 
     # as a layer -----------------------------------------------------------------------------------------------------
 
@@ -198,8 +198,10 @@ class Op:
         return {name: np.round(rng.uniform(-1, 1, shape), 2) for name, shape in cls.example_shapes.items()}
 
 
-SPELLED = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-           "seventeen eighteen nineteen twenty").split()
+SPELLED = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+).split()
 
 
 class Count(int):
@@ -222,8 +224,7 @@ def describe(op: Op, tensor: str, free: Mapping[str, int], bound: Mapping[str, i
     counts = {**free, **bound}
     chosen = op.words.get(op.wording(tensor, counts), Words(""))
     terms = math.prod(bound.values())
-    counts |= {"terms": terms, "each": terms // bound.get("n", 1),
-               "window": counts.get("u", 1) * counts.get("v", 1)}
+    counts |= {"terms": terms, "each": terms // bound.get("n", 1), "window": counts.get("u", 1) * counts.get("v", 1)}
     names: dict[str, Count] = {name: Count(count) for name, count in counts.items()}
     names |= {name.capitalize(): FirstCount(count) for name, count in counts.items()}
     return Words(chosen.head.format_map(names), chosen.note.format_map(names))

@@ -34,7 +34,9 @@ def _program(rank: int, training: bool) -> Program:
             f"y{at} = gamma[c] * xhat{at} + beta[c]\n"
             f"running_mean_next[c] = running_mean[c]\n"
             f"running_var_next[c] = running_var[c]",
-            held=HELD, stated=f"dx{at} = gamma[c] * dy{at} / std[c]")
+            held=HELD,
+            stated=f"dx{at} = gamma[c] * dy{at} / std[c]",
+        )
     # The gradient of x as textbooks have it, instead of the derived one by way of dvar and dmean.
     return Program(
         given,
@@ -48,11 +50,12 @@ def _program(rank: int, training: bool) -> Program:
         f"running_var_next[c] = (1 - momentum) * running_var[c] + momentum * unbiased[c]",
         held=HELD,
         stated=f"dgamma[c] = sum[{over}](dy{at} * xhat{at})\n"
-               f"dbeta[c] = sum[{over}](dy{at})\n"
-               f"scale[c] = gamma[c] / std[c]\n"
-               f"shift[c] = dbeta[c] / ({m})\n"
-               f"tilt[c] = dgamma[c] / ({m})\n"
-               f"dx{at} = scale[c] * dy{at} - scale[c] * shift[c] - scale[c] * xhat{at} * tilt[c]")
+        f"dbeta[c] = sum[{over}](dy{at})\n"
+        f"scale[c] = gamma[c] / std[c]\n"
+        f"shift[c] = dbeta[c] / ({m})\n"
+        f"tilt[c] = dgamma[c] / ({m})\n"
+        f"dx{at} = scale[c] * dy{at} - scale[c] * shift[c] - scale[c] * xhat{at} * tilt[c]",
+    )
 
 
 @sum_kernel
@@ -152,24 +155,33 @@ class BatchNorm(Op):
         "mean": Words("the mean of the channel over the batch", "Every image and every place of the map counts alike."),
         "var": Words("how far the channel's values are from their mean", "The mean of the squared distances."),
         "std": Words("the usual distance from the mean", "A little is added first, so that it is never zero."),
-        "xhat": Words("the value, counted in usual distances from the mean",
-                      "The channel now has mean 0 and spread 1."),
-        "y": Words("each channel gets mean 0 and spread 1, then a scale and a shift of its own",
-                   "The scale γ and the shift β are learned."),
-        "dx": Words("what would only move the channel's mean or its spread is taken away",
-                    "The delta, less its mean, less the part that lies along x̂."),
-        "dx at rest": Words("each delta times the scale it went through", "Mean and spread are fixed, so they hear "
-                            "nothing."),
+        "xhat": Words(
+            "the value, counted in usual distances from the mean", "The channel now has mean 0 and spread 1."
+        ),
+        "y": Words(
+            "each channel gets mean 0 and spread 1, then a scale and a shift of its own",
+            "The scale γ and the shift β are learned.",
+        ),
+        "dx": Words(
+            "what would only move the channel's mean or its spread is taken away",
+            "The delta, less its mean, less the part that lies along x̂.",
+        ),
+        "dx at rest": Words(
+            "each delta times the scale it went through", "Mean and spread are fixed, so they hear nothing."
+        ),
         "scale": Words("how much one step of the value moves the output"),
         "shift": Words("the mean delta of the channel", "All that would only move the channel's mean."),
         "tilt": Words("the mean of delta times x̂", "All that would only widen or narrow the channel."),
         "unbiased": Words("the variance as it would be around the true mean"),
         "dgamma": Words("the delta times the value before the scale", "Every place of the channel adds one product."),
-        "dbeta": Words("the gradient of the shift is the sum of the deltas",
-                       "Every place of the channel adds its delta."),
+        "dbeta": Words(
+            "the gradient of the shift is the sum of the deltas", "Every place of the channel adds its delta."
+        ),
         "running_mean_next": Words("the running mean moves a little towards the batch's"),
-        "running_var_next": Words("the running variance moves a little towards the batch's",
-                                  "The batch's is made a little larger, because its own mean lies too close to it."),
+        "running_var_next": Words(
+            "the running variance moves a little towards the batch's",
+            "The batch's is made a little larger, because its own mean lies too close to it.",
+        ),
     }
     example_shapes = {"x": (2, 2, 2, 3), "gamma": (2,), "beta": (2,), "running_mean": (2,), "running_var": (2,)}
 
@@ -191,8 +203,15 @@ class BatchNorm(Op):
                 raise ShapeError(f"{name} has shape {list(shapes[name])}, expected [{x[1]}], one for each channel")
         if self.options["training"] and math.prod(x) == x[1]:
             raise ShapeError(f"x {list(x)} has one value in each channel; a batch's variance needs at least two")
-        return {"y": x, "xhat": x, "mean": (x[1],), "var": (x[1],), "std": (x[1],),
-                "running_mean_next": (x[1],), "running_var_next": (x[1],)}
+        return {
+            "y": x,
+            "xhat": x,
+            "mean": (x[1],),
+            "var": (x[1],),
+            "std": (x[1],),
+            "running_mean_next": (x[1],),
+            "running_var_next": (x[1],),
+        }
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = np.ascontiguousarray(tensors["x"])
@@ -224,8 +243,17 @@ class BatchNorm(Op):
         if "dx" in wanted:
             found["dx"] = np.empty_like(x)
             if training:
-                batch_norm_backward_x(_folded(x), _folded(dy), gamma, mean, var, found["dgamma"], found["dbeta"], eps,
-                                      _folded(found["dx"]))
+                batch_norm_backward_x(
+                    _folded(x),
+                    _folded(dy),
+                    gamma,
+                    mean,
+                    var,
+                    found["dgamma"],
+                    found["dbeta"],
+                    eps,
+                    _folded(found["dx"]),
+                )
             else:
                 resting_backward_x(_folded(dy), gamma, var, eps, _folded(found["dx"]))
         return {name: found[name] for name in wanted}

@@ -36,15 +36,21 @@ def _program(count: int, rank: int, axis: int) -> Program:
 class Concat(Op):
     name = "concat"
     title = "Concatenation"
-    tensors = {name: TensorSpec("any shape with an axis" if name == "a" else "as a, but for its length along the axis",
-                                optional=name != "a") for name in NAMES}
+    tensors = {
+        name: TensorSpec(
+            "any shape with an axis" if name == "a" else "as a, but for its length along the axis", optional=name != "a"
+        )
+        for name in NAMES
+    }
     inputs: tuple[str, ...] = ("a", "b")
     gradients = tuple(f"d{name}" for name in NAMES)
     settings = {"axis": Axis(1, "the axis along which they are joined; negative counts from the end")}
     words = {
         "y": Words("the branches' maps are laid one behind the other", "The same numbers, numbered anew."),
-        **{f"d{name}": Words("each branch takes back the delta of its own maps", "The same numbers, numbered anew.")
-           for name in NAMES},
+        **{
+            f"d{name}": Words("each branch takes back the delta of its own maps", "The same numbers, numbered anew.")
+            for name in NAMES
+        },
     }
     example_shapes = {"a": (1, 2, 2, 2), "b": (1, 1, 2, 2)}
 
@@ -63,7 +69,7 @@ class Concat(Op):
 
     def _names(self, tensors: Mapping[str, Any]) -> tuple[str, ...]:
         names = tuple(name for name in NAMES if name in tensors)
-        for name in NAMES[:len(names)]:
+        for name in NAMES[: len(names)]:
             if name not in names:
                 raise ShapeError(f"{name} is missing; there are {', '.join(names)}")
         return names
@@ -76,9 +82,9 @@ class Concat(Op):
         axis = self._axis(a)
         for name in names:
             shape = shapes[name]
-            if len(shape) != len(a) or shape[:axis] + shape[axis + 1:] != a[:axis] + a[axis + 1:]:
+            if len(shape) != len(a) or shape[:axis] + shape[axis + 1 :] != a[:axis] + a[axis + 1 :]:
                 raise ShapeError(f"{name} is {list(shape)}, a is {list(a)}: they may differ along axis {axis} only")
-        return {"y": (*a[:axis], sum(shapes[name][axis] for name in names), *a[axis + 1:])}
+        return {"y": (*a[:axis], sum(shapes[name][axis] for name in names), *a[axis + 1 :])}
 
     def check_fit(self, shapes: Shapes) -> None:
         if self._axis(shapes["a"]) == 0:

@@ -48,10 +48,10 @@ def _windows(x, geometry, kernel, plane, seen):  # type: ignore[no-untyped-def]
                     h = s * i + d * u - p
                     start = i * columns
                     if h < 0 or h >= height:
-                        seen[row, start:start + columns] = 0
+                        seen[row, start : start + columns] = 0
                         continue
-                    seen[row, start:start + first] = 0
-                    seen[row, start + last:start + columns] = 0
+                    seen[row, start : start + first] = 0
+                    seen[row, start + last : start + columns] = 0
                     if t == 1:
                         for j in range(first, last):
                             seen[row, start + j] = x[c, h, j + shift]
@@ -94,7 +94,7 @@ def conv2d_forward(x, w, b, y, geometry):  # type: ignore[no-untyped-def]
     weights = w.reshape(outputs, depth * U * V)
     for n in range(x.shape[0]):
         for g in range(groups):
-            _windows(x[n, g * depth:(g + 1) * depth], geometry, (U, V), (rows, columns), seen)
+            _windows(x[n, g * depth : (g + 1) * depth], geometry, (U, V), (rows, columns), seen)
             for o in range(g * share, (g + 1) * share):
                 total = y[n, o].reshape(rows * columns)
                 total[:] = b[o]
@@ -113,7 +113,7 @@ def conv2d_backward_w(x, dy, dw, geometry):  # type: ignore[no-untyped-def]
     weights[:] = 0
     for n in range(x.shape[0]):
         for g in range(groups):
-            _windows(x[n, g * depth:(g + 1) * depth], geometry, (U, V), (rows, columns), seen)
+            _windows(x[n, g * depth : (g + 1) * depth], geometry, (U, V), (rows, columns), seen)
             for o in range(g * share, (g + 1) * share):
                 delta = dy[n, o].reshape(rows * columns)
                 for k in range(depth * U * V):
@@ -150,7 +150,7 @@ def conv2d_backward_x(dy, turned, dx, kernel, geometry):  # type: ignore[no-unty
     dx[:] = 0
     for n in range(dx.shape[0]):
         for g in range(groups):
-            deltas = dy[n, g * share:(g + 1) * share].reshape(share, rows * columns)
+            deltas = dy[n, g * share : (g + 1) * share].reshape(share, rows * columns)
             for tap in range(taps):
                 heard[:] = 0
                 _add_rows(heard, turned[g, tap], deltas)
@@ -187,8 +187,15 @@ class Convolution(Weighted):
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         rows, columns = self.spans(shapes)
-        return {"s": rows.stride, "t": columns.stride, "p": rows.before, "q": columns.before,
-                "d": rows.dilation, "e": columns.dilation, "G": self.options["groups"]}
+        return {
+            "s": rows.stride,
+            "t": columns.stride,
+            "p": rows.before,
+            "q": columns.before,
+            "d": rows.dilation,
+            "e": columns.dilation,
+            "G": self.options["groups"],
+        }
 
     def geometry(self, shapes: Shapes) -> Geometry:
         rows, columns = self.spans(shapes)
@@ -236,26 +243,43 @@ class Conv2d(Convolution):
         "flip_kernel": Bool(False, "turn the kernel by 180 degrees first: the convolution of mathematics"),
     }
     words = {
-        "y": Words("the kernel looks at {window:pixels} and writes one number",
-                   "{Window:pixels}, each times its weight, plus the bias."),
-        "y without bias": Words("the kernel looks at {window:pixels} and writes one number",
-                                "{Window:pixels}, each times its weight."),
-        "y of maps": Words("{c:maps}, {c:kernels}, one sum",
-                           "{Terms:products}, grouped by the map they come from. Open a map to see its {window}."),
-        "y flipped": Words("the kernel, turned by 180°, looks at {window:pixels} and writes one number",
-                           "A true convolution: the first weight meets the last pixel."),
-        "dx": Words("the gradient of its input. The kernel is turned by 180°.",
-                    "At most {window:outputs} read this cell. The minus signs in δ’s index turn the kernel."),
-        "dx of maps": Words("the gradient of its input. The kernel is turned by 180°.",
-                            "At most {window:outputs} in each of {o:maps} read this cell. The minus signs in δ’s "
-                            "index turn the kernel."),
-        "dx flipped": Words("the gradient of its input. The kernel lies as it is.",
-                            "At most {window:outputs} of each map read this cell. The kernel was turned on the way "
-                            "forward, so it is not on the way back."),
-        "dw": Words("the gradient of one weight. The delta lies over the input.",
-                    "One weight is used {each:times} in every image, and hears from {each:deltas} of each."),
-        "db": Words("the gradient of the bias. It adds up every delta of its map.",
-                    "The bias is added {each:times} in every image, and hears from {each:deltas} of each."),
+        "y": Words(
+            "the kernel looks at {window:pixels} and writes one number",
+            "{Window:pixels}, each times its weight, plus the bias.",
+        ),
+        "y without bias": Words(
+            "the kernel looks at {window:pixels} and writes one number", "{Window:pixels}, each times its weight."
+        ),
+        "y of maps": Words(
+            "{c:maps}, {c:kernels}, one sum",
+            "{Terms:products}, grouped by the map they come from. Open a map to see its {window}.",
+        ),
+        "y flipped": Words(
+            "the kernel, turned by 180°, looks at {window:pixels} and writes one number",
+            "A true convolution: the first weight meets the last pixel.",
+        ),
+        "dx": Words(
+            "the gradient of its input. The kernel is turned by 180°.",
+            "At most {window:outputs} read this cell. The minus signs in δ’s index turn the kernel.",
+        ),
+        "dx of maps": Words(
+            "the gradient of its input. The kernel is turned by 180°.",
+            "At most {window:outputs} in each of {o:maps} read this cell. The minus signs in δ’s "
+            "index turn the kernel.",
+        ),
+        "dx flipped": Words(
+            "the gradient of its input. The kernel lies as it is.",
+            "At most {window:outputs} of each map read this cell. The kernel was turned on the way "
+            "forward, so it is not on the way back.",
+        ),
+        "dw": Words(
+            "the gradient of one weight. The delta lies over the input.",
+            "One weight is used {each:times} in every image, and hears from {each:deltas} of each.",
+        ),
+        "db": Words(
+            "the gradient of the bias. It adds up every delta of its map.",
+            "The bias is added {each:times} in every image, and hears from {each:deltas} of each.",
+        ),
     }
     example_shapes = {"x": (1, 1, 4, 4), "w": (1, 1, 3, 3), "b": (1,)}
 
@@ -263,8 +287,9 @@ class Conv2d(Convolution):
         return _program(self.options["flip_kernel"], "b" in shapes)
 
     def spans(self, shapes: Shapes) -> tuple[Span, Span]:
-        return spans(shapes["x"][2:], shapes["w"][2:], self.options["stride"], self.options["dilation"],
-                     self.options["padding"])
+        return spans(
+            shapes["x"][2:], shapes["w"][2:], self.options["stride"], self.options["dilation"], self.options["padding"]
+        )
 
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
         x = need_rank(shapes, "x", 4, "(N, C, H, W)")
@@ -293,8 +318,7 @@ class Conv2d(Convolution):
         shapes = shapes_of(tensors)
         y = np.empty(self.extents(shapes)["y"], x.dtype)
         b = tensors.get("b")
-        conv2d_forward(x, self._kernel(w), np.zeros(w.shape[0], x.dtype) if b is None else b, y,
-                       self.geometry(shapes))
+        conv2d_forward(x, self._kernel(w), np.zeros(w.shape[0], x.dtype) if b is None else b, y, self.geometry(shapes))
         return {"y": y}
 
     def backward(self, tensors: Mapping[str, Array], wrt: tuple[str, ...] | None = None) -> dict[str, Array]:
@@ -336,8 +360,10 @@ class Conv2d(Convolution):
         rows, columns = self.spans(shapes)
         padding = (rows.before, columns.before) if even(rows, columns) else 0
         out, _, *kernel_size = shapes["w"]
-        return (f"nn.Conv2d({shapes['x'][1]}, {out}, {tuple(kernel_size)}, {self.options['stride']}, {padding}, "
-                f"{self.options['dilation']}, {self.options['groups']}, {'b' in shapes})")
+        return (
+            f"nn.Conv2d({shapes['x'][1]}, {out}, {tuple(kernel_size)}, {self.options['stride']}, {padding}, "
+            f"{self.options['dilation']}, {self.options['groups']}, {'b' in shapes})"
+        )
 
     def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
         layer, x = names["self"], names["x"]

@@ -65,17 +65,26 @@ class ConvTranspose2d(Convolution):
         "groups": Int(1, "channels are split into so many groups that do not see one another"),
     }
     words = {
-        "y": Words("every input lays its kernel into the output",
-                   "Each output adds up what the kernels that reach it lay there, plus the bias."),
-        "y without bias": Words("every input lays its kernel into the output",
-                                "Each output adds up what the kernels that reach it lay there."),
-        "dx": Words("the gradient of its input. The kernel lies as it is.",
-                    "One input reached {window:outputs} of each map and hears from all of them: a convolution of the "
-                    "delta."),
-        "dw": Words("the gradient of one weight. The input lies over the delta.",
-                    "One weight is used by every input, and hears from every delta that it led to."),
-        "db": Words("the gradient of the bias. It adds up every delta of its map.",
-                    "The bias is added {each:times} in every image, and hears from {each:deltas} of each."),
+        "y": Words(
+            "every input lays its kernel into the output",
+            "Each output adds up what the kernels that reach it lay there, plus the bias.",
+        ),
+        "y without bias": Words(
+            "every input lays its kernel into the output",
+            "Each output adds up what the kernels that reach it lay there.",
+        ),
+        "dx": Words(
+            "the gradient of its input. The kernel lies as it is.",
+            "One input reached {window:outputs} of each map and hears from all of them: a convolution of the delta.",
+        ),
+        "dw": Words(
+            "the gradient of one weight. The input lies over the delta.",
+            "One weight is used by every input, and hears from every delta that it led to.",
+        ),
+        "db": Words(
+            "the gradient of the bias. It adds up every delta of its map.",
+            "The bias is added {each:times} in every image, and hears from {each:deltas} of each.",
+        ),
     }
     example_settings = {"stride": 2}
     example_shapes = {"x": (1, 1, 3, 3), "w": (1, 1, 2, 2), "b": (1,)}
@@ -85,9 +94,17 @@ class ConvTranspose2d(Convolution):
 
     def spans(self, shapes: Shapes) -> tuple[Span, Span]:
         rows, columns = (
-            _span(*axis) for axis in zip(shapes["x"][2:], shapes["w"][2:], self.options["stride"],
-                                         self.options["dilation"], sides(self.options["padding"]),
-                                         self.options["output_padding"], strict=True))
+            _span(*axis)
+            for axis in zip(
+                shapes["x"][2:],
+                shapes["w"][2:],
+                self.options["stride"],
+                self.options["dilation"],
+                sides(self.options["padding"]),
+                self.options["output_padding"],
+                strict=True,
+            )
+        )
         return rows, columns
 
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
@@ -140,9 +157,11 @@ class ConvTranspose2d(Convolution):
         rows, columns = self.spans(shapes)
         channels, share, *kernel_size = shapes["w"]
         out = share * self.options["groups"]
-        return (f"nn.ConvTranspose2d({channels}, {out}, {tuple(kernel_size)}, {self.options['stride']}, "
-                f"{(rows.before, columns.before)}, {self.options['output_padding']}, {self.options['groups']}, "
-                f"{'b' in shapes}, {self.options['dilation']})")
+        return (
+            f"nn.ConvTranspose2d({channels}, {out}, {tuple(kernel_size)}, {self.options['stride']}, "
+            f"{(rows.before, columns.before)}, {self.options['output_padding']}, {self.options['groups']}, "
+            f"{'b' in shapes}, {self.options['dilation']})"
+        )
 
     def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
         padding = self.options["padding"]

@@ -48,8 +48,10 @@ class Dropout(Op):
     settings = {"p": Float(0.5, "share of the values that is dropped", low=0, high=1)}
     layer_settings = {"seed": Int(0, "the layer's own seed for its masks", low=0, high=2**31)}
     words = {
-        "y": Words("some values are dropped, the others grow", "What is kept is divided by the share that is kept, so "
-                   "that the mean stays."),
+        "y": Words(
+            "some values are dropped, the others grow",
+            "What is kept is divided by the share that is kept, so that the mean stays.",
+        ),
         "dx": Words("what was dropped hears nothing", "The gradient passes through the same mask."),
     }
     example_shapes = {"x": (2, 3), "mask": (2, 3)}

@@ -15,8 +15,9 @@ from engine.ops.window import Span
 
 @cache
 def _max_program() -> Program:
-    return Program("x[n,c,h,k]", "y[n,c,i,j] = max[h,k](x[n,c,h,k])\n"
-                                 "indices[n,c,i,j] = argmax[h,k](x[n,c,h,k], h*K + k)")
+    return Program(
+        "x[n,c,h,k]", "y[n,c,i,j] = max[h,k](x[n,c,h,k])\nindices[n,c,i,j] = argmax[h,k](x[n,c,h,k], h*K + k)"
+    )
 
 
 @cache
@@ -37,8 +38,10 @@ class GlobalMaxPool(MaxPool2d):
     words = {
         "y": Words("the largest of a whole map wins", "Only the largest value goes on, wherever it stands."),
         "indices": MaxPool2d.words["indices"],
-        "dx": Words("the winner takes the whole gradient, the others get zero",
-                    "Only the largest value of the map reached the output, so only it can change the error."),
+        "dx": Words(
+            "the winner takes the whole gradient, the others get zero",
+            "Only the largest value of the map reached the output, so only it can change the error.",
+        ),
     }
 
     def spans(self, shapes: Shapes) -> tuple[Span, Span]:
@@ -61,8 +64,10 @@ class GlobalAvgPool(AvgPool2d):
     example_settings = {}
     words = {
         "y": Words("the mean of a whole map", "Every value of the map has the same share."),
-        "dx": Words("the gradient is shared out evenly", "Every value of the map made the mean, so each takes an even "
-                                                         "share of the gradient."),
+        "dx": Words(
+            "the gradient is shared out evenly",
+            "Every value of the map made the mean, so each takes an even share of the gradient.",
+        ),
     }
 
     def spans(self, shapes: Shapes) -> tuple[Span, Span]:

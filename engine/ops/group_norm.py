@@ -33,10 +33,11 @@ def _program(rank: int) -> Program:
         f"xhat{at} = (x{at} - mean[n,g]) / std[n,g]\n"
         f"y{at} = gamma[g|c] * xhat{at} + beta[g|c]",
         stated=f"dgamma[g|c] = sum[{places}](dy{at} * xhat{at})\n"
-               f"dbeta[g|c] = sum[{places}](dy{at})\n"
-               f"shift[n,g] = sum[{inside}](gamma[g|c] * dy{at}) / ({m})\n"
-               f"tilt[n,g] = sum[{inside}](gamma[g|c] * dy{at} * xhat{at}) / ({m})\n"
-               f"dx{at} = gamma[g|c] * dy{at} / std[n,g] - shift[n,g] / std[n,g] - xhat{at} * tilt[n,g] / std[n,g]")
+        f"dbeta[g|c] = sum[{places}](dy{at})\n"
+        f"shift[n,g] = sum[{inside}](gamma[g|c] * dy{at}) / ({m})\n"
+        f"tilt[n,g] = sum[{inside}](gamma[g|c] * dy{at} * xhat{at}) / ({m})\n"
+        f"dx{at} = gamma[g|c] * dy{at} / std[n,g] - shift[n,g] / std[n,g] - xhat{at} * tilt[n,g] / std[n,g]",
+    )
 
 
 @kernel
@@ -109,15 +110,20 @@ class GroupNorm(Op):
         "var": Words("how far the group's values are from their mean", "The mean of the squared distances."),
         "std": Words("the usual distance from the mean", "A little is added first, so that it is never zero."),
         "xhat": Words("the value, counted in usual distances from the mean"),
-        "y": Words("each group gets mean 0 and spread 1, then each channel a scale and a shift of its own",
-                   "The scale γ and the shift β are learned."),
+        "y": Words(
+            "each group gets mean 0 and spread 1, then each channel a scale and a shift of its own",
+            "The scale γ and the shift β are learned.",
+        ),
         "shift": Words("the mean delta of the group", "All that would only move the group's mean."),
         "tilt": Words("the mean of delta times x̂", "All that would only widen or narrow the group."),
-        "dx": Words("what would only move the group's mean or its spread is taken away",
-                    "The delta, less its mean, less the part that lies along x̂."),
+        "dx": Words(
+            "what would only move the group's mean or its spread is taken away",
+            "The delta, less its mean, less the part that lies along x̂.",
+        ),
         "dgamma": Words("the delta times the value before the scale", "Every place of the channel adds one product."),
-        "dbeta": Words("the gradient of the shift is the sum of the deltas",
-                       "Every place of the channel adds its delta."),
+        "dbeta": Words(
+            "the gradient of the shift is the sum of the deltas", "Every place of the channel adds its delta."
+        ),
     }
     example_settings = {"groups": 2}
     example_shapes = {"x": (2, 4, 2, 2), "gamma": (4,), "beta": (4,)}

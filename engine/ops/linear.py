@@ -17,8 +17,9 @@ from engine.settings import REQUIRED, Bool, Int
 
 @cache
 def _program(bias: bool) -> Program:
-    return Program("x[n,c] w[o,c]" + (" b[o]" if bias else ""),
-                   "y[n,o] = sum[c](x[n,c] * w[o,c])" + (" + b[o]" if bias else ""))
+    return Program(
+        "x[n,c] w[o,c]" + (" b[o]" if bias else ""), "y[n,o] = sum[c](x[n,c] * w[o,c])" + (" + b[o]" if bias else "")
+    )
 
 
 @sum_kernel
@@ -70,12 +71,14 @@ class Linear(Weighted):
     words = {
         "y": Words("every input has a weight for every output", "{C:products}, plus the bias."),
         "y without bias": Words("every input has a weight for every output", "One product for each input, added up."),
-        "dx": Words("each input hears from every output it reached",
-                    "{O:deltas}, each times the weight it came through."),
-        "dw": Words("the delta of its output times the value of its input",
-                    "Each image adds one product: the value that went in times the delta that came back."),
-        "db": Words("the gradient of the bias is the delta of its output",
-                    "Each image of the batch adds its delta."),
+        "dx": Words(
+            "each input hears from every output it reached", "{O:deltas}, each times the weight it came through."
+        ),
+        "dw": Words(
+            "the delta of its output times the value of its input",
+            "Each image adds one product: the value that went in times the delta that came back.",
+        ),
+        "db": Words("the gradient of the bias is the delta of its output", "Each image of the batch adds its delta."),
     }
     example_shapes = {"x": (1, 3), "w": (2, 3), "b": (2,)}
 

@@ -96,14 +96,21 @@ class MseLoss(ElementLoss):
     settings = {"reduction": Choice("mean", "of the squared differences", options=("mean", "sum", "half_sum"))}
     words = {
         "y": Words("how far the output is from the target", "Each difference is squared, so that none can cancel."),
-        "dx": Words("the first delta: output minus target",
-                    "It is positive where the output is too high, negative where it is too low."),
+        "dx": Words(
+            "the first delta: output minus target",
+            "It is positive where the output is too high, negative where it is too low.",
+        ),
     }
 
     def program(self, shapes: Shapes) -> Program:
         half = self.options["reduction"] == "half_sum"
-        return _elements(len(shapes["x"]), "(x - target)**2", f"{'' if half else '2 * '}{{dy}}(x - target){{over}}",
-                         self.options["reduction"], "dy" in shapes)
+        return _elements(
+            len(shapes["x"]),
+            "(x - target)**2",
+            f"{'' if half else '2 * '}{{dy}}(x - target){{over}}",
+            self.options["reduction"],
+            "dy" in shapes,
+        )
 
     def _losses(self, x: Array, target: Array) -> Array:
         return np.square(x - target)
@@ -125,15 +132,19 @@ class BceWithLogits(ElementLoss):
     name = "bce_with_logits"
     title = "Sigmoid and binary cross-entropy"
     torch = "F.binary_cross_entropy_with_logits({x}, {target}, reduction='{reduction}')"
-    tensors = {"x": TensorSpec("the logits, any shape"),
-               "target": TensorSpec("the probability that each should have, as x")}
+    tensors = {
+        "x": TensorSpec("the logits, any shape"),
+        "target": TensorSpec("the probability that each should have, as x"),
+    }
     settings = {"reduction": Choice("mean", "of the elements' losses", options=("mean", "sum"))}
     words = {
-        "y": Words("how surprised the network is by the labels",
-                   "Each output is a yes or no of its own: minus the logarithm of the probability that it gave to "
-                   "what is so."),
-        "dx": Words("the first delta: probability minus target",
-                    "The sigmoid of the output, minus what it should have been."),
+        "y": Words(
+            "how surprised the network is by the labels",
+            "Each output is a yes or no of its own: minus the logarithm of the probability that it gave to what is so.",
+        ),
+        "dx": Words(
+            "the first delta: probability minus target", "The sigmoid of the output, minus what it should have been."
+        ),
     }
 
     @classmethod
@@ -142,8 +153,13 @@ class BceWithLogits(ElementLoss):
         return {**made, "target": np.abs(made["target"])}
 
     def program(self, shapes: Shapes) -> Program:
-        return _elements(len(shapes["x"]), "target * softplus(-x) + (1 - target) * softplus(x)",
-                         "{dy}sigmoid(x){over} - {dy}target{over}", self.options["reduction"], "dy" in shapes)
+        return _elements(
+            len(shapes["x"]),
+            "target * softplus(-x) + (1 - target) * softplus(x)",
+            "{dy}sigmoid(x){over} - {dy}target{over}",
+            self.options["reduction"],
+            "dy" in shapes,
+        )
 
     def _losses(self, x: Array, target: Array) -> Array:
         corner = np.log1p(np.exp(-np.abs(x)))
@@ -158,8 +174,7 @@ class BceWithLogits(ElementLoss):
 
 
 @cache
-def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool, ignore: bool,
-                   delta: bool) -> Program:
+def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool, ignore: bool, delta: bool) -> Program:
     """The sentence with only the options that are in use; `p` is what a learner looks at, `t` what it should be."""
     given = f"x[n,k] target[{'n' if indices else 'n,k'}]" + (" weight[k]" if weight else "")
     t = "(k == target[n])" if indices else "target[n,k]"
@@ -193,8 +208,9 @@ def _cross_entropy(indices: bool, reduction: str, weight: bool, smoothing: bool,
         slope = f"{dy}p[n,k] * mass[n]{over} - {dy}t[n,k]{weighed}{over}"
     if ignore:  # no product with 0: where all are ignored, m is 0 too
         slope = f"{slope} if target[n] != ignore else 0"
-    return Program(given, "\n".join(sentences), held=("top", "t", "m", "mass", "target", "weight"),
-                   stated=f"dx[n,k] = {slope}")
+    return Program(
+        given, "\n".join(sentences), held=("top", "t", "m", "mass", "target", "weight"), stated=f"dx[n,k] = {slope}"
+    )
 
 
 @kernel
@@ -257,12 +273,18 @@ class CrossEntropy(Op):
         "top": Words("the largest value is taken off first", "It changes nothing, but keeps exp within range."),
         "e": Words("e to the power of each value", "Every share is positive."),
         "z": Words("the sum of all shares", "Dividing by it makes them add up to one."),
-        "p": Words("the {k:outputs} become probabilities",
-                   "Each is a share of the whole: e to the power of the output, over the sum of all."),
-        "y": Words("how surprised the network is by the label",
-                   "Minus the logarithm of the probability it gave to the right class."),
-        "dx": Words("the first delta: probability minus target",
-                    "What it said minus what it should have said: one for the label, zero for the others."),
+        "p": Words(
+            "the {k:outputs} become probabilities",
+            "Each is a share of the whole: e to the power of the output, over the sum of all.",
+        ),
+        "y": Words(
+            "how surprised the network is by the label",
+            "Minus the logarithm of the probability it gave to the right class.",
+        ),
+        "dx": Words(
+            "the first delta: probability minus target",
+            "What it said minus what it should have said: one for the label, zero for the others.",
+        ),
     }
     labels = {"p": "softmax", "dx": "softmax"}
     example_shapes = {"x": (2, 3)}
@@ -273,8 +295,14 @@ class CrossEntropy(Op):
 
     def program(self, shapes: Shapes) -> Program:
         options = self.options
-        return _cross_entropy(len(shapes["target"]) == 1, options["reduction"], "weight" in shapes,
-                              options["label_smoothing"] > 0, options["ignore_index"] is not None, "dy" in shapes)
+        return _cross_entropy(
+            len(shapes["target"]) == 1,
+            options["reduction"],
+            "weight" in shapes,
+            options["label_smoothing"] > 0,
+            options["ignore_index"] is not None,
+            "dy" in shapes,
+        )
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         ignore = self.options["ignore_index"]
@@ -284,8 +312,9 @@ class CrossEntropy(Op):
         rows, classes = need_rank(shapes, "x", 2, "(N, K)")
         target = shapes["target"]
         if target not in ((rows,), (rows, classes)):
-            raise ShapeError(f"target has shape {list(target)}, expected [{rows}] class numbers "
-                             f"or [{rows}, {classes}] probabilities")
+            raise ShapeError(
+                f"target has shape {list(target)}, expected [{rows}] class numbers or [{rows}, {classes}] probabilities"
+            )
         if len(target) == 2 and self.options["ignore_index"] is not None:
             raise ShapeError("ignore_index needs class numbers as targets, got probabilities")
         if "weight" in shapes and shapes["weight"] != (classes,):
@@ -361,5 +390,7 @@ class CrossEntropy(Op):
     def torch_call(self, shapes: Shapes, names: Mapping[str, str]) -> str:
         ignored = self.options["ignore_index"]
         ignore = "" if ignored is None else f"ignore_index={ignored}, "
-        return (f"F.cross_entropy({names['x']}, {names['target']}, {ignore}"
-                f"reduction='{self.options['reduction']}', label_smoothing={self.options['label_smoothing']})")
+        return (
+            f"F.cross_entropy({names['x']}, {names['target']}, {ignore}"
+            f"reduction='{self.options['reduction']}', label_smoothing={self.options['label_smoothing']})"
+        )

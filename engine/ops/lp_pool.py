@@ -20,9 +20,10 @@ def _program(power: float) -> Program:
     """An even power needs no sign; below 1 the slope at 0 is infinite, and is told apart."""
     each = "x[n,c,s*i+u,t*j+v]" if power % 2 == 0 else "abs(x[n,c,s*i+u,t*j+v])"
     each += "**P" if power >= 1 else "**P if x[n,c,s*i+u,t*j+v] != 0 else 0"
-    return Program("x[n,c,h,k]",
-                   f"total[n,c,i,j] = sum[u,v]({each})\n"
-                   "y[n,c,i,j] = total[n,c,i,j]**(1/P) if total[n,c,i,j] != 0 else 0")
+    return Program(
+        "x[n,c,h,k]",
+        f"total[n,c,i,j] = sum[u,v]({each})\ny[n,c,i,j] = total[n,c,i,j]**(1/P) if total[n,c,i,j] != 0 else 0",
+    )
 
 
 @part
@@ -74,17 +75,24 @@ class LpPool2d(Pool):
     cell_work = 25  # a power each
     title = "Norm pooling"
     settings = {
-        "norm_type": Float(2.0, "the power: 1 sums, 2 is the Euclidean length, large ones come near the largest",
-                           low=0, high=1e3, above=True),
-        "kernel_size": SETTINGS["kernel_size"], "stride": SETTINGS["stride"], "ceil_mode": CEIL,
+        "norm_type": Float(
+            2.0,
+            "the power: 1 sums, 2 is the Euclidean length, large ones come near the largest",
+            low=0,
+            high=1e3,
+            above=True,
+        ),
+        "kernel_size": SETTINGS["kernel_size"],
+        "stride": SETTINGS["stride"],
+        "ceil_mode": CEIL,
     }
     words = {
         "total": Words("the powers of {window:cells} are added up", "The sign of a value does not count."),
-        "y": Words("the length of each window",
-                   "The root of the sum of powers: large values count for more than small ones."),
+        "y": Words(
+            "the length of each window", "The root of the sum of powers: large values count for more than small ones."
+        ),
         "dtotal": Words("the gradient through the root"),
-        "dx": Words("large values take most of the gradient",
-                    "Each of {window:cells} takes its share of the length."),
+        "dx": Words("large values take most of the gradient", "Each of {window:cells} takes its share of the length."),
     }
 
     def program(self, shapes: Shapes) -> Program:
@@ -92,8 +100,13 @@ class LpPool2d(Pool):
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         rows, columns = self.spans(shapes)
-        return {"U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride,
-                "P": self.options["norm_type"]}
+        return {
+            "U": rows.kernel,
+            "V": columns.kernel,
+            "s": rows.stride,
+            "t": columns.stride,
+            "P": self.options["norm_type"],
+        }
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x, shapes = tensors["x"], shapes_of(tensors)
@@ -113,5 +126,7 @@ class LpPool2d(Pool):
         rows, columns = self.spans(shapes)
         if self.options["ceil_mode"]:
             return ""
-        return (f"F.lp_pool2d({names['x']}.abs(), {self.options['norm_type']}, {(rows.kernel, columns.kernel)}, "
-                f"{(rows.stride, columns.stride)})")
+        return (
+            f"F.lp_pool2d({names['x']}.abs(), {self.options['norm_type']}, {(rows.kernel, columns.kernel)}, "
+            f"{(rows.stride, columns.stride)})"
+        )

@@ -30,21 +30,36 @@ class Pool(Op):
 
     def spans(self, shapes: Shapes) -> tuple[Span, Span]:
         kernel_size = self.options["kernel_size"]
-        return spans(shapes["x"][2:], kernel_size, self.options["stride"] or kernel_size,
-                     self.options.get("dilation", (1, 1)), self.options.get("padding", "valid"))
+        return spans(
+            shapes["x"][2:],
+            kernel_size,
+            self.options["stride"] or kernel_size,
+            self.options.get("dilation", (1, 1)),
+            self.options.get("padding", "valid"),
+        )
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
         rows, columns = self.spans(shapes)
-        return {"U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride,
-                "p": rows.before, "q": columns.before, "d": rows.dilation, "e": columns.dilation}
+        return {
+            "U": rows.kernel,
+            "V": columns.kernel,
+            "s": rows.stride,
+            "t": columns.stride,
+            "p": rows.before,
+            "q": columns.before,
+            "d": rows.dilation,
+            "e": columns.dilation,
+        }
 
     def plane(self, shapes: Shapes) -> tuple[int, int]:
         need_rank(shapes, "x", 4, "(N, C, H, W)")
         sizes = []
         for axis, span in zip(("height", "width"), self.spans(shapes), strict=True):
             if max(span.before, span.after) >= span.extent:
-                raise ShapeError(f"padding {max(span.before, span.after)} reaches past a window of {span.extent} "
-                                 f"cells ({axis}): expected less than {span.extent}")
+                raise ShapeError(
+                    f"padding {max(span.before, span.after)} reaches past a window of {span.extent} "
+                    f"cells ({axis}): expected less than {span.extent}"
+                )
             sizes.append(span.count(self.options.get("ceil_mode", False)))
         return (sizes[0], sizes[1])
 
@@ -63,8 +78,16 @@ class Pool(Op):
 
     def geometry(self, shapes: Shapes) -> Geometry:
         rows, columns = self.spans(shapes)
-        return (rows.kernel, columns.kernel, rows.stride, columns.stride, rows.before, columns.before,
-                rows.dilation, columns.dilation)
+        return (
+            rows.kernel,
+            columns.kernel,
+            rows.stride,
+            columns.stride,
+            rows.before,
+            columns.before,
+            rows.dilation,
+            columns.dilation,
+        )
 
 
 SETTINGS = {
@@ -130,13 +153,18 @@ class MaxPool2d(Pool):
     indexes = ("indices",)
     settings = {**SETTINGS, "dilation": Pair(1, "distance between neighbouring cells of the window"), "ceil_mode": CEIL}
     words = {
-        "y": Words("the largest of {window} wins",
-                   "Only the largest of {window:values} goes on. In a tie the first in reading order wins."),
-        "indices": Words("where the winner stood: row times width plus column",
-                         "The way back is remembered on the way forward."),
-        "dx": Words("the winner takes the whole gradient, the others get zero",
-                    "Only the largest of {window:values} reached the output, so only it can change the error. "
-                    "In a tie the first in reading order wins."),
+        "y": Words(
+            "the largest of {window} wins",
+            "Only the largest of {window:values} goes on. In a tie the first in reading order wins.",
+        ),
+        "indices": Words(
+            "where the winner stood: row times width plus column", "The way back is remembered on the way forward."
+        ),
+        "dx": Words(
+            "the winner takes the whole gradient, the others get zero",
+            "Only the largest of {window:values} reached the output, so only it can change the error. "
+            "In a tie the first in reading order wins.",
+        ),
     }
 
     def program(self, shapes: Shapes) -> Program:
@@ -173,8 +201,10 @@ class MaxPool2d(Pool):
             if self.options["ceil_mode"]:
                 return ""
             x, padding = torch_pad(x, rows, columns, "float('-inf')"), (0, 0)
-        return (f"F.max_pool2d({x}, {(rows.kernel, columns.kernel)}, {(rows.stride, columns.stride)}, {padding}, "
-                f"{(rows.dilation, columns.dilation)}, {self.options['ceil_mode']})")
+        return (
+            f"F.max_pool2d({x}, {(rows.kernel, columns.kernel)}, {(rows.stride, columns.stride)}, {padding}, "
+            f"{(rows.dilation, columns.dilation)}, {self.options['ceil_mode']})"
+        )
 
 
 @cache
@@ -184,8 +214,10 @@ def _mean_program(divisor: str) -> Program:
         return Program("x[n,c,h,k]", mean + "(U*V)")
     if divisor == "override":
         return Program("x[n,c,h,k]", mean + "divisor")
-    inside = {"inside": "(0 <= s*i+u-p < H) * (0 <= t*j+v-q < K)",
-              "padded": "(s*i+u-p < H+bottom) * (t*j+v-q < K+right)"}[divisor]
+    inside = {
+        "inside": "(0 <= s*i+u-p < H) * (0 <= t*j+v-q < K)",
+        "padded": "(s*i+u-p < H+bottom) * (t*j+v-q < K+right)",
+    }[divisor]
     return Program("x[n,c,h,k]", f"cells[i,j] = sum[u,v]({inside})\n{mean}cells[i,j]")
 
 
@@ -225,16 +257,20 @@ class AvgPool2d(Pool):
     name = "avg_pool2d"
     title = "Average pooling"
     settings = {
-        **SETTINGS, "ceil_mode": CEIL,
+        **SETTINGS,
+        "ceil_mode": CEIL,
         "count_include_pad": Bool(True, "padding counts in the divisor"),
-        "divisor_override": Int(None, "divide by this instead of the number of cells", low=-(2**31), high=2**31,
-                                optional=True, nonzero=True),
+        "divisor_override": Int(
+            None, "divide by this instead of the number of cells", low=-(2**31), high=2**31, optional=True, nonzero=True
+        ),
     }
     words = {
         "y": Words("the mean of {window:cells}", "{Window:values}, each with the same share."),
         "cells": Words("how many cells the window counts", "The sum is divided by this."),
-        "dx": Words("the gradient is shared out evenly",
-                    "{Window:values} made the mean together, so each takes an even share of the gradient."),
+        "dx": Words(
+            "the gradient is shared out evenly",
+            "{Window:values} made the mean together, so each takes an even share of the gradient.",
+        ),
     }
 
     def _divisor(self, shapes: Shapes) -> str:
@@ -242,11 +278,16 @@ class AvgPool2d(Pool):
         if self.options["divisor_override"] is not None:
             return "override"
         if self.options["count_include_pad"]:
-            cut = any((span.count(self.options["ceil_mode"]) - 1) * span.stride + span.kernel
-                      > span.size + span.before + span.after for span in self.spans(shapes))
+            cut = any(
+                (span.count(self.options["ceil_mode"]) - 1) * span.stride + span.kernel
+                > span.size + span.before + span.after
+                for span in self.spans(shapes)
+            )
             return "padded" if cut else "window"
-        whole = all((span.count(self.options["ceil_mode"]) - 1) * span.stride + span.kernel <= span.size
-                    and span.before == 0 for span in self.spans(shapes))
+        whole = all(
+            (span.count(self.options["ceil_mode"]) - 1) * span.stride + span.kernel <= span.size and span.before == 0
+            for span in self.spans(shapes)
+        )
         return "window" if whole else "inside"
 
     def program(self, shapes: Shapes) -> Program:
@@ -297,8 +338,10 @@ class AvgPool2d(Pool):
         window = f"{(rows.kernel, columns.kernel)}, {(rows.stride, columns.stride)}"
         override = self.options["divisor_override"]
         if self.as_torch_pads(shapes):
-            return (f"F.avg_pool2d({names['x']}, {window}, {(rows.before, columns.before)}, "
-                    f"{self.options['ceil_mode']}, {self.options['count_include_pad']}, {override})")
+            return (
+                f"F.avg_pool2d({names['x']}, {window}, {(rows.before, columns.before)}, "
+                f"{self.options['ceil_mode']}, {self.options['count_include_pad']}, {override})"
+            )
         if self.options["ceil_mode"]:
             return ""
         x = torch_pad(names["x"], rows, columns)

@@ -51,11 +51,15 @@ class Prelu(Op):
     gradients = ("dx", "dslope")
     layer_settings = {"init": Float(0.25, "the first slope of every channel")}
     words = {
-        "y": Words("positive values pass, negative ones are multiplied by a slope that is learned",
-                   "Each channel has a slope of its own."),
+        "y": Words(
+            "positive values pass, negative ones are multiplied by a slope that is learned",
+            "Each channel has a slope of its own.",
+        ),
         "dx": Words("the gradient passes whole or times the slope, as its value did"),
-        "dslope": Words("the slope hears from every negative value of its channel",
-                        "The delta times the value; positive values did not meet the slope."),
+        "dslope": Words(
+            "the slope hears from every negative value of its channel",
+            "The delta times the value; positive values did not meet the slope.",
+        ),
     }
     example_shapes = {"x": (2, 2, 2, 3), "slope": (2,)}
 

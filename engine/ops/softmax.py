@@ -14,13 +14,19 @@ from engine.kernels import Kernel, kernel, part
 from engine.ops.base import LETTERS, Array, Op, Shape, ShapeError, Shapes, Words, letters
 from engine.settings import Axis
 
-SHARES = "y{all} = e{all} / z{one}", """
+SHARES = (
+    "y{all} = e{all} / z{one}",
+    """
     mean{one} = {sum}(y{all} * dy{all})
-    dx{all} = y{all} * dy{all} - y{all} * mean{one}"""
+    dx{all} = y{all} * dy{all} - y{all} * mean{one}""",
+)
 
-LOGARITHMS = "y{all} = x{all} - top{one} - log(z{one})", """
+LOGARITHMS = (
+    "y{all} = x{all} - top{one} - log(z{one})",
+    """
     total{one} = {sum}(dy{all})
-    dx{all} = dy{all} - exp(y{all}) * total{one}"""
+    dx{all} = dy{all} - exp(y{all}) * total{one}""",
+)
 
 
 @cache
@@ -29,8 +35,12 @@ def _program(rank: int, axis: int, sentences: tuple[str, str]) -> Program:
     no digits left. A single number has no axis to run along."""
     rest = ",".join(name for name in LETTERS[:rank] if name != LETTERS[axis])
     along = f"[{LETTERS[axis]}]"
-    at = {"all": letters(rank), "one": f"[{rest}]" if rest else "",
-          "max": f"max{along}" if rank else "", "sum": f"sum{along}" if rank else ""}
+    at = {
+        "all": letters(rank),
+        "one": f"[{rest}]" if rest else "",
+        "max": f"max{along}" if rank else "",
+        "sum": f"sum{along}" if rank else "",
+    }
     first = "top{one} = {max}(x{all})\ne{all} = exp(x{all} - top{one})\nz{one} = {sum}(e{all})\n"
     y, dx = (text.format_map(at) for text in (first + sentences[0], sentences[1]))
     return Program(f"x{at['all']}", y, held=("top",), stated=dx)
@@ -116,14 +126,14 @@ class Along(Op):
         if 0 in x:
             raise ShapeError(f"x is empty: {list(x)}")
         axis = self._axis(x)
-        rest = (*x[:axis], *x[axis + 1:])
+        rest = (*x[:axis], *x[axis + 1 :])
         return {"y": x, "e": x, "top": rest, "z": rest}
 
     def _folded(self, x: Array) -> tuple[int, int, int]:
         axis = self._axis(x.shape)
         if not x.ndim:
             return (1, 1, 1)
-        return (math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1:]))
+        return (math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :]))
 
     def forward(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         x = tensors["x"]

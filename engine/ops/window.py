@@ -81,9 +81,16 @@ def sides(padding: str | tuple[int, int, int, int]) -> tuple[str | tuple[int, in
     return (padding, padding) if isinstance(padding, str) else (padding[:2], padding[2:])
 
 
-def spans(plane: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, int], dilation: tuple[int, int],
-          padding: str | tuple[int, int, int, int]) -> tuple[Span, Span]:
+def spans(
+    plane: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    padding: str | tuple[int, int, int, int],
+) -> tuple[Span, Span]:
     """Rows and columns."""
     rows, columns = sides(padding)
-    return (padded(plane[0], kernel[0], stride[0], dilation[0], rows),
-            padded(plane[1], kernel[1], stride[1], dilation[1], columns))
+    return (
+        padded(plane[0], kernel[0], stride[0], dilation[0], rows),
+        padded(plane[1], kernel[1], stride[1], dilation[1], columns),
+    )

@@ -19,16 +19,16 @@ export function placeOfRead({ tensor, index }) {
  * @param {Term} term @param {ReadCell[]} reads @param {string} [text] the equation @returns {Factor[]}
  */
 export function factorsOf(term, reads, text = "") {
-  const free = term.reads.map((k) => reads[k]);
+  const free = term.reads.map(k => reads[k]);
   /** @type {Factor[]} */
   const found = [];
   /** @type {number[]} */
   const constants = [];
   for (const value of term.factors) {
     let divisor = false;
-    let at = free.findIndex((read) => (read.inside ? read.value === value : value === 0));
+    let at = free.findIndex(read => (read.inside ? read.value === value : value === 0));
     if (at < 0) {
-      at = free.findIndex((read) => read.inside && read.value !== 0 && Math.abs(value * read.value - 1) < 1e-12);
+      at = free.findIndex(read => read.inside && read.value !== 0 && Math.abs(value * read.value - 1) < 1e-12);
       divisor = at >= 0;
     }
     if (at < 0) {
@@ -37,29 +37,55 @@ export function factorsOf(term, reads, text = "") {
     }
     const [read] = free.splice(at, 1);
     found.push({
-      value: divisor ? read.value : value, place: read.inside ? placeOfRead(read) : null, constant: false, divisor,
-      tensor: read.tensor.split("@")[0], inside: read.inside, ...(read.gap ? { gap: true } : {}),
+      value: divisor ? read.value : value,
+      place: read.inside ? placeOfRead(read) : null,
+      constant: false,
+      divisor,
+      tensor: read.tensor.split("@")[0],
+      inside: read.inside,
+      ...(read.gap ? { gap: true } : {}),
     });
   }
   const power = free.length && constants.length > 1 ? powerIn(text) : "";
   if (power) {
-    found.push({ value: /** @type {number} */ (constants.shift()), place: null, constant: false, divisor: false, tensor: null, inside: true,
-      made: { text: power, places: free.splice(0).map(placeOfRead) } });
+    found.push({
+      value: /** @type {number} */ (constants.shift()),
+      place: null,
+      constant: false,
+      divisor: false,
+      tensor: null,
+      inside: true,
+      made: { text: power, places: free.splice(0).map(placeOfRead) },
+    });
   }
   for (const read of free) {
     const over = dividedBy(text, read);
     if (!over || !constants.length) continue;
-    found.push({ value: 1 / /** @type {number} */ (constants.pop()), place: placeOfRead(read), constant: false, divisor: true,
-      tensor: read.tensor.split("@")[0], inside: true, over });
+    found.push({
+      value: 1 / /** @type {number} */ (constants.pop()),
+      place: placeOfRead(read),
+      constant: false,
+      divisor: true,
+      tensor: read.tensor.split("@")[0],
+      inside: true,
+      over,
+    });
   }
   if (constants.length) {
-    found.push({ value: constants.reduce((all, value) => all * value, 1), place: null, constant: true, divisor: false, tensor: null, inside: true });
+    found.push({
+      value: constants.reduce((all, value) => all * value, 1),
+      place: null,
+      constant: true,
+      divisor: false,
+      tensor: null,
+      inside: true,
+    });
   }
   return found;
 }
 
 /** A bracket that is raised to a power, as it is written. @param {string} text */
-const powerIn = (text) => /\([^()]*\)\*\*\d+/.exec(text.replace(/\[[^\]]*\]/g, ""))?.[0] ?? "";
+const powerIn = text => /\([^()]*\)\*\*\d+/.exec(text.replace(/\[[^\]]*\]/g, ""))?.[0] ?? "";
 
 /** The bracket under a fraction in which a read stands with more than itself. @param {string} text @param {ReadCell} read */
 function dividedBy(text, { tensor }) {
@@ -76,7 +102,7 @@ export function entriesOf({ terms, reads, equation }) {
     at: term.at ?? {},
     factors: factorsOf(term, reads, equation?.text),
     exact: term.value,
-    places: term.reads.flatMap((at) => (reads[at].inside ? [placeOfRead(reads[at])] : [])),
+    places: term.reads.flatMap(at => (reads[at].inside ? [placeOfRead(reads[at])] : [])),
     group: null,
     count: 1,
   }));
@@ -87,16 +113,28 @@ export const isLargest = ({ equation }) => /^[^=]*= max\[/.test(equation?.text ?
 
 /** What the largest was taken from, largest first where there is much. @param {Explanation} explanation @param {number} most */
 export function candidatesOf({ terms, reads }, most) {
-  const all = terms.flatMap((term) => {
+  const all = terms.flatMap(term => {
     const read = reads[term.reads[0]];
-    return read?.inside ? [{ place: placeOfRead(read), index: read.index, value: read.value, wins: term.factors.at(-1) === 1 }] : [];
+    return read?.inside
+      ? [{ place: placeOfRead(read), index: read.index, value: read.value, wins: term.factors.at(-1) === 1 }]
+      : [];
   });
-  return all.length > most ? all.sort((a, b) => Number(b.wins) - Number(a.wins) || b.value - a.value).slice(0, most) : all;
+  return all.length > most
+    ? all.sort((a, b) => Number(b.wins) - Number(a.wins) || b.value - a.value).slice(0, most)
+    : all;
 }
 
 /** @param {string} id @param {string} label @param {number} exact @param {number} count @param {number|null} [group] @returns {Entry} */
-export const subtotal = (id, label, exact, count, group = null) =>
-  ({ id, label, at: {}, factors: [], exact, places: [], group, count });
+export const subtotal = (id, label, exact, count, group = null) => ({
+  id,
+  label,
+  at: {},
+  factors: [],
+  exact,
+  places: [],
+  group,
+  count,
+});
 
 /** Neumaier's sum: the order of the terms does not matter. @param {Iterable<number>} values */
 export function exactSum(values) {
@@ -104,17 +142,17 @@ export function exactSum(values) {
   let lost = 0;
   for (const value of values) {
     const next = sum + value;
-    lost += Math.abs(sum) >= Math.abs(value) ? (sum - next) + value : (value - next) + sum;
+    lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
     sum = next;
   }
   return sum + lost;
 }
 
 /** @param {Entry[]} entries */
-const sumOf = (entries) => exactSum(entries.map(({ exact }) => exact));
+const sumOf = entries => exactSum(entries.map(({ exact }) => exact));
 
 /** @param {Entry[]} entries */
-const bySize = (entries) => [...entries].sort((a, b) => Math.abs(b.exact) - Math.abs(a.exact));
+const bySize = entries => [...entries].sort((a, b) => Math.abs(b.exact) - Math.abs(a.exact));
 
 /**
  * At most `most` entries one by one, the rest as one: "16 smaller". The order of those that stay is kept.
@@ -123,8 +161,11 @@ const bySize = (entries) => [...entries].sort((a, b) => Math.abs(b.exact) - Math
 export function shorten(entries, most) {
   if (entries.length <= most + 1) return entries;
   const kept = new Set(bySize(entries).slice(0, most));
-  const rest = entries.filter((entry) => !kept.has(entry));
-  return [...entries.filter((entry) => kept.has(entry)), subtotal("rest", `${rest.length} smaller`, sumOf(rest), rest.length)];
+  const rest = entries.filter(entry => !kept.has(entry));
+  return [
+    ...entries.filter(entry => kept.has(entry)),
+    subtotal("rest", `${rest.length} smaller`, sumOf(rest), rest.length),
+  ];
 }
 
 /** @param {number} count @param {string} word */
@@ -137,17 +178,24 @@ export const counted = (count, word) => `${format.count(count)} ${word}${count =
  * @param {{focus: string|null, channel: number, most: number, word: string, order?: (at: Record<string, number>) => number}} options
  */
 export function windowEntries(whole, part, { focus, channel, most, word, order }) {
-  const all = entriesOf(part ?? whole).filter((entry) => !entry.label);
+  const all = entriesOf(part ?? whole).filter(entry => !entry.label);
   const added = addedTo(whole);
-  const shown = focus ? all.filter((entry) => entry.at[focus] === channel) : all;
+  const shown = focus ? all.filter(entry => entry.at[focus] === channel) : all;
   if (order) shown.sort((a, b) => /** @type {Function} */ (order)(a.at) - /** @type {Function} */ (order)(b.at));
   const entries = shorten(shown, most);
-  const groups = focus ? (whole.groups ?? []).filter((group) => group.at !== channel) : [];
+  const groups = focus ? (whole.groups ?? []).filter(group => group.at !== channel) : [];
   if (groups.length) {
-    entries.push(subtotal("others", counted(groups.length, `other ${word}`), exactSum(groups.map(({ value }) => value)), groups.length));
+    entries.push(
+      subtotal(
+        "others",
+        counted(groups.length, `other ${word}`),
+        exactSum(groups.map(({ value }) => value)),
+        groups.length,
+      ),
+    );
   } else if (focus && !part) {
-    const others = all.filter((entry) => entry.at[focus] !== channel);
-    const count = new Set(others.map((entry) => entry.at[focus])).size;
+    const others = all.filter(entry => entry.at[focus] !== channel);
+    const count = new Set(others.map(entry => entry.at[focus])).size;
     if (count) entries.push(subtotal("others", counted(count, `other ${word}`), sumOf(others), count));
   }
   return closed(whole, entries, added);
@@ -162,7 +210,7 @@ const LISTED = 8;
  */
 export function largestEntries(whole, most) {
   const added = addedTo(whole);
-  const plain = entriesOf(whole).filter((entry) => !entry.label);
+  const plain = entriesOf(whole).filter(entry => !entry.label);
   const complete = whole.pages <= 1;
   if (complete) return closed(whole, shorten(plain, most), added);
   const largest = bySize(plain).slice(0, Math.min(most, LISTED));
@@ -175,19 +223,22 @@ export function largestEntries(whole, most) {
 
 /** Where the list is long, terms that are exactly zero share a row. @param {Entry[]} entries @param {number} most */
 function withoutZeros(entries, most) {
-  const zeros = entries.filter((entry) => entry.exact === 0 && !entry.label);
+  const zeros = entries.filter(entry => entry.exact === 0 && !entry.label);
   if (entries.length <= most + 1 || zeros.length < 4) return entries;
-  return [...entries.filter((entry) => !zeros.includes(entry)), subtotal("zeros", `${zeros.length} zeros`, 0, zeros.length)];
+  return [
+    ...entries.filter(entry => !zeros.includes(entry)),
+    subtotal("zeros", `${zeros.length} zeros`, 0, zeros.length),
+  ];
 }
 
 /** What is added at the end. @param {Explanation} whole */
-const addedTo = (whole) => whole.added ?? entriesOf(whole).filter((entry) => entry.label);
+const addedTo = whole => whole.added ?? entriesOf(whole).filter(entry => entry.label);
 
 /** What is added belongs to the value even where the page did not list it. @param {Explanation} whole @param {Entry[]} entries @param {Entry[]} added */
 function closed(whole, entries, added) {
   if (added.length || whole.pages <= 1) return [...entries, ...added];
   const exact = whole.value - whole.remainder - sumOf(entries);
-  const size = Math.max(...entries.map((entry) => Math.abs(entry.exact)), Math.abs(whole.value));
+  const size = Math.max(...entries.map(entry => Math.abs(entry.exact)), Math.abs(whole.value));
   return Math.abs(exact) <= 1e-9 * size ? entries : [...entries, subtotal("added", "added", exact, 1)];
 }
 
@@ -201,7 +252,7 @@ export function rowsOf(explanation, nameOf, most = 8, keep = null) {
   if (explanation.terms_total <= most + 2) return withoutZeros(largestEntries(explanation, most + 2), most);
   if (!groups.length) return largestEntries(explanation, most);
   const added = addedTo(explanation);
-  const named = groups.map((group) => subtotal(`group ${group.at}`, nameOf(group), group.value, group.count, group.at));
+  const named = groups.map(group => subtotal(`group ${group.at}`, nameOf(group), group.value, group.count, group.at));
   const sorted = bySize(named);
   const kept = sorted.findIndex(({ group }) => group === keep);
   if (kept >= most) sorted.splice(most - 1, 0, ...sorted.splice(kept, 1));

@@ -8,8 +8,13 @@ import { explanationOf } from "./net/session.js";
 const MANY = 200;
 
 /** Whether the sentence adds something outside its sum. @param {Phase|null} phase */
-const adds = (phase) => phase !== null && termsOf(phase) > 1 && phase.reads.some(({ role, axes }) => role === "factor"
-  && !axes.some((axis) => axis && Object.keys(axis.letters).some((letter) => letter in phase.bound)));
+const adds = phase =>
+  phase !== null &&
+  termsOf(phase) > 1 &&
+  phase.reads.some(
+    ({ role, axes }) =>
+      role === "factor" && !axes.some(axis => axis && Object.keys(axis.letters).some(letter => letter in phase.bound)),
+  );
 
 /**
  * An explanation with what is added at the end, which may stand on its last page.
@@ -19,7 +24,9 @@ async function withAdded(place, phase, options) {
   const whole = /** @type {Explanation} */ (await explanationOf(place, options));
   if (whole.pages <= 1 || !adds(phase)) return whole;
   const size = options?.per_page ?? 20;
-  const last = /** @type {Explanation} */ (await explanationOf(place, { per_page: size, page: Math.ceil(whole.terms_total / size) - 1 }));
+  const last = /** @type {Explanation} */ (
+    await explanationOf(place, { per_page: size, page: Math.ceil(whole.terms_total / size) - 1 })
+  );
   return { ...whole, added: entriesOf(last).filter(({ label }) => label) };
 }
 
@@ -34,7 +41,10 @@ const LARGEST = /** @type {const} */ ({ per_page: 20, order: "largest", outside:
 export async function ask(place, phase, figure, channel, sample) {
   const terms = termsOf(phase);
   if (figure.kind === "slide" && terms > MANY && figure.focus) {
-    const [whole, part] = await Promise.all([withAdded(place, phase, { per_page: 20 }), explanationOf(place, { group: channel, per_page: MANY })]);
+    const [whole, part] = await Promise.all([
+      withAdded(place, phase, { per_page: 20 }),
+      explanationOf(place, { group: channel, per_page: MANY }),
+    ]);
     return { whole, part, batch: null };
   }
   if (figure.kind === "product" || terms > MANY) {
@@ -45,8 +55,9 @@ export async function ask(place, phase, figure, channel, sample) {
     return { whole, part: batch ? await explanationOf(place, { ...LARGEST, group: sample }) : null, batch };
   }
   const hidden = figure.kind === "pool" || figure.kind === "route";
-  const all = /** @type {Explanation} */ (await explanationOf(place,
-    { per_page: terms + 8, ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}) }));
+  const all = /** @type {Explanation} */ (
+    await explanationOf(place, { per_page: terms + 8, ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}) })
+  );
   return { whole: all.pages > 1 ? await withAdded(place, phase, LARGEST) : all, part: null, batch: null };
 }
 
@@ -56,7 +67,10 @@ export async function ask(place, phase, figure, channel, sample) {
  */
 export async function askCard(place, phase, grouped) {
   const hidden = phase !== null && ["route", "pool"].includes(figureOf(phase).kind);
-  const data = await withAdded(place, phase, { per_page: 20, ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}) });
+  const data = await withAdded(place, phase, {
+    per_page: 20,
+    ...(hidden ? { outside: /** @type {const} */ ("hidden") } : {}),
+  });
   if (data.terms_total <= 12 || grouped(data)) return data;
   return withAdded(place, phase, LARGEST);
 }

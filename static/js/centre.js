@@ -5,7 +5,7 @@ export const SIDE = 28;
 const BOX = 20;
 
 /** @param {number} size @returns {Pad} an empty square pad */
-export const emptyPad = (size) => ({ width: size, height: size, data: new Float32Array(size * size) });
+export const emptyPad = size => ({ width: size, height: size, data: new Float32Array(size * size) });
 
 /**
  * Draws one straight piece of a stroke with a round pen: each pixel takes the ink of its distance to the piece,
@@ -79,10 +79,10 @@ function coverage(start, length, scale) {
 }
 
 /** @param {number[]} values */
-const sum = (values) => values.reduce((total, value) => total + value, 0);
+const sum = values => values.reduce((total, value) => total + value, 0);
 
 /** The centre of mass of a row of weights, rounded to a position. @param {number[]} weights */
-const middle = (weights) => Math.floor(sum(weights.map((weight, k) => weight * k)) / sum(weights) + 0.5);
+const middle = weights => Math.floor(sum(weights.map((weight, k) => weight * k)) / sum(weights) + 0.5);
 
 /**
  * The image MNIST would have made of this ink: 28 x 28 values 0..1 in steps of 1/255, as the files have them, or null
@@ -96,19 +96,23 @@ export function centred(ink) {
   const scale = Math.max(box.width, box.height) / BOX;
   const columns = coverage(box.left, box.width, scale);
   const rows = coverage(box.top, box.height, scale);
-  const small = rows.map((row) => columns.map((column) => {
-    let mean = 0;
-    for (const y of row) for (const x of column) mean += y.share * x.share * ink.data[y.pixel * ink.width + x.pixel];
-    return mean;
-  }));
+  const small = rows.map(row =>
+    columns.map(column => {
+      let mean = 0;
+      for (const y of row) for (const x of column) mean += y.share * x.share * ink.data[y.pixel * ink.width + x.pixel];
+      return mean;
+    }),
+  );
   const down = SIDE / 2 - middle(small.map(sum));
-  const across = SIDE / 2 - middle(columns.map((_, k) => sum(small.map((row) => row[k]))));
+  const across = SIDE / 2 - middle(columns.map((_, k) => sum(small.map(row => row[k]))));
   const image = new Float32Array(SIDE * SIDE);
-  small.forEach((row, i) => row.forEach((value, j) => {
-    const y = i + down;
-    const x = j + across;
-    if (y < 0 || x < 0 || y >= SIDE || x >= SIDE) return;
-    image[y * SIDE + x] = Math.round(Math.min(1, value) * 255) / 255;
-  }));
+  small.forEach((row, i) =>
+    row.forEach((value, j) => {
+      const y = i + down;
+      const x = j + across;
+      if (y < 0 || x < 0 || y >= SIDE || x >= SIDE) return;
+      image[y * SIDE + x] = Math.round(Math.min(1, value) * 255) / 255;
+    }),
+  );
   return image;
 }

@@ -1,6 +1,5 @@
 /** Binary frames: uint32 little-endian header length, JSON header, then the tensors' blocks. */
 
-
 const READERS = {
   float32: (/** @type {ArrayBuffer} */ bytes) => new Float32Array(bytes),
   int32: (/** @type {ArrayBuffer} */ bytes) => new Int32Array(bytes),
@@ -33,8 +32,9 @@ function values(frame, start, { layer, tensor, shape, dtype, scale }) {
   const width = WIDTH[/** @type {keyof typeof WIDTH} */ (dtype)];
   if (!width) throw new TypeError(`${layer}/${tensor}: no such dtype in a frame: ${dtype}`);
   const end = start + width * shape.reduce((a, b) => a * b, 1);
-  if (end > frame.byteLength) throw new RangeError(`${layer}/${tensor}: the block ends ${end - frame.byteLength} bytes past the frame`);
+  if (end > frame.byteLength)
+    throw new RangeError(`${layer}/${tensor}: the block ends ${end - frame.byteLength} bytes past the frame`);
   const bytes = frame.slice(start, end);
-  if (dtype === "uint8") return Float32Array.from(new Uint8Array(bytes), (q) => (q - 128) * (scale ?? 1));
+  if (dtype === "uint8") return Float32Array.from(new Uint8Array(bytes), q => (q - 128) * (scale ?? 1));
   return READERS[/** @type {keyof typeof READERS} */ (dtype)](bytes);
 }

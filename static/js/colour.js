@@ -16,10 +16,10 @@ const RAMPS = { light: LIGHT, dark: DARK, contrast: LIGHT };
 const PAPERS = { light: "fcfbf8", dark: "14161a", contrast: "ffffff" };
 
 /** @param {string} hex @returns {[number, number, number]} */
-const rgbOf = (hex) => [parseInt(hex.slice(0, 2), 16), parseInt(hex.slice(2, 4), 16), parseInt(hex.slice(4, 6), 16)];
+const rgbOf = hex => [parseInt(hex.slice(0, 2), 16), parseInt(hex.slice(2, 4), 16), parseInt(hex.slice(4, 6), 16)];
 
 /** @param {Kind} kind */
-const family = (kind) => (kind === "weight" || kind === "gradient" ? kind : "value");
+const family = kind => (kind === "weight" || kind === "gradient" ? kind : "value");
 
 /** Position on the ramp, -1..1. The jump at zero makes small visibly not zero. @param {number} value @param {number} range */
 export function tone(value, range) {
@@ -41,7 +41,8 @@ export function rgb(kind, tone, look) {
   while (k < STOPS.length - 1 && size > STOPS[k]) k++;
   const part = (size - STOPS[k - 1]) / (STOPS[k] - STOPS[k - 1]);
   return /** @type {[number, number, number]} */ (
-    stops[k].map((channel, c) => Math.round(stops[k - 1][c] + part * (channel - stops[k - 1][c]))));
+    stops[k].map((channel, c) => Math.round(stops[k - 1][c] + part * (channel - stops[k - 1][c])))
+  );
 }
 
 /** The colour of a value as CSS. @param {Kind} kind @param {number} value @param {number} range @param {Look} look */
@@ -51,12 +52,17 @@ export function css(kind, value, range, look) {
 
 /** @param {number[]} channels relative luminance, WCAG */
 export function luminance(channels) {
-  const [r, g, b] = channels.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  const [r, g, b] = channels.map(c => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
 /** Black or white, whichever contrasts more with the colour of the value. */
-export function ink(/** @type {Kind} */ kind, /** @type {number} */ value, /** @type {number} */ range, /** @type {Look} */ look) {
+export function ink(
+  /** @type {Kind} */ kind,
+  /** @type {number} */ value,
+  /** @type {number} */ range,
+  /** @type {Look} */ look,
+) {
   const light = luminance(rgb(kind, tone(value, range), look));
   return (light + 0.05) ** 2 >= 1.05 * 0.05 ? "#000" : "#fff";
 }
@@ -64,7 +70,7 @@ export function ink(/** @type {Kind} */ kind, /** @type {number} */ value, /** @
 /** A horizontal legend from minus to plus as a CSS gradient. @param {Kind} kind @param {Look} look */
 export function gradient(kind, look) {
   const tones = [-1, -0.65, -0.35, -0.12, 0, 0.12, 0.35, 0.65, 1];
-  return `linear-gradient(90deg,${tones.map((t) => `rgb(${rgb(kind, t, look).join(" ")}) ${50 + 50 * t}%`).join(",")})`;
+  return `linear-gradient(90deg,${tones.map(t => `rgb(${rgb(kind, t, look).join(" ")}) ${50 + 50 * t}%`).join(",")})`;
 }
 
 const LEVELS = 512;
@@ -79,7 +85,7 @@ export function table(kind, look) {
     made = new Uint32Array(2 * LEVELS + 1);
     for (let k = 0; k <= 2 * LEVELS; k++) {
       const [r, g, b] = rgb(kind, (k - LEVELS) / LEVELS, look);
-      made[k] = (255 << 24 | b << 16 | g << 8 | r) >>> 0;
+      made[k] = ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
     }
     tables.set(key, made);
   }

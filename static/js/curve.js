@@ -14,7 +14,7 @@ export function stepAt(frame, x) {
 }
 
 /** @param {number} count recorded steps @returns {number} steps that the smoothed line averages over */
-export const spanOf = (count) => Math.max(Math.min(20, Math.ceil(count / 4)), Math.round(count / 50));
+export const spanOf = count => Math.max(Math.min(20, Math.ceil(count / 4)), Math.round(count / 50));
 
 /**
  * An exponential mean that looks back over about `span` values and counts the first ones fully.
@@ -37,7 +37,7 @@ export function smoothed(values, span) {
 function interval(extent, count) {
   const rough = extent / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  return power * ([5, 2, 1].find((factor) => factor * power <= rough * (1 + 1e-9)) ?? 1);
+  return power * ([5, 2, 1].find(factor => factor * power <= rough * (1 + 1e-9)) ?? 1);
 }
 
 /** @param {number} top @param {number} [count] @returns {number[]} round values from 0 to at most `top` */
@@ -52,7 +52,7 @@ export function stepTicks(last, count = 3) {
   if (last <= 1) return [1];
   const size = Math.max(1, interval(last, count));
   const round = Array.from({ length: Math.floor(last / size + 1e-9) }, (_, k) => (k + 1) * size);
-  return [1, ...round.filter((step) => step > 1 && (step - 1) / last > 0.08)];
+  return [1, ...round.filter(step => step > 1 && (step - 1) / last > 0.08)];
 }
 
 /**
@@ -63,8 +63,10 @@ export function stepTicks(last, count = 3) {
 export function epochEnds(perEpoch, last, most = 5) {
   const finished = perEpoch > 0 ? Math.floor(last / perEpoch) : 0;
   const every = Math.ceil(finished / most) || 1;
-  return Array.from({ length: Math.floor(finished / every) }, (_, k) => (k + 1) * every)
-    .map((epoch) => ({ epoch, step: epoch * perEpoch }));
+  return Array.from({ length: Math.floor(finished / every) }, (_, k) => (k + 1) * every).map(epoch => ({
+    epoch,
+    step: epoch * perEpoch,
+  }));
 }
 
 /**

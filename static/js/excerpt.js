@@ -10,9 +10,9 @@ const sizeOf = (/** @type {Phase} */ phase) => phase.shape.slice(1).join("x");
  * @param {Score} score @returns {Excerpt}
  */
 export function excerptOf(score) {
-  const kernels = (/** @type {Phase} */ phase) => phase.reads
-    .find((read) => read.kind === "weight" && score.tensors[read.tensor].shape.length > 1)?.tensor;
-  const forward = score.phases.filter((phase) => phase.part === "forward" && !phase.view);
+  const kernels = (/** @type {Phase} */ phase) =>
+    phase.reads.find(read => read.kind === "weight" && score.tensors[read.tensor].shape.length > 1)?.tensor;
+  const forward = score.phases.filter(phase => phase.part === "forward" && !phase.view);
   /** @type {{size: string, learnt: boolean, last: Phase}[]} */
   const stacks = [];
   for (const phase of forward) {
@@ -20,11 +20,23 @@ export function excerptOf(score) {
     if (open && open.size === sizeOf(phase) && !kernels(phase)) open.last = phase;
     else stacks.push({ size: sizeOf(phase), learnt: Boolean(kernels(phase)), last: phase });
   }
-  const maps = stacks.filter((stack) => stack.learnt && stack.last.shape.length === 4).map((stack) => nameOf(stack.last));
-  const weights = forward.map(kernels).find((tensor) => tensor !== undefined) ?? null;
-  const answers = score.phases.find((phase) => phase.part === "loss" && phase.shape.length === 2) ?? forward[forward.length - 1];
-  return { input: "input/y", weights, maps: [...new Set([...maps.slice(0, 1), ...maps.slice(-1)])], answers: nameOf(answers) };
+  const maps = stacks.filter(stack => stack.learnt && stack.last.shape.length === 4).map(stack => nameOf(stack.last));
+  const weights = forward.map(kernels).find(tensor => tensor !== undefined) ?? null;
+  const answers =
+    score.phases.find(phase => phase.part === "loss" && phase.shape.length === 2) ?? forward[forward.length - 1];
+  return {
+    input: "input/y",
+    weights,
+    maps: [...new Set([...maps.slice(0, 1), ...maps.slice(-1)])],
+    answers: nameOf(answers),
+  };
 }
 
 /** The tensors that an excerpt shows, the loss among them. @param {Excerpt} excerpt @returns {string[]} */
-export const tensorsIn = ({ input, weights, maps, answers }) => [input, ...(weights ? [weights] : []), ...maps, answers, "loss/y"];
+export const tensorsIn = ({ input, weights, maps, answers }) => [
+  input,
+  ...(weights ? [weights] : []),
+  ...maps,
+  answers,
+  "loss/y",
+];

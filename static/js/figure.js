@@ -13,47 +13,48 @@ const NAMES = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 export const ROW = 16;
 
 /** The name of a kernel's cell in reading order, "" where the alphabet ends. @param {number} k */
-export const letterOf = (k) => NAMES[k] ?? "";
+export const letterOf = k => NAMES[k] ?? "";
 
 /** @param {Read} read @returns {[Axis|null, Axis|null]|null} the two axes of its plane, null for what has none */
-const planeOf = (read) => (read.axes.length === 4 ? [read.axes[2], read.axes[3]] : null);
+const planeOf = read => (read.axes.length === 4 ? [read.axes[2], read.axes[3]] : null);
 
 /** @param {Axis|null} axis @param {Letters} letters */
-const uses = (axis, letters) => Object.keys(axis?.letters ?? {}).filter((letter) => letter in letters);
+const uses = (axis, letters) => Object.keys(axis?.letters ?? {}).filter(letter => letter in letters);
 
 /** Whether a read's plane moves with written cells and runs over the sum too. @param {Read} read @param {Phase} phase */
 const isWindow = (read, { free, bound }) => {
   const plane = planeOf(read);
-  return plane !== null && plane.every((axis) => uses(axis, free).length > 0 && uses(axis, bound).length === 1);
+  return plane !== null && plane.every(axis => uses(axis, free).length > 0 && uses(axis, bound).length === 1);
 };
 
 /** Whether a read's plane runs over bound letters alone. @param {Read} read @param {Phase} phase */
 const isWhole = (read, { free, bound }) => {
   const plane = planeOf(read);
-  return plane !== null && plane.every((axis) => uses(axis, free).length === 0 && uses(axis, bound).length === 1);
+  return plane !== null && plane.every(axis => uses(axis, free).length === 0 && uses(axis, bound).length === 1);
 };
 
 /** The letters along a read's plane that are summed. @param {Read} read @param {Phase} phase */
-export const planeLetters = (read, { bound }) =>
-  (planeOf(read) ?? []).map((axis) => uses(axis, bound)[0] ?? "");
+export const planeLetters = (read, { bound }) => (planeOf(read) ?? []).map(axis => uses(axis, bound)[0] ?? "");
 
 /** @param {Read} read */
-const isFactor = (read) => read.role === "factor";
+const isFactor = read => read.role === "factor";
 
 /** Whether reads are added to one another. @param {Read[]} reads */
-export const isSum = (reads) => reads.slice(1).some(({ joint }) => joint === "+" || joint === "−");
+export const isSum = reads => reads.slice(1).some(({ joint }) => joint === "+" || joint === "−");
 
 /**
  * What a phase's sum or each of its terms is divided by, as it is written: a number or a tensor's name; "" for nothing.
  * @param {Phase} phase
  */
 export const dividedBy = ({ divisor, reads }) =>
-  (divisor === null ? reads.find(({ role }) => role === "divisor")?.name ?? "" : String(divisor).replace("-", "\u2212"));
+  divisor === null
+    ? (reads.find(({ role }) => role === "divisor")?.name ?? "")
+    : String(divisor).replace("-", "\u2212");
 
 /** Reads of a sentence, each tensor and way of reading once. @param {Phase} phase */
 function distinct(phase) {
   const seen = new Set();
-  return phase.reads.filter((read) => {
+  return phase.reads.filter(read => {
     const key = `${read.tensor} ${JSON.stringify(read.axes)}`;
     return seen.has(key) ? false : seen.add(key);
   });
@@ -65,12 +66,17 @@ function distinct(phase) {
 export function figureOf(phase) {
   const reads = distinct(phase);
   const back = phase.kind === "gradient";
-  const window = reads.find((read) => isFactor(read) && isWindow(read, phase));
+  const window = reads.find(read => isFactor(read) && isWindow(read, phase));
   if (window) {
     const inside = planeLetters(window, phase);
-    const whole = reads.find((read) => read !== window && isFactor(read) && isWhole(read, phase)
-      && planeLetters(read, phase).every((letter, k) => letter === inside[k]));
-    const spread = [2, 3].some((axis) => (window.axes[axis]?.pitch ?? 1) > 1);
+    const whole = reads.find(
+      read =>
+        read !== window &&
+        isFactor(read) &&
+        isWhole(read, phase) &&
+        planeLetters(read, phase).every((letter, k) => letter === inside[k]),
+    );
+    const spread = [2, 3].some(axis => (window.axes[axis]?.pitch ?? 1) > 1);
     const backwards = inside.some((letter, k) => (window.axes[2 + k]?.letters[letter] ?? 0) < 0);
     if (whole && phase.form === "sum") {
       const focus = focusLetter(phase, inside);
@@ -79,16 +85,22 @@ export function figureOf(phase) {
         : { kind: "product", plane: window, over: whole, focus };
     }
     if (!whole && (spread || backwards)) {
-      return { kind: "route", plane: window, gates: reads.filter((read) => read.role === "test") };
+      return { kind: "route", plane: window, gates: reads.filter(read => read.role === "test") };
     }
     if (!whole) return { kind: "pool", plane: window };
   }
-  const same = phase.form === "each" && reads.length > 0
-    && reads.every((read) => read.axes.length === phase.shape.length && read.axes.every((axis) => axis !== null));
-  const last = Math.max(1, phase.shape.at(-1) ?? 1,
-    ...Object.values(phase.shape.length < 2 ? phase.bound : {}));
-  const flat = phase.shape.length <= 2 && last <= ROW && reads.every((read) => read.axes.length <= 2);
-  if (flat && phase.part !== "update" && reads.every((read) => read.kind !== "weight") && (phase.form === "each" || !phase.shape.length)) {
+  const same =
+    phase.form === "each" &&
+    reads.length > 0 &&
+    reads.every(read => read.axes.length === phase.shape.length && read.axes.every(axis => axis !== null));
+  const last = Math.max(1, phase.shape.at(-1) ?? 1, ...Object.values(phase.shape.length < 2 ? phase.bound : {}));
+  const flat = phase.shape.length <= 2 && last <= ROW && reads.every(read => read.axes.length <= 2);
+  if (
+    flat &&
+    phase.part !== "update" &&
+    reads.every(read => read.kind !== "weight") &&
+    (phase.form === "each" || !phase.shape.length)
+  ) {
     return { kind: "ladder", reads };
   }
   const update = phase.part === "update" && reads.every(({ kind }) => kind !== "value");
@@ -98,13 +110,15 @@ export function figureOf(phase) {
 
 /** Whether the kernel's cells meet the plane's in the opposite order. @param {Read} plane @param {Read} kernel @param {string[]} letters */
 function isTurned(plane, kernel, letters) {
-  return letters.some((letter, k) =>
-    Math.sign(plane.axes[2 + k]?.letters[letter] ?? 1) * Math.sign(kernel.axes[2 + k]?.letters[letter] ?? 1) < 0);
+  return letters.some(
+    (letter, k) =>
+      Math.sign(plane.axes[2 + k]?.letters[letter] ?? 1) * Math.sign(kernel.axes[2 + k]?.letters[letter] ?? 1) < 0,
+  );
 }
 
 /** The summed letter that is shown one value at a time: the maps beside the window. @param {Phase} phase @param {string[]} inside */
 const focusLetter = ({ bound }, inside) =>
-  Object.keys(bound).find((letter) => !inside.includes(letter) && bound[letter] > 1) ?? null;
+  Object.keys(bound).find(letter => !inside.includes(letter) && bound[letter] > 1) ?? null;
 
 /** Fixed values for the summed letters outside the window: the focus, the rest at 0. @param {Phase} phase @param {string|null} focus @param {number} channel */
 export function fixed(phase, focus, channel) {
@@ -126,13 +140,26 @@ export function windowOf(plane, kernel, phase, letters, planeShape, kernelShape)
   const rows = order(plane.axes[2], rowLetter, phase.bound[rowLetter]);
   const columns = order(plane.axes[3], columnLetter, phase.bound[columnLetter]);
   const width = columns.length;
-  return rows.map((u) => columns.map((v) => {
-    const at = { ...letters, [rowLetter]: u, [columnLetter]: v };
-    const index = plane.axes.map((axis) => axis && positionOn(axis, at));
-    const kernelIndex = kernel && inside(kernel.axes.map((axis) => axis && positionOn(axis, at)), kernelShape ?? []);
-    const name = kernelIndex ? kernelIndex[2] * (kernelShape?.[3] ?? width) + kernelIndex[3] : u * width + v;
-    return { at, index: inside(index, planeShape), pad: !inside(index, planeShape), letter: letterOf(name), kernelIndex };
-  }));
+  return rows.map(u =>
+    columns.map(v => {
+      const at = { ...letters, [rowLetter]: u, [columnLetter]: v };
+      const index = plane.axes.map(axis => axis && positionOn(axis, at));
+      const kernelIndex =
+        kernel &&
+        inside(
+          kernel.axes.map(axis => axis && positionOn(axis, at)),
+          kernelShape ?? [],
+        );
+      const name = kernelIndex ? kernelIndex[2] * (kernelShape?.[3] ?? width) + kernelIndex[3] : u * width + v;
+      return {
+        at,
+        index: inside(index, planeShape),
+        pad: !inside(index, planeShape),
+        letter: letterOf(name),
+        kernelIndex,
+      };
+    }),
+  );
 }
 
 /** Values of a bound letter in the order in which its axis climbs. @param {Axis|null} axis @param {string} letter @param {number} count */
@@ -147,7 +174,7 @@ function order(axis, letter, count) {
  */
 export function pictureOf(read, phase, shape) {
   const pads = padding(read, shape, phase.free, phase.bound);
-  return [2, 3].map((axis) => {
+  return [2, 3].map(axis => {
     const pitch = read.axes[axis]?.pitch ?? 1;
     const { before, after } = pads[axis];
     return { pitch, before, after, size: (shape[axis] - 1) * pitch + 1 + before + after };
@@ -160,7 +187,7 @@ export function boxIn(read, phase, letters, shape) {
   const [rows, columns] = [2, 3].map((axis, k) => {
     const letter = planeLetters(read, phase)[k];
     const form = /** @type {Axis} */ (read.axes[axis]);
-    const ends = [0, phase.bound[letter] - 1].map((value) => raw(form, { ...letters, [letter]: value }));
+    const ends = [0, phase.bound[letter] - 1].map(value => raw(form, { ...letters, [letter]: value }));
     const low = Math.min(...ends) + picture[k].before;
     return { low, count: Math.max(...ends) - Math.min(...ends) + 1 };
   });
@@ -175,14 +202,14 @@ export const lit = (read, phase, free, shape) =>
   });
 
 /** How many terms the sum of one cell has. @param {Phase} phase */
-export const termsOf = (phase) => sizeOf(Object.values(phase.bound));
+export const termsOf = phase => sizeOf(Object.values(phase.bound));
 
 /**
  * The summed map that says most at the start: the one whose numbers weigh most together.
  * @param {Read} read @param {Phase} phase @param {string} letter @param {{shape: number[], data: ArrayLike<number>}} tensor
  */
 export function strongest(read, phase, letter, tensor) {
-  const axis = read.axes.findIndex((form) => form && letter in form.letters);
+  const axis = read.axes.findIndex(form => form && letter in form.letters);
   if (axis < 0) return 0;
   const inner = sizeOf(tensor.shape.slice(axis + 1));
   const sums = new Array(phase.bound[letter]).fill(0);

@@ -4,7 +4,7 @@ const MINUS = "\u2212";
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** @param {string} text */
-const typographic = (text) => text.replace("-", MINUS);
+const typographic = text => text.replace("-", MINUS);
 
 /**
  * A value with three decimals. Exactly zero prints "0"; what merely rounds to zero prints "0.000".
@@ -26,7 +26,7 @@ function scientific(value) {
 }
 
 /** The hidden tail that keeps the decimals of a column aligned after "0". @param {string} text */
-export const tail = (text) => (text === "0" ? ".000" : "");
+export const tail = text => (text === "0" ? ".000" : "");
 
 /**
  * The power of ten a grid is printed in: 0, or -3, -6, ... when every value would round to zero.
@@ -42,7 +42,7 @@ export function exponentOf(values) {
 /** "×10⁻³", or "" for no factor. @param {number} exponent */
 export function factor(exponent) {
   if (exponent === 0) return "";
-  const digits = String(Math.abs(exponent)).replace(/\d/g, (digit) => SUPERSCRIPTS[Number(digit)]);
+  const digits = String(Math.abs(exponent)).replace(/\d/g, digit => SUPERSCRIPTS[Number(digit)]);
   return `×10${exponent < 0 ? "⁻" : ""}${digits}`;
 }
 
@@ -55,13 +55,13 @@ export function range(range) {
 }
 
 /** Two significant digits without an exponent. @param {number} value */
-const decimal = (value) => value.toFixed(Math.max(0, 1 - Math.floor(Math.log10(value) + 1e-9)));
+const decimal = value => value.toFixed(Math.max(0, 1 - Math.floor(Math.log10(value) + 1e-9)));
 
 /** A shape as it is written on the stage: "8×26×26". @param {number[]} shape */
-export const shape = (shape) => shape.join("×");
+export const shape = shape => shape.join("×");
 
 /** "95.2%". @param {number} share 0..1 @param {number} [decimals] */
 export const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}%`;
 
 /** Counts with thousands separated: "60,000". @param {number} value */
-export const count = (value) => Math.round(value).toLocaleString("en-US");
+export const count = value => Math.round(value).toLocaleString("en-US");

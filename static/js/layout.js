@@ -29,7 +29,7 @@ export const tallFor = (height, score = null) =>
   Math.min(TALL, Math.max(LOW, Math.floor((height - FIXED - ROWS.lane * (score ? lanesOf(wiring(score)) : 0)) / 2)));
 
 /** @param {Wire[]} wires */
-const lanesOf = (wires) => Math.max(0, ...wires.map(({ lane }) => lane + 1));
+const lanesOf = wires => Math.max(0, ...wires.map(({ lane }) => lane + 1));
 
 const BAR = { row: 13.2, digit: 14, strip: 8, width: 46, most: 12 };
 const LOSS = 48;
@@ -50,9 +50,18 @@ function shapeOf(score, prefix) {
 }
 
 /** Moves tiles made at the origin and wraps them as a block. */
-function block(/** @type {Omit<Block, keyof Box>} */ what, /** @type {number} */ x, /** @type {number} */ y, scale = 1) {
-  const tiles = what.tiles.map((tile) => ({
-    ...tile, x: x + tile.x * scale, y: y + tile.y * scale, width: tile.width * scale, height: tile.height * scale,
+function block(
+  /** @type {Omit<Block, keyof Box>} */ what,
+  /** @type {number} */ x,
+  /** @type {number} */ y,
+  scale = 1,
+) {
+  const tiles = what.tiles.map(tile => ({
+    ...tile,
+    x: x + tile.x * scale,
+    y: y + tile.y * scale,
+    width: tile.width * scale,
+    height: tile.height * scale,
   }));
   return { ...what, tiles, ...around(tiles) };
 }
@@ -72,8 +81,17 @@ function columnsOf(score, pages, tall = TALL) {
   const loose = (prefix, row, made, look = "tiles") => {
     const stored = source(score, prefix);
     const info = score.tensors[stored];
-    return { prefix: stored, row, kind: info?.kind ?? "value", look, tiles: made.tiles, pages: made.pages,
-      size: info ? sizeOf(info.shape) : 0, next: score.tensors[`${stored}_next`] ? `${stored}_next` : null, shares: [stored] };
+    return {
+      prefix: stored,
+      row,
+      kind: info?.kind ?? "value",
+      look,
+      tiles: made.tiles,
+      pages: made.pages,
+      size: info ? sizeOf(info.shape) : 0,
+      next: score.tensors[`${stored}_next`] ? `${stored}_next` : null,
+      shares: [stored],
+    };
   };
 
   /** @param {string} layer @param {number[]} shape @param {string} caption */
@@ -83,7 +101,16 @@ function columnsOf(score, pages, tall = TALL) {
     const blocks = [loose(`${layer}/y`, "values", make())];
     const back = ownName(score, `${layer}/dy`);
     if (score.tensors[back]) blocks.push(loose(back, "gradients", make()));
-    columns.push({ layer, shows: layer, name: layer, symbol: null, kind: "maps", caption, width: boxOf(blocks[0].tiles).width, blocks });
+    columns.push({
+      layer,
+      shows: layer,
+      name: layer,
+      symbol: null,
+      kind: "maps",
+      caption,
+      width: boxOf(blocks[0].tiles).width,
+      blocks,
+    });
     return blocks[0];
   };
 
@@ -112,23 +139,44 @@ function columnsOf(score, pages, tall = TALL) {
         if (score.tensors[`${name}/d${added}`]) blocks.push(loose(`${name}/d${added}`, "gradients", beside, "strip"));
       }
       for (const row of ["values", "gradients"]) {
-        const together = blocks.filter((each) => each.row === row);
+        const together = blocks.filter(each => each.row === row);
         for (const each of together) each.shares = together.map(({ prefix }) => prefix);
       }
       const wide = Math.max(...blocks.map(({ tiles }) => boxOf(tiles).width));
       const caption = size.length === 4 && size[1] === 1 ? `${size[0]}` : size.slice(0, 2).join("×");
-      columns.push({ layer: name, shows: name, name: parameter, symbol: parameter, kind: "weights", caption, width: wide, blocks });
+      columns.push({
+        layer: name,
+        shows: name,
+        name: parameter,
+        symbol: parameter,
+        kind: "weights",
+        caption,
+        width: wide,
+        blocks,
+      });
     }
     if (entries.length && entries.every(([, size]) => size.length === 1)) {
       const blocks = entries.flatMap(([parameter], k) => {
         const beside = strip(entries[k][1][0], k);
         const back = `${name}/d${parameter}`;
-        return [loose(`${name}/${parameter}`, "values", beside, "strip"),
-          ...(score.tensors[back] ? [loose(back, "gradients", beside, "strip")] : [])];
+        return [
+          loose(`${name}/${parameter}`, "values", beside, "strip"),
+          ...(score.tensors[back] ? [loose(back, "gradients", beside, "strip")] : []),
+        ];
       });
-      const learned = entries.map(([parameter]) => parameter).filter((parameter) => score.tensors[`${name}/d${parameter}`]);
-      columns.push({ layer: name, shows: name, name: learned[0] ?? entries[0][0], symbol: learned.join(" "), kind: "weights", caption: "",
-        width: Math.max(...blocks.map(({ tiles }) => boxOf(tiles).width)), blocks });
+      const learned = entries
+        .map(([parameter]) => parameter)
+        .filter(parameter => score.tensors[`${name}/d${parameter}`]);
+      columns.push({
+        layer: name,
+        shows: name,
+        name: learned[0] ?? entries[0][0],
+        symbol: learned.join(" "),
+        kind: "weights",
+        caption: "",
+        width: Math.max(...blocks.map(({ tiles }) => boxOf(tiles).width)),
+        blocks,
+      });
     }
     if (own) continue;
     const caption = shape.join("×");
@@ -139,9 +187,19 @@ function columnsOf(score, pages, tall = TALL) {
   if (barred && shares && last) {
     const count = sizeOf(shares.shape);
     const pitch = Math.min(2 * BAR.row, Math.min(10 * BAR.row, tall + ROWS.legend) / count);
-    const lines = (/** @type {number} */ x, /** @type {number} */ width, /** @type {number} */ height) => ({ pages: null,
-      tiles: Array.from({ length: count }, (_, k) => ({ x, y: k * pitch + (pitch - height) / 2, width, height,
-        rows: 1, cols: 1, start: k, name: `number ${k}` })) });
+    const lines = (/** @type {number} */ x, /** @type {number} */ width, /** @type {number} */ height) => ({
+      pages: null,
+      tiles: Array.from({ length: count }, (_, k) => ({
+        x,
+        y: k * pitch + (pitch - height) / 2,
+        width,
+        height,
+        rows: 1,
+        cols: 1,
+        start: k,
+        name: `number ${k}`,
+      })),
+    });
     const from = BAR.digit + BAR.strip + 3;
     const blocks = [
       loose(`${last.name}/y`, "values", lines(BAR.digit, BAR.strip, BAR.strip), "strip"),
@@ -149,14 +207,30 @@ function columnsOf(score, pages, tall = TALL) {
     ];
     const back = ownName(score, `${last.name}/dy`);
     if (score.tensors[back]) blocks.push(loose(back, "gradients", lines(from, BAR.width, 8), "bars"));
-    columns.push({ layer: "loss", shows: last.name, name: shares.label, symbol: shares.tensor, kind: "bars", caption: "",
-      width: from + BAR.width, blocks });
+    columns.push({
+      layer: "loss",
+      shows: last.name,
+      name: shares.label,
+      symbol: shares.tensor,
+      kind: "bars",
+      caption: "",
+      width: from + BAR.width,
+      blocks,
+    });
   }
   const total = score.phases.find(({ part, shape }) => part === "loss" && sizeOf(shape) === 1);
   if (total) {
     const tile = { x: 0, y: tall - 16, width: LOSS, height: 17, rows: 1, cols: 1, start: 0, name: "" };
-    columns.push({ layer: "loss", shows: "loss", name: total.label, symbol: null, kind: "loss", caption: "", width: LOSS,
-      blocks: [loose(total.place, "values", { tiles: [tile], pages: null }, "number")] });
+    columns.push({
+      layer: "loss",
+      shows: "loss",
+      name: total.label,
+      symbol: null,
+      kind: "loss",
+      caption: "",
+      width: LOSS,
+      blocks: [loose(total.place, "values", { tiles: [tile], pages: null }, "number")],
+    });
   }
   return columns;
 }
@@ -185,15 +259,19 @@ export function layout(score, width, margin = 24, pages = {}, systems = 1, tall 
     const down = system * (rows.height + APART);
     let x = margin;
     line.forEach((column, k) => {
-      const blocks = column.blocks.map((each) =>
-        block(each, x, down + rows[each.row], scales[k]));
+      const blocks = column.blocks.map(each => block(each, x, down + rows[each.row], scales[k]));
       columns.push({ ...column, x, y: down, width: widths[k], height: rows.height, system, blocks });
       x += widths[k] + gap;
     });
   });
   return {
-    width: width + 2 * margin, height: lines.length * (rows.height + APART) - APART, columns, rows,
-    blocks: columns.flatMap(({ blocks }) => blocks), systems: lines.map((_, k) => k * (rows.height + APART)), wires,
+    width: width + 2 * margin,
+    height: lines.length * (rows.height + APART) - APART,
+    columns,
+    rows,
+    blocks: columns.flatMap(({ blocks }) => blocks),
+    systems: lines.map((_, k) => k * (rows.height + APART)),
+    wires,
   };
 }
 
@@ -212,11 +290,18 @@ function long(score, loose, margin, rows, wires) {
     if (k > 0) x += LONG.apart + (begins.has(column.layer) && loose[k - 1].layer !== column.layer ? LONG.branch : 0);
     const left = x + (slot - width) / 2;
     x += slot;
-    const blocks = column.blocks.map((each) => block(each, left, rows[each.row], scales[k]));
+    const blocks = column.blocks.map(each => block(each, left, rows[each.row], scales[k]));
     return { ...column, x: left, y: 0, width, height: rows.height, system: 0, blocks };
   });
-  return { width: x + ROWS.shape / 2 + margin, height: rows.height, columns, rows, wires,
-    blocks: columns.flatMap(({ blocks }) => blocks), systems: [0] };
+  return {
+    width: x + ROWS.shape / 2 + margin,
+    height: rows.height,
+    columns,
+    rows,
+    wires,
+    blocks: columns.flatMap(({ blocks }) => blocks),
+    systems: [0],
+  };
 }
 
 /**
@@ -226,12 +311,14 @@ function long(score, loose, margin, rows, wires) {
  */
 function shrink(line, room, most) {
   const cells = line.map(({ blocks }) => blocks[0].tiles[0].width / blocks[0].tiles[0].cols);
-  const at = (/** @type {number} */ scale) => line.map(({ kind }, k) => {
-    if (scale === 1 || (kind !== "maps" && kind !== "weights")) return 1;
-    const cell = cells[k] * scale;
-    return (cell >= WHOLE && kind === "maps" ? Math.floor(cell) : cell) / cells[k];
-  });
-  const fits = (/** @type {number} */ scale) => at(scale).reduce((sum, each, k) => sum + each * line[k].width, 0) <= room;
+  const at = (/** @type {number} */ scale) =>
+    line.map(({ kind }, k) => {
+      if (scale === 1 || (kind !== "maps" && kind !== "weights")) return 1;
+      const cell = cells[k] * scale;
+      return (cell >= WHOLE && kind === "maps" ? Math.floor(cell) : cell) / cells[k];
+    });
+  const fits = (/** @type {number} */ scale) =>
+    at(scale).reduce((sum, each, k) => sum + each * line[k].width, 0) <= room;
   return at(fits(most) ? most : Math.min(most, bisect(fits) - 1e-9));
 }
 
@@ -244,8 +331,8 @@ export function clear(texts, apart = 4, most = 10) {
   const kept = [];
   const moves = Array.from({ length: 2 * most + 1 }, (_, k) => (k % 2 ? (k + 1) / 2 : 0 - k / 2));
   return texts.map(({ middle, width }) => {
-    const free = (/** @type {number} */ by) => width > 0
-      && kept.every((other) => Math.abs(other.middle - middle - by) >= (other.width + width) / 2 + apart);
+    const free = (/** @type {number} */ by) =>
+      width > 0 && kept.every(other => Math.abs(other.middle - middle - by) >= (other.width + width) / 2 + apart);
     const move = moves.find(free) ?? null;
     if (move !== null) kept.push({ middle: middle + move, width });
     return move;
@@ -258,8 +345,10 @@ export function clear(texts, apart = 4, most = 10) {
  */
 export function systemsFor(score, width, pages = {}, most = 2) {
   const loose = columnsOf(score, pages);
-  const widest = (/** @type {number} */ systems) => Math.max(...breakInto(loose, systems).map((line) =>
-    line.reduce((sum, { width: wide }) => sum + wide + TIGHT, -TIGHT)));
+  const widest = (/** @type {number} */ systems) =>
+    Math.max(
+      ...breakInto(loose, systems).map(line => line.reduce((sum, { width: wide }) => sum + wide + TIGHT, -TIGHT)),
+    );
   for (let systems = 1; systems <= most; systems++) if (widest(systems) * LEAST <= width) return systems;
   return 0;
 }
@@ -282,17 +371,25 @@ function breakInto(columns, systems) {
 export function pair(score, phase, width, margin = 16, pages = {}) {
   const whole = layout(score, 920, 0, pages);
   const { place, reads, part } = score.phases[phase];
-  const find = (/** @type {string} */ prefix) => whole.columns.flatMap((column) => column.blocks
-    .filter((each) => each.prefix === source(score, prefix) || each.next === prefix)
-    .map((each) => ({ column, each })))[0];
-  const named = (/** @type {ReturnType<typeof find>} */ found, /** @type {string} */ symbol) => found && { ...found, symbol };
+  const find = (/** @type {string} */ prefix) =>
+    whole.columns.flatMap(column =>
+      column.blocks
+        .filter(each => each.prefix === source(score, prefix) || each.next === prefix)
+        .map(each => ({ column, each })),
+    )[0];
+  const named = (/** @type {ReturnType<typeof find>} */ found, /** @type {string} */ symbol) =>
+    found && { ...found, symbol };
   const written = named(find(place), place.slice(place.indexOf("/") + 1));
-  const read = reads.map(({ tensor, name }) => named(find(tensor), name)).find((found) => found && found.each !== written?.each);
-  const chosen = (part === "backward" ? [written, read] : [read, written]).filter((found) => found !== undefined);
+  const read = reads
+    .map(({ tensor, name }) => named(find(tensor), name))
+    .find(found => found && found.each !== written?.each);
+  const chosen = (part === "backward" ? [written, read] : [read, written]).filter(found => found !== undefined);
   const gap = 22;
   const share = (width - gap) / chosen.length;
-  const wish = chosen.map(({ column, each }) => spread(column, each, { width: width - gap - TALL, height: TALL, share }));
-  const least = wish.map((each) => Math.max(NAMED, each.width));
+  const wish = chosen.map(({ column, each }) =>
+    spread(column, each, { width: width - gap - TALL, height: TALL, share }),
+  );
+  const least = wish.map(each => Math.max(NAMED, each.width));
   const scale = Math.min(1, (width - gap * (chosen.length - 1)) / least.reduce((sum, each) => sum + each, 0));
   const spare = width - scale * least.reduce((sum, each) => sum + each, 0);
   const height = chosen.length ? ROWS.name + TALL + ROWS.legend : 0;
@@ -303,11 +400,28 @@ export function pair(score, phase, width, margin = 16, pages = {}) {
     const left = x;
     x += wide + spare / Math.max(1, chosen.length - 1);
     const made = block({ ...each, look, tiles }, left + (wide - wish[k].width * scale) / 2, ROWS.name, scale);
-    return { ...column, name, symbol, kind: look === "tiles" ? /** @type {const} */ ("maps") : column.kind, x: left, y: 0, width: wide,
-      height, system: 0, blocks: [made] };
+    return {
+      ...column,
+      name,
+      symbol,
+      kind: look === "tiles" ? /** @type {const} */ ("maps") : column.kind,
+      x: left,
+      y: 0,
+      width: wide,
+      height,
+      system: 0,
+      blocks: [made],
+    };
   });
-  return { width: width + 2 * margin, height, columns, blocks: columns.flatMap(({ blocks }) => blocks), systems: [0],
-    rows: rowsOf(), wires: [] };
+  return {
+    width: width + 2 * margin,
+    height,
+    columns,
+    blocks: columns.flatMap(({ blocks }) => blocks),
+    systems: [0],
+    rows: rowsOf(),
+    wires: [],
+  };
 }
 
 /**
@@ -317,10 +431,15 @@ export function pair(score, phase, width, margin = 16, pages = {}) {
 function spread({ kind, layer, name }, what, { width, height, share }) {
   const { look, prefix, size } = what;
   if (look === "number") {
-    return { tiles: what.tiles.map((tile) => ({ ...tile, x: 0, y: (height - tile.height) / 2 })), look, name, width: LOSS };
+    return {
+      tiles: what.tiles.map(tile => ({ ...tile, x: 0, y: (height - tile.height) / 2 })),
+      look,
+      name,
+      width: LOSS,
+    };
   }
   if (look === "bars") {
-    const tiles = what.tiles.map((tile) => ({ ...tile, x: BAR.digit, y: tile.y - what.y, width: share - BAR.digit }));
+    const tiles = what.tiles.map(tile => ({ ...tile, x: BAR.digit, y: tile.y - what.y, width: share - BAR.digit }));
     return { tiles, look, name, width: share };
   }
   const set = look === "strip" ? vector(size).tiles : what.tiles;
@@ -329,16 +448,25 @@ function spread({ kind, layer, name }, what, { width, height, share }) {
   let best = { side: 0, across: 1 };
   for (let across = 1; across <= count; across++) {
     const down = Math.ceil(count / across);
-    const side = Math.min((width + GAP) / across - GAP, ((height + GAP) / down - GAP) * cols / rows);
+    const side = Math.min((width + GAP) / across - GAP, (((height + GAP) / down - GAP) * cols) / rows);
     if (side > best.side) best = { side, across };
   }
   const wide = best.side;
-  const tall = wide * rows / cols;
-  const tiles = set.map((tile, k) => ({ ...tile, x: (k % best.across) * (wide + GAP),
-    y: Math.floor(k / best.across) * (tall + GAP), width: wide, height: tall }));
+  const tall = (wide * rows) / cols;
+  const tiles = set.map((tile, k) => ({
+    ...tile,
+    x: (k % best.across) * (wide + GAP),
+    y: Math.floor(k / best.across) * (tall + GAP),
+    width: wide,
+    height: tall,
+  }));
   const owner = kind === "bars" ? prefix.slice(0, prefix.indexOf("/")) : layer;
-  return { tiles, look: /** @type {const} */ ("tiles"), width: boxOf(tiles).width,
-    name: kind === "maps" && count > 1 ? `${owner}, ${count} maps` : owner };
+  return {
+    tiles,
+    look: /** @type {const} */ ("tiles"),
+    width: boxOf(tiles).width,
+    name: kind === "maps" && count > 1 ? `${owner}, ${count} maps` : owner,
+  };
 }
 
 /**
@@ -348,9 +476,21 @@ function spread({ kind, layer, name }, what, { width, height, share }) {
  */
 export function hit(stage, x, y, reach = GAP / 2) {
   for (const block of stage.blocks) {
-    if (x < block.x - reach || x > block.x + block.width + reach || y < block.y - reach || y > block.y + block.height + reach) continue;
+    if (
+      x < block.x - reach ||
+      x > block.x + block.width + reach ||
+      y < block.y - reach ||
+      y > block.y + block.height + reach
+    )
+      continue;
     for (const tile of block.tiles) {
-      if (x < tile.x - reach || x > tile.x + tile.width + reach || y < tile.y - reach || y > tile.y + tile.height + reach) continue;
+      if (
+        x < tile.x - reach ||
+        x > tile.x + tile.width + reach ||
+        y < tile.y - reach ||
+        y > tile.y + tile.height + reach
+      )
+        continue;
       return { block, tile, flat: flatAt(tile, x, y) };
     }
   }
@@ -359,8 +499,13 @@ export function hit(stage, x, y, reach = GAP / 2) {
 
 /** The cell of a tile under a point. @param {Tile} tile @param {number} x @param {number} y */
 function flatAt(tile, x, y) {
-  const within = (/** @type {number} */ part, /** @type {number} */ count) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
-  return tile.start + within((y - tile.y) / tile.height, tile.rows) * tile.cols + within((x - tile.x) / tile.width, tile.cols);
+  const within = (/** @type {number} */ part, /** @type {number} */ count) =>
+    Math.min(count - 1, Math.max(0, Math.floor(part * count)));
+  return (
+    tile.start +
+    within((y - tile.y) / tile.height, tile.rows) * tile.cols +
+    within((x - tile.x) / tile.width, tile.cols)
+  );
 }
 
 /** The tile that shows a cell; null when its page is turned away. @param {Block} block @param {number} flat */
@@ -377,11 +522,13 @@ export function cellBox(tile, flat) {
 
 /** @param {Box[]} boxes @returns {Box} */
 export function around(boxes) {
-  const x = Math.min(...boxes.map((box) => box.x));
-  const y = Math.min(...boxes.map((box) => box.y));
+  const x = Math.min(...boxes.map(box => box.x));
+  const y = Math.min(...boxes.map(box => box.y));
   return {
-    x, y, width: Math.max(...boxes.map((box) => box.x + box.width)) - x,
-    height: Math.max(...boxes.map((box) => box.y + box.height)) - y,
+    x,
+    y,
+    width: Math.max(...boxes.map(box => box.x + box.width)) - x,
+    height: Math.max(...boxes.map(box => box.y + box.height)) - y,
   };
 }
 
@@ -420,7 +567,7 @@ export function headOf(stage, score, phase) {
   const way = part === "backward" || part === "update" ? "backward" : "forward";
   const stored = source(score, place);
   const row = way === "forward" ? "values" : "gradients";
-  const column = stage.columns.find(({ blocks }) => blocks.some((each) => each.prefix === stored && each.row === row));
+  const column = stage.columns.find(({ blocks }) => blocks.some(each => each.prefix === stored && each.row === row));
   const first = stage.columns[0];
   if (part === "update" || !column) {
     return way === "forward" ? nearest() : { system: 0, x: first.x, way, turn: false };
@@ -434,4 +581,3 @@ export function headOf(stage, score, phase) {
     return phase > 0 ? headOf(stage, score, phase - 1) : { system: 0, x: first.x, way: "forward", turn: false };
   }
 }
-

@@ -13,9 +13,12 @@ const DIGIT = /** @type {const} */ ({ kind: "pass", dataset: "mnist", split: "te
 function nameSource(source) {
   if (!source) return null;
   if (source.kind === "step") return `step/${source.sample}`;
-  if (source.drawn) return source.x ? ["drawn", pack(source.x), source.target].filter((part) => part !== undefined).join("/") : null;
+  if (source.drawn)
+    return source.x ? ["drawn", pack(source.x), source.target].filter(part => part !== undefined).join("/") : null;
   const { dataset, split, index } = source;
-  return index === DIGIT.index && split === DIGIT.split && dataset === DIGIT.dataset ? null : `${dataset}/${split}/${index}`;
+  return index === DIGIT.index && split === DIGIT.split && dataset === DIGIT.dataset
+    ? null
+    : `${dataset}/${split}/${index}`;
 }
 
 /** @param {string|null} text @param {number|null} step @returns {Source} */
@@ -34,15 +37,22 @@ export function readSource(text, step) {
 
 /** A drawing as text, a byte a pixel. @param {number[][]} x */
 export function pack(x) {
-  const bytes = x.flat().map((value) => String.fromCharCode(Math.round(255 * value))).join("");
-  return btoa(bytes).replace(/A{4,}/g, (run) => `.${run.length}.`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const bytes = x
+    .flat()
+    .map(value => String.fromCharCode(Math.round(255 * value)))
+    .join("");
+  return btoa(bytes)
+    .replace(/A{4,}/g, run => `.${run.length}.`)
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
 }
 
 /** @param {string} text @returns {number[][]|null} */
 export function unpack(text) {
   try {
     const packed = text.replace(/\.(\d{1,4})\./g, (_, run) => "A".repeat(Number(run)));
-    const bytes = Array.from(atob(packed.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0) / 255);
+    const bytes = Array.from(atob(packed.replaceAll("-", "+").replaceAll("_", "/")), c => c.charCodeAt(0) / 255);
     const side = Math.sqrt(bytes.length);
     return side === 28 ? Array.from({ length: side }, (_, row) => bytes.slice(side * row, side * (row + 1))) : null;
   } catch {
@@ -97,8 +107,16 @@ export function read(hash) {
   const number = Number(text("step"));
   const step = text("step") !== null && Number.isInteger(number) && number >= 0 ? number : null;
   return {
-    view: text("view"), run: text("run"), step, source: readSource(text("source"), step), at: placed(text("at")),
-    place: placed(text("place")), pin: placed(text("pin")), speed: Number(text("speed")), theme: text("theme"), size: text("size"),
+    view: text("view"),
+    run: text("run"),
+    step,
+    source: readSource(text("source"), step),
+    at: placed(text("at")),
+    place: placed(text("place")),
+    pin: placed(text("pin")),
+    speed: Number(text("speed")),
+    theme: text("theme"),
+    size: text("size"),
   };
 }
 
@@ -112,7 +130,7 @@ function placed(text) {
 }
 
 /** @template {string} T @param {readonly T[]} choices @param {string|null} text @returns {T} the first choice for anything else */
-const oneOf = (choices, text) => choices.find((choice) => choice === text) ?? choices[0];
+const oneOf = (choices, text) => choices.find(choice => choice === text) ?? choices[0];
 
 /** Put what was read into the store; positions wait for the score. @param {ReturnType<typeof read>} given */
 export function apply(given) {
@@ -138,7 +156,7 @@ export function apply(given) {
 /** @param {() => void} act once, as soon as the score is there */
 function whenScored(act) {
   if (store.score.peek()) return act();
-  const stop = store.score.subscribe((score) => {
+  const stop = store.score.subscribe(score => {
     if (!score) return;
     queueMicrotask(() => stop());
     queueMicrotask(act);

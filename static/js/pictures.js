@@ -18,10 +18,20 @@ export function planePicture(prefix, { shape, data, kind }, lead, known = Infini
   const flat = lead.reduce((at, k, axis) => at * shape[axis] + k, 0);
   const offset = flat * rows * columns;
   return {
-    prefix, shape, kind, data, offset, rows, columns, tile: { rows, columns }, title: lead.join(","),
+    prefix,
+    shape,
+    kind,
+    data,
+    offset,
+    rows,
+    columns,
+    tile: { rows, columns },
+    title: lead.join(","),
     indexAt: (row, column) => [...lead, row, column],
-    spotOf: (index) => (index.length === shape.length && lead.every((k, axis) => index[axis] === k)
-      ? [index[lead.length], index[lead.length + 1]] : null),
+    spotOf: index =>
+      index.length === shape.length && lead.every((k, axis) => index[axis] === k)
+        ? [index[lead.length], index[lead.length + 1]]
+        : null,
     holes: holesOf({ maps: 1, rows, columns, across: 1 }, known - offset),
   };
 }
@@ -45,11 +55,20 @@ export function vectorPicture(prefix, { shape, data, kind }, index, axis, fold, 
   }
   const written = step === 1 ? known - start : known >= sizeOf(shape) ? length : 0;
   return {
-    prefix, shape, kind, data: folded, offset: 0, rows, columns, tile: { rows: fold.rows, columns: fold.columns },
+    prefix,
+    shape,
+    kind,
+    data: folded,
+    offset: 0,
+    rows,
+    columns,
+    tile: { rows: fold.rows, columns: fold.columns },
     title: index.filter((_, a) => a !== axis && shape[a] > 1).join(","),
     indexAt: (row, column) => index.map((k, a) => (a === axis ? Math.min(length - 1, flatIn(fold, row, column)) : k)),
-    spotOf: (other) => (other.length === shape.length && other.every((k, a) => a === axis || k === index[a])
-      ? spotIn(fold, other[axis]) : null),
+    spotOf: other =>
+      other.length === shape.length && other.every((k, a) => a === axis || k === index[a])
+        ? spotIn(fold, other[axis])
+        : null,
     holes: holesOf(fold, written),
   };
 }
@@ -58,13 +77,16 @@ export function vectorPicture(prefix, { shape, data, kind }, index, axis, fold, 
 function spotIn({ rows, columns, across }, k) {
   const map = Math.floor(k / (rows * columns));
   const inside = k - map * rows * columns;
-  return [Math.floor(map / across) * rows + Math.floor(inside / columns), (map % across) * columns + inside % columns];
+  return [
+    Math.floor(map / across) * rows + Math.floor(inside / columns),
+    (map % across) * columns + (inside % columns),
+  ];
 }
 
 /** @param {Fold} fold @param {number} row @param {number} column */
 function flatIn({ rows, columns, across }, row, column) {
   const map = Math.floor(row / rows) * across + Math.floor(column / columns);
-  return (map * rows + row % rows) * columns + column % columns;
+  return (map * rows + (row % rows)) * columns + (column % columns);
 }
 
 /** What is not written yet, as rectangles. @param {Fold} fold @param {number} written @returns {Rect[]} */

@@ -8,7 +8,8 @@ export function parse(text) {
   if (!match) throw new TypeError(`a place is layer/tensor/index, as conv/y/0,1,2,3; got "${text}"`);
   const [, layer, tensor, index, step] = match;
   return {
-    layer, tensor,
+    layer,
+    tensor,
     index: index ? index.split(",").map(Number) : [],
     step: step === undefined ? null : Number(step),
   };
@@ -21,7 +22,7 @@ export function format({ layer, tensor, index = [], step = null }) {
 }
 
 /** The tensor a place lies in: "conv1/y" of "conv1/y/0,5,12,14@120". @param {string} text */
-export const prefixOf = (text) => {
+export const prefixOf = text => {
   const { layer, tensor } = parse(text);
   return `${layer}/${tensor}`;
 };
@@ -51,7 +52,7 @@ export function unravel(flat, shape) {
 }
 
 /** Number of cells of a shape; a 0-d tensor has one. @param {number[]} shape */
-export const sizeOf = (shape) => shape.reduce((product, extent) => product * extent, 1);
+export const sizeOf = shape => shape.reduce((product, extent) => product * extent, 1);
 
 /** Whether an index names a cell of the shape. @param {ArrayLike<number>} index @param {number[]} shape */
 export const holds = (shape, index) =>
@@ -75,5 +76,8 @@ export function axisWords(shape, kind) {
  */
 export function spoken(index, shape, kind) {
   const words = axisWords(shape, kind);
-  return words.map((word, axis) => (shape[axis] > 1 ? `${word} ${index[axis]}` : "")).filter(Boolean).join(", ");
+  return words
+    .map((word, axis) => (shape[axis] > 1 ? `${word} ${index[axis]}` : ""))
+    .filter(Boolean)
+    .join(", ");
 }

@@ -13,10 +13,13 @@ const MOST = 5000;
  * @param {Phase} phase
  */
 export function channelLetter(phase) {
-  const many = Object.keys(phase.bound).filter((letter) => phase.bound[letter] > 1);
-  const alone = many.filter((letter) => phase.reads.every(({ axes }) => axes.every((axis) =>
-    !axis || !(letter in axis.letters) || Object.keys(axis.letters).length === 1)));
-  return many.length > alone.length ? alone[0] ?? null : null;
+  const many = Object.keys(phase.bound).filter(letter => phase.bound[letter] > 1);
+  const alone = many.filter(letter =>
+    phase.reads.every(({ axes }) =>
+      axes.every(axis => !axis || !(letter in axis.letters) || Object.keys(axis.letters).length === 1),
+    ),
+  );
+  return many.length > alone.length ? (alone[0] ?? null) : null;
 }
 
 /**
@@ -37,9 +40,10 @@ export function touched(score, phase, cell, channel, read) {
   }
   if (sizeOf(Object.values(lettersUsed(read, bound))) > MOST) return null;
   return cellsOf(read, free, bound).flatMap(({ index }) => {
-    const ends = [0, 1].map((far) => index.map((position, axis) =>
-      position ?? (read.axes[axis] ? -1 : far * (info.shape[axis] - 1))));
-    return ends.filter((end) => holds(info.shape, end)).map((end) => ravel(end, info.shape));
+    const ends = [0, 1].map(far =>
+      index.map((position, axis) => position ?? (read.axes[axis] ? -1 : far * (info.shape[axis] - 1))),
+    );
+    return ends.filter(end => holds(info.shape, end)).map(end => ravel(end, info.shape));
   });
 }
 
@@ -52,7 +56,7 @@ export function rings(stage, score, position, channel) {
   const phase = score.phases[position.phase];
   const cell = Math.max(0, position.cell);
   const written = tilesBox(stage, score, phase.place, [cell]);
-  const reads = phase.reads.flatMap((read) => {
+  const reads = phase.reads.flatMap(read => {
     const box = tilesBox(stage, score, read.tensor, touched(score, phase, cell, channel, read));
     return box ? [box] : [];
   });
@@ -64,10 +68,10 @@ const LARGE = 3.5;
 /** The box around the tiles that hold some cells of a tensor, or around the cells themselves where they are large. @param {Layout} stage @param {Score} score @param {string} prefix @param {number[]|null} flats */
 export function tilesBox(stage, score, prefix, flats) {
   const stored = source(score, prefix);
-  const block = stage.blocks.find((each) => each.prefix === stored || each.next === stored);
+  const block = stage.blocks.find(each => each.prefix === stored || each.next === stored);
   if (!block) return null;
   if (flats === null) return around(block.tiles);
-  const boxes = flats.flatMap((flat) => {
+  const boxes = flats.flatMap(flat => {
     const tile = tileOf(block, flat);
     if (!tile) return [];
     return [tile.width / tile.cols >= LARGE ? cellBox(tile, flat) : tile];

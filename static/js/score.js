@@ -6,7 +6,7 @@
 import { ravel, sizeOf, unravel } from "./place.js";
 
 /** Cells a phase writes. @param {Phase} phase */
-export const cellsIn = (phase) => sizeOf(phase.shape);
+export const cellsIn = phase => sizeOf(phase.shape);
 
 /** Index of the cell at a position. @param {Phase} phase @param {number} cell */
 export const indexAt = (phase, cell) => unravel(Math.max(0, cell), phase.shape);
@@ -19,7 +19,7 @@ export function lettersAt(phase, cell) {
 }
 
 /** @param {Score} score @param {string} prefix @returns {number} the phase that writes a tensor, or -1 */
-export const phaseOf = (score, prefix) => score.phases.findIndex((phase) => phase.place === prefix);
+export const phaseOf = (score, prefix) => score.phases.findIndex(phase => phase.place === prefix);
 
 /** The tensor's own name: aliases resolved. @param {Score} score @param {string} prefix */
 export function ownName(score, prefix) {
@@ -56,12 +56,13 @@ export function batched(score, prefix) {
  */
 export function living(score, phase) {
   const optimizers = (/** @type {string} */ prefix) => prefix.includes(".") || prefix.endsWith("_next");
-  return Object.keys(score.tensors).filter((prefix) => !optimizers(prefix)
-    || (phase?.part === "update" && prefix.startsWith(`${phase.layer}/`)));
+  return Object.keys(score.tensors).filter(
+    prefix => !optimizers(prefix) || (phase?.part === "update" && prefix.startsWith(`${phase.layer}/`)),
+  );
 }
 
 /** The phases one walks through: mere re-indexing takes no time. @param {Score} score */
-export const walked = (score) => score.phases.flatMap((phase, k) => (phase.view ? [] : [k]));
+export const walked = score => score.phases.flatMap((phase, k) => (phase.view ? [] : [k]));
 
 /** @param {Score} score @returns {Position} the end of the pass */
 export function end(score) {
@@ -70,11 +71,14 @@ export function end(score) {
 }
 
 /** @param {Score} score @returns {Position} the start of the pass */
-export const start = (score) => ({ phase: walked(score)[0] ?? 0, cell: -1 });
+export const start = score => ({ phase: walked(score)[0] ?? 0, cell: -1 });
 
 /** Whether a position exists. @param {Score} score @param {Position|null} position */
-export const valid = (score, position) => position !== null && score.phases[position.phase] !== undefined
-  && position.cell >= -1 && position.cell < cellsIn(score.phases[position.phase]);
+export const valid = (score, position) =>
+  position !== null &&
+  score.phases[position.phase] !== undefined &&
+  position.cell >= -1 &&
+  position.cell < cellsIn(score.phases[position.phase]);
 
 /**
  * One cell on or back. Beyond the last cell of a phase the next one begins; null past either end.
@@ -84,11 +88,11 @@ export function nextCell(score, { phase, cell }, by) {
   const order = walked(score);
   if (by > 0) {
     if (cell + 1 < cellsIn(score.phases[phase])) return { phase, cell: cell + 1 };
-    const following = order.find((k) => k > phase);
+    const following = order.find(k => k > phase);
     return following === undefined ? null : { phase: following, cell: 0 };
   }
   if (cell > 0) return { phase, cell: cell - 1 };
-  const previous = order.filter((k) => k < phase).at(-1);
+  const previous = order.filter(k => k < phase).at(-1);
   if (previous === undefined) return cell === 0 ? { phase, cell: -1 } : null;
   return { phase: previous, cell: cellsIn(score.phases[previous]) - 1 };
 }
@@ -100,13 +104,13 @@ export function nextCell(score, { phase, cell }, by) {
 export function nextPhase(score, { phase, cell }, by) {
   const order = walked(score);
   if (by > 0) {
-    const following = order.find((k) => k > phase);
+    const following = order.find(k => k > phase);
     if (following !== undefined) return { phase: following, cell: 0 };
     const last = cellsIn(score.phases[phase]) - 1;
     return cell < last ? { phase, cell: last } : null;
   }
   if (cell > 0) return { phase, cell: 0 };
-  const previous = order.filter((k) => k < phase).at(-1);
+  const previous = order.filter(k => k < phase).at(-1);
   return previous === undefined ? null : { phase: previous, cell: 0 };
 }
 
@@ -131,8 +135,11 @@ export function known(score, position, prefix) {
   }
   const [layer, tensor] = name.split("/");
   const state = tensor.indexOf(".") > 0 && !score.tensors[`${name}_next`];
-  const first = state ? phaseOf(score, `${layer}/${tensor.slice(0, tensor.indexOf("."))}_next`)
-    : info?.kind === "weight" || tensor.includes(".") ? -1 : score.phases.findIndex((phase) => phase.layer === layer);
+  const first = state
+    ? phaseOf(score, `${layer}/${tensor.slice(0, tensor.indexOf("."))}_next`)
+    : info?.kind === "weight" || tensor.includes(".")
+      ? -1
+      : score.phases.findIndex(phase => phase.layer === layer);
   if (first < 0) return size;
   if (position === null || position.phase < first) return 0;
   return position.phase > first || position.cell >= 0 ? size : 0;
@@ -238,7 +245,7 @@ export function timeOf(cells, count) {
   const tail = duration(cells) - slow * CELL;
   const share = Math.min(1, (count - slow) / rest);
   const first = tail / (rest * CELL);
-  return slow * CELL + tail * bisect((t) => rise(t, first) < share);
+  return slow * CELL + tail * bisect(t => rise(t, first) < share);
 }
 
 /** Where, between 0 and 1, a condition ceases to hold; a hair above it. @param {(t: number) => boolean} holds */

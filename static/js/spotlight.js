@@ -40,7 +40,8 @@ export const tell = setter(told);
 
 /** @param {string[]} places */
 export function walkTo(places) {
-  if (places.length !== walking.peek().length || places.some((place, k) => place !== walking.peek()[k])) walking.value = places;
+  if (places.length !== walking.peek().length || places.some((place, k) => place !== walking.peek()[k]))
+    walking.value = places;
 }
 
 /**

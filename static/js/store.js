@@ -75,7 +75,8 @@ export const scheme = signal("light");
 export const room = signal({ width: 1280, height: 720, scale: 1 });
 /** @type {Signal<"wide"|"medium"|"narrow">} */
 export const shape = computed(() =>
-  room.value.width >= 1152 ? "wide" : room.value.width >= 640 ? "medium" : "narrow");
+  room.value.width >= 1152 ? "wide" : room.value.width >= 640 ? "medium" : "narrow",
+);
 /** True where motion is to be reduced. */
 export const still = signal(false);
 /** The last sentence for the live region. */
@@ -111,13 +112,13 @@ export function tensorOf(text) {
 }
 
 /** The name under which a tensor is stored and shown: "conv2/x" is "pool1/y". @param {string} text */
-export const nameOf = (text) => (score.value ? walk.ownName(score.value, prefixOf(text)) : prefixOf(text));
+export const nameOf = text => (score.value ? walk.ownName(score.value, prefixOf(text)) : prefixOf(text));
 
 /** @param {string} text @returns {TensorInfo|undefined} */
-export const infoOf = (text) => score.value?.tensors[nameOf(text)];
+export const infoOf = text => score.value?.tensors[nameOf(text)];
 
 /** The kind whose axes a tensor has: a parameter's gradient is indexed like the parameter. @param {string} text */
-export const axesOf = (text) => (score.value && !walk.batched(score.value, prefixOf(text)) ? "weight" : "value");
+export const axesOf = text => (score.value && !walk.batched(score.value, prefixOf(text)) ? "weight" : "value");
 
 /** Whether a place is of a training step other than the one looked at; a pass belongs to none. @param {string} text */
 export function elsewhere(text) {
@@ -150,7 +151,7 @@ export function trueName(text) {
 export const swapped = ([first, ...rest], sample) => [first === 0 ? sample : first === sample ? 0 : first, ...rest];
 
 /** Cells of a tensor that are written at the position, in scan order. @param {string} prefix */
-export const known = (prefix) => (score.value ? walk.known(score.value, reached.value, prefix) : 0);
+export const known = prefix => (score.value ? walk.known(score.value, reached.value, prefix) : 0);
 
 /** Whether one cell is written at the position; other steps are over. @param {string} text */
 export function isKnown(text) {
@@ -186,7 +187,7 @@ export function rangeOf(prefix, now = performance.now()) {
 // Actions.
 
 /** An action that only sets its signal. @template T @param {Signal<T>} signal @returns {(to: T) => void} */
-export const setter = (signal) => (to) => {
+export const setter = signal => to => {
   signal.value = to;
 };
 export const pin = setter(pinned);
@@ -200,10 +201,11 @@ export const say = setter(said);
 export const complain = setter(problem);
 
 /** What could not be had belongs to the view in which it was wanted. @param {typeof view.value} to */
-export const show = (to) => batch(() => {
-  if (to !== view.value) problem.value = null;
-  view.value = to;
-});
+export const show = to =>
+  batch(() => {
+    if (to !== view.value) problem.value = null;
+    view.value = to;
+  });
 
 /** Set when play last moved, so that a position set by hand starts the clock anew. */
 export const clock = { phase: 0, time: 0 };
@@ -302,13 +304,14 @@ export function setSpeed(to) {
 
 /** Speed of the next notch up or down. @param {1|-1} by */
 export function changeSpeed(by) {
-  const at = SPEEDS.findIndex((notch) => notch >= speed.value);
+  const at = SPEEDS.findIndex(notch => notch >= speed.value);
   setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + by))]);
 }
 
 /** Milliseconds the current cell takes at this speed: above 300 there is time for its terms. */
-export const cellTime = computed(() => (score.value && position.value
-  ? walk.cellTime(score.value, position.value, speed.value) : walk.CELL));
+export const cellTime = computed(() =>
+  score.value && position.value ? walk.cellTime(score.value, position.value, speed.value) : walk.CELL,
+);
 
 /**
  * Open a place's card. From within a card, also one that follows the pass, the trail grows; opening a place of the trail goes back to it.
@@ -317,7 +320,8 @@ export const cellTime = computed(() => (score.value && position.value
 export function open(text, { from } = {}) {
   batch(() => {
     const bare = elsewhere(text) ? text : text.replace(/@\d+$/, "");
-    const way = from !== "card" ? [] : trail.value.length ? trail.value : explanation.value ? [explanation.value.place] : [];
+    const way =
+      from !== "card" ? [] : trail.value.length ? trail.value : explanation.value ? [explanation.value.place] : [];
     const at = way.indexOf(bare);
     trail.value = at >= 0 ? way.slice(0, at + 1) : [...way, bare];
     place.value = bare;

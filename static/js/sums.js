@@ -34,7 +34,9 @@ export function written(count, zero = false) {
 export function printed(value, exponent = 0, digits = 1) {
   const finite = Number.isFinite(value);
   const count = BigInt(finite ? units(value, exponent) : 0);
-  return finite && count === 0n && value !== 0 ? faint(value, exponent, digits) : { text: number(value, exponent), units: count, shift: exponent - DECIMALS, over: 1n };
+  return finite && count === 0n && value !== 0
+    ? faint(value, exponent, digits)
+    : { text: number(value, exponent), units: count, shift: exponent - DECIMALS, over: 1n };
 }
 
 /** A factor too small for its line, with its first digits: what is multiplied is seen not to be zero. @param {number} value @param {number} exponent @param {number} digits @returns {Printed} */
@@ -42,7 +44,12 @@ function faint(value, exponent, digits) {
   const [mantissa, tens] = value.toExponential(digits - 1).split("e");
   const below = exponent - Number(tens);
   const text = below <= 5 ? (value / 10 ** exponent).toFixed(below + digits - 1) : `${mantissa}${power(-below)}`;
-  return { text: text.replace("-", "\u2212"), units: BigInt(mantissa.replace(".", "")), shift: Number(tens) - digits + 1, over: 1n };
+  return {
+    text: text.replace("-", "\u2212"),
+    units: BigInt(mantissa.replace(".", "")),
+    shift: Number(tens) - digits + 1,
+    over: 1n,
+  };
 }
 
 /** How many digits of a factor its product shows. @param {number} exact @param {number} exponent */
@@ -61,7 +68,10 @@ export function constant(value, divide = true) {
   const [mantissa, tens] = text.split("e");
   const [integer, decimals = ""] = mantissa.split(".");
   return {
-    text: `${mantissa.replace("-", "\u2212")}${tens ? power(Number(tens)) : ""}`, units: BigInt(integer + decimals), shift: Number(tens ?? 0) - decimals.length, over: 1n,
+    text: `${mantissa.replace("-", "\u2212")}${tens ? power(Number(tens)) : ""}`,
+    units: BigInt(integer + decimals),
+    shift: Number(tens ?? 0) - decimals.length,
+    over: 1n,
   };
 }
 
@@ -74,7 +84,7 @@ export function divided(value, exponent = 0, digits = 1) {
 
 /** Rounded to the nearest, halves away from zero. @param {bigint} a @param {bigint} b */
 function nearest(a, b) {
-  const sign = (a < 0n) === (b < 0n) ? 1n : -1n;
+  const sign = a < 0n === b < 0n ? 1n : -1n;
   const [size, by] = [a < 0n ? -a : a, b < 0n ? -b : b];
   return sign * ((2n * size + by) / (2n * by));
 }
@@ -94,16 +104,24 @@ export function product(factors, exponent) {
 export function ledger(value, entries, { exponent = 0, divide = true } = {}) {
   /** @type {Line[]} */
   const lines = entries.map(({ factors = [], exact }) => {
-    const shown = factors.map((factor) => (factor.constant ? constant(factor.value, divide)
-      : (factor.divisor ? divided : printed)(factor.value, factor.exponent, digitsIn(exact, exponent))));
+    const shown = factors.map(factor =>
+      factor.constant
+        ? constant(factor.value, divide)
+        : (factor.divisor ? divided : printed)(factor.value, factor.exponent, digitsIn(exact, exponent)),
+    );
     const count = (shown.length > 1 ? product(shown, exponent) : units(exact, exponent)) || 0;
     return { factors: shown, units: count, text: written(count, exact === 0), zero: exact === 0 };
   });
   const total = units(value, exponent) || 0;
   const rounding = total - lines.reduce((sum, line) => sum + line.units, 0);
   return {
-    lines, total, text: written(total, value === 0), rounding,
-    roundingText: written(rounding, true), exponent, caption: power(exponent),
+    lines,
+    total,
+    text: written(total, value === 0),
+    rounding,
+    roundingText: written(rounding, true),
+    exponent,
+    caption: power(exponent),
   };
 }
 
@@ -122,7 +140,7 @@ export const scale = (value, entries) => exponentFor([value, ...entries.map(({ e
 
 /** The power of ten in which the smallest entry still says something beside a large one. @param {number} value @param {{exact: number}[]} entries */
 export function fine(value, entries) {
-  const sizes = entries.map(({ exact }) => Math.abs(exact)).filter((size) => size > 0 && Number.isFinite(size));
+  const sizes = entries.map(({ exact }) => Math.abs(exact)).filter(size => size > 0 && Number.isFinite(size));
   const largest = Math.max(Math.abs(value), ...sizes);
   let exponent = exponentFor([Math.min(largest, ...sizes)]);
   while (exponent < 0 && largest / 10 ** exponent >= 1e4) exponent += 3;

@@ -18,7 +18,7 @@ const WEIGHTS = 62;
 const STRIP = 7;
 
 /** How far tiles reach from their origin. @param {Tile[]} tiles */
-export const boxOf = (tiles) => ({
+export const boxOf = tiles => ({
   width: Math.max(...tiles.map(({ x, width }) => x + width)),
   height: Math.max(...tiles.map(({ y, height }) => y + height)),
 });
@@ -40,8 +40,13 @@ export function maps([count, rows, cols], first = 0, image = false) {
   while (high() > TALL && cell > 1) cell = Math.ceil(cell) - 1;
   if (high() > TALL) cell = ((TALL + GAP) / down() - GAP) / rows;
   const tiles = Array.from({ length: shown }, (_, k) => ({
-    x: (k % across) * (cols * cell + GAP), y: Math.floor(k / across) * (rows * cell + GAP),
-    width: cols * cell, height: rows * cell, rows, cols, start: (first + k) * rows * cols,
+    x: (k % across) * (cols * cell + GAP),
+    y: Math.floor(k / across) * (rows * cell + GAP),
+    width: cols * cell,
+    height: rows * cell,
+    rows,
+    cols,
+    start: (first + k) * rows * cols,
     name: count > 1 ? `map ${first + k}` : "",
   }));
   return { tiles, pages: count > PAGE ? { first, step: PAGE, of: count } : null };
@@ -58,19 +63,25 @@ export function fold(count) {
   }
   const cols = Math.ceil(Math.sqrt(count / 2));
   const rows = Math.ceil(count / cols);
-  return { rows, cols, side: Math.min(TALL / rows, 2 * SIDE / cols) };
+  return { rows, cols, side: Math.min(TALL / rows, (2 * SIDE) / cols) };
 }
 
 /** @param {number} count cells of a vector, as one folded tile */
 export function vector(count) {
   const { rows, cols, side } = fold(count);
-  return { tiles: [{ x: 0, y: 0, width: cols * side, height: rows * side, rows, cols, start: 0, name: "" }], pages: null };
+  return {
+    tiles: [{ x: 0, y: 0, width: cols * side, height: rows * side, rows, cols, start: 0, name: "" }],
+    pages: null,
+  };
 }
 
 /** One number for each map, as a thin column: the `k`-th of several side by side. @param {number} count @param {number} k */
 export function strip(count, k) {
   const height = Math.min(TALL, count * STRIP);
-  return { tiles: [{ x: k * (STRIP + GAP), y: 0, width: STRIP, height, rows: count, cols: 1, start: 0, name: "" }], pages: null };
+  return {
+    tiles: [{ x: k * (STRIP + GAP), y: 0, width: STRIP, height, rows: count, cols: 1, start: 0, name: "" }],
+    pages: null,
+  };
 }
 
 /**
@@ -98,8 +109,14 @@ export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot
     const scale = Math.floor(KERNEL / side);
     const across = new Set(made.map(({ x }) => x)).size;
     const tiles = made.map(({ y }, o) => ({
-      x: (o % across) * (cols * scale + GAP), y, width: cols * scale, height: rows * scale, rows, cols,
-      start: o * size, name: outputs > 1 ? `kernel ${o}` : "",
+      x: (o % across) * (cols * scale + GAP),
+      y,
+      width: cols * scale,
+      height: rows * scale,
+      rows,
+      cols,
+      start: o * size,
+      name: outputs > 1 ? `kernel ${o}` : "",
     }));
     return { tiles, pages: null };
   }
@@ -107,7 +124,8 @@ export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot
   const most = Math.floor((outputs * depth > PAGE ? MOSAIC : KERNEL) / side);
   const straight = mosaic(outputs, rows, most);
   const turned = mosaic(depth, rows, most);
-  const wide = (/** @type {number} */ across, /** @type {typeof straight} */ { cell, gap }) => across * (cols * cell + gap);
+  const wide = (/** @type {number} */ across, /** @type {typeof straight} */ { cell, gap }) =>
+    across * (cols * cell + gap);
   const turn = straight.cell < 1 || (turned.cell >= 1 && wide(outputs, turned) < wide(depth, straight));
   const { cell, gap } = turn ? turned : straight;
   const step = turn ? Math.min(outputs, Math.max(1, Math.floor((WEIGHTS + gap) / (cols * cell + gap)))) : outputs;
@@ -116,8 +134,14 @@ export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot
     for (let c = 0; c < depth; c++) {
       const [right, down] = turn ? [o - first, c] : [c, o - first];
       tiles.push({
-        x: right * (cols * cell + gap), y: down * (rows * cell + gap), width: cols * cell, height: rows * cell,
-        rows, cols, start: (o * depth + c) * size, name: `kernel ${o}, map ${c}`,
+        x: right * (cols * cell + gap),
+        y: down * (rows * cell + gap),
+        width: cols * cell,
+        height: rows * cell,
+        rows,
+        cols,
+        start: (o * depth + c) * size,
+        name: `kernel ${o}, map ${c}`,
       });
     }
   }
@@ -142,8 +166,13 @@ function grid([outputs, rows, cols], first, foot) {
   const wide = Math.max(1, Math.min(outputs, across(scale)));
   const step = Math.min(outputs, wide * Math.max(1, down(scale)));
   const tiles = Array.from({ length: Math.min(step, outputs - first) }, (_, k) => ({
-    x: (k % wide) * (cols * scale + 1), y: Math.floor(k / wide) * (rows * scale + 1 + foot),
-    width: cols * scale, height: rows * scale, rows, cols, start: (first + k) * rows * cols,
+    x: (k % wide) * (cols * scale + 1),
+    y: Math.floor(k / wide) * (rows * scale + 1 + foot),
+    width: cols * scale,
+    height: rows * scale,
+    rows,
+    cols,
+    start: (first + k) * rows * cols,
     name: outputs > 1 ? `kernel ${first + k}` : "",
   }));
   return { tiles, pages: step < outputs ? { first, step, of: outputs } : null };
@@ -160,8 +189,11 @@ export function biases(made, outputs, depth) {
     const { x, y, width: w, height: h, start, rows, cols } = made[k];
     const o = start / (rows * cols * depth);
     if (o >= outputs) break;
-    const box = perRow ? { x: width + 3, y, width: 4, height: h }
-      : few ? { x, y: y + h + 2, width: w, height: 4 } : { x, y: height + 3, width: w, height: 4 };
+    const box = perRow
+      ? { x: width + 3, y, width: 4, height: h }
+      : few
+        ? { x, y: y + h + 2, width: w, height: 4 }
+        : { x, y: height + 3, width: w, height: 4 };
     tiles.push({ ...box, rows: 1, cols: 1, start: o, name: outputs > 1 ? `of output ${o}` : "" });
   }
   return tiles;

@@ -41,11 +41,13 @@ export const answers = signal(null);
 /** @param {string} dataset */
 async function chooseDigits(dataset) {
   const found = (await net.datasets()).find((/** @type {any} */ { name }) => name === dataset);
-  const pairs = await Promise.all(Array.from({ length: 2 * (found?.classes ?? 0) }, async (_, k) => {
-    const query = { label: k >> 1, offset: k % 2 ? LATER : 0, limit: 1 };
-    const { indices } = await net.digits(dataset, "test", query);
-    return { index: indices[0], label: query.label };
-  }));
+  const pairs = await Promise.all(
+    Array.from({ length: 2 * (found?.classes ?? 0) }, async (_, k) => {
+      const query = { label: k >> 1, offset: k % 2 ? LATER : 0, limit: 1 };
+      const { indices } = await net.digits(dataset, "test", query);
+      return { index: indices[0], label: query.label };
+    }),
+  );
   digits.value = { dataset, digits: pairs.filter(({ index }) => index !== undefined) };
 }
 
@@ -57,7 +59,12 @@ async function readAnswers() {
   if (before && before.run === run.id && before.step === run.step) return;
   const indices = digits.peek()?.digits.map(({ index }) => index) ?? [];
   if (!indices.length) return;
-  const { step, probabilities } = await net.predict(run.id, { dataset: run.dataset, split: "test", indices, layers: false });
+  const { step, probabilities } = await net.predict(run.id, {
+    dataset: run.dataset,
+    split: "test",
+    indices,
+    layers: false,
+  });
   answers.value = { run: run.id, step, probabilities };
 }
 
@@ -96,9 +103,12 @@ function repeat(work, pause) {
 
 /** Keep curves and answers up to date. @returns {() => void} ends it */
 export function follow() {
-  if (!optimizers.peek().length) net.optimizers().then((found) => { optimizers.value = found; }, net.complain);
+  if (!optimizers.peek().length)
+    net.optimizers().then(found => {
+      optimizers.value = found;
+    }, net.complain);
   const ends = [repeat(readMetrics, 250), repeat(readAnswers, 450)];
-  return () => ends.forEach((end) => end());
+  return () => ends.forEach(end => end());
 }
 
 // Settings: what the run has, and what the visitor has changed for the next one.
@@ -107,19 +117,23 @@ export function follow() {
 export const optimizers = signal([]);
 
 /** An optimizer's settings by name. @param {string} name @returns {[string, any][]} */
-export const settingsOf = (name) => Object.entries(optimizers.value.find((one) => one.name === name)?.settings.properties ?? {});
+export const settingsOf = name =>
+  Object.entries(optimizers.value.find(one => one.name === name)?.settings.properties ?? {});
 
 /** An optimizer to begin with. @param {string} name */
-export const optimizerOf = (name) => /** @type {Optimizer} */ ({
-  name, ...Object.fromEntries(settingsOf(name).map(([key, { default: usual, examples }]) => [key, examples?.[0] ?? usual])),
-});
+export const optimizerOf = name =>
+  /** @type {Optimizer} */ ({
+    name,
+    ...Object.fromEntries(settingsOf(name).map(([key, { default: usual, examples }]) => [key, examples?.[0] ?? usual])),
+  });
 
 /** @type {Signal<Partial<Settings>>} */
 export const draft = signal({});
 
 /** The welcome run is everybody's: it is looked at, never changed. */
-export const isWelcome = computed(() =>
-  store.run.value !== null && store.run.value.id === (store.status.value.welcome ?? "welcome"));
+export const isWelcome = computed(
+  () => store.run.value !== null && store.run.value.id === (store.status.value.welcome ?? "welcome"),
+);
 
 /** Epochs a run is asked for; not whole where it was asked for steps. @param {any} run */
 function epochsOf({ steps, steps_per_epoch: perEpoch }) {
@@ -136,7 +150,16 @@ export const settings = computed(() => {
   if (!run) return null;
   const { model, dataset, optimizer, batch_size, seed } = run;
   const pace = isWelcome.value ? WATCHABLE : run.pace;
-  return /** @type {Settings} */ ({ model, dataset, optimizer, batch_size, seed, epochs: epochsOf(run), pace, ...draft.value });
+  return /** @type {Settings} */ ({
+    model,
+    dataset,
+    optimizer,
+    batch_size,
+    seed,
+    epochs: epochsOf(run),
+    pace,
+    ...draft.value,
+  });
 });
 
 /** Names of changed settings that only a new run can take. */
@@ -146,9 +169,12 @@ export const pending = computed(() => {
   const asked = /** @type {Record<string, any>} */ (draft.value);
   const names = { model: "network", dataset: "data", batch_size: "batch", seed: "seed", epochs: "number of epochs" };
   const has = { ...run, epochs: epochsOf(run) };
-  const changed = Object.entries(names).filter(([key]) => key in asked && asked[key] !== has[key]).map(([, name]) => name);
-  const other = Object.entries(asked.optimizer ?? {})
-    .some(([key, value]) => key !== "learning_rate" && JSON.stringify(value) !== JSON.stringify(run.optimizer[key]));
+  const changed = Object.entries(names)
+    .filter(([key]) => key in asked && asked[key] !== has[key])
+    .map(([, name]) => name);
+  const other = Object.entries(asked.optimizer ?? {}).some(
+    ([key, value]) => key !== "learning_rate" && JSON.stringify(value) !== JSON.stringify(run.optimizer[key]),
+  );
   return other ? ["optimizer", ...changed] : changed;
 });
 
@@ -168,9 +194,12 @@ function command(name, work) {
   if (waiting && busy === name && name !== "step") return;
   busy = name;
   waiting += 1;
-  line = line.then(work).catch(net.complain).finally(() => {
-    waiting -= 1;
-  });
+  line = line
+    .then(work)
+    .catch(net.complain)
+    .finally(() => {
+      waiting -= 1;
+    });
 }
 
 /** Runs that this page made: they make room for the next one. */
@@ -181,12 +210,16 @@ async function create(start) {
   const old = store.run.peek();
   const { model, dataset, optimizer, batch_size, seed, epochs, pace } = /** @type {Settings} */ (settings.peek());
   const named = model === old.model;
-  if (!isWelcome.peek() && old.state === "running" && mayChange(old)) await session.patchRun(old.id, { state: "paused" });
+  if (!isWelcome.peek() && old.state === "running" && mayChange(old))
+    await session.patchRun(old.id, { state: "paused" });
   const made = await session.createRun({
     ...(model === null ? { network: old.network } : { model }),
     ...(named && "dataset" in draft.peek() ? { dataset } : {}),
     ...(Number.isInteger(epochs) ? { epochs } : { steps: old.steps }),
-    optimizer, batch_size, seed, start: start && pace === null,
+    optimizer,
+    batch_size,
+    seed,
+    start: start && pace === null,
   });
   if (pace !== null) await session.patchRun(made.id, { pace, ...(start ? { state: "running" } : {}) });
   if (own.delete(old.id)) await session.deleteRun(old.id);
@@ -196,29 +229,32 @@ async function create(start) {
 }
 
 /** Train on, or, where the run cannot, start one of the visitor's own. */
-export const start = () => command("start", async () => {
-  const run = store.run.peek();
-  if (isWelcome.peek() || isOver.peek()) return create(true);
-  await session.patchRun(run.id, { state: "running" });
-  store.say("Training goes on.");
-});
+export const start = () =>
+  command("start", async () => {
+    const run = store.run.peek();
+    if (isWelcome.peek() || isOver.peek()) return create(true);
+    await session.patchRun(run.id, { state: "running" });
+    store.say("Training goes on.");
+  });
 
-export const pause = () => command("pause", async () => {
-  await session.patchRun(store.run.peek().id, { state: "paused" });
-  await session.refresh();
-  store.say(`Training stands at step ${count(store.run.peek().step)}.`);
-});
+export const pause = () =>
+  command("pause", async () => {
+    await session.patchRun(store.run.peek().id, { state: "paused" });
+    await session.refresh();
+    store.say(`Training stands at step ${count(store.run.peek().step)}.`);
+  });
 
 /** One minibatch; a running run is paused first. */
-export const oneStep = () => command("step", async () => {
-  const run = store.run.peek();
-  if (isOver.peek()) return store.say(`The run has ${run.state}.`);
-  if (isWelcome.peek()) await create(false);
-  else if (run.state === "running") await session.patchRun(run.id, { state: "paused" });
-  await session.stepRun(store.run.peek().id, 1);
-  const { step, loss } = store.run.peek();
-  store.say(`Step ${count(step)}, loss ${number(loss)}.`);
-});
+export const oneStep = () =>
+  command("step", async () => {
+    const run = store.run.peek();
+    if (isOver.peek()) return store.say(`The run has ${run.state}.`);
+    if (isWelcome.peek()) await create(false);
+    else if (run.state === "running") await session.patchRun(run.id, { state: "paused" });
+    await session.stepRun(store.run.peek().id, 1);
+    const { step, loss } = store.run.peek();
+    store.say(`Step ${count(step)}, loss ${number(loss)}.`);
+  });
 
 export const restart = () => command("restart", () => create(true));
 

@@ -21,8 +21,8 @@ export function positionOn(axis, letters) {
 /** Every assignment of the letters in scan order. @param {Letters} counts @returns {Generator<Letters>} */
 export function* every(counts) {
   const names = Object.keys(counts);
-  const letters = Object.fromEntries(names.map((name) => [name, 0]));
-  if (names.some((name) => counts[name] < 1)) return;
+  const letters = Object.fromEntries(names.map(name => [name, 0]));
+  if (names.some(name => counts[name] < 1)) return;
   for (;;) {
     yield { ...letters };
     let axis = names.length - 1;
@@ -33,8 +33,9 @@ export function* every(counts) {
 
 /** The bound letters that a read uses. @param {Read} read @param {Letters} bound */
 export function lettersUsed(read, bound) {
-  return Object.fromEntries(Object.entries(bound).filter(([letter]) =>
-    read.axes.some((axis) => axis && letter in axis.letters)));
+  return Object.fromEntries(
+    Object.entries(bound).filter(([letter]) => read.axes.some(axis => axis && letter in axis.letters)),
+  );
 }
 
 /**
@@ -43,9 +44,9 @@ export function lettersUsed(read, bound) {
  * @returns {{at: Letters, index: (number|null)[]}[]} index: null on an axis in a gap or through an index tensor
  */
 export function cellsOf(read, free, bound) {
-  return Array.from(every(lettersUsed(read, bound)), (at) => {
+  return Array.from(every(lettersUsed(read, bound)), at => {
     const letters = { ...free, ...at };
-    return { at, index: read.axes.map((axis) => axis && positionOn(axis, letters)) };
+    return { at, index: read.axes.map(axis => axis && positionOn(axis, letters)) };
   });
 }
 
@@ -73,18 +74,22 @@ function reach(axis, fixed, counts) {
  * @param {Read} read @param {Letters} free @param {Letters} bound
  * @returns {({low: number, high: number}|null)[]}
  */
-export const boxOf = (read, free, bound) => read.axes.map((axis) => axis && reach(axis, free, bound));
+export const boxOf = (read, free, bound) => read.axes.map(axis => axis && reach(axis, free, bound));
 
 /**
  * The lowest and highest position that any written cell reaches: what lies outside the tensor is padding.
  * @param {Read} read @param {Letters} freeCounts @param {Letters} boundCounts
  */
 export const extents = (read, freeCounts, boundCounts) =>
-  read.axes.map((axis) => axis && reach(axis, {}, { ...freeCounts, ...boundCounts }));
+  read.axes.map(axis => axis && reach(axis, {}, { ...freeCounts, ...boundCounts }));
 
 /** Cells of padding before and after an axis of `extent` cells, counted in the spread-out picture. */
-export function padding(/** @type {Read} */ read, /** @type {number[]} */ shape, /** @type {Letters} */ freeCounts,
-  /** @type {Letters} */ boundCounts) {
+export function padding(
+  /** @type {Read} */ read,
+  /** @type {number[]} */ shape,
+  /** @type {Letters} */ freeCounts,
+  /** @type {Letters} */ boundCounts,
+) {
   return extents(read, freeCounts, boundCounts).map((end, axis) => {
     if (!end) return { before: 0, after: 0 };
     const pitch = pitchOf(read, axis);
@@ -104,7 +109,9 @@ export const pitchOf = (read, axis) => read.axes[axis]?.pitch ?? 1;
  * @returns {{axis: number, letter: string, coefficient: number}[]} the axes that slide, in order
  */
 export function slides(read, bound) {
-  return read.axes.flatMap((axis, at) => Object.entries(axis?.letters ?? {})
-    .filter(([letter]) => letter in bound && bound[letter] > 1)
-    .map(([letter, coefficient]) => ({ axis: at, letter, coefficient })));
+  return read.axes.flatMap((axis, at) =>
+    Object.entries(axis?.letters ?? {})
+      .filter(([letter]) => letter in bound && bound[letter] > 1)
+      .map(([letter, coefficient]) => ({ axis: at, letter, coefficient })),
+  );
 }

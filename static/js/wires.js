@@ -6,13 +6,17 @@
 import { source } from "./score.js";
 
 /** The layers that have a picture of their own, in the order of time. @param {Score} score */
-const nodes = (score) => score.layers.filter(({ name, view }) => !view && name !== "target" && name !== "loss").map(({ name }) => name);
+const nodes = score =>
+  score.layers.filter(({ name, view }) => !view && name !== "target" && name !== "loss").map(({ name }) => name);
 
 /** Layer and input, views being the layer that they show. @param {Score} score @returns {[from: string, to: string][]} */
 function edges(score) {
   const drawn = new Set(nodes(score));
-  return score.layers.filter(({ name }) => drawn.has(name)).flatMap(({ name, inputs }) =>
-    inputs.map((input) => /** @type {[string, string]} */ ([source(score, `${input}/y`).split("/")[0], name])));
+  return score.layers
+    .filter(({ name }) => drawn.has(name))
+    .flatMap(({ name, inputs }) =>
+      inputs.map(input => /** @type {[string, string]} */ ([source(score, `${input}/y`).split("/")[0], name])),
+    );
 }
 
 /** Layers that do not read the one before: there a branch begins. @param {Score} score @returns {Set<string>} */
@@ -36,7 +40,7 @@ export function wiring(score) {
   const found = [...far].map(([from, to]) => ({ from, to, lane: 0 }));
   found.sort((a, b) => end(a) - place(a.from) - (end(b) - place(b.from)));
   found.forEach((wire, k) => {
-    const beside = found.slice(0, k).filter((other) => place(other.from) < end(wire) && place(wire.from) < end(other));
+    const beside = found.slice(0, k).filter(other => place(other.from) < end(wire) && place(wire.from) < end(other));
     while (beside.some(({ lane }) => lane === wire.lane)) wire.lane++;
   });
   return found;

@@ -34,11 +34,14 @@ x, w, b = rng.normal(size=(2, 3, 6, 6)), rng.normal(size=(4, 3, 3, 3)), rng.norm
 dy = rng.normal(size=(2, 4, 6, 6))
 
 mine = my_backward(x, w, dy, padding=1)
-report = ask("/api/ops/conv2d/check", {
-    "settings": {"padding": 1},
-    "tensors": {"x": x.tolist(), "w": w.tolist(), "b": b.tolist(), "dy": dy.tolist()},
-    "gradients": {name: gradient.tolist() for name, gradient in mine.items()},
-})
+report = ask(
+    "/api/ops/conv2d/check",
+    {
+        "settings": {"padding": 1},
+        "tensors": {"x": x.tolist(), "w": w.tolist(), "b": b.tolist(), "dy": dy.tolist()},
+        "gradients": {name: gradient.tolist() for name, gradient in mine.items()},
+    },
+)
 
 for name, found in report["gradients"].items():
     word = "agrees" if found["agrees"] else "differs"

@@ -31,19 +31,30 @@ def my_gradients(weights, x, target):
     delta[np.arange(len(x)), target] -= 1
     delta /= len(x)
     back = delta @ weights["fc2.weight"]  # here times the ReLU's slope is forgotten
-    return {"fc2.weight": delta.T @ active, "fc2.bias": delta.sum(0),
-            "fc1.weight": back.T @ flat, "fc1.bias": back.sum(0)}
+    return {
+        "fc2.weight": delta.T @ active,
+        "fc2.bias": delta.sum(0),
+        "fc1.weight": back.T @ flat,
+        "fc1.bias": back.sum(0),
+    }
 
 
-network = {"input": [1, 4, 4], "layers": [
-    {"name": "flat", "op": "flatten"},
-    {"name": "fc1", "op": "linear", "settings": {"out": 8}},
-    {"name": "act", "op": "relu"},
-    {"name": "fc2", "op": "linear", "settings": {"out": 3}},
-]}
+network = {
+    "input": [1, 4, 4],
+    "layers": [
+        {"name": "flat", "op": "flatten"},
+        {"name": "fc1", "op": "linear", "settings": {"out": 8}},
+        {"name": "act", "op": "relu"},
+        {"name": "fc2", "op": "linear", "settings": {"out": 3}},
+    ],
+}
 rng = np.random.default_rng(0)
-weights = {"fc1.weight": rng.normal(size=(8, 16)), "fc1.bias": rng.normal(size=8),
-           "fc2.weight": rng.normal(size=(3, 8)), "fc2.bias": rng.normal(size=3)}
+weights = {
+    "fc1.weight": rng.normal(size=(8, 16)),
+    "fc1.bias": rng.normal(size=8),
+    "fc2.weight": rng.normal(size=(3, 8)),
+    "fc2.bias": rng.normal(size=3),
+}
 x, target = rng.normal(size=(5, 1, 4, 4)), np.array([0, 2, 1, 1, 0])
 
 mine = my_gradients(weights, x, target)

@@ -45,11 +45,14 @@ x, w, dy = rng.normal(size=(2, 3, 6, 6)), rng.normal(size=(4, 3, 3, 3)), rng.nor
 tensors = {"x": x, "w": w, "b": np.zeros(4), "dy": dy}
 
 for backward in (flip_forgotten, padding_forgotten, averaged):
-    report = ask("/api/ops/conv2d/check", {
-        "settings": {"padding": 1},
-        "tensors": {name: tensor.tolist() for name, tensor in tensors.items()},
-        "gradients": {name: tensor.tolist() for name, tensor in backward(x, w, dy).items()},
-    })
+    report = ask(
+        "/api/ops/conv2d/check",
+        {
+            "settings": {"padding": 1},
+            "tensors": {name: tensor.tolist() for name, tensor in tensors.items()},
+            "gradients": {name: tensor.tolist() for name, tensor in backward(x, w, dy).items()},
+        },
+    )
     for name, found in report["gradients"].items():
         if not found["agrees"]:
             print(f"{backward.__name__}: {name} is wrong, {found['looks_like']}: {found['guess']}")

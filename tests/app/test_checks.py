@@ -75,9 +75,7 @@ def test_float32_is_compared_as_closely_as_it_rounds(client: TestClient) -> None
 
 def test_another_choice_at_a_tie_agrees_too(client: TestClient) -> None:
     body = {"settings": {"kernel_size": 2}, "tensors": {"x": [[[[1, 1], [0, 1]]]], "dy": [[[[1]]]]}}
-    report = client.post(
-        "/api/ops/max_pool2d/check", json={**body, "gradients": {"dx": [[[[0, 0], [0, 1]]]]}}
-    ).json()
+    report = client.post("/api/ops/max_pool2d/check", json={**body, "gradients": {"dx": [[[[0, 0], [0, 1]]]]}}).json()
     assert report["gradients"]["dx"]["agrees"] and report["gradients"]["dx"]["looks_like"] == "kink"
     kinks = report["tensors"]["dx"]["kinks"]
     assert [kink["place"] for kink in kinks] == ["dx/0,0,0,0", "dx/0,0,0,1", "dx/0,0,1,1"]
@@ -87,9 +85,7 @@ def test_another_choice_at_a_tie_agrees_too(client: TestClient) -> None:
 def test_npz_holds_a_clients_gradients_as_members_and_answers_with_both(client: TestClient) -> None:
     stream = io.BytesIO()
     tensors: dict[str, Any] = {name: np.array(value, float) for name, value in DELTA["tensors"].items()}
-    np.savez(
-        stream, request=np.array('{"settings": {"padding": 1, "flip_kernel": true}}'), dw=WRONG, **tensors
-    )
+    np.savez(stream, request=np.array('{"settings": {"padding": 1, "flip_kernel": true}}'), dw=WRONG, **tensors)
     headers = {"Content-Type": NPZ, "Accept": NPZ}
     answer = client.post("/api/ops/conv2d/check", content=stream.getvalue(), headers=headers)
     archive = np.load(io.BytesIO(answer.content))

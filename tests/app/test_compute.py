@@ -161,12 +161,15 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return noted
 
 
-@pytest.mark.parametrize(("body", "dear"), [
-    ({"tensors": {"x": [[1, 2], [3, 4]]}}, False),
-    ({"tensors": {"x": [[0.5] * 1000] * 500}}, True),  # large to read
-    ({"tensors": {"x": [[1]] * 50_000}}, True),  # many lists to read
-    ({"tensors": {"x": [0] * 60_000}}, True),  # large to write
-])
+@pytest.mark.parametrize(
+    ("body", "dear"),
+    [
+        ({"tensors": {"x": [[1, 2], [3, 4]]}}, False),
+        ({"tensors": {"x": [[0.5] * 1000] * 500}}, True),  # large to read
+        ({"tensors": {"x": [[1]] * 50_000}}, True),  # many lists to read
+        ({"tensors": {"x": [0] * 60_000}}, True),  # large to write
+    ],
+)
 def test_a_thread_is_kept_free_of_what_is_large_to_read_or_to_write(
     client: TestClient, costs: list[float], body: dict[str, Any], dear: bool
 ) -> None:
@@ -174,11 +177,14 @@ def test_a_thread_is_kept_free_of_what_is_large_to_read_or_to_write(
     assert (max(costs) > CHEAP) == dear
 
 
-@pytest.mark.parametrize(("tensor", "accept", "dear"), [
-    ("loss/y", "application/json", False),
-    ("conv1/y", "application/json", True),  # 32 x 8 x 26 x 26 numbers to write
-    ("conv1/y", "application/x-npy", False),
-])
+@pytest.mark.parametrize(
+    ("tensor", "accept", "dear"),
+    [
+        ("loss/y", "application/json", False),
+        ("conv1/y", "application/json", True),  # 32 x 8 x 26 x 26 numbers to write
+        ("conv1/y", "application/x-npy", False),
+    ],
+)
 def test_so_is_a_large_tensor_of_a_step_that_is_at_hand(
     client: TestClient, costs: list[float], tensor: str, accept: str, dear: bool
 ) -> None:

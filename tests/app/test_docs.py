@@ -120,7 +120,7 @@ def said(python: str) -> Any:
 def test_the_python_of_the_page_runs(server: Server) -> None:
     server.wait_ready()
     page = server.read("/docs").decode()
-    examples = [each for each in blocks(page, "python") if "YOUR-" not in each and "/api/runs\"" not in each]
+    examples = [each for each in blocks(page, "python") if "YOUR-" not in each and '/api/runs"' not in each]
     done = subprocess.run([sys.executable, "-c", "\n\n".join(examples)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(examples)
@@ -136,8 +136,11 @@ def test_arrays_go_and_come_as_the_page_says(server: Server) -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=[file.stem for file in EXAMPLES])
 def test_each_worked_example_prints_what_the_page_says(server: Server, file: Any) -> None:
     server.wait_ready()
-    (code,) = [each for each in blocks(server.read("/programmers").decode(), "python") if file.stem in each or (
-        each.splitlines()[0] == file.read_text("utf-8").splitlines()[0])]
+    (code,) = [
+        each
+        for each in blocks(server.read("/programmers").decode(), "python")
+        if file.stem in each or (each.splitlines()[0] == file.read_text("utf-8").splitlines()[0])
+    ]
     assert server.url in code
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -70,10 +70,7 @@ def test_a_page_of_another_origin_may_read_but_not_change(small: TestClient, ori
 
 
 def test_its_own_page_and_no_page_at_all_may_change(small: TestClient) -> None:
-    assert (
-        small.post("/", headers={"Origin": "http://localhost:8000", "Host": "localhost:8000"}).status_code
-        == 200
-    )
+    assert small.post("/", headers={"Origin": "http://localhost:8000", "Host": "localhost:8000"}).status_code == 200
     assert small.post("/").status_code == 200
     assert small.post("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 

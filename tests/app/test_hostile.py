@@ -190,9 +190,7 @@ def to_operators() -> Iterator[Sent]:
     pool: dict[str, Any] = {"kernel_size": 2}
     for setting in [{"kernel_size": 0}, {**pool, "padding": 2}, {"kernel_size": [1, 2, 3]}, {"kernel_size": True},
                     {"kernel_size": 4096}, {**pool, "stride": 0}, {}, {**pool, "banana": 1}]:  # fmt: skip
-        yield send(
-            "/api/ops/max_pool2d/forward", {"settings": setting, "tensors": {"x": GOOD["tensors"]["x"]}}
-        )
+        yield send("/api/ops/max_pool2d/forward", {"settings": setting, "tensors": {"x": GOOD["tensors"]["x"]}})
     for target in [[7], [-1], [0.5], [0, 1], "0", [[1, 2, 3]], [True]]:
         yield send("/api/ops/cross_entropy/forward", {"tensors": {"x": [[1, 2]], "target": target}})
     for value in VALUES:

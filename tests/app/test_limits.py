@@ -19,8 +19,13 @@ WIDE = {"input": [1, 300, 300], "layers": [{"name": "c", "op": "conv2d", "settin
                                            {"name": "f", "op": "flatten"}]}  # fmt: skip
 
 
-DEEP = {"input": [1, 28, 28], "layers": [{"name": "f", "op": "flatten"}, *(
-    {"name": f"l{k}", "op": "linear", "settings": {"out": out}} for k, out in enumerate((3000, 2400, 10)))]}
+DEEP = {
+    "input": [1, 28, 28],
+    "layers": [
+        {"name": "f", "op": "flatten"},
+        *({"name": f"l{k}", "op": "linear", "settings": {"out": out}} for k, out in enumerate((3000, 2400, 10))),
+    ],
+}
 
 
 def one_by_one(**settings: int) -> Any:
@@ -49,9 +54,7 @@ def ones(*shape: int) -> Any:
         ("runs", {"network": WIDE, "dataset": {"x": ones(1, 1, 300, 300), "target": [1]}}, "scratch"),
     ],
 )  # fmt: skip
-def test_what_is_too_dear_is_named_with_its_limit(
-    client: TestClient, path: str, body: Any, limit: str
-) -> None:
+def test_what_is_too_dear_is_named_with_its_limit(client: TestClient, path: str, body: Any, limit: str) -> None:
     answer = client.post(f"/api/{path}", json=body)
     assert answer.status_code == 413, answer.text[:300]
     assert answer.json()["limit"] == {"name": limit, "value": getattr(Limits(), limit)}

@@ -21,8 +21,9 @@ def test_what_is_left_out_takes_its_default(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_option_is_read(tmp_path: Path) -> None:
-    line = (f"--host ::1 --port 9000 --no-open --data {tmp_path} --allow-host a.example --allow-host b.example "
-            "--threads 3")
+    line = (
+        f"--host ::1 --port 9000 --no-open --data {tmp_path} --allow-host a.example --allow-host b.example --threads 3"
+    )
     settings = parse(line.split())
     assert (settings.host, settings.port, settings.open_browser) == ("::1", 9000, False)
     assert settings.data_dir == tmp_path and settings.allow_hosts == ("a.example", "b.example")

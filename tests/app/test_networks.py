@@ -59,10 +59,7 @@ def test_tiny_reproduces_every_derivative_of_the_article(client: TestClient, mod
     w = np.array(tiny["parameters"]["conv/w"])[0, 0]
     w_fc = float(np.array(tiny["parameters"]["fc/w"]).item())
     c = np.array(
-        [
-            [np.sum(i[2 * r : 2 * r + 2, 2 * k : 2 * k + 2] * w[::-1, ::-1]) for k in range(2)]
-            for r in range(2)
-        ]
+        [[np.sum(i[2 * r : 2 * r + 2, 2 * k : 2 * k + 2] * w[::-1, ::-1]) for k in range(2)] for r in range(2)]
     )
     c10, r_p = c[1, 0], c.max()
     assert c10 == r_p
@@ -151,9 +148,7 @@ def test_parameters_go_by_pytorchs_names_too(client: TestClient, models: dict[st
     torch = {"conv.weight": (np.array(own["conv/w"]) * 2).tolist(), "fc.weight": own["fc/w"]}
     answer = client.post("/api/networks/gradients", json={"model": "tiny", "parameters": torch}).json()
     assert answer["parameters"]["conv/w"] == torch["conv.weight"]
-    problem = client.post(
-        "/api/networks/gradients", json={"model": "tiny", "parameters": {"conv.bias": [1]}}
-    ).json()
+    problem = client.post("/api/networks/gradients", json={"model": "tiny", "parameters": {"conv.bias": [1]}}).json()
     assert problem["status"] == 422 and problem["errors"][0]["loc"] == ["parameters", "conv.bias"]
 
 
@@ -185,6 +180,4 @@ def test_any_number_of_a_network_explains_itself(client: TestClient, place: str)
     )
     at = tuple(map(int, index[0].split(","))) if index else ()
     assert explanation["value"] == np.array(stored)[at]
-    assert math.fsum(term["value"] for term in explanation["terms"]) == pytest.approx(
-        explanation["value"], abs=1e-12
-    )
+    assert math.fsum(term["value"] for term in explanation["terms"]) == pytest.approx(explanation["value"], abs=1e-12)

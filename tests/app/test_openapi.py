@@ -31,16 +31,10 @@ def undocumented(document: Any) -> list[str]:
         name = f"{method} {path}"
         if not operation.get("summary") or not operation.get("description"):
             found.append(name)
-        found += [
-            f"{name}: {each['name']}"
-            for each in operation.get("parameters", [])
-            if not each.get("description")
-        ]
+        found += [f"{name}: {each['name']}" for each in operation.get("parameters", []) if not each.get("description")]
     for name, schema in document["components"]["schemas"].items():
         found += [
-            f"{name}.{field}"
-            for field, each in schema.get("properties", {}).items()
-            if not each.get("description")
+            f"{name}.{field}" for field, each in schema.get("properties", {}).items() if not each.get("description")
         ]
     return found
 

@@ -46,9 +46,7 @@ def test_the_operators_are_listed_with_sentences_settings_and_gradients(client: 
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
-def test_every_operator_computes_its_example_and_each_result_explains_itself(
-    client: TestClient, name: str
-) -> None:
+def test_every_operator_computes_its_example_and_each_result_explains_itself(client: TestClient, name: str) -> None:
     kind = OPS[name]
     rng = np.random.default_rng(3)
     tensors = {key: array.tolist() for key, array in kind.example(rng).items()}
@@ -63,9 +61,7 @@ def test_every_operator_computes_its_example_and_each_result_explains_itself(
     for tensor, shape in results["shapes"].items():
         index = tuple(int(rng.integers(size)) for size in shape)
         place = f"{tensor}/{','.join(map(str, index))}" if index else tensor
-        answer = client.post(
-            f"/api/ops/{name}/explain", json={**body, "place": place}, params={"per_page": 500}
-        )
+        answer = client.post(f"/api/ops/{name}/explain", json={**body, "place": place}, params={"per_page": 500})
         assert answer.status_code == 200, (place, answer.text)
         explanation = answer.json()
         assert explanation["value"] == np.array(results["tensors"][tensor])[index]
@@ -78,9 +74,7 @@ def test_every_operator_computes_its_example_and_each_result_explains_itself(
 
 def test_npz_goes_in_and_comes_out_with_the_same_numbers(client: TestClient) -> None:
     tensors = {name: np.array(value, np.float64) for name, value in DELTA["tensors"].items()}
-    answer = send_npz(
-        client, "/api/ops/conv2d/backward", tensors, '{"settings": {"padding": 1, "flip_kernel": true}}'
-    )
+    answer = send_npz(client, "/api/ops/conv2d/backward", tensors, '{"settings": {"padding": 1, "flip_kernel": true}}')
     assert answer.headers["content-type"] == NPZ
     archive = np.load(io.BytesIO(answer.content))
     json = client.post("/api/ops/conv2d/backward", json=DELTA).json()["tensors"]
@@ -99,12 +93,8 @@ def test_nan_may_arrive_in_npz_and_is_answered_in_words_in_json(client: TestClie
 
 def test_float64_is_the_default_and_float32_is_had_by_asking(client: TestClient) -> None:
     body = {"tensors": {"x": [0.1]}}
-    assert client.post("/api/ops/sigmoid/forward", json=body).json()["tensors"]["y"] == [
-        1 / (1 + math.exp(-0.1))
-    ]
-    single = client.post("/api/ops/sigmoid/forward", json={**body, "dtype": "float32"}).json()["tensors"][
-        "y"
-    ][0]
+    assert client.post("/api/ops/sigmoid/forward", json=body).json()["tensors"]["y"] == [1 / (1 + math.exp(-0.1))]
+    single = client.post("/api/ops/sigmoid/forward", json={**body, "dtype": "float32"}).json()["tensors"]["y"][0]
     assert single == float(np.float32(single))
 
 
@@ -129,15 +119,11 @@ def test_a_dear_call_is_refused_by_its_shapes_with_the_limits_name(client: TestC
 def test_every_optimizer_steps_and_explains_its_new_weight(client: TestClient, name: str) -> None:
     body: dict[str, Any] = {"tensors": {"w": [[0.5, -1.0]], "dw": [[0.25, 0.125]]}}
     for made in (1, 2):
-        explanation = client.post(
-            f"/api/optimizers/{name}/explain", json={**body, "place": "w_next/0,1"}
-        ).json()
+        explanation = client.post(f"/api/optimizers/{name}/explain", json={**body, "place": "w_next/0,1"}).json()
         answer = client.post(f"/api/optimizers/{name}/step", json=body).json()["tensors"]
         assert answer["step"] == made
         assert explanation["value"] == answer["w"][0][1]
-        assert math.fsum(term["value"] for term in explanation["terms"]) == pytest.approx(
-            answer["w"][0][1], rel=1e-12
-        )
+        assert math.fsum(term["value"] for term in explanation["terms"]) == pytest.approx(answer["w"][0][1], rel=1e-12)
         body["tensors"] = {**answer, "dw": body["tensors"]["dw"]}
 
 

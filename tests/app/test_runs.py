@@ -53,9 +53,7 @@ def test_a_new_run_has_a_location_and_takes_the_models_defaults(client: TestClie
 
 
 def test_below_a_proxys_prefix_the_location_has_it(client: TestClient) -> None:
-    answer = client.post(
-        "/api/runs", json={"model": "tiny"}, headers={"X-Forwarded-Prefix": "/tools/convscope"}
-    )
+    answer = client.post("/api/runs", json={"model": "tiny"}, headers={"X-Forwarded-Prefix": "/tools/convscope"})
     assert answer.headers["location"] == f"/tools/convscope/api/runs/{answer.json()['id']}"
     evil = client.post("/api/runs", json={"model": "tiny"}, headers={"X-Forwarded-Prefix": "//evil.example"})
     assert evil.headers["location"].startswith("/api/runs/")
@@ -125,10 +123,7 @@ def test_a_run_whose_loss_is_no_number_any_more_says_so(train: Train) -> None:
 
 def test_beyond_the_limit_the_oldest_resting_run_makes_way(client: TestClient) -> None:
     limit = client.get("/api/limits").json()["runs_per_client"]["value"]
-    made = [
-        client.post("/api/runs", json={"model": "tiny", "start": False}).json()["id"]
-        for _ in range(limit + 1)
-    ]
+    made = [client.post("/api/runs", json={"model": "tiny", "start": False}).json()["id"] for _ in range(limit + 1)]
     kept = [run["id"] for run in client.get("/api/runs").json()]
     assert len(kept) == limit + 1 and kept[0] == "welcome"
     assert made[0] not in kept and made[-1] in kept
@@ -141,13 +136,9 @@ def test_beyond_the_limit_the_oldest_resting_run_makes_way(client: TestClient) -
 def test_own_data_can_be_trained_on(client: TestClient, train: Train) -> None:
     layers = [{"name": "f", "op": "flatten"}, {"name": "l", "op": "linear", "settings": {"out": 2}}]
     data = {"x": [[[[1, 0]]], [[[0, 1]]]], "target": [0, 1]}
-    run = train(
-        network={"input": [1, 1, 2], "layers": layers}, dataset=data, optimizer={"name": "adam"}, epochs=20
-    )
+    run = train(network={"input": [1, 1, 2], "layers": layers}, dataset=data, optimizer={"name": "adam"}, epochs=20)
     assert (run["state"], run["step"], run["batch_size"], run["dataset"]) == ("finished", 20, 2, "given")
-    made = client.post(
-        f"/api/runs/{run['id']}/passes", json={"dataset": "given", "split": "train", "index": 1}
-    )
+    made = client.post(f"/api/runs/{run['id']}/passes", json={"dataset": "given", "split": "train", "index": 1})
     assert made.json()["label"] == 1
 
 
@@ -161,9 +152,7 @@ def test_the_same_seed_gives_the_same_losses_watched_or_not(client: TestClient, 
         client.post(f"/api/runs/{noisy['id']}/passes", json={"dataset": "mnist", "index": step})
     losses = [client.get(f"/api/runs/{run['id']}/metrics").json()["loss"] for run in (quiet, noisy)]
     assert losses[0] == losses[1] and len(losses[0]) == 5
-    weights = [
-        tensor(client, f"/api/runs/{run['id']}/steps/5/tensors/conv1/w_next") for run in (quiet, noisy)
-    ]
+    weights = [tensor(client, f"/api/runs/{run['id']}/steps/5/tensors/conv1/w_next") for run in (quiet, noisy)]
     assert weights[0].tobytes() == weights[1].tobytes()
 
 
@@ -194,9 +183,7 @@ def test_hundreds_of_places_of_a_training_step_equal_their_explanations(client: 
             value = float(array[tuple(index)])
             assert explanation["value"] == pytest.approx(value, rel=1e-7, abs=1e-12), place
             total = page_sums(client, f"{path}/explain/{place}")
-            assert total + explanation["remainder"] == pytest.approx(
-                explanation["value"], rel=1e-6, abs=1e-9
-            ), place
+            assert total + explanation["remainder"] == pytest.approx(explanation["value"], rel=1e-6, abs=1e-9), place
 
 
 def page_sums(client: TestClient, path: str) -> float:
@@ -225,11 +212,7 @@ def test_every_read_of_an_explanation_can_be_opened_in_turn(client: TestClient) 
         for read in answer.json()["reads"][:2]:
             if read["inside"]:
                 waiting.append(
-                    "/".join(
-                        [read["tensor"], ",".join(map(str, read["index"]))]
-                        if read["index"]
-                        else [read["tensor"]]
-                    )
+                    "/".join([read["tensor"], ",".join(map(str, read["index"]))] if read["index"] else [read["tensor"]])
                 )
     assert opened > 20
 
@@ -267,9 +250,7 @@ def test_a_drawn_digit_is_answered_and_held_against_its_own_answer(client: TestC
     made = client.post("/api/runs/welcome/passes", json={"x": pixels.tolist()}).json()
     assert made["source"] == {"drawn": True}
     assert made["label"] == int(np.argmax(made["probabilities"]))
-    assert (
-        client.post("/api/runs/welcome/passes", json={"x": pixels.tolist(), "target": 1}).json()["label"] == 1
-    )
+    assert client.post("/api/runs/welcome/passes", json={"x": pixels.tolist(), "target": 1}).json()["label"] == 1
     answer = client.post("/api/runs/welcome/predict", json={"x": pixels.tolist()}).json()
     assert np.argmax(answer["probabilities"]) == made["label"]
     assert np.array(answer["layers"]["conv2"]["y"]).shape == (1, 16, 11, 11)
@@ -373,13 +354,9 @@ def test_what_a_step_left_is_what_the_next_one_read(client: TestClient) -> None:
     assert opened["value"] == explanation["value"]
 
 
-def test_what_never_changes_may_be_kept_for_ever_and_is_not_sent_twice(
-    client: TestClient, train: Train
-) -> None:
+def test_what_never_changes_may_be_kept_for_ever_and_is_not_sent_twice(client: TestClient, train: Train) -> None:
     run = train(model="tiny", steps=2)
-    pass_path = client.post(f"/api/runs/{run['id']}/passes", json={"dataset": "tiny", "index": 0}).headers[
-        "location"
-    ]
+    pass_path = client.post(f"/api/runs/{run['id']}/passes", json={"dataset": "tiny", "index": 0}).headers["location"]
     for path in (
         f"/api/runs/{run['id']}/steps/1/tensors/conv/y",
         f"/api/runs/{run['id']}/steps/1/explain/conv/y/0,0,0,0",
@@ -421,7 +398,5 @@ def test_an_image_is_had_as_numbers_and_as_a_picture(client: TestClient) -> None
     assert image["label"] == 7
     pixels = np.array(image["image"])
     assert pixels.shape == (1, 28, 28) and pixels.min() == 0 and 0.9 < pixels.max() <= 1
-    picture = client.get(
-        "/api/datasets/mnist/test/0", headers={"Accept": "image/png,image/*;q=0.8,*/*;q=0.5"}
-    )
+    picture = client.get("/api/datasets/mnist/test/0", headers={"Accept": "image/png,image/*;q=0.8,*/*;q=0.5"})
     assert picture.headers["content-type"] == "image/png" and picture.content.startswith(b"\x89PNG")

@@ -188,9 +188,7 @@ def test_a_chosen_image_is_streamed_through_the_newest_parameters(client: TestCl
     with client.websocket_connect(STREAM) as socket:
         socket.send_json({"subscribe": ["loss/p"], "image": image})
         header, tensors = unpack(socket.receive_bytes())
-        socket.send_json(
-            {"subscribe": ["conv1/y"], "image": {"x": np.zeros((28, 28)).tolist()}, "dtype": "uint8"}
-        )
+        socket.send_json({"subscribe": ["conv1/y"], "image": {"x": np.zeros((28, 28)).tolist()}, "dtype": "uint8"})
         coarse, _ = unpack(socket.receive_bytes())
     made = client.post("/api/runs/welcome/passes", json=image).json()
     assert header["label"] == 3 and header["image_loss"] == made["loss"]
@@ -252,9 +250,7 @@ def test_a_subscription_to_what_a_step_lacks_is_told_so_and_disturbs_no_other(
         assert unpack(one.receive_bytes())[0]["step"] == 1
 
 
-def test_a_stream_of_a_deleted_run_is_closed_with_the_reason(
-    client: TestClient, train: Callable[..., Any]
-) -> None:
+def test_a_stream_of_a_deleted_run_is_closed_with_the_reason(client: TestClient, train: Callable[..., Any]) -> None:
     run = train(model="tiny", start=False)
     with client.websocket_connect(f"ws://localhost/api/runs/{run['id']}/stream") as socket:
         socket.send_json({"subscribe": ["conv/y"]})
@@ -273,9 +269,7 @@ def memory(pid: int) -> int:
 
 @contextmanager
 def watch(url: str, run: str, names: list[str]) -> Iterator[ClientConnection]:
-    with connect(
-        f"{url.replace('http', 'ws', 1)}/api/runs/{run}/stream", max_size=None, compression=None
-    ) as socket:
+    with connect(f"{url.replace('http', 'ws', 1)}/api/runs/{run}/stream", max_size=None, compression=None) as socket:
         socket.send(json.dumps({"subscribe": names}))
         yield socket
 
@@ -363,9 +357,7 @@ def server_delete(server: Server, path: str) -> None:
 
 
 def send(server: Server, method: str, path: str, content: bytes | None) -> Any:
-    request = urllib.request.Request(
-        server.url + path, content, {"Content-Type": "application/json"}, method=method
-    )
+    request = urllib.request.Request(server.url + path, content, {"Content-Type": "application/json"}, method=method)
     with urllib.request.urlopen(request, timeout=30) as answer:
         body = answer.read()
     return json.loads(body) if body else None

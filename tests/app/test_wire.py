@@ -66,9 +66,7 @@ def test_what_is_not_finite_is_written_in_words() -> None:
     assert json.loads(text.encode({"a": np.array([np.nan, np.inf, -np.inf, 1])})) == {
         "a": ["NaN", "Infinity", "-Infinity", 1.0]
     }
-    assert json.loads(text.encode({"a": [float("nan"), {"b": float("-inf")}]})) == {
-        "a": ["NaN", {"b": "-Infinity"}]
-    }
+    assert json.loads(text.encode({"a": [float("nan"), {"b": float("-inf")}]})) == {"a": ["NaN", {"b": "-Infinity"}]}
 
 
 @pytest.mark.parametrize(
@@ -106,17 +104,13 @@ def test_an_empty_array_is_refused(value: object) -> None:
     ("value", "limit"),
     [([[[[[[[[[1]]]]]]]]], ("rank", 8)), ([0] * 1001, ("elements", 1000)), (np.zeros((1,) * 9), ("rank", 8))],
 )
-def test_too_deep_and_too_large_arrays_are_refused_with_the_limits_name(
-    value: object, limit: tuple[str, int]
-) -> None:
+def test_too_deep_and_too_large_arrays_are_refused_with_the_limits_name(value: object, limit: tuple[str, int]) -> None:
     problem = refusal(value)
     assert problem.status == 413
     assert problem.extra["limit"] == {"name": limit[0], "value": limit[1]}
 
 
-@pytest.mark.parametrize(
-    "content", [b"NaN", b'{"a": [Infinity]}', b"-Infinity", b"[" * 10**5, b"\xff", b"1" * 5000]
-)
+@pytest.mark.parametrize("content", [b"NaN", b'{"a": [Infinity]}', b"-Infinity", b"[" * 10**5, b"\xff", b"1" * 5000])
 def test_json_that_cannot_be_read_is_malformed(content: bytes) -> None:
     with pytest.raises(Problem) as caught:
         text.decode(content)
@@ -126,9 +120,7 @@ def test_json_that_cannot_be_read_is_malformed(content: bytes) -> None:
 @given(
     st.dictionaries(
         st.text("abcxyz/", min_size=1),
-        arrays.arrays(
-            st.sampled_from([np.float32, np.float64, np.int64]), arrays.array_shapes(min_dims=0, max_side=3)
-        ),
+        arrays.arrays(st.sampled_from([np.float32, np.float64, np.int64]), arrays.array_shapes(min_dims=0, max_side=3)),
         max_size=4,
     )
 )

@@ -64,8 +64,10 @@ def dear() -> dict[str, Call]:
 
     ops = "/api/ops"
     thousand = drawn(1, 1, 1000, 1000)
-    linear = [{"name": "flat", "op": "flatten"}, *(
-        {"name": f"l{k}", "op": "linear", "settings": {"out": out}} for k, out in enumerate((2000, 2000, 10)))]
+    linear = [
+        {"name": "flat", "op": "flatten"},
+        *({"name": f"l{k}", "op": "linear", "settings": {"out": out}} for k, out in enumerate((2000, 2000, 10))),
+    ]
     return {
         "conv2d, 2e9": as_npz(f"{ops}/conv2d/forward", x=drawn(1, 128, 64, 64), w=drawn(128, 128, 5, 5)),
         "conv2d backward, 2e9": as_npz(

@@ -37,8 +37,11 @@ def held_out(data: Dataset) -> Dataset:
     """The training images alone: the last of them take the place of the test images."""
     train = data.splits["train"]
     parts = {"train": slice(None, -HELD_OUT), "test": slice(-HELD_OUT, None)}
-    return Dataset("validation", "training images held out",
-                   {name: Split(train.images[part], train.targets[part]) for name, part in parts.items()})
+    return Dataset(
+        "validation",
+        "training images held out",
+        {name: Split(train.images[part], train.targets[part]) for name, part in parts.items()},
+    )
 
 
 def first_of(data: Dataset, count: int | None) -> Dataset:
@@ -60,27 +63,50 @@ def bar(done: int, total: int, words: str) -> None:
 
 def train(seed: int, data: Dataset, given: argparse.Namespace) -> tuple[dict[str, Any], Trainer]:
     """One run: its figures at each epoch's end, and its trainer."""
-    run = Trainer(Network.from_document(MODELS["seed"].document), data,
-                  optimizer_from({"name": "adam", "learning_rate": given.learning_rate}), given.batch, seed,
-                  history_bytes=1)
+    run = Trainer(
+        Network.from_document(MODELS["seed"].document),
+        data,
+        optimizer_from({"name": "adam", "learning_rate": given.learning_rate}),
+        given.batch,
+        seed,
+        history_bytes=1,
+    )
     total, start, epochs = given.epochs * run.steps_per_epoch, time.perf_counter(), []
     losses: list[float] = []
     while run.step < total:
         if run.step % 20 == 0:
             run.learning_rate = rate_at(run.step / run.steps_per_epoch, given.epochs, given.learning_rate)
             took = time.perf_counter() - start
-            bar(run.step, total, f"seed {seed}, epoch {run.epoch + 1} of {given.epochs}, "
-                                 f"{run.step * given.batch / max(took, 1e-9):,.0f} images/s")
+            bar(
+                run.step,
+                total,
+                f"seed {seed}, epoch {run.epoch + 1} of {given.epochs}, "
+                f"{run.step * given.batch / max(took, 1e-9):,.0f} images/s",
+            )
         losses.append(run.step_once().loss)
         if run.step % run.steps_per_epoch == 0:
             loss, accuracy = run.evaluate("test")
-            epochs.append({"epoch": run.epoch, "train_loss": float(np.mean(losses)), "test_loss": loss,
-                           "test_accuracy": accuracy, "seconds": time.perf_counter() - start})
+            epochs.append(
+                {
+                    "epoch": run.epoch,
+                    "train_loss": float(np.mean(losses)),
+                    "test_loss": loss,
+                    "test_accuracy": accuracy,
+                    "seconds": time.perf_counter() - start,
+                }
+            )
             losses = []
     sys.stderr.write("\n")
-    settings = {"optimizer": "adam", "learning_rate": given.learning_rate, "schedule": "half a cosine",
-                "batch_size": given.batch, "epochs": given.epochs, "images": len(data.splits["train"]),
-                "threads": team().size, "path": run.path.name}
+    settings = {
+        "optimizer": "adam",
+        "learning_rate": given.learning_rate,
+        "schedule": "half a cosine",
+        "batch_size": given.batch,
+        "epochs": given.epochs,
+        "images": len(data.splits["train"]),
+        "threads": team().size,
+        "path": run.path.name,
+    }
     return {"seed": seed, "data": data.name, "settings": settings, "epochs": epochs}, run
 
 
@@ -88,8 +114,9 @@ def table(found: list[dict[str, Any]]) -> str:
     lines = ["| seed | test accuracy | test loss | seconds |", "|---|---|---|---|"]
     last = [each["epochs"][-1] for each in found]
     for each, end in zip(found, last, strict=True):
-        lines.append(f"| {each['seed']} | {100 * end['test_accuracy']:.2f} % | {end['test_loss']:.5f} | "
-                     f"{end['seconds']:.0f} |")
+        lines.append(
+            f"| {each['seed']} | {100 * end['test_accuracy']:.2f} % | {end['test_loss']:.5f} | {end['seconds']:.0f} |"
+        )
     mean = [float(np.mean([end[name] for end in last])) for name in ("test_accuracy", "test_loss", "seconds")]
     return "\n".join([*lines, f"| mean | {100 * mean[0]:.2f} % | {mean[1]:.5f} | {mean[2]:.0f} |", ""])
 
@@ -108,19 +135,27 @@ def curves(found: list[dict[str, Any]]) -> str:
     marks = []
     for value in np.linspace(low, 100, 5):
         x, y = place(1, value).split(",")
-        marks.append(f'<path d="M{x} {y}H{width - 20}" stroke="#ddd"/><text x="{left - 8}" y="{y}" dy=".35em" '
-                     f'text-anchor="end">{value:.2f} %</text>')
+        marks.append(
+            f'<path d="M{x} {y}H{width - 20}" stroke="#ddd"/><text x="{left - 8}" y="{y}" dy=".35em" '
+            f'text-anchor="end">{value:.2f} %</text>'
+        )
     for epoch in range(1, epochs + 1):
-        marks.append(f'<text x="{place(epoch, low).split(",")[0]}" y="{height - below + 20}" '
-                     f'text-anchor="middle">{epoch}</text>')
-    lines = [f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
-             + " ".join(place(epoch, value) for epoch, value in enumerate(line, start=1))
-             + f'"><title>seed {each["seed"]}</title></polyline>'
-             for each, line, colour in zip(found, values, ("#0072b2", "#d55e00", "#009e73") * 9, strict=False)]
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-            f'font-size="12"><rect width="{width}" height="{height}" fill="#fff"/>' + "".join(marks + lines)
-            + f'<text x="{width / 2}" y="{height - 4}" text-anchor="middle">epoch; test accuracy of each seed</text>'
-            "</svg>\n")
+        marks.append(
+            f'<text x="{place(epoch, low).split(",")[0]}" y="{height - below + 20}" text-anchor="middle">{epoch}</text>'
+        )
+    lines = [
+        f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
+        + " ".join(place(epoch, value) for epoch, value in enumerate(line, start=1))
+        + f'"><title>seed {each["seed"]}</title></polyline>'
+        for each, line, colour in zip(found, values, ("#0072b2", "#d55e00", "#009e73") * 9, strict=False)
+    ]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        f'font-size="12"><rect width="{width}" height="{height}" fill="#fff"/>'
+        + "".join(marks + lines)
+        + f'<text x="{width / 2}" y="{height - 4}" text-anchor="middle">epoch; test accuracy of each seed</text>'
+        "</svg>\n"
+    )
 
 
 def maps(run: Trainer, zoom: int = 3) -> bytes:

@@ -28,10 +28,21 @@ class Worker:
 
     def __init__(self, python: str, kind: str, model: str, batch: int, threads: int):
         command = [python, str(ROOT / "tests/benchmarks/worker.py"), kind, MODELS[model], str(batch), str(threads)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads),
-                       "TF_CPP_MIN_LOG_LEVEL": "3"}
-        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": str(threads),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+        )
         self.ready = self._line() == "ready"
 
     def _line(self) -> str:
@@ -49,8 +60,9 @@ class Worker:
         self._process.wait()
 
 
-def best(pythons: dict[str, str], model: str, batch: int, threads: int, rounds: int,
-         seconds: float) -> dict[str, float]:
+def best(
+    pythons: dict[str, str], model: str, batch: int, threads: int, rounds: int, seconds: float
+) -> dict[str, float]:
     """Images a second of each kind that could be started, by its best slice."""
     workers = {kind: Worker(python, kind, model, batch, threads) for kind, python in pythons.items()}
     ready = {kind: worker for kind, worker in workers.items() if worker.ready}
@@ -88,8 +100,11 @@ def main() -> None:
             for threads in given.threads:
                 found = best(pythons, model, batch, threads, given.rounds, given.seconds)
                 own = found.get("engine", 0.0)
-                cells = [f"{own:,.0f}"] + [f"{found[kind]:,.0f} ({own / found[kind]:.1f}x)" if found.get(kind) else "–"
-                                           for kind in pythons if kind != "engine"]
+                cells = [f"{own:,.0f}"] + [
+                    f"{found[kind]:,.0f} ({own / found[kind]:.1f}x)" if found.get(kind) else "–"
+                    for kind in pythons
+                    if kind != "engine"
+                ]
                 print(f"| {model} | {batch} | {threads} | " + " | ".join(cells) + " |", flush=True)
                 rows.append({"model": model, "batch": batch, "threads": threads, **found})
     if given.json:

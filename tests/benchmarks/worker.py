@@ -18,13 +18,46 @@ Layer = tuple[Any, ...]
 
 #: (out, kernel, padding) of a convolution; "pool"; a dropout's share; outputs of a linear layer.
 LAYERS: dict[str, list[Layer]] = {
-    "seed": [("conv", 16, 2, "same"), ("relu",), ("pool",), ("conv", 128, 3, "valid"), ("relu",),
-             ("conv", 256, 3, "valid"), ("relu",), ("pool",), ("drop", 0.25), ("flatten",), ("linear", 128), ("relu",),
-             ("drop", 0.5), ("linear", 10)],
-    "classroom": [("conv", 8, 3, "valid"), ("relu",), ("pool",), ("conv", 16, 3, "valid"), ("relu",), ("pool",),
-                  ("flatten",), ("linear", 10)],
-    "lenet5": [("conv", 6, 5, "same"), ("relu",), ("pool",), ("conv", 16, 5, "valid"), ("relu",), ("pool",),
-               ("flatten",), ("linear", 120), ("relu",), ("linear", 84), ("relu",), ("linear", 10)],
+    "seed": [
+        ("conv", 16, 2, "same"),
+        ("relu",),
+        ("pool",),
+        ("conv", 128, 3, "valid"),
+        ("relu",),
+        ("conv", 256, 3, "valid"),
+        ("relu",),
+        ("pool",),
+        ("drop", 0.25),
+        ("flatten",),
+        ("linear", 128),
+        ("relu",),
+        ("drop", 0.5),
+        ("linear", 10),
+    ],
+    "classroom": [
+        ("conv", 8, 3, "valid"),
+        ("relu",),
+        ("pool",),
+        ("conv", 16, 3, "valid"),
+        ("relu",),
+        ("pool",),
+        ("flatten",),
+        ("linear", 10),
+    ],
+    "lenet5": [
+        ("conv", 6, 5, "same"),
+        ("relu",),
+        ("pool",),
+        ("conv", 16, 5, "valid"),
+        ("relu",),
+        ("pool",),
+        ("flatten",),
+        ("linear", 120),
+        ("relu",),
+        ("linear", 84),
+        ("relu",),
+        ("linear", 10),
+    ],
 }
 
 
@@ -41,8 +74,13 @@ def engine_step(model: str, batch: int, threads: int) -> Callable[[], object]:
     from engine.train import Trainer, optimizer_from
 
     use_threads(threads)
-    run = Trainer(Network.from_document(MODELS[model].document), from_arrays(*data()),
-                  optimizer_from({"name": "adam", "learning_rate": 0.001}), batch, history_bytes=1)
+    run = Trainer(
+        Network.from_document(MODELS[model].document),
+        from_arrays(*data()),
+        optimizer_from({"name": "adam", "learning_rate": 0.001}),
+        batch,
+        history_bytes=1,
+    )
     return run.step_once
 
 
@@ -52,8 +90,13 @@ def torch_step(model: str, batch: int, threads: int, compiled: bool) -> Callable
 
     torch.set_num_threads(threads)
     make: dict[str, Callable[..., nn.Module]] = {
-        "conv": lambda out, kernel, padding: nn.LazyConv2d(out, kernel, padding=padding), "relu": nn.ReLU,
-        "pool": lambda: nn.MaxPool2d(2), "drop": nn.Dropout, "flatten": nn.Flatten, "linear": nn.LazyLinear}
+        "conv": lambda out, kernel, padding: nn.LazyConv2d(out, kernel, padding=padding),
+        "relu": nn.ReLU,
+        "pool": lambda: nn.MaxPool2d(2),
+        "drop": nn.Dropout,
+        "flatten": nn.Flatten,
+        "linear": nn.LazyLinear,
+    }
     net = nn.Sequential(*(make[kind](*settings) for kind, *settings in LAYERS[model]))
     images, labels = (torch.from_numpy(array) for array in data())
     images = images.float() / 255
@@ -66,7 +109,7 @@ def torch_step(model: str, batch: int, threads: int, compiled: bool) -> Callable
     def step() -> None:
         at = next(starts) * batch % (IMAGES - batch + 1)
         optimizer.zero_grad()
-        loss(forward(images[at:at + batch]), labels[at:at + batch]).backward()
+        loss(forward(images[at : at + batch]), labels[at : at + batch]).backward()
         optimizer.step()
 
     return step
@@ -79,11 +122,16 @@ def keras_step(model: str, batch: int, threads: int) -> Callable[[], object]:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     layers = tf.keras.layers
     make: dict[str, Callable[..., Any]] = {
-        "conv": lambda out, kernel, padding: layers.Conv2D(out, kernel, padding=padding), "relu": layers.ReLU,
-        "pool": lambda: layers.MaxPooling2D(2), "drop": layers.Dropout, "flatten": layers.Flatten,
-        "linear": layers.Dense}
-    net = tf.keras.Sequential([tf.keras.Input((28, 28, 1)),
-                               *(make[kind](*settings) for kind, *settings in LAYERS[model])])
+        "conv": lambda out, kernel, padding: layers.Conv2D(out, kernel, padding=padding),
+        "relu": layers.ReLU,
+        "pool": lambda: layers.MaxPooling2D(2),
+        "drop": layers.Dropout,
+        "flatten": layers.Flatten,
+        "linear": layers.Dense,
+    }
+    net = tf.keras.Sequential(
+        [tf.keras.Input((28, 28, 1)), *(make[kind](*settings) for kind, *settings in LAYERS[model])]
+    )
     net.compile(tf.keras.optimizers.Adam(0.001), tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     images, labels = data()
     x = tf.constant(images.transpose(0, 2, 3, 1) / np.float32(255), tf.float32)
@@ -94,9 +142,10 @@ def keras_step(model: str, batch: int, threads: int) -> Callable[[], object]:
     @tf.function
     def one(at: Any) -> None:
         with tf.GradientTape() as tape:
-            value = loss(y[at:at + batch], net(x[at:at + batch], training=True))
-        optimizer.apply_gradients(zip(tape.gradient(value, net.trainable_variables), net.trainable_variables,
-                                      strict=True))
+            value = loss(y[at : at + batch], net(x[at : at + batch], training=True))
+        optimizer.apply_gradients(
+            zip(tape.gradient(value, net.trainable_variables), net.trainable_variables, strict=True)
+        )
 
     starts = iter(range(10**12))
     return lambda: one(tf.constant(next(starts) * batch % (IMAGES - batch + 1)))

@@ -157,9 +157,7 @@ def test_the_score_bar_is_a_slider_for_mouse_and_keys(page: Page, server: Server
     expect(bar).to_have_attribute("aria-valuetext", re.compile("^linear dx"))
 
 
-def test_an_address_opens_what_it_was_copied_from(
-    page: Page, open_page: Callable[..., Page], server: Server
-) -> None:
+def test_an_address_opens_what_it_was_copied_from(page: Page, open_page: Callable[..., Page], server: Server) -> None:
     visit(page, server, "step=100&at=conv2/dx/0,5,11,2&place=conv2/dx/0,5,11,2&speed=2&theme=dark")
     page.locator("body").press(".")
     page.wait_for_url(re.compile(r"at=conv2/dx/0,5,11,3"))
@@ -218,9 +216,7 @@ def test_a_first_visit_can_begin_on_the_drawing_pad_and_comes_back_to_its_button
         "conv1/w_next/5,0,1,1",
     ],
 )
-def test_no_theme_and_no_phase_breaks_an_accessibility_rule(
-    page: Page, server: Server, theme: str, place: str
-) -> None:
+def test_no_theme_and_no_phase_breaks_an_accessibility_rule(page: Page, server: Server, theme: str, place: str) -> None:
     visit(page, server, f"at={place}&place={place}&theme={theme}")
     expect(page.locator(".card")).to_contain_text(place)
     axe(page)
@@ -279,9 +275,7 @@ def test_every_phase_is_drawn_on_a_small_screen(open_page: Callable[..., Page], 
 def test_a_projector_has_larger_letters(open_page: Callable[..., Page], server: Server) -> None:
     page = open_page(viewport={"width": 1920, "height": 1080})
     visit(page, server)
-    assert (
-        float(page.evaluate("parseFloat(getComputedStyle(document.querySelector('.digit')).fontSize)")) >= 20
-    )
+    assert float(page.evaluate("parseFloat(getComputedStyle(document.querySelector('.digit')).fontSize)")) >= 20
 
 
 def test_reduced_motion_moves_the_racetrack_at_once(open_page: Callable[..., Page], server: Server) -> None:
@@ -313,9 +307,7 @@ def test_names_on_the_score_stand_clear_of_each_other(
         assert right < left
 
 
-def test_on_a_phone_the_sum_is_in_view_however_many_its_terms(
-    open_page: Callable[..., Page], server: Server
-) -> None:
+def test_on_a_phone_the_sum_is_in_view_however_many_its_terms(open_page: Callable[..., Page], server: Server) -> None:
     page = open_page(viewport={"width": 390, "height": 844})
     for place in ("conv2/y/0,3,5,5", "conv2/dx/0,5,11,2"):
         visit(page, server, f"at={place}")
@@ -379,12 +371,14 @@ def test_a_long_equation_goes_on_in_the_next_line_in_letters_that_can_be_read(pa
     expect(equation.locator('[data-tensor="indices"]')).to_have_class(re.compile("act"))
 
 
-@pytest.mark.parametrize(("model", "place"), [
-    ("lenet5", "conv2/dx/0,3,4,4"), ("small-inception", "conv5x5b/y/0,2,6,6"),
-])
-def test_a_large_kernel_shows_its_numbers_inside_its_column(
-    page: Page, server: Server, model: str, place: str
-) -> None:
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        ("lenet5", "conv2/dx/0,3,4,4"),
+        ("small-inception", "conv5x5b/y/0,2,6,6"),
+    ],
+)
+def test_a_large_kernel_shows_its_numbers_inside_its_column(page: Page, server: Server, model: str, place: str) -> None:
     visit(page, server, f"run={make_run(server, model=model)['id']}&at={place}")
     grids = page.locator(".figure .numbers:not([aria-label$='as it is'])")
     expect(grids.locator(".digits")).to_have_count(2 * 25)

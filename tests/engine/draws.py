@@ -49,11 +49,18 @@ def _legal(drawn: Any) -> Any:
 @st.composite
 def convolutions(draw: Draw) -> Call:
     groups, channels, share = draw(small), draw(small), draw(small)
-    op = OPS["conv2d"](stride=draw(pair), padding=draw(pads | st.sampled_from(["valid", "same", "full"])),
-                       dilation=draw(pair), groups=groups, flip_kernel=draw(st.booleans()))
+    op = OPS["conv2d"](
+        stride=draw(pair),
+        padding=draw(pads | st.sampled_from(["valid", "same", "full"])),
+        dilation=draw(pair),
+        groups=groups,
+        flip_kernel=draw(st.booleans()),
+    )
     rng = _seeded(draw)
-    tensors = {"x": rng.normal(size=(draw(st.integers(1, 2)), groups * channels, *_plane(draw, 1, 6))),
-               "w": rng.normal(size=(groups * share, channels, *draw(pair)))}
+    tensors = {
+        "x": rng.normal(size=(draw(st.integers(1, 2)), groups * channels, *_plane(draw, 1, 6))),
+        "w": rng.normal(size=(groups * share, channels, *draw(pair))),
+    }
     return op, tensors | ({"b": rng.normal(size=groups * share)} if draw(st.booleans()) else {})
 
 
@@ -62,24 +69,36 @@ def convolutions(draw: Draw) -> Call:
 def transposed_convolutions(draw: Draw) -> Call:
     groups, channels, share = draw(small), draw(small), draw(small)
     op = OPS["conv_transpose2d"](
-        stride=draw(pair), padding=draw(pads | st.sampled_from(["valid", "same"])), dilation=draw(pair), groups=groups,
-        output_padding=draw(st.lists(st.integers(0, 2), min_size=2, max_size=2)))
+        stride=draw(pair),
+        padding=draw(pads | st.sampled_from(["valid", "same"])),
+        dilation=draw(pair),
+        groups=groups,
+        output_padding=draw(st.lists(st.integers(0, 2), min_size=2, max_size=2)),
+    )
     rng = _seeded(draw)
-    tensors = {"x": rng.normal(size=(draw(st.integers(1, 2)), groups * channels, *_plane(draw, 1, 4))),
-               "w": rng.normal(size=(groups * channels, share, *draw(pair)))}
+    tensors = {
+        "x": rng.normal(size=(draw(st.integers(1, 2)), groups * channels, *_plane(draw, 1, 4))),
+        "w": rng.normal(size=(groups * channels, share, *draw(pair))),
+    }
     return op, tensors | ({"b": rng.normal(size=groups * share)} if draw(st.booleans()) else {})
 
 
 @_legal
 @st.composite
 def pools(draw: Draw, name: str) -> Call:
-    options: dict[str, Any] = {"kernel_size": draw(pair), "stride": draw(st.none() | pair),
-                               "ceil_mode": draw(st.booleans())}
+    options: dict[str, Any] = {
+        "kernel_size": draw(pair),
+        "stride": draw(st.none() | pair),
+        "ceil_mode": draw(st.booleans()),
+    }
     if name == "max_pool2d":
         options |= {"padding": draw(pads | st.just("same")), "dilation": draw(pair)}
     elif name == "avg_pool2d":
-        options |= {"padding": draw(pads | st.just("same")), "count_include_pad": draw(st.booleans()),
-                    "divisor_override": draw(st.sampled_from([None, None, -3, 4]))}
+        options |= {
+            "padding": draw(pads | st.just("same")),
+            "count_include_pad": draw(st.booleans()),
+            "divisor_override": draw(st.sampled_from([None, None, -3, 4])),
+        }
     else:
         options["norm_type"] = draw(st.sampled_from([2.0, 1.0, 3.0, 0.5, 7.3]))
     x = _seeded(draw).normal(size=(2, 2, *_plane(draw, 2, 7)))
@@ -105,11 +124,15 @@ def along_an_axis(draw: Draw, name: str) -> Call:
 @st.composite
 def cross_entropies(draw: Draw) -> Call:
     rng, rows, classes, shares = _seeded(draw), draw(small), draw(small), draw(st.booleans())
-    op = OPS["cross_entropy"](reduction=draw(st.sampled_from(["mean", "sum"])),
-                              label_smoothing=draw(st.sampled_from([0, 0.2])),
-                              ignore_index=None if shares else draw(st.sampled_from([None, 0, -100])))
-    tensors = {"x": rng.normal(size=(rows, classes)),
-               "target": rng.random((rows, classes)) if shares else rng.integers(0, classes, rows)}
+    op = OPS["cross_entropy"](
+        reduction=draw(st.sampled_from(["mean", "sum"])),
+        label_smoothing=draw(st.sampled_from([0, 0.2])),
+        ignore_index=None if shares else draw(st.sampled_from([None, 0, -100])),
+    )
+    tensors = {
+        "x": rng.normal(size=(rows, classes)),
+        "target": rng.random((rows, classes)) if shares else rng.integers(0, classes, rows),
+    }
     return op, tensors | ({"weight": rng.random(classes) + 0.1} if draw(st.booleans()) else {})
 
 
@@ -122,17 +145,25 @@ DRAWN = {Bool: lambda _: st.booleans(), Choice: lambda setting: st.sampled_from(
 def others(draw: Draw, name: str) -> Call:
     """Any other op: axes of any length that its sentences leave open, and what can be said of every setting."""
     kind, rng = OPS[name], _seeded(draw)
-    options = {key: draw(DRAWN[type(setting)](setting)) for key, setting in kind.settings.items()
-               if type(setting) in DRAWN}
+    options = {
+        key: draw(DRAWN[type(setting)](setting)) for key, setting in kind.settings.items() if type(setting) in DRAWN
+    }
     op, example = kind(**{**options, **kind.example_settings}), kind.example(rng)
     shapes = shapes_of(example)
     declared, numbers = op.program(shapes).declared, op.numbers(shapes)
-    counts = {letter: int(numbers[letter.upper()]) if letter.upper() in numbers else draw(st.integers(2, 4))
-              for key in example for axis in declared[key] for letter in axis}
+    counts = {
+        letter: int(numbers[letter.upper()]) if letter.upper() in numbers else draw(st.integers(2, 4))
+        for key in example
+        for axis in declared[key]
+        for letter in axis
+    }
     sizes = {key: tuple(math.prod(counts[letter] for letter in axis) for axis in declared[key]) for key in example}
-    return op, {key: rng.normal(size=sizes[key]) if array.dtype.kind == "f" and array.min() < 0
-                else rng.choice(array.ravel(), sizes[key])  # a mask, a variance: numbers such as the example's
-                for key, array in example.items()}
+    return op, {
+        key: rng.normal(size=sizes[key])
+        if array.dtype.kind == "f" and array.min() < 0
+        else rng.choice(array.ravel(), sizes[key])  # a mask, a variance: numbers such as the example's
+        for key, array in example.items()
+    }
 
 
 def calls(name: str) -> st.SearchStrategy[Call]:

@@ -21,30 +21,46 @@ from tests.engine.test_rounding import excess
 from tests.engine.tools import difference, digits, disagreement, network
 
 RNG = np.random.default_rng(5)
-NORMED: dict[str, Any] = {"input": [1, 28, 28], "layers": [
-    {"name": "conv", "op": "conv2d", "settings": {"out": 3, "kernel_size": 7, "stride": 3, "bias": False}},
-    {"name": "bn1", "op": "batch_norm", "settings": {"momentum": 0.2}}, {"name": "relu", "op": "relu"},
-    {"name": "flatten", "op": "flatten"}, {"name": "linear", "op": "linear", "settings": {"out": 10}},
-    {"name": "bn2", "op": "batch_norm"}]}
+NORMED: dict[str, Any] = {
+    "input": [1, 28, 28],
+    "layers": [
+        {"name": "conv", "op": "conv2d", "settings": {"out": 3, "kernel_size": 7, "stride": 3, "bias": False}},
+        {"name": "bn1", "op": "batch_norm", "settings": {"momentum": 0.2}},
+        {"name": "relu", "op": "relu"},
+        {"name": "flatten", "op": "flatten"},
+        {"name": "linear", "op": "linear", "settings": {"out": 10}},
+        {"name": "bn2", "op": "batch_norm"},
+    ],
+}
 
 
 def tensors_of(*shape: int, dtype: type = np.float64) -> dict[str, Array]:
     channels = shape[1]
-    return {"x": RNG.normal(2, 3, size=shape).astype(dtype), "gamma": RNG.normal(size=channels).astype(dtype),
-            "beta": RNG.normal(size=channels).astype(dtype), "running_mean": RNG.normal(size=channels).astype(dtype),
-            "running_var": RNG.uniform(0.5, 2, size=channels).astype(dtype)}
+    return {
+        "x": RNG.normal(2, 3, size=shape).astype(dtype),
+        "gamma": RNG.normal(size=channels).astype(dtype),
+        "beta": RNG.normal(size=channels).astype(dtype),
+        "running_mean": RNG.normal(size=channels).astype(dtype),
+        "running_var": RNG.uniform(0.5, 2, size=channels).astype(dtype),
+    }
 
 
 def normed(**options: Any) -> Trainer:
-    return Trainer(Network.from_document(NORMED), digits(), OPTIMIZERS["adam"](learning_rate=0.01),
-                   **{"batch_size": 8, **options})
+    return Trainer(
+        Network.from_document(NORMED), digits(), OPTIMIZERS["adam"](learning_rate=0.01), **{"batch_size": 8, **options}
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(shape=st.lists(st.integers(1, 4), min_size=1, max_size=4), training=st.booleans(), momentum=st.floats(0, 1),
-       eps=st.sampled_from([1e-5, 1e-3, 0.1]))
-def test_kernels_agree_with_the_sentences_at_ranks_two_to_five(shape: list[int], training: bool, momentum: float,
-                                                              eps: float) -> None:
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    training=st.booleans(),
+    momentum=st.floats(0, 1),
+    eps=st.sampled_from([1e-5, 1e-3, 0.1]),
+)
+def test_kernels_agree_with_the_sentences_at_ranks_two_to_five(
+    shape: list[int], training: bool, momentum: float, eps: float
+) -> None:
     op = BatchNorm(training=training, momentum=momentum, eps=eps)
     assert disagreement(op, tensors_of(2, *shape), RNG) < 1e-12
 
@@ -53,8 +69,15 @@ def test_the_short_gradient_equals_the_derived_one() -> None:
     tensors = {**tensors_of(3, 2, 2, 2), "dy": RNG.normal(size=(3, 2, 2, 2))}
     op, shapes = BatchNorm(), shapes_of(tensors)
     for name in ("dx", "dgamma", "dbeta"):
-        short, derived = (Tensors(op.program(shapes).gradients(["x", "gamma", "beta"], stated=each), tensors,
-                                  op.numbers(shapes), op.extents(shapes))[name] for each in (True, False))
+        short, derived = (
+            Tensors(
+                op.program(shapes).gradients(["x", "gamma", "beta"], stated=each),
+                tensors,
+                op.numbers(shapes),
+                op.extents(shapes),
+            )[name]
+            for each in (True, False)
+        )
         assert difference(short, derived) < 1e-13, name
 
 
@@ -77,11 +100,16 @@ def test_every_number_is_its_sentences_wherever_the_values_lie(training: bool, d
     assert excess(BatchNorm(training=training), tensors, RNG.normal(size=(3, 2, 2)).astype(dtype)) <= 1
 
 
-@pytest.mark.parametrize(("shapes", "words"), [
-    ({"x": (2,)}, "x has 1 axes"), ({"x": (1, 2, 1, 1, 1, 1)}, "expected two to five"),
-    ({"x": (0, 2)}, "x is empty"), ({"gamma": (3,)}, r"gamma has shape \[3\], expected \[2\], one for each channel"),
-    ({"x": (1, 2)}, "one value in each channel; a batch's variance needs at least two"),
-])
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        ({"x": (2,)}, "x has 1 axes"),
+        ({"x": (1, 2, 1, 1, 1, 1)}, "expected two to five"),
+        ({"x": (0, 2)}, "x is empty"),
+        ({"gamma": (3,)}, r"gamma has shape \[3\], expected \[2\], one for each channel"),
+        ({"x": (1, 2)}, "one value in each channel; a batch's variance needs at least two"),
+    ],
+)
 def test_what_does_not_fit_is_refused(shapes: dict[str, tuple[int, ...]], words: str) -> None:
     tensors = tensors_of(2, 2, 1, 1) | {name: np.ones(shape) for name, shape in shapes.items()}
     with pytest.raises(ShapeError, match=words):
@@ -92,7 +120,8 @@ def test_running_statistics_are_parameters_but_not_counted_as_learned() -> None:
     net = Network.from_document(NORMED)
     assert [layer.parameters for layer in net.shapes()] == [147, 6, 0, 0, 1930, 20]
     assert set(net.parameter_shapes) - set(net.learned) == {
-        f"{layer}/{name}" for layer in ("bn1", "bn2") for name in ("running_mean", "running_var")}
+        f"{layer}/{name}" for layer in ("bn1", "bn2") for name in ("running_mean", "running_var")
+    }
     first = net.initial(0)
     assert first["bn1/gamma"].tolist() == first["bn1/running_var"].tolist() == [1, 1, 1]
 
@@ -108,7 +137,8 @@ def test_a_step_moves_the_running_statistics_and_nothing_else_does() -> None:
     at_rest = run.trace_of(images, target)
     assert np.array_equal(at_rest["bn1", "running_mean_next"], at_rest["bn1", "running_mean"])
     bare = (at_rest["conv", "y"] - run.parameters["bn1/running_mean"][:, None, None]) / np.sqrt(
-        run.parameters["bn1/running_var"][:, None, None] + 1e-5)
+        run.parameters["bn1/running_var"][:, None, None] + 1e-5
+    )
     scaled = bare * run.parameters["bn1/gamma"][:, None, None] + run.parameters["bn1/beta"][:, None, None]
     assert np.allclose(at_rest["bn1", "y"], scaled, rtol=1e-5, atol=1e-6)
 
@@ -154,7 +184,11 @@ def test_the_score_ends_with_the_running_statistics_among_the_updates() -> None:
     phases = {phase.place: phase for phase in found.phases}
     assert [name for name, _ in phases["bn1/y"].steps] == ["mean", "var", "std", "xhat"]
     assert [place for place in phases if place.startswith("bn1/") and phases[place].part == "update"] == [
-        "bn1/gamma_next", "bn1/beta_next", "bn1/running_mean_next", "bn1/running_var_next"]
+        "bn1/gamma_next",
+        "bn1/beta_next",
+        "bn1/running_mean_next",
+        "bn1/running_var_next",
+    ]
     assert phases["bn1/running_mean_next"].kind == "weight" and phases["bn1/running_mean_next"].label == "update"
     assert found.tensors["bn1/running_var_next"].title == "running variance of bn1 after the update"
 

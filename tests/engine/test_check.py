@@ -41,7 +41,7 @@ def scattered(adding: bool = True, turned: bool = False) -> Array:
     kernel = W[..., ::-1, ::-1] if turned else W
     for i, j in np.ndindex(6, 6):
         part = np.einsum("no,ocuv->ncuv", DY[:, :, i, j], kernel)
-        window = dx[:, :, i:i + 3, j:j + 3]
+        window = dx[:, :, i : i + 3, j : j + 3]
         window[:] = window + part if adding else part
     return dx
 
@@ -78,14 +78,16 @@ def test_a_value_close_to_a_kink_is_looked_at_closer() -> None:
 def test_a_tie_is_named_with_the_winners_to_its_sides() -> None:
     found = compared("max_pool2d", [[[[2, 1], [0, 2]]]], [[[[1]]]], kernel_size=2)
     assert {kink.index: kink.tie for kink in found.kinks} == {
-        (0, 0, 0, 0): ("indices", (0, 0, 0, 0), 3, 0), (0, 0, 1, 1): ("indices", (0, 0, 0, 0), 0, 3)}
+        (0, 0, 0, 0): ("indices", (0, 0, 0, 0), 3, 0),
+        (0, 0, 1, 1): ("indices", (0, 0, 0, 0), 0, 3),
+    }
     assert found.kinks[0].allows(0.0) and not found.kinks[0].allows(1.5)
 
 
 @pytest.mark.parametrize("x", [np.ones((1, 1, 3, 3)), [[[[0, 1, 0], [0, 1, 0], [0, 1, 0]]]], np.zeros((1, 1, 2, 2))])
 def test_windows_that_share_tied_values_hide_no_kink(x: Any) -> None:
     rows = len(x[0][0]) - 1
-    dy = np.array([1.0, -1.0] * 2)[:rows * rows].reshape(1, 1, rows, rows)
+    dy = np.array([1.0, -1.0] * 2)[: rows * rows].reshape(1, 1, rows, rows)
     found = compared("max_pool2d", x, dy, kernel_size=2, stride=1)
     assert found.difference.agrees() and len(found.kinks) > 2
     assert all(kink.allows(kink.analytic) for kink in found.kinks)
@@ -208,7 +210,7 @@ def test_windows_that_overwrite_one_another_are_seen_in_every_group() -> None:
     op, w, dx = OPS["conv2d"](stride=2, groups=2), RNG.normal(size=(4, 1, 3, 3)), np.zeros((4, 2, 6, 6))
     dy = RNG.normal(size=(4, 4, 2, 2))
     for o, i, j in np.ndindex(4, 2, 2):
-        dx[:, o // 2, 2 * i:2 * i + 3, 2 * j:2 * j + 3] = w[o, 0] * dy[:, o, i, j, None, None]
+        dx[:, o // 2, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3] = w[o, 0] * dy[:, o, i, j, None, None]
     given = {"x": X, "w": w, "dy": dy}
     found = guess("dx", dx, op.backward(given)["dx"], op, given)
     assert found and found.kind == "overwritten" and "each output channel" in found.words

@@ -38,9 +38,14 @@ def test_a_batch_is_byte_over_255_in_float32_and_class_numbers() -> None:
     assert x.min() == 0 and np.array_equal(x, images.astype(np.float32) / np.float32(255))
 
 
-@pytest.mark.parametrize(("array", "code"), [
-    (np.array([[1, 255]], np.uint8), 8), (np.array([1, -2], ">i2"), 11), (np.array([1.5, -2], ">f4"), 13),
-])
+@pytest.mark.parametrize(
+    ("array", "code"),
+    [
+        (np.array([[1, 255]], np.uint8), 8),
+        (np.array([1, -2], ">i2"), 11),
+        (np.array([1.5, -2], ">f4"), 13),
+    ],
+)
 def test_an_idx_file_is_read_plain_or_zipped(tmp_path: Path, array: np.ndarray, code: int) -> None:
     (tmp_path / "a").write_bytes(idx(array, code))
     (tmp_path / "a.gz").write_bytes(gzip.compress(idx(array, code)))
@@ -51,11 +56,17 @@ def test_an_idx_file_is_read_plain_or_zipped(tmp_path: Path, array: np.ndarray, 
 GOOD = idx(np.arange(6, dtype=np.uint8).reshape(2, 3))
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"", "no idx file"), (GOOD[1:], "no idx file"), (GOOD[:-1], "do not hold an array of"),
-    (GOOD + b"0", "do not hold an array of"),
-    (b"\0\0\7\1" + GOOD[4:], "no idx file"), (GOOD[:9], "do not hold the sizes of 2 axes"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no idx file"),
+        (GOOD[1:], "no idx file"),
+        (GOOD[:-1], "do not hold an array of"),
+        (GOOD + b"0", "do not hold an array of"),
+        (b"\0\0\7\1" + GOOD[4:], "no idx file"),
+        (GOOD[:9], "do not hold the sizes of 2 axes"),
+    ],
+)
 def test_a_damaged_idx_file_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(DataError, match=words):

@@ -18,12 +18,19 @@ STEP = 1e-5
 
 def decisions(values: Values) -> list[Array]:
     """Which way every gate and every maximum went: where they change, there is a kink."""
-    return [value > 0 if tensor == "y" else value
-            for (_, tensor), value in values.items() if tensor in ("y", "indices")]
+    return [
+        value > 0 if tensor == "y" else value for (_, tensor), value in values.items() if tensor in ("y", "indices")
+    ]
 
 
-def slopes(net: Network, parameters: dict[str, Array], x: Array, target: Array, rng: np.random.Generator,
-           learning: bool = False) -> list[tuple[str, float, float]]:
+def slopes(
+    net: Network,
+    parameters: dict[str, Array],
+    x: Array,
+    target: Array,
+    rng: np.random.Generator,
+    learning: bool = False,
+) -> list[tuple[str, float, float]]:
     """(tensor, slope by its gradient, slope by central difference) along one random direction for each tensor."""
     drawing = draws(net, 0, 1) if learning else None
     values = net.forward(parameters, x, target, drawing)
@@ -51,23 +58,43 @@ def slopes(net: Network, parameters: dict[str, Array], x: Array, target: Array, 
 
 def random_network(rng: np.random.Generator) -> Network:
     """A small chain: convolutions of random geometry, activations, perhaps a pool, a linear layer, a random loss."""
+
     def one(*options: Any) -> Any:
         return options[int(rng.integers(len(options)))]
 
     while True:
         layers: list[dict[str, Any]] = []
         for _ in range(int(rng.integers(1, 3))):
-            layers.append({"op": "conv2d", "out": 2, "kernel_size": [one(1, 2, 3), one(2, 3)], "stride": [one(1, 2), 1],
-                           "padding": one(0, 1, [1, 0, 2, 1], "same", "full"), "dilation": one(1, 1, 2),
-                           "flip_kernel": one(True, False), "bias": one(True, False)})
-            layers.append({"op": one("relu", "sigmoid", "tanh", "leaky_relu", "dropout", "elu", "gelu", "silu",
-                                     "softplus")})
+            layers.append(
+                {
+                    "op": "conv2d",
+                    "out": 2,
+                    "kernel_size": [one(1, 2, 3), one(2, 3)],
+                    "stride": [one(1, 2), 1],
+                    "padding": one(0, 1, [1, 0, 2, 1], "same", "full"),
+                    "dilation": one(1, 1, 2),
+                    "flip_kernel": one(True, False),
+                    "bias": one(True, False),
+                }
+            )
+            layers.append(
+                {"op": one("relu", "sigmoid", "tanh", "leaky_relu", "dropout", "elu", "gelu", "silu", "softplus")}
+            )
             if rng.random() < 0.3:
-                layers.append({"op": "conv_transpose2d", "out": 2, "kernel_size": one(2, 3), "stride": [one(1, 2), 2],
-                               "padding": one(0, 1, [1, 0, 0, 1], "same"), "groups": one(1, 2)})
+                layers.append(
+                    {
+                        "op": "conv_transpose2d",
+                        "out": 2,
+                        "kernel_size": one(2, 3),
+                        "stride": [one(1, 2), 2],
+                        "padding": one(0, 1, [1, 0, 0, 1], "same"),
+                        "groups": one(1, 2),
+                    }
+                )
             if rng.random() < 0.5:
-                layers.append({"op": one("max_pool2d", "avg_pool2d"), "kernel_size": 2, "stride": one(1, 2),
-                               "padding": one(0, 1)})
+                layers.append(
+                    {"op": one("max_pool2d", "avg_pool2d"), "kernel_size": 2, "stride": one(1, 2), "padding": one(0, 1)}
+                )
             elif rng.random() < 0.5:
                 layers.append({"op": "lp_pool2d", "kernel_size": 2, "stride": one(1, 2), "norm_type": one(2, 3)})
         if rng.random() < 0.2:
@@ -75,8 +102,12 @@ def random_network(rng: np.random.Generator) -> Network:
         layers += [{"op": "flatten"}, {"op": "linear", "out": 3}]
         if rng.random() < 0.3:
             layers.append({"op": one("softmax", "log_softmax")})
-        loss = one("cross_entropy", {"op": "cross_entropy", "settings": {"label_smoothing": 0.1, "reduction": "sum"}},
-                   {"op": "mse_loss", "settings": {"reduction": one("mean", "sum", "half_sum")}}, "bce_with_logits")
+        loss = one(
+            "cross_entropy",
+            {"op": "cross_entropy", "settings": {"label_smoothing": 0.1, "reduction": "sum"}},
+            {"op": "mse_loss", "settings": {"reduction": one("mean", "sum", "half_sum")}},
+            "bce_with_logits",
+        )
         try:
             return network(*layers, input=(2, 6, 7), loss=loss)
         except NetworkError:
@@ -113,7 +144,9 @@ def test_a_value_that_several_layers_read_gets_the_sum_of_what_they_send_back() 
         {"op": "tanh", "name": "gate", "inputs": ["left"]},
         {"op": "add", "name": "first", "inputs": ["gate", "left"]},
         {"op": "add", "name": "second", "inputs": ["first", "right"]},
-        {"op": "flatten"}, {"op": "linear", "out": 3})
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+    )
     compared = slopes(net, net.initial(1, np.float64), rng.normal(size=(2, 1, 6, 6)), np.array([1, 0]), rng)
     assert {name for name, _, _ in compared} >= {"left/w", "right/w", "x"}
     for name, analytic, numeric in compared:

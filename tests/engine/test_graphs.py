@@ -60,8 +60,13 @@ def test_a_wrong_fan_in_would_be_caught() -> None:
     """The image's gradient from one branch alone is far from the sum of all."""
     name = "residual"
     net = Network.from_document(GRAPHS[name])
-    trace = pass_of(net, net.parameters_from(part(f"{name}/state/"), np.float64), REFERENCE[f"{name}/x"],
-                    REFERENCE[f"{name}/target"], True)
+    trace = pass_of(
+        net,
+        net.parameters_from(part(f"{name}/state/"), np.float64),
+        REFERENCE[f"{name}/x"],
+        REFERENCE[f"{name}/target"],
+        True,
+    )
     both = trace["first", "dy"]
     assert np.array_equal(both, trace["conv2", "dx"] + trace["shortcut", "dx"])
     assert np.abs(both - trace["conv2", "dx"]).max() > 1e-2
@@ -71,8 +76,13 @@ def test_a_wrong_fan_in_would_be_caught() -> None:
 @pytest.mark.parametrize("learning", [True, False])
 def test_every_tensor_of_a_graph_explains_itself_and_is_in_its_score(name: str, learning: bool) -> None:
     net = Network.from_document(GRAPHS[name])
-    trace = pass_of(net, net.parameters_from(part(f"{name}/state/"), np.float64), REFERENCE[f"{name}/x"],
-                    REFERENCE[f"{name}/target"], learning)
+    trace = pass_of(
+        net,
+        net.parameters_from(part(f"{name}/state/"), np.float64),
+        REFERENCE[f"{name}/x"],
+        REFERENCE[f"{name}/target"],
+        learning,
+    )
     for layer in ("input", "target", *net.layers, "loss"):
         for place in places_of(trace, layer):
             assert holds(trace, place, whole(trace, place)), place
@@ -177,18 +187,25 @@ def test_receptive_fields_of_branches_are_their_union() -> None:
 
 
 def test_a_transposed_convolution_brings_neighbours_fields_closer_together() -> None:
-    fields = network({"op": "conv2d", "name": "down", "out": 2, "kernel_size": 2, "stride": 2},
-                     {"op": "conv_transpose2d", "name": "up", "out": 2, "kernel_size": 3, "stride": 2, "padding": 1},
-                     {"op": "flatten"}, input=(1, 8, 8)).receptive_fields
+    fields = network(
+        {"op": "conv2d", "name": "down", "out": 2, "kernel_size": 2, "stride": 2},
+        {"op": "conv_transpose2d", "name": "up", "out": 2, "kernel_size": 3, "stride": 2, "padding": 1},
+        {"op": "flatten"},
+        input=(1, 8, 8),
+    ).receptive_fields
     assert fields["down"] == ReceptiveField((2, 2), (2, 2), (0, 0))
     assert fields["up"] == ReceptiveField((4, 4), (1, 1), (0, 0))
 
 
 def test_upsampling_does_too_and_a_window_after_it_sees_fewer_cells_of_the_input() -> None:
-    net = network({"op": "conv2d", "name": "conv", "out": 2, "kernel_size": 3},
-                  {"op": "upsample2d", "name": "up", "scale": [2, 10]},
-                  {"op": "conv2d", "name": "wide", "out": 1, "kernel_size": [3, 4], "dilation": [2, 10]},
-                  {"op": "flatten"}, input=(1, 8, 6), loss="mse_loss")
+    net = network(
+        {"op": "conv2d", "name": "conv", "out": 2, "kernel_size": 3},
+        {"op": "upsample2d", "name": "up", "scale": [2, 10]},
+        {"op": "conv2d", "name": "wide", "out": 1, "kernel_size": [3, 4], "dilation": [2, 10]},
+        {"op": "flatten"},
+        input=(1, 8, 6),
+        loss="mse_loss",
+    )
     fields = net.receptive_fields
     assert fields["up"] == ReceptiveField((3, 3), (0.5, 0.1), (0, 0))
     assert fields["wide"] == ReceptiveField((5, 6), (0.5, 0.1), (0, 0))
@@ -200,17 +217,26 @@ def test_upsampling_does_too_and_a_window_after_it_sees_fewer_cells_of_the_input
     assert np.argwhere(first.any(0)).ravel().tolist() == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(("layers", "words"), [
-    ([{"op": "flatten"}, {"op": "linear", "name": "f", "out": 6}, {"op": "add", "inputs": ["f", "input"]}],
-     "expected as many axes"),
-    ([{"op": "conv2d", "name": "c", "out": 3, "kernel_size": 3}, {"op": "add", "inputs": ["c", "input"]}],
-     r"\[1, 3, 4, 4\] and \[1, 2, 6, 6\] cannot be added: 4 and 6 are neither equal nor 1"),
-    ([{"op": "max_pool2d", "name": "p", "kernel_size": 2}, {"op": "concat", "inputs": ["p", "input"]}],
-     r"b is \[1, 2, 6, 6\], a is \[1, 2, 3, 3\]: they may differ along axis 1 only"),
-    ([{"op": "concat", "axis": 0, "inputs": ["input", "input"]}], "axis 0 numbers the images"),
-    ([{"op": "concat", "inputs": []}], "expected one to 23 names of layers, got 0"),
-    ([{"op": "add", "inputs": ["input"]}], "expected 2 names of layers, got 1"),
-])
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (
+            [{"op": "flatten"}, {"op": "linear", "name": "f", "out": 6}, {"op": "add", "inputs": ["f", "input"]}],
+            "expected as many axes",
+        ),
+        (
+            [{"op": "conv2d", "name": "c", "out": 3, "kernel_size": 3}, {"op": "add", "inputs": ["c", "input"]}],
+            r"\[1, 3, 4, 4\] and \[1, 2, 6, 6\] cannot be added: 4 and 6 are neither equal nor 1",
+        ),
+        (
+            [{"op": "max_pool2d", "name": "p", "kernel_size": 2}, {"op": "concat", "inputs": ["p", "input"]}],
+            r"b is \[1, 2, 6, 6\], a is \[1, 2, 3, 3\]: they may differ along axis 1 only",
+        ),
+        ([{"op": "concat", "axis": 0, "inputs": ["input", "input"]}], "axis 0 numbers the images"),
+        ([{"op": "concat", "inputs": []}], "expected one to 23 names of layers, got 0"),
+        ([{"op": "add", "inputs": ["input"]}], "expected 2 names of layers, got 1"),
+    ],
+)
 def test_layers_that_cannot_be_joined_are_refused_with_the_reason(layers: list[dict[str, Any]], words: str) -> None:
     with pytest.raises(NetworkError, match=words):
         network(*layers, input=(2, 6, 6), loss="mse_loss")

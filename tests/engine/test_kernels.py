@@ -98,31 +98,44 @@ def test_kernels_take_arrays_in_any_order_and_read_only_ones() -> None:
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize(("name", "tensors", "words"), [
-    ("softmax", {"x": np.zeros((2, 0))}, "x is empty"),
-    ("linear", {"x": np.zeros((0, 2)), "w": np.zeros((1, 2))}, "is empty"),
-    ("conv2d", {"x": np.zeros((1, 3, 4, 4)), "w": np.zeros((2, 8, 3, 3))},
-     "input has 3 channels, the kernel expects 8"),
-    ("conv2d", {"x": np.zeros((1, 1, 2, 2)), "w": np.zeros((1, 1, 3, 3))}, r"\(2 - 3\) / 1 \+ 1 = 0"),
-    ("conv2d", {"x": np.zeros((1, 1, 4)), "w": np.zeros((1, 1, 3, 3))}, "x has 3 axes"),
-    ("conv2d", {**CONV_SHAPES, "b": np.zeros(3)}, r"b has shape \[3\], expected \[2\]"),
-    ("conv_transpose2d", {"x": np.zeros((1, 3, 4, 4)), "w": np.zeros((2, 8, 3, 3))},
-     "input has 3 channels, the kernels expect 2"),
-    ("conv_transpose2d", {**CONV_SHAPES, "b": np.zeros(3), "w": np.zeros((1, 2, 3, 3))},
-     r"b has shape \[3\], expected \[2\]"),
-    ("mse_loss", {"x": np.zeros(3), "target": np.zeros(4)}, "expected that of x"),
-    ("dropout", {"x": np.zeros(3), "mask": np.zeros(4)}, "expected that of x"),
-    ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, 3])}, "target 3 at 1 is no class"),
-    ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0.5, 1])}, "is no class"),
-    ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, np.nan])}, "is no class"),
-    ("flatten", {"x": np.zeros(3)}, "at least 2"),
-    ("add", {"a": np.zeros((2, 3, 4)), "b": np.zeros((5, 4))}, r"\[2, 3, 4\] and \[5, 4\] .*: 3 and 5 are neither"),
-    ("concat", {"a": np.zeros((1, 2, 3)), "b": np.zeros((1, 2, 4))}, "they may differ along axis 1 only"),
-    ("concat", {"a": np.zeros((1, 2)), "c": np.zeros((1, 2))}, "b is missing; there are a, c"),
-    ("concat", {"a": np.zeros(())}, "there is no axis 1"),
-])
-def test_tensors_that_do_not_fit_are_refused_before_anything_is_read(name: str, tensors: dict[str, Array],
-                                                                     words: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "tensors", "words"),
+    [
+        ("softmax", {"x": np.zeros((2, 0))}, "x is empty"),
+        ("linear", {"x": np.zeros((0, 2)), "w": np.zeros((1, 2))}, "is empty"),
+        (
+            "conv2d",
+            {"x": np.zeros((1, 3, 4, 4)), "w": np.zeros((2, 8, 3, 3))},
+            "input has 3 channels, the kernel expects 8",
+        ),
+        ("conv2d", {"x": np.zeros((1, 1, 2, 2)), "w": np.zeros((1, 1, 3, 3))}, r"\(2 - 3\) / 1 \+ 1 = 0"),
+        ("conv2d", {"x": np.zeros((1, 1, 4)), "w": np.zeros((1, 1, 3, 3))}, "x has 3 axes"),
+        ("conv2d", {**CONV_SHAPES, "b": np.zeros(3)}, r"b has shape \[3\], expected \[2\]"),
+        (
+            "conv_transpose2d",
+            {"x": np.zeros((1, 3, 4, 4)), "w": np.zeros((2, 8, 3, 3))},
+            "input has 3 channels, the kernels expect 2",
+        ),
+        (
+            "conv_transpose2d",
+            {**CONV_SHAPES, "b": np.zeros(3), "w": np.zeros((1, 2, 3, 3))},
+            r"b has shape \[3\], expected \[2\]",
+        ),
+        ("mse_loss", {"x": np.zeros(3), "target": np.zeros(4)}, "expected that of x"),
+        ("dropout", {"x": np.zeros(3), "mask": np.zeros(4)}, "expected that of x"),
+        ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, 3])}, "target 3 at 1 is no class"),
+        ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0.5, 1])}, "is no class"),
+        ("cross_entropy", {"x": np.zeros((2, 3)), "target": np.array([0, np.nan])}, "is no class"),
+        ("flatten", {"x": np.zeros(3)}, "at least 2"),
+        ("add", {"a": np.zeros((2, 3, 4)), "b": np.zeros((5, 4))}, r"\[2, 3, 4\] and \[5, 4\] .*: 3 and 5 are neither"),
+        ("concat", {"a": np.zeros((1, 2, 3)), "b": np.zeros((1, 2, 4))}, "they may differ along axis 1 only"),
+        ("concat", {"a": np.zeros((1, 2)), "c": np.zeros((1, 2))}, "b is missing; there are a, c"),
+        ("concat", {"a": np.zeros(())}, "there is no axis 1"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused_before_anything_is_read(
+    name: str, tensors: dict[str, Array], words: str
+) -> None:
     with pytest.raises(ShapeError, match=words):
         OPS[name]().forward(tensors)
 
@@ -135,16 +148,25 @@ def test_what_dropout_keeps_is_divided_by_the_share_that_is_kept() -> None:
     assert nothing["y"].tolist() == nothing["dx"].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(("word", "stride", "dilation", "sides"), [
-    ("same", 1, 1, [1, 1, 0, 1]), ("same", 2, 1, [0, 1, 0, 1]), ("same", [3, 1], [1, 4], [0, 0, 2, 2]),
-    ("full", 2, 1, [2, 2, 1, 1]), ("full", 1, [2, 3], [4, 4, 3, 3]), ("valid", 1, 2, [0, 0, 0, 0]),
-])
+@pytest.mark.parametrize(
+    ("word", "stride", "dilation", "sides"),
+    [
+        ("same", 1, 1, [1, 1, 0, 1]),
+        ("same", 2, 1, [0, 1, 0, 1]),
+        ("same", [3, 1], [1, 4], [0, 0, 2, 2]),
+        ("full", 2, 1, [2, 2, 1, 1]),
+        ("full", 1, [2, 3], [4, 4, 3, 3]),
+        ("valid", 1, 2, [0, 0, 0, 0]),
+    ],
+)
 def test_padding_in_a_word_is_so_many_cells_above_below_left_and_right(
-        word: str, stride: Any, dilation: Any, sides: list[int]) -> None:
+    word: str, stride: Any, dilation: Any, sides: list[int]
+) -> None:
     """For a kernel of 3x2 on 6x7 cells; "same" as TensorFlow has it, the odd cell below and on the right."""
     tensors = {"x": RNG.normal(size=(1, 1, 6, 7)), "w": RNG.normal(size=(1, 1, 3, 2))}
-    found, expected = (Conv2d(stride=stride, dilation=dilation, padding=padding).forward(tensors)["y"]
-                       for padding in (word, sides))
+    found, expected = (
+        Conv2d(stride=stride, dilation=dilation, padding=padding).forward(tensors)["y"] for padding in (word, sides)
+    )
     assert np.array_equal(found, expected)
 
 
@@ -166,8 +188,10 @@ def test_addition_broadcasts_as_numpy_does_and_each_cell_hears_from_wherever_it_
 @pytest.mark.parametrize("axis", [-3, -1, 0, 1])
 @pytest.mark.parametrize("lengths", [(2,), (1, 3), (2, 1, 4, 1)])
 def test_concatenation_along_any_axis_is_numpys_and_its_gradient_is_cut_again(axis: int, lengths: Any) -> None:
-    tensors = {name: RNG.normal(size=np.insert([2, 3], axis % 3, length))
-               for name, length in zip("abcd", lengths, strict=False)}
+    tensors = {
+        name: RNG.normal(size=np.insert([2, 3], axis % 3, length))
+        for name, length in zip("abcd", lengths, strict=False)
+    }
     op = OPS["concat"](axis=axis)
     whole = np.concatenate([*tensors.values()], axis)
     found = from_kernels(op, tensors, whole)
@@ -182,8 +206,9 @@ def test_four_numbers_of_padding_are_top_bottom_left_and_right() -> None:
     def around(value: float) -> Array:
         return np.pad(x, ((0, 0), (0, 0), (1, 0), (2, 1)), constant_values=value)
 
-    assert np.array_equal(Conv2d(padding=sides).forward({"x": x, "w": w})["y"],
-                          Conv2d().forward({"x": around(0), "w": w})["y"])
+    assert np.array_equal(
+        Conv2d(padding=sides).forward({"x": x, "w": w})["y"], Conv2d().forward({"x": around(0), "w": w})["y"]
+    )
     for name, value in (("max_pool2d", -np.inf), ("avg_pool2d", 0)):
         padded, whole = OPS[name](kernel_size=3, stride=1, padding=sides), OPS[name](kernel_size=3, stride=1)
         assert np.array_equal(padded.forward({"x": x})["y"], whole.forward({"x": around(value)})["y"]), name
@@ -199,9 +224,14 @@ def test_a_window_that_sees_only_padding_is_refused() -> None:
         MaxPool2d(kernel_size=2, padding=2).extents({"x": (1, 1, 4, 4)})
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"padding": 3}, r"\(2 - 1\) \* 1 \+ 3 - 3 - 3 = -2"), ({"output_padding": 1}, "less than the stride 1"),
-    ({"groups": 2}, "cannot be split into 2 groups")])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"padding": 3}, r"\(2 - 1\) \* 1 \+ 3 - 3 - 3 = -2"),
+        ({"output_padding": 1}, "less than the stride 1"),
+        ({"groups": 2}, "cannot be split into 2 groups"),
+    ],
+)
 def test_a_transposed_convolution_that_leaves_nothing_is_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ShapeError, match=words):
         ConvTranspose2d(**settings).extents({"x": (1, 1, 2, 2), "w": (1, 1, 3, 3)})
@@ -237,15 +267,20 @@ def _conv(settings: dict[str, Any], wrong: dict[str, Any], w: Callable[[Array], 
     return max(difference(kernels[name], sentence[name]) for name in ("y", "dx"))
 
 
-@pytest.mark.parametrize(("rule", "distance"), [
-    ("the kernel is not flipped", lambda: _conv({"flip_kernel": True}, {"flip_kernel": False})),
-    ("the kernel is turned about one axis only", lambda: _conv({"flip_kernel": True}, {}, lambda w: w[:, :, ::-1])),
-    ("the axes of the stride are swapped", lambda: _conv({"stride": [1, 2], "padding": [0, 1, 0, 0]},
-                                                         {"stride": [2, 1], "padding": [0, 1, 0, 0]})),
-    ("asymmetric padding is reversed", lambda: _conv({"padding": [1, 0, 2, 0]}, {"padding": [0, 1, 0, 2]})),
-    ("input and output channels are swapped", lambda: _conv({}, {}, lambda w: w.transpose(1, 0, 2, 3))),
-    ("the dilation is left out", lambda: _conv({"dilation": 2, "padding": 1}, {"padding": [0, 0, 1, 0]})),
-])
+@pytest.mark.parametrize(
+    ("rule", "distance"),
+    [
+        ("the kernel is not flipped", lambda: _conv({"flip_kernel": True}, {"flip_kernel": False})),
+        ("the kernel is turned about one axis only", lambda: _conv({"flip_kernel": True}, {}, lambda w: w[:, :, ::-1])),
+        (
+            "the axes of the stride are swapped",
+            lambda: _conv({"stride": [1, 2], "padding": [0, 1, 0, 0]}, {"stride": [2, 1], "padding": [0, 1, 0, 0]}),
+        ),
+        ("asymmetric padding is reversed", lambda: _conv({"padding": [1, 0, 2, 0]}, {"padding": [0, 1, 0, 2]})),
+        ("input and output channels are swapped", lambda: _conv({}, {}, lambda w: w.transpose(1, 0, 2, 3))),
+        ("the dilation is left out", lambda: _conv({"dilation": 2, "padding": 1}, {"padding": [0, 0, 1, 0]})),
+    ],
+)
 def test_a_wrong_convolution_would_be_caught(rule: str, distance: Callable[[], float]) -> None:
     assert distance() > 1e-3, rule
 
@@ -297,7 +332,6 @@ def test_rossis_sobel_example_has_its_nine_numbers() -> None:
     assert Conv2d(padding=1).forward({"x": x, "w": w})["y"][0, 0].tolist() != expected
 
 
-
 LOOP = "from engine.kernels import part\n\n@part\ndef twice(x):\n    return 2 * x\n"
 CALLS = """
 import rooms.loops
@@ -316,7 +350,8 @@ enclosing = made(named)
 
 @pytest.mark.parametrize("way", ["itself", "of_a_module", "of_a_package", "enclosing"])
 def test_a_kernel_is_compiled_anew_when_a_loop_changes_however_it_is_named(
-        way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room = tmp_path / "rooms"
     room.mkdir()
     (room / "__init__.py").touch()

@@ -42,15 +42,28 @@ def test_receptive_fields_grow_with_depth() -> None:
     assert fields["conv2"] == ReceptiveField((8, 8), (2, 2), (0, 0))
     assert fields["pool2"] == ReceptiveField((10, 10), (4, 4), (0, 0))
     assert fields["linear"] == ReceptiveField((28, 28), (0, 0), (0, 0))
-    padded = network({"op": "conv2d", "out": 1, "kernel_size": [3, 2], "stride": [1, 2], "padding": [1, 0, 2, 0],
-                      "dilation": [2, 1]}, {"op": "flatten"}).shapes()[0]
+    padded = network(
+        {
+            "op": "conv2d",
+            "out": 1,
+            "kernel_size": [3, 2],
+            "stride": [1, 2],
+            "padding": [1, 0, 2, 0],
+            "dilation": [2, 1],
+        },
+        {"op": "flatten"},
+    ).shapes()[0]
     assert padded.receptive_field == ReceptiveField((5, 2), (1, 2), (-1, -2))
 
 
 def test_a_receptive_field_is_what_a_value_depends_on() -> None:
-    net = network({"op": "conv2d", "out": 1, "kernel_size": 2, "stride": 2, "padding": 1},
-                  {"op": "avg_pool2d", "kernel_size": 2, "stride": 1}, {"op": "flatten"}, input=(1, 8, 8),
-                  loss={"op": "mse_loss"})
+    net = network(
+        {"op": "conv2d", "out": 1, "kernel_size": 2, "stride": 2, "padding": 1},
+        {"op": "avg_pool2d", "kernel_size": 2, "stride": 1},
+        {"op": "flatten"},
+        input=(1, 8, 8),
+        loss={"op": "mse_loss"},
+    )
     field = net.receptive_fields["avg_pool2d2"]
     parameters = {name: np.ones_like(w) for name, w in net.initial(0, np.float64).items()}
     still = net.forward(parameters, np.zeros((1, 1, 8, 8)))["avg_pool2d2", "y"]
@@ -68,8 +81,11 @@ def test_a_receptive_field_is_what_a_value_depends_on() -> None:
 
 DOCUMENT: dict[str, Any] = {
     "input": [1, 7, 7],
-    "layers": [{"name": "conv1", "op": "conv2d", "settings": {"out": 2, "kernel_size": 3}},
-               {"name": "flat", "op": "flatten"}, {"name": "out", "op": "linear", "settings": {"out": 3}}],
+    "layers": [
+        {"name": "conv1", "op": "conv2d", "settings": {"out": 2, "kernel_size": 3}},
+        {"name": "flat", "op": "flatten"},
+        {"name": "out", "op": "linear", "settings": {"out": 3}},
+    ],
 }
 
 
@@ -82,36 +98,45 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
     return document  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize(("path", "value", "loc", "words"), [
-    (["input"], [0, 7, 7], ["input"], "whole numbers of at least 1"),
-    (["input"], [1, 7], ["input"], r"\[channels, height, width\]"),
-    (["input"], [True, 7, 7], ["input"], "whole numbers"),
-    (["layers"], [], ["layers"], "at least one layer"),
-    (["layers", 0, "op"], "conv3d", ["layers", 0, "op"], "there is no op 'conv3d'; known: add, avg_pool2d"),
-    (["layers", 0, "op"], ["conv2d"], ["layers", 0, "op"], "there is no op"),
-    (["layers", 0, "op"], "cross_entropy", ["layers", 0, "op"], "there is no op 'cross_entropy'"),
-    (["layers", 0, "name"], "input", ["layers", 0, "name"], "other than input"),
-    (["layers", 0, "name"], "a/b", ["layers", 0, "name"], "letters, digits"),
-    (["layers", 1, "name"], "conv1", ["layers", 1, "name"], "conv1 stands twice"),
-    (["layers", 0, "colour"], 1, ["layers", 0, "colour"], "no such field"),
-    (["layers", 0, "settings"], {"out": 2}, ["layers", 0, "settings", "kernel_size"], "this setting is needed"),
-    (["layers", 0, "settings", "stride"], 0, ["layers", 0, "settings", "stride"], "from 1 to 4096"),
-    (["layers", 0, "settings", "stride"], True, ["layers", 0, "settings", "stride"], "got true"),
-    (["layers", 0, "settings", "strides"], 1, ["layers", 0, "settings", "strides"], "no such setting; known: out"),
-    (["layers", 0, "settings", "kernel_size"], 9, ["layers", 0], r"conv1: .*\(7 - 9\) / 1 \+ 1 = -1"),
-    (["layers", 0, "settings", "stride"], 3, ["layers", 0], r"conv1: .*\(7 - 3\) / 3 \+ 1 = 2\.33"),
-    (["layers", 0, "settings", "groups"], 2, ["layers", 0], "1 channels, which cannot be split into 2 groups"),
-    (["layers", 1, "inputs"], ["out"], ["layers", 1, "inputs", 0], "no layer 'out' before it"),
-    (["layers", 1, "inputs"], ["conv1", "conv1"], ["layers", 1, "inputs"], "expected 1 names"),
-    (["layers", 1, "inputs"], ["input"], ["layers", 0], "conv1: nothing reads this layer"),
-    (["layers", 1], {"name": "flat", "op": "relu"}, ["layers", 2], "out: x has 4 axes"),
-    (["loss"], "relu", ["loss", "op"], "there is no loss 'relu'; known: bce_with_logits, cross_entropy"),
-    (["loss"], {"op": "mse_loss", "settings": {"reduction": "max"}}, ["loss", "settings", "reduction"], "one of mean"),
-    (["loss"], 3, ["loss"], "expected an object"),
-    (["colour"], 1, ["colour"], "no such field"),
-])
-def test_a_document_that_is_no_network_is_refused_with_its_place(path: list[Any], value: Any, loc: list[Any],
-                                                                 words: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "value", "loc", "words"),
+    [
+        (["input"], [0, 7, 7], ["input"], "whole numbers of at least 1"),
+        (["input"], [1, 7], ["input"], r"\[channels, height, width\]"),
+        (["input"], [True, 7, 7], ["input"], "whole numbers"),
+        (["layers"], [], ["layers"], "at least one layer"),
+        (["layers", 0, "op"], "conv3d", ["layers", 0, "op"], "there is no op 'conv3d'; known: add, avg_pool2d"),
+        (["layers", 0, "op"], ["conv2d"], ["layers", 0, "op"], "there is no op"),
+        (["layers", 0, "op"], "cross_entropy", ["layers", 0, "op"], "there is no op 'cross_entropy'"),
+        (["layers", 0, "name"], "input", ["layers", 0, "name"], "other than input"),
+        (["layers", 0, "name"], "a/b", ["layers", 0, "name"], "letters, digits"),
+        (["layers", 1, "name"], "conv1", ["layers", 1, "name"], "conv1 stands twice"),
+        (["layers", 0, "colour"], 1, ["layers", 0, "colour"], "no such field"),
+        (["layers", 0, "settings"], {"out": 2}, ["layers", 0, "settings", "kernel_size"], "this setting is needed"),
+        (["layers", 0, "settings", "stride"], 0, ["layers", 0, "settings", "stride"], "from 1 to 4096"),
+        (["layers", 0, "settings", "stride"], True, ["layers", 0, "settings", "stride"], "got true"),
+        (["layers", 0, "settings", "strides"], 1, ["layers", 0, "settings", "strides"], "no such setting; known: out"),
+        (["layers", 0, "settings", "kernel_size"], 9, ["layers", 0], r"conv1: .*\(7 - 9\) / 1 \+ 1 = -1"),
+        (["layers", 0, "settings", "stride"], 3, ["layers", 0], r"conv1: .*\(7 - 3\) / 3 \+ 1 = 2\.33"),
+        (["layers", 0, "settings", "groups"], 2, ["layers", 0], "1 channels, which cannot be split into 2 groups"),
+        (["layers", 1, "inputs"], ["out"], ["layers", 1, "inputs", 0], "no layer 'out' before it"),
+        (["layers", 1, "inputs"], ["conv1", "conv1"], ["layers", 1, "inputs"], "expected 1 names"),
+        (["layers", 1, "inputs"], ["input"], ["layers", 0], "conv1: nothing reads this layer"),
+        (["layers", 1], {"name": "flat", "op": "relu"}, ["layers", 2], "out: x has 4 axes"),
+        (["loss"], "relu", ["loss", "op"], "there is no loss 'relu'; known: bce_with_logits, cross_entropy"),
+        (
+            ["loss"],
+            {"op": "mse_loss", "settings": {"reduction": "max"}},
+            ["loss", "settings", "reduction"],
+            "one of mean",
+        ),
+        (["loss"], 3, ["loss"], "expected an object"),
+        (["colour"], 1, ["colour"], "no such field"),
+    ],
+)
+def test_a_document_that_is_no_network_is_refused_with_its_place(
+    path: list[Any], value: Any, loc: list[Any], words: str
+) -> None:
     with pytest.raises(NetworkError, match=words) as caught:
         Network.from_document(changed(path, value))
     assert caught.value.loc == loc
@@ -126,15 +151,24 @@ def test_a_window_larger_than_what_it_lies_in_is_refused_with_the_arithmetic(op:
 
 def test_a_pool_cuts_what_does_not_fit_as_in_pytorch() -> None:
     assert network({"op": "max_pool2d", "kernel_size": 2}, {"op": "flatten"}, input=(1, 11, 11)).shapes()[0].shape == (
-        1, 5, 5)
+        1,
+        5,
+        5,
+    )
 
 
-@pytest.mark.parametrize(("settings", "rows"), [
-    ({"kernel_size": 3, "stride": 2, "padding": 1}, 14), ({"kernel_size": 7, "stride": 2, "padding": 3}, 14),
-    ({"kernel_size": 1, "stride": 2}, 14), ({"kernel_size": 11, "stride": 4, "padding": 2}, 6),
-])
-def test_padding_that_is_left_over_fits_and_so_does_a_gap_as_between_two_windows(settings: dict[str, int],
-                                                                                 rows: int) -> None:
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"kernel_size": 3, "stride": 2, "padding": 1}, 14),
+        ({"kernel_size": 7, "stride": 2, "padding": 3}, 14),
+        ({"kernel_size": 1, "stride": 2}, 14),
+        ({"kernel_size": 11, "stride": 4, "padding": 2}, 6),
+    ],
+)
+def test_padding_that_is_left_over_fits_and_so_does_a_gap_as_between_two_windows(
+    settings: dict[str, int], rows: int
+) -> None:
     layer = {"op": "conv2d", "out": 1, **settings}
     assert network(layer, {"op": "flatten"}, input=(1, 28, 28)).shapes()[0].shape == (1, rows, rows)
 
@@ -163,11 +197,14 @@ def test_parameters_may_come_under_pytorchs_names() -> None:
     assert all(np.array_equal(found[name], own[name]) for name in own)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"conv9/w": [1.0]}, "there is no parameter"),
-    ({"conv1.gamma": [1.0]}, "there is no parameter"),
-    ({"conv1/b": [1.0]}, r"conv1/b has shape \[1\], expected \[8\]"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"conv9/w": [1.0]}, "there is no parameter"),
+        ({"conv1.gamma": [1.0]}, "there is no parameter"),
+        ({"conv1/b": [1.0]}, r"conv1/b has shape \[1\], expected \[8\]"),
+    ],
+)
 def test_parameters_that_do_not_fit_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(NetworkError, match=words):
         CLASSROOM.parameters_from({**CLASSROOM.initial(1), **change})
@@ -175,12 +212,15 @@ def test_parameters_that_do_not_fit_are_refused(change: dict[str, Any], words: s
         CLASSROOM.parameters_from({})
 
 
-@pytest.mark.parametrize(("x", "target", "words"), [
-    (np.zeros((2, 1, 28, 27)), np.zeros(2, int), r"input has shape \[2, 1, 28, 27\], expected \[N, 1, 28, 28\]"),
-    (np.zeros((0, 1, 28, 28)), np.zeros(0, int), "expected"),
-    (np.zeros((2, 1, 28, 28)), np.zeros(3, int), r"loss: target has shape \[3\]"),
-    (np.zeros((2, 1, 28, 28)), np.array([0, 10]), "target 10 at 1 is no class: expected 0 to 9"),
-])
+@pytest.mark.parametrize(
+    ("x", "target", "words"),
+    [
+        (np.zeros((2, 1, 28, 27)), np.zeros(2, int), r"input has shape \[2, 1, 28, 27\], expected \[N, 1, 28, 28\]"),
+        (np.zeros((0, 1, 28, 28)), np.zeros(0, int), "expected"),
+        (np.zeros((2, 1, 28, 28)), np.zeros(3, int), r"loss: target has shape \[3\]"),
+        (np.zeros((2, 1, 28, 28)), np.array([0, 10]), "target 10 at 1 is no class: expected 0 to 9"),
+    ],
+)
 def test_a_batch_that_does_not_fit_is_refused(x: Any, target: Any, words: str) -> None:
     with pytest.raises(ShapeError, match=words):
         CLASSROOM.forward(CLASSROOM.initial(1, np.float64), x, target)
@@ -206,8 +246,9 @@ def test_dropout_is_random_while_learning_and_does_nothing_at_rest() -> None:
 
 def test_leaving_out_the_images_gradient_changes_no_other() -> None:
     parameters = CLASSROOM.initial(2)
-    values = CLASSROOM.forward(parameters, np.random.default_rng(1).random((3, 1, 28, 28)).astype(np.float32),
-                               np.array([1, 2, 3]))
+    values = CLASSROOM.forward(
+        parameters, np.random.default_rng(1).random((3, 1, 28, 28)).astype(np.float32), np.array([1, 2, 3])
+    )
     short, full = dict(values), dict(values)
     CLASSROOM.backward(parameters, short, learning=False, input_gradient=False)
     CLASSROOM.backward(parameters, full, learning=False)

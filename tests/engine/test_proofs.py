@@ -20,6 +20,7 @@ from tests.engine.tools import difference, from_kernels
 EXACT = 1e-12
 RNG = np.random.default_rng(17)
 
+
 def like_y(op: Op, tensors: dict[str, Array]) -> Array:
     return RNG.normal(size=op.extents(shapes_of(tensors))["y"])
 
@@ -32,8 +33,14 @@ def test_gradients_of_any_call_equal_central_differences_but_for_the_kinks_that_
     dy = np.abs(like_y(op, tensors))  # with signs, a cell that wins some of its ties may leave the slopes to its sides
     found = from_kernels(op, tensors, dy)
     for gradient in (each for each in op.gradients if each in found and np.isfinite(found["y"]).all()):
-        compared = compare(gradient[1:], tensors[gradient[1:]], found[gradient], dy,
-                           lambda tensor, moved: op.forward({**tensors, tensor: moved}), 40)
+        compared = compare(
+            gradient[1:],
+            tensors[gradient[1:]],
+            found[gradient],
+            dy,
+            lambda tensor, moved: op.forward({**tensors, tensor: moved}),
+            40,
+        )
         assert compared.difference.agrees(), (gradient, op.options, compared.difference)
         for kink in compared.kinks:
             assert kink.allows(kink.analytic), (gradient, op.options, kink.words)
@@ -85,10 +92,14 @@ def by_scattering(op: Conv2d, tensors: dict[str, Array], dy: Array) -> Array:
     dx = np.zeros((*x.shape[:2], rows.size + rows.before + rows.after, columns.size + columns.before + columns.after))
     for o, i, j in np.ndindex(dy.shape[1:]):
         first = o // share * depth
-        window = dx[:, first:first + depth, i * rows.stride:i * rows.stride + rows.extent:rows.dilation,
-                    j * columns.stride:j * columns.stride + columns.extent:columns.dilation]
+        window = dx[
+            :,
+            first : first + depth,
+            i * rows.stride : i * rows.stride + rows.extent : rows.dilation,
+            j * columns.stride : j * columns.stride + columns.extent : columns.dilation,
+        ]
         window += dy[:, o, i, j, None, None, None] * w[o]
-    return dx[:, :, rows.before:rows.before + rows.size, columns.before:columns.before + columns.size]
+    return dx[:, :, rows.before : rows.before + rows.size, columns.before : columns.before + columns.size]
 
 
 def by_gathering(op: Conv2d, tensors: dict[str, Array], dy: Array) -> Array:
@@ -99,17 +110,19 @@ def by_gathering(op: Conv2d, tensors: dict[str, Array], dy: Array) -> Array:
     groups, depth, share = op.options["groups"], w.shape[1], w.shape[0] // op.options["groups"]
     turned = w if op.options["flip_kernel"] else w[:, :, ::-1, ::-1]
     turned = turned.reshape(groups, share, depth, *w.shape[2:]).swapaxes(1, 2).reshape(-1, share, *w.shape[2:])
-    spread = np.zeros((*dy.shape[:2], *((count - 1) * span.stride + 1
-                                        for count, span in zip(dy.shape[2:], spans, strict=True))))
-    spread[:, :, ::spans[0].stride, ::spans[1].stride] = dy
+    spread = np.zeros(
+        (*dy.shape[:2], *((count - 1) * span.stride + 1 for count, span in zip(dy.shape[2:], spans, strict=True)))
+    )
+    spread[:, :, :: spans[0].stride, :: spans[1].stride] = dy
     for axis, span in zip((2, 3), spans, strict=True):
         around = [(0, 0)] * 4
         around[axis] = (span.extent - 1, span.room - (dy.shape[axis] - 1) * span.stride + span.extent - 1)
         spread = np.pad(spread, around)
     full = Conv2d(dilation=op.options["dilation"], groups=groups).forward(
-        {"x": spread, "w": np.ascontiguousarray(turned)})["y"]
+        {"x": spread, "w": np.ascontiguousarray(turned)}
+    )["y"]
     (rows, columns), (height, width) = spans, x.shape[2:]
-    return full[:, :, rows.before:rows.before + height, columns.before:columns.before + width]
+    return full[:, :, rows.before : rows.before + height, columns.before : columns.before + width]
 
 
 def by_the_matrix(op: Conv2d, tensors: dict[str, Array], dy: Array) -> Array:

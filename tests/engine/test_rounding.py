@@ -31,7 +31,8 @@ def numbers(most: float) -> st.SearchStrategy[float]:
 def rows(most: float, count: int = 5) -> st.SearchStrategy[list[float]]:
     """Values far apart, and values that are almost the same."""
     alike = st.tuples(numbers(most), st.lists(st.integers(-9, 9), min_size=count, max_size=count)).map(
-        lambda drawn: [drawn[0] * (1 + step * 1e-6) for step in drawn[1]])
+        lambda drawn: [drawn[0] * (1 + step * 1e-6) for step in drawn[1]]
+    )
     return st.lists(numbers(most), min_size=count, max_size=count) | alike
 
 
@@ -60,8 +61,9 @@ def excess(op: Op, tensors: dict[str, Array], dy: Array, most: int = 10**6) -> f
 @pytest.mark.parametrize("name", sorted(OPS))
 @settings(max_examples=8, deadline=None)
 @given(data=st.data(), dtype=DTYPES)
-def test_everything_that_is_said_explains_itself_at_any_geometry_rank_and_option(name: str, data: Any,
-                                                                                dtype: type) -> None:
+def test_everything_that_is_said_explains_itself_at_any_geometry_rank_and_option(
+    name: str, data: Any, dtype: type
+) -> None:
     op, tensors = data.draw(calls(name))
     tensors = {key: array.astype(dtype) if array.dtype.kind == "f" else array for key, array in tensors.items()}
     dy = np.random.default_rng(0).normal(size=op.extents(shapes_of(tensors))["y"]).astype(dtype)
@@ -78,20 +80,37 @@ def test_element_wise_functions_at_any_height(name: str, dtype: type, x: list[fl
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @many
 @given(dtype=DTYPES, x=rows(30) | rows(300), dy=rows(1000))
-def test_softmax_of_shares_and_gradients_that_are_far_apart_or_alike(name: str, dtype: type, x: list[float],
-                                                                     dy: list[float]) -> None:
+def test_softmax_of_shares_and_gradients_that_are_far_apart_or_alike(
+    name: str, dtype: type, x: list[float], dy: list[float]
+) -> None:
     assert excess(OPS[name](), {"x": np.array([x], dtype)}, np.array([dy], dtype)) <= 1
 
 
 @many
-@given(dtype=DTYPES, x=st.lists(rows(30) | rows(300), min_size=2, max_size=2), targets=st.data(),
-       reduction=st.sampled_from(["mean", "sum"]), smoothing=st.sampled_from([0.0, 0.1]), weighed=st.booleans(),
-       shares=st.booleans(), dy=numbers(100))
+@given(
+    dtype=DTYPES,
+    x=st.lists(rows(30) | rows(300), min_size=2, max_size=2),
+    targets=st.data(),
+    reduction=st.sampled_from(["mean", "sum"]),
+    smoothing=st.sampled_from([0.0, 0.1]),
+    weighed=st.booleans(),
+    shares=st.booleans(),
+    dy=numbers(100),
+)
 def test_cross_entropy_of_confident_and_of_mistaken_outputs(
-        dtype: type, x: list[list[float]], targets: Any, reduction: str, smoothing: float, weighed: bool, shares: bool,
-        dy: float) -> None:
-    tensors = {"x": np.array(x, dtype), "target": np.array(targets.draw(st.lists(
-        st.integers(0, 4), min_size=2, max_size=2)))}
+    dtype: type,
+    x: list[list[float]],
+    targets: Any,
+    reduction: str,
+    smoothing: float,
+    weighed: bool,
+    shares: bool,
+    dy: float,
+) -> None:
+    tensors = {
+        "x": np.array(x, dtype),
+        "target": np.array(targets.draw(st.lists(st.integers(0, 4), min_size=2, max_size=2))),
+    }
     if shares:
         tensors["target"] = np.array(targets.draw(st.lists(rows(1), min_size=2, max_size=2)), dtype)
     if weighed:
@@ -109,31 +128,47 @@ def test_norms_of_large_and_of_small_values(dtype: type, x: list[float], dy: lis
 
 
 @many
-@given(dtype=DTYPES, x=rows(300), target=rows(300), dy=numbers(100),
-       reduction=st.sampled_from(["mean", "sum", "half_sum"]))
-def test_squared_error_of_close_and_of_distant_values(dtype: type, x: list[float], target: list[float], dy: float,
-                                                      reduction: str) -> None:
+@given(
+    dtype=DTYPES, x=rows(300), target=rows(300), dy=numbers(100), reduction=st.sampled_from(["mean", "sum", "half_sum"])
+)
+def test_squared_error_of_close_and_of_distant_values(
+    dtype: type, x: list[float], target: list[float], dy: float, reduction: str
+) -> None:
     tensors: dict[str, Array] = {"x": np.array(x, dtype), "target": np.array(target, dtype)}
     assert excess(OPS["mse_loss"](reduction=reduction), tensors, np.array(dy, dtype)) <= 1
 
 
 @many
-@given(dtype=DTYPES, x=rows(30) | rows(300), target=st.lists(st.floats(0, 1, width=32), min_size=5, max_size=5),
-       dy=numbers(100), reduction=st.sampled_from(["mean", "sum"]))
+@given(
+    dtype=DTYPES,
+    x=rows(30) | rows(300),
+    target=st.lists(st.floats(0, 1, width=32), min_size=5, max_size=5),
+    dy=numbers(100),
+    reduction=st.sampled_from(["mean", "sum"]),
+)
 def test_binary_cross_entropy_of_confident_and_of_mistaken_outputs(
-        dtype: type, x: list[float], target: list[float], dy: float, reduction: str) -> None:
+    dtype: type, x: list[float], target: list[float], dy: float, reduction: str
+) -> None:
     tensors: dict[str, Array] = {"x": np.array(x, dtype), "target": np.array(target, dtype)}
     assert excess(OPS["bce_with_logits"](reduction=reduction), tensors, np.array(dy, dtype)) <= 1
 
 
-@pytest.mark.parametrize(("name", "x", "dy"), [
-    ("tanh", [4, 8, 10], [1, 1, 1]), ("sigmoid", [20, -20, 40], [1, 1, 1]), ("gelu", [-8, -5, 8], [1, 1, 1]),
-    ("softmax", [.1, .2, .3], [1, 1.0001, 1.0002]), ("softmax", [.1, .2, .3], [1000, 1000.001, 1000.002]),
-    ("silu", [-100, -30, 100], [1, 1, 1]), ("softplus", [-30, 30, 0], [1, 1, 1]),
-])
+@pytest.mark.parametrize(
+    ("name", "x", "dy"),
+    [
+        ("tanh", [4, 8, 10], [1, 1, 1]),
+        ("sigmoid", [20, -20, 40], [1, 1, 1]),
+        ("gelu", [-8, -5, 8], [1, 1, 1]),
+        ("softmax", [0.1, 0.2, 0.3], [1, 1.0001, 1.0002]),
+        ("softmax", [0.1, 0.2, 0.3], [1000, 1000.001, 1000.002]),
+        ("silu", [-100, -30, 100], [1, 1, 1]),
+        ("softplus", [-30, 30, 0], [1, 1, 1]),
+    ],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_values_that_once_differed_from_their_sentences(name: str, x: list[float], dy: list[float],
-                                                        dtype: type) -> None:
+def test_values_that_once_differed_from_their_sentences(
+    name: str, x: list[float], dy: list[float], dtype: type
+) -> None:
     assert excess(OPS[name](), {"x": np.array([x], dtype)}, np.array([dy], dtype)) <= 1
 
 
@@ -143,8 +178,9 @@ def test_the_stated_gradient_of_an_activation_equals_the_derived_one(name: str) 
     op = OPS[name]()
     tensors = {"x": rng.normal(size=(4, 5)), "dy": rng.normal(size=(4, 5))}
     program, shapes = op.program(shapes_of(tensors)), shapes_of(tensors)
-    stated, derived = (Tensors(program.gradients(["x"], stated=each), tensors, {}, op.extents(shapes))["dx"]
-                       for each in (True, False))
+    stated, derived = (
+        Tensors(program.gradients(["x"], stated=each), tensors, {}, op.extents(shapes))["dx"] for each in (True, False)
+    )
     assert np.allclose(stated, derived, rtol=1e-13, atol=1e-15)
 
 

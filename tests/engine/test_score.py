@@ -27,10 +27,38 @@ PHASES = {phase.place: phase for phase in CLASSROOM.phases}
 
 def test_phases_follow_the_order_of_time() -> None:
     assert [phase.place for phase in CLASSROOM.phases] == [
-        "conv1/y", "relu1/y", "pool1/y", "conv2/y", "relu2/y", "pool2/y", "flatten/y", "linear/y", "loss/p", "loss/y",
-        "loss/dx", "linear/dx", "linear/dw", "linear/db", "flatten/dx", "pool2/dx", "relu2/dx", "conv2/dx", "conv2/dw",
-        "conv2/db", "pool1/dx", "relu1/dx", "conv1/dx", "conv1/dw", "conv1/db", "conv1/w_next", "conv1/b_next",
-        "conv2/w_next", "conv2/b_next", "linear/w_next", "linear/b_next"]
+        "conv1/y",
+        "relu1/y",
+        "pool1/y",
+        "conv2/y",
+        "relu2/y",
+        "pool2/y",
+        "flatten/y",
+        "linear/y",
+        "loss/p",
+        "loss/y",
+        "loss/dx",
+        "linear/dx",
+        "linear/dw",
+        "linear/db",
+        "flatten/dx",
+        "pool2/dx",
+        "relu2/dx",
+        "conv2/dx",
+        "conv2/dw",
+        "conv2/db",
+        "pool1/dx",
+        "relu1/dx",
+        "conv1/dx",
+        "conv1/dw",
+        "conv1/db",
+        "conv1/w_next",
+        "conv1/b_next",
+        "conv2/w_next",
+        "conv2/b_next",
+        "linear/w_next",
+        "linear/b_next",
+    ]
     parts = [phase.part for phase in CLASSROOM.phases]
     assert parts == ["forward"] * 8 + ["loss"] * 2 + ["backward"] * 15 + ["update"] * 6
 
@@ -38,8 +66,30 @@ def test_phases_follow_the_order_of_time() -> None:
 def test_labels_are_those_of_the_score_bar() -> None:
     labels = [phase.label for phase in CLASSROOM.phases if not phase.view and phase.part != "update"]
     assert labels == [
-        "conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "linear", "softmax", "loss",
-        "softmax", "linear δ", "w", "b", "pool2", "relu2", "conv2 δ", "w", "b", "pool1", "relu1", "conv1 δ", "w", "b"]
+        "conv1",
+        "relu1",
+        "pool1",
+        "conv2",
+        "relu2",
+        "pool2",
+        "linear",
+        "softmax",
+        "loss",
+        "softmax",
+        "linear δ",
+        "w",
+        "b",
+        "pool2",
+        "relu2",
+        "conv2 δ",
+        "w",
+        "b",
+        "pool1",
+        "relu1",
+        "conv1 δ",
+        "w",
+        "b",
+    ]
     assert {phase.label for phase in CLASSROOM.phases if phase.part == "update"} == {"update"}
 
 
@@ -51,28 +101,53 @@ def test_a_phase_says_everything_a_drawing_needs() -> None:
     assert delta.equation.text == "dx[c,h,k] = sum[o,u,v](dy[o,h-u,k-v] * w[o,c,u,v])"
     assert gradient.equation.text == "dw[o,c,u,v] = sum[i,j](dy[o,i,j] * x[c,i+u,j+v])"
     assert [(read.name, read.tensor, read.kind, read.role) for read in delta.reads] == [
-        ("dy", "relu2/dx", "gradient", "factor"), ("w", "conv2/w", "weight", "factor")]
+        ("dy", "relu2/dx", "gradient", "factor"),
+        ("w", "conv2/w", "weight", "factor"),
+    ]
     turned = delta.reads[0].axes
     assert [axis and (axis.pitch, axis.offset, axis.letters) for axis in turned] == [
-        (1, 0, {"n": 1}), (1, 0, {"o": 1}), (1, 0, {"h": 1, "u": -1}), (1, 0, {"k": 1, "v": -1})]
+        (1, 0, {"n": 1}),
+        (1, 0, {"o": 1}),
+        (1, 0, {"h": 1, "u": -1}),
+        (1, 0, {"k": 1, "v": -1}),
+    ]
     assert PHASES["pool2/dx"].reads[1].kind == "index" and PHASES["pool2/y"].form == "max"
     assert [name for name, _ in PHASES["loss/p"].steps] == ["top", "e", "z"]
     assert [name for name, _ in PHASES["conv1/w_next"].steps] == ["v_next"]
 
 
-@pytest.mark.parametrize(("place", "head", "note"), [
-    ("conv1/y", "the kernel looks at nine pixels and writes one number",
-     "Nine pixels, each times its weight, plus the bias."),
-    ("conv2/y", "eight maps, eight kernels, one sum",
-     "72 products, grouped by the map they come from. Open a map to see its nine."),
-    ("conv2/dx", "the gradient of its input. The kernel is turned by 180°.",
-     "At most nine outputs in each of sixteen maps read this cell. The minus signs in δ’s index turn the kernel."),
-    ("conv2/dw", "the gradient of one weight. The delta lies over the input.",
-     "One weight is used 121 times in every image, and hears from 121 deltas of each."),
-    ("pool1/dx", "the winner takes the whole gradient, the others get zero",
-     "Only the largest of four values reached the output, so only it can change the error. "
-     "In a tie the first in reading order wins."),
-])
+@pytest.mark.parametrize(
+    ("place", "head", "note"),
+    [
+        (
+            "conv1/y",
+            "the kernel looks at nine pixels and writes one number",
+            "Nine pixels, each times its weight, plus the bias.",
+        ),
+        (
+            "conv2/y",
+            "eight maps, eight kernels, one sum",
+            "72 products, grouped by the map they come from. Open a map to see its nine.",
+        ),
+        (
+            "conv2/dx",
+            "the gradient of its input. The kernel is turned by 180°.",
+            "At most nine outputs in each of sixteen maps read this cell. "
+            "The minus signs in δ’s index turn the kernel.",
+        ),
+        (
+            "conv2/dw",
+            "the gradient of one weight. The delta lies over the input.",
+            "One weight is used 121 times in every image, and hears from 121 deltas of each.",
+        ),
+        (
+            "pool1/dx",
+            "the winner takes the whole gradient, the others get zero",
+            "Only the largest of four values reached the output, so only it can change the error. "
+            "In a tie the first in reading order wins.",
+        ),
+    ],
+)
 def test_heads_and_notes_count_in_words(place: str, head: str, note: str) -> None:
     assert (PHASES[place].head, PHASES[place].note) == (head, note)
 
@@ -90,9 +165,13 @@ def test_every_phase_of_every_op_has_a_head() -> None:
         assert wanted <= {key.split(" ")[0] for key in kind.words}, kind.name
 
 
-@pytest.mark.parametrize(("model", "optimizer"), [
-    *(("tiny", name) for name in sorted(OPTIMIZERS)),
-    *((name, "adam") for name in sorted(MODELS) if MODELS[name].defaults and name not in ("tiny", "seed"))])
+@pytest.mark.parametrize(
+    ("model", "optimizer"),
+    [
+        *(("tiny", name) for name in sorted(OPTIMIZERS)),
+        *((name, "adam") for name in sorted(MODELS) if MODELS[name].defaults and name not in ("tiny", "seed")),
+    ],
+)
 def test_the_score_and_the_trace_speak_of_the_same_tensors(model: str, optimizer: str) -> None:
     preset = MODELS[model]
     options: dict[str, Any] = {"optimizer": {"name": optimizer, "learning_rate": 0.01}, "batch_size": 1}
@@ -128,9 +207,13 @@ def agrees(trace: Trace, phase: Phase) -> None:
             letters = {**at, **dict(zip(phase.bound, cell, strict=True))}
             positions = [
                 (axis.offset + sum(factor * letters[name] for name, factor in axis.letters.items())) / axis.pitch
-                for axis in read.axes if axis]
-            if all(position == int(position) and 0 <= position < size
-                   for position, size in zip(positions, shape, strict=True)):
+                for axis in read.axes
+                if axis
+            ]
+            if all(
+                position == int(position) and 0 <= position < size
+                for position, size in zip(positions, shape, strict=True)
+            ):
                 seen.add((read.tensor, tuple(int(position) for position in positions)))
     told = {(read.tensor, read.index) for read in explanation.reads if read.inside}
     assert told <= seen, phase.place
@@ -139,8 +222,13 @@ def agrees(trace: Trace, phase: Phase) -> None:
 
 
 def test_a_layer_that_several_read_has_a_phase_that_adds_up() -> None:
-    net = network({"op": "relu", "name": "a", "inputs": ["input"]}, {"op": "tanh", "name": "b", "inputs": ["a"]},
-                  {"op": "add", "name": "c", "inputs": ["a", "b"]}, {"op": "flatten"}, {"op": "linear", "out": 2})
+    net = network(
+        {"op": "relu", "name": "a", "inputs": ["input"]},
+        {"op": "tanh", "name": "b", "inputs": ["a"]},
+        {"op": "add", "name": "c", "inputs": ["a", "b"]},
+        {"op": "flatten"},
+        {"op": "linear", "out": 2},
+    )
     phases = {phase.place: phase for phase in score(net).phases}
     assert [read.tensor for read in phases["a/dy"].reads] == ["b/dx", "c/da"]
     assert list(phases).index("a/dy") > list(phases).index("b/dx")

@@ -16,8 +16,9 @@ from engine.optimizers import OPTIMIZERS
 STORED = dict(np.load(Path(__file__).parents[1] / "fixtures" / "torch_reference.npz"))
 SHAPES = [tuple(map(int, text.split(","))) if text else () for text in STORED["shapes"].tolist()]
 PIECES = np.split(STORED["values"], np.cumsum([math.prod(shape) for shape in SHAPES])[:-1])
-REFERENCE = {name: piece.reshape(shape)
-             for name, shape, piece in zip(STORED["names"].tolist(), SHAPES, PIECES, strict=True)}
+REFERENCE = {
+    name: piece.reshape(shape) for name, shape, piece in zip(STORED["names"].tolist(), SHAPES, PIECES, strict=True)
+}
 CASES = list(enumerate(map(str, STORED["cases"])))
 STEPS = list(enumerate(map(str, STORED["steps"])))
 

@@ -51,11 +51,18 @@ def holds(trace: Trace, place: Place, explanation: Explanation, run: Trainer | N
         return False
     if math.fsum([*values, explanation.remainder]) != pytest.approx(explanation.value, rel=1e-15, abs=1e-300):
         return False
-    products = all(math.prod(term.factors) == pytest.approx(term.value, rel=1e-12, abs=1e-300)
-                   for term in explanation.terms)
-    return products and abs(explanation.remainder) <= ROUNDING * size and all(
-        float(at(trace, read.tensor, read.index, place.step, run)) == read.value
-        for read in explanation.reads if read.inside)
+    products = all(
+        math.prod(term.factors) == pytest.approx(term.value, rel=1e-12, abs=1e-300) for term in explanation.terms
+    )
+    return (
+        products
+        and abs(explanation.remainder) <= ROUNDING * size
+        and all(
+            float(at(trace, read.tensor, read.index, place.step, run)) == read.value
+            for read in explanation.reads
+            if read.inside
+        )
+    )
 
 
 def at(trace: Trace, tensor: str, index: tuple[int, ...], own: int | None, run: Trainer | None) -> Any:
@@ -78,15 +85,18 @@ def test_hundreds_of_random_places_in_float32_training_explain_themselves(traine
         assert holds(trace, place, whole(trace, place), trained), place
 
 
-@pytest.mark.parametrize("optimizer", [
-    {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.01},
-    {"name": "momentum", "learning_rate": 0.05, "dampening": 0.1, "weight_decay": 0.01},
-    {"name": "adam", "learning_rate": 0.01, "weight_decay": 0.01},
-    {"name": "nesterov", "learning_rate": 0.03},
-    {"name": "adamw"},
-    {"name": "rmsprop", "learning_rate": 0.001, "momentum": 0.5, "centered": True, "weight_decay": 0.01},
-    {"name": "adagrad", "lr_decay": 0.1, "initial_accumulator_value": 0.1},
-])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.01},
+        {"name": "momentum", "learning_rate": 0.05, "dampening": 0.1, "weight_decay": 0.01},
+        {"name": "adam", "learning_rate": 0.01, "weight_decay": 0.01},
+        {"name": "nesterov", "learning_rate": 0.03},
+        {"name": "adamw"},
+        {"name": "rmsprop", "learning_rate": 0.001, "momentum": 0.5, "centered": True, "weight_decay": 0.01},
+        {"name": "adagrad", "lr_decay": 0.1, "initial_accumulator_value": 0.1},
+    ],
+)
 def test_every_tensor_of_a_step_explains_itself_with_every_optimizer(optimizer: dict[str, Any]) -> None:
     run = trainer(optimizer=optimizer, batch_size=2)
     for _ in range(3):
@@ -127,17 +137,50 @@ def test_every_op_explains_itself_in_a_network(name: str) -> None:
 @pytest.mark.parametrize("loss", ["mse_loss", "bce_with_logits"])
 def test_layers_with_odd_settings_explain_themselves_in_a_graph(loss: str) -> None:
     net = network(
-        {"op": "conv2d", "name": "left", "out": 2, "kernel_size": 3, "padding": [1, 0, 2, 0], "stride": [1, 2],
-         "groups": 2, "inputs": ["input"]},
-        {"op": "conv2d", "name": "right", "out": 2, "kernel_size": 3, "padding": [1, 0, 2, 0], "stride": [1, 2],
-         "flip_kernel": True, "inputs": ["input"]},
-        {"op": "sigmoid", "inputs": ["left"]}, {"op": "add", "name": "sum", "inputs": ["sigmoid3", "left"]},
-        {"op": "concat", "name": "all", "inputs": ["sum", "right", "left"]}, {"op": "batch_norm"},
-        {"op": "avg_pool2d", "kernel_size": 2, "padding": 1, "count_include_pad": False}, {"op": "dropout"},
-        {"op": "conv_transpose2d", "out": 2, "kernel_size": 3, "stride": 2, "groups": 2,
-         "padding": [0, 1, 0, 0], "output_padding": 1}, {"op": "lp_pool2d", "kernel_size": 2},
-        {"op": "max_pool2d", "kernel_size": 2}, {"op": "global_avg_pool"}, {"op": "flatten"},
-        {"op": "linear", "out": 3}, {"op": "softmax"}, input=(2, 6, 7), loss=loss)
+        {
+            "op": "conv2d",
+            "name": "left",
+            "out": 2,
+            "kernel_size": 3,
+            "padding": [1, 0, 2, 0],
+            "stride": [1, 2],
+            "groups": 2,
+            "inputs": ["input"],
+        },
+        {
+            "op": "conv2d",
+            "name": "right",
+            "out": 2,
+            "kernel_size": 3,
+            "padding": [1, 0, 2, 0],
+            "stride": [1, 2],
+            "flip_kernel": True,
+            "inputs": ["input"],
+        },
+        {"op": "sigmoid", "inputs": ["left"]},
+        {"op": "add", "name": "sum", "inputs": ["sigmoid3", "left"]},
+        {"op": "concat", "name": "all", "inputs": ["sum", "right", "left"]},
+        {"op": "batch_norm"},
+        {"op": "avg_pool2d", "kernel_size": 2, "padding": 1, "count_include_pad": False},
+        {"op": "dropout"},
+        {
+            "op": "conv_transpose2d",
+            "out": 2,
+            "kernel_size": 3,
+            "stride": 2,
+            "groups": 2,
+            "padding": [0, 1, 0, 0],
+            "output_padding": 1,
+        },
+        {"op": "lp_pool2d", "kernel_size": 2},
+        {"op": "max_pool2d", "kernel_size": 2},
+        {"op": "global_avg_pool"},
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+        {"op": "softmax"},
+        input=(2, 6, 7),
+        loss=loss,
+    )
     assert {reader for reader, tensor in net.consumers["left"]} == {"sigmoid3", "sum", "all"}
     holds_everywhere(net)
 
@@ -208,19 +251,40 @@ def test_the_first_delta_is_probability_minus_label_over_the_batch(trained: Trai
     assert [term.factors for term in found.terms] == [[p - 1, 1 / 4]]
 
 
-@pytest.mark.parametrize(("text", "place"), [
-    ("conv1/dx/0,3,5,5@120", Place("conv1", "dx", (0, 3, 5, 5), 120)),
-    ("loss/y", Place("loss", "y")), ("loss/y@3", Place("loss", "y", (), 3)),
-    ("fc/w.v_next/0,1", Place("fc", "w.v_next", (0, 1))),
-])
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("conv1/dx/0,3,5,5@120", Place("conv1", "dx", (0, 3, 5, 5), 120)),
+        ("loss/y", Place("loss", "y")),
+        ("loss/y@3", Place("loss", "y", (), 3)),
+        ("fc/w.v_next/0,1", Place("fc", "w.v_next", (0, 1))),
+    ],
+)
 def test_a_place_is_one_string(text: str, place: Place) -> None:
     assert Place.parse(text) == place
     assert str(place) == text
 
 
-@pytest.mark.parametrize("text", ["", "conv1", "conv1/", "conv1/y/", "conv1/y/0,,1", "conv1/y/-1", "conv1/y/0@",
-                                  "a/b/0/1", "conv1/y/0,1.5", "conv1/y@1/0@2", "../y/0", "conv1/y/٣",
-                                  "conv1/y/" + "9" * 5000, "conv1/y@" + "9" * 5000, "conv1/y/0@" + "9" * 5000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "conv1",
+        "conv1/",
+        "conv1/y/",
+        "conv1/y/0,,1",
+        "conv1/y/-1",
+        "conv1/y/0@",
+        "a/b/0/1",
+        "conv1/y/0,1.5",
+        "conv1/y@1/0@2",
+        "../y/0",
+        "conv1/y/٣",
+        "conv1/y/" + "9" * 5000,
+        "conv1/y@" + "9" * 5000,
+        "conv1/y/0@" + "9" * 5000,
+    ],
+)
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(PlaceError, match="is no place"):
         Place.parse(text)
@@ -228,8 +292,10 @@ def test_what_is_no_place_is_refused(text: str) -> None:
 
 def test_the_reads_of_a_place_with_a_step_lead_on_within_that_step(trained: Trainer) -> None:
     """Else they would be looked up in the pass from which the place was opened, where other weights stand."""
-    steps = {name: {read.tensor for read in explain(trained.trace(4), Place.parse(name)).reads}
-             for name in ("conv1/w_next@4/0,0,0,0", "conv1/w_next/0,0,0,0", "conv1/w@4/0,0,0,0")}
+    steps = {
+        name: {read.tensor for read in explain(trained.trace(4), Place.parse(name)).reads}
+        for name in ("conv1/w_next@4/0,0,0,0", "conv1/w_next/0,0,0,0", "conv1/w@4/0,0,0,0")
+    }
     assert [*steps.values()] == [{"conv1/w@4", "conv1/w.v_next@4"}, {"conv1/w", "conv1/w.v_next"}, {"conv1/w_next@3"}]
 
 
@@ -244,11 +310,18 @@ def test_the_gradient_of_the_loss_for_itself_is_one_in_the_dtype_of_the_pass(dty
         assert array.dtype == dtype and array.shape == () and array == 1
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("conv9/y/0,0,0,0", "there is no layer conv9"), ("conv1/q/0", "conv1 has no tensor q"),
-    ("conv1/y/0,0,0", r"shape \[4, 8, 26, 26\]"), ("conv1/y/0,0,26,0", "no index"), ("relu1/w/0", "no tensor w"),
-    ("input/x/0", "no layer input|no tensor"), ("loss/w/0", "no tensor"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("conv9/y/0,0,0,0", "there is no layer conv9"),
+        ("conv1/q/0", "conv1 has no tensor q"),
+        ("conv1/y/0,0,0", r"shape \[4, 8, 26, 26\]"),
+        ("conv1/y/0,0,26,0", "no index"),
+        ("relu1/w/0", "no tensor w"),
+        ("input/x/0", "no layer input|no tensor"),
+        ("loss/w/0", "no tensor"),
+    ],
+)
 def test_a_place_where_nothing_stands_is_refused(trained: Trainer, text: str, words: str) -> None:
     with pytest.raises(PlaceError, match=words):
         explain(trained.trace(2), Place.parse(text))
@@ -273,14 +346,22 @@ def test_one_image_of_a_batch_keeps_its_axis_and_weights_stay_whole(trained: Tra
 
 # Wrong passes that the check must catch.
 
+
 def wrong(monkeypatch: pytest.MonkeyPatch, kind: Any, method: str, change: Any) -> Trace:
     """A float32 pass in which one op's kernels break a rule."""
     right = getattr(kind, method)
     monkeypatch.setattr(kind, method, lambda self, *given: change(self, right(self, *given)))
-    net = Network.from_document({"input": [1, 6, 6], "layers": [
-        {"name": "conv1", "op": "conv2d", "settings": {"out": 2, "kernel_size": 3, "flip_kernel": True}},
-        {"name": "pool1", "op": "max_pool2d", "settings": {"kernel_size": 2}}, {"name": "flatten", "op": "flatten"},
-        {"name": "linear", "op": "linear", "settings": {"out": 3}}]})
+    net = Network.from_document(
+        {
+            "input": [1, 6, 6],
+            "layers": [
+                {"name": "conv1", "op": "conv2d", "settings": {"out": 2, "kernel_size": 3, "flip_kernel": True}},
+                {"name": "pool1", "op": "max_pool2d", "settings": {"kernel_size": 2}},
+                {"name": "flatten", "op": "flatten"},
+                {"name": "linear", "op": "linear", "settings": {"out": 3}},
+            ],
+        }
+    )
     parameters = net.initial(0)
     x = np.random.default_rng(0).random((4, 1, 6, 6)).astype(np.float32)
     values = net.forward(parameters, x, np.array([0, 1, 2, 0]))
@@ -288,16 +369,25 @@ def wrong(monkeypatch: pytest.MonkeyPatch, kind: Any, method: str, change: Any) 
     return Trace(net, values, parameters)
 
 
-@pytest.mark.parametrize(("kind", "method", "change", "place"), [
-    (Conv2d, "forward", lambda op, found: {"y": found["y"] + np.float32(1e-4)}, "conv1/y/0,0,1,1"),
-    (Conv2d, "forward", lambda op, found: {"y": found["y"][:, :, ::-1].copy()}, "conv1/y/0,0,0,0"),
-    (Conv2d, "_kernel", lambda op, w: w[:, :, ::-1, ::-1].copy(), "conv1/y/0,0,0,0"),
-    (Conv2d, "backward", lambda op, found: {**found, "db": found["db"] / 4}, "conv1/db/1"),
-    (Conv2d, "backward", lambda op, found: {**found, "dw": found["dw"][:, :, ::-1, ::-1].copy()}, "conv1/dw/0,0,0,0"),
-    (MaxPool2d, "backward", lambda op, found: {"dx": found["dx"] / 4}, "pool1/dx"),
-])
+@pytest.mark.parametrize(
+    ("kind", "method", "change", "place"),
+    [
+        (Conv2d, "forward", lambda op, found: {"y": found["y"] + np.float32(1e-4)}, "conv1/y/0,0,1,1"),
+        (Conv2d, "forward", lambda op, found: {"y": found["y"][:, :, ::-1].copy()}, "conv1/y/0,0,0,0"),
+        (Conv2d, "_kernel", lambda op, w: w[:, :, ::-1, ::-1].copy(), "conv1/y/0,0,0,0"),
+        (Conv2d, "backward", lambda op, found: {**found, "db": found["db"] / 4}, "conv1/db/1"),
+        (
+            Conv2d,
+            "backward",
+            lambda op, found: {**found, "dw": found["dw"][:, :, ::-1, ::-1].copy()},
+            "conv1/dw/0,0,0,0",
+        ),
+        (MaxPool2d, "backward", lambda op, found: {"dx": found["dx"] / 4}, "pool1/dx"),
+    ],
+)
 def test_a_kernel_that_breaks_its_rule_is_caught_by_the_explanation(
-        monkeypatch: pytest.MonkeyPatch, kind: Any, method: str, change: Any, place: str) -> None:
+    monkeypatch: pytest.MonkeyPatch, kind: Any, method: str, change: Any, place: str
+) -> None:
     trace = wrong(monkeypatch, kind, method, change)
     where = Place.parse(place)
     if not where.index:

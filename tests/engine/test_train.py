@@ -18,15 +18,25 @@ from engine.optimizers import OPTIMIZERS
 from engine.train import REPLAY_STEPS, SNAPSHOTS, HistoryError, Trainer, optimizer_from
 from tests.engine.tools import digits, trainer
 
-DROPPING: dict[str, Any] = {"input": [1, 28, 28], "layers": [
-    {"name": "conv", "op": "conv2d", "settings": {"out": 2, "kernel_size": 5, "stride": 2, "padding": "same"}},
-    {"name": "relu", "op": "relu"}, {"name": "drop", "op": "dropout", "settings": {"p": 0.3, "seed": 4}},
-    {"name": "flatten", "op": "flatten"}, {"name": "linear", "op": "linear", "settings": {"out": 10}}]}
+DROPPING: dict[str, Any] = {
+    "input": [1, 28, 28],
+    "layers": [
+        {"name": "conv", "op": "conv2d", "settings": {"out": 2, "kernel_size": 5, "stride": 2, "padding": "same"}},
+        {"name": "relu", "op": "relu"},
+        {"name": "drop", "op": "dropout", "settings": {"p": 0.3, "seed": 4}},
+        {"name": "flatten", "op": "flatten"},
+        {"name": "linear", "op": "linear", "settings": {"out": 10}},
+    ],
+}
 
 
 def dropping(**options: Any) -> Trainer:
-    return Trainer(Network.from_document(DROPPING), digits(), OPTIMIZERS["adam"](learning_rate=0.01),
-                   **{"batch_size": 10, **options})
+    return Trainer(
+        Network.from_document(DROPPING),
+        digits(),
+        OPTIMIZERS["adam"](learning_rate=0.01),
+        **{"batch_size": 10, **options},
+    )
 
 
 def same(a: Mapping[Any, Array], b: Mapping[Any, Array]) -> bool:
@@ -152,8 +162,11 @@ def test_a_single_image_goes_through_any_steps_parameters_and_teaches_nothing() 
     before = dict(run.parameters)
     for step in (None, 6, 3, 0):
         made = run.trace_of(*image, step=step)
-        expected = run.parameters if step in (None, 6) else {
-            name: run.trace(step + 1)[name.split("/")[0], name.split("/")[1]] for name in before}
+        expected = (
+            run.parameters
+            if step in (None, 6)
+            else {name: run.trace(step + 1)[name.split("/")[0], name.split("/")[1]] for name in before}
+        )
         assert same({name: made[name.split("/")[0], name.split("/")[1]] for name in before}, expected)
         assert made["drop", "mask"].all() and made.batch == 1
     assert same(run.parameters, before) and run.step == 6
@@ -177,9 +190,14 @@ def test_evaluation_is_the_mean_over_all_images() -> None:
     assert accuracy == np.mean(answers.argmax(1) == target)
 
 
-@pytest.mark.parametrize("loss", [
-    {"op": "cross_entropy", "settings": {"reduction": "sum"}}, {"op": "cross_entropy", "settings": {"ignore_index": 3}},
-    {"op": "cross_entropy", "settings": {}}])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"op": "cross_entropy", "settings": {"reduction": "sum"}},
+        {"op": "cross_entropy", "settings": {"ignore_index": 3}},
+        {"op": "cross_entropy", "settings": {}},
+    ],
+)
 def test_evaluation_slice_by_slice_is_what_one_batch_gives(loss: dict[str, Any]) -> None:
     net = Network.from_document({**DROPPING, "loss": loss})
     run = Trainer(net, digits(), OPTIMIZERS["adam"](learning_rate=0.01))
@@ -246,8 +264,13 @@ def test_the_loss_falls() -> None:
 
 def test_classroom_reads_97_of_100_test_digits_after_one_epoch_the_same_each_time() -> None:
     defaults = MODELS["classroom"].defaults
-    run = Trainer(Network.from_document(MODELS["classroom"].document), mnist(), optimizer_from(defaults["optimizer"]),
-                  defaults["batch_size"], defaults["seed"])
+    run = Trainer(
+        Network.from_document(MODELS["classroom"].document),
+        mnist(),
+        optimizer_from(defaults["optimizer"]),
+        defaults["batch_size"],
+        defaults["seed"],
+    )
     while run.epoch < 1:
         run.step_once()
     assert (run.step, run.position) == (1875, 0)
@@ -257,10 +280,14 @@ def test_classroom_reads_97_of_100_test_digits_after_one_epoch_the_same_each_tim
     assert run.evaluate("test") == (loss, accuracy)
 
 
-@pytest.mark.parametrize(("labels", "words"), [
-    ([0, 1, 2, 10], "digits/train: loss: target 10 at 3 is no class: expected 0 to 9"),
-    ([0, -1, 2, 3], "target -1 at 1"), ([0, 1, 2.5, 3], "target 2.5 at 2"),
-])
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0, 1, 2, 10], "digits/train: loss: target 10 at 3 is no class: expected 0 to 9"),
+        ([0, -1, 2, 3], "target -1 at 1"),
+        ([0, 1, 2.5, 3], "target 2.5 at 2"),
+    ],
+)
 def test_one_target_that_is_no_class_is_refused_before_training(labels: list[float], words: str) -> None:
     images = digits(4).splits["train"].images
     with pytest.raises(ShapeError, match=words):

@@ -65,8 +65,13 @@ print(relu.forward({"x": np.array([-1.0, 2.0])})["y"], any(CACHE_DIRECTORY.rglob
 
 
 def python(*arguments: str, cache: Path, root: Path = ROOT) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=root, capture_output=True, text=True,
-                          env={**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONDONTWRITEBYTECODE": "1"})
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -114,7 +119,7 @@ def test_nothing_is_called_warm_when_the_fast_step_fails(monkeypatch: pytest.Mon
 def test_what_training_needs_is_compiled_first() -> None:
     names = [name for name, _ in warm.jobs()]
     assert names[:3] == ["conv2d float32", "relu float32", "max_pool2d float32"]
-    assert all(name.endswith("float64") for name in names[len(names) // 2:])
+    assert all(name.endswith("float64") for name in names[len(names) // 2 :])
 
 
 def test_a_warm_cache_has_nothing_left_to_do(warmed: Path) -> None:

@@ -62,8 +62,9 @@ def network(*layers: Mapping[str, Any], input: tuple[int, ...] = (1, 6, 6), loss
 
 def around(kind: type[Op]) -> Network:
     """A network with one layer of this op between two that learn; what has no default is small."""
-    needed = {name: 2 for name, setting in {**kind.layer_settings, **kind.settings}.items()
-              if setting.default is REQUIRED}
+    needed = {
+        name: 2 for name, setting in {**kind.layer_settings, **kind.settings}.items() if setting.default is REQUIRED
+    }
     before: list[dict[str, Any]] = [{"op": "conv2d", "name": "before", "out": 4, "kernel_size": 3}]
     layer = {"op": kind.name, "name": "layer", **needed, **kind.example_settings}
     after: list[dict[str, Any]] = [{"op": "flatten", "name": "row"}, {"op": "linear", "name": "last", "out": 3}]
@@ -72,8 +73,9 @@ def around(kind: type[Op]) -> Network:
         return network(*before, *layers, input=(2, 6, 7), loss="mse_loss")
     except NetworkError:
         flat = {"op": "flatten", "name": "flat"}
-        return network(*before, flat, {**layer, "inputs": ["flat"] * len(kind.inputs)}, *after, input=(2, 6, 7),
-                       loss="mse_loss")
+        return network(
+            *before, flat, {**layer, "inputs": ["flat"] * len(kind.inputs)}, *after, input=(2, 6, 7), loss="mse_loss"
+        )
 
 
 def digits(count: int = 96, seed: int = 5) -> Dataset:
@@ -83,12 +85,17 @@ def digits(count: int = 96, seed: int = 5) -> Dataset:
     images = rng.integers(0, 60, (count, 1, 28, 28)).astype(np.uint8)
     for image, label in zip(images, labels, strict=True):
         row, column = divmod(int(label), 4)
-        image[0, 3 + 8 * row:9 + 8 * row, 1 + 7 * column:6 + 7 * column] += 180
+        image[0, 3 + 8 * row : 9 + 8 * row, 1 + 7 * column : 6 + 7 * column] += 180
     return from_arrays(images, labels, "digits")
 
 
-def trainer(model: str = "classroom", dataset: Dataset | None = None, optimizer: Mapping[str, Any] | None = None,
-            **options: Any) -> Trainer:
+def trainer(
+    model: str = "classroom", dataset: Dataset | None = None, optimizer: Mapping[str, Any] | None = None, **options: Any
+) -> Trainer:
     preset = MODELS[model]
-    return Trainer(Network.from_document(preset.document), dataset or digits(),
-                   optimizer_from(optimizer or preset.defaults["optimizer"]), **{"batch_size": 8, **options})
+    return Trainer(
+        Network.from_document(preset.document),
+        dataset or digits(),
+        optimizer_from(optimizer or preset.defaults["optimizer"]),
+        **{"batch_size": 8, **options},
+    )

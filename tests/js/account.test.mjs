@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { candidatesOf, entriesOf, exactSum, factorsOf, isLargest, largestEntries, placeOfRead, rowsOf, shorten, windowEntries } from "../../static/js/account.js";
+import {
+  candidatesOf,
+  entriesOf,
+  exactSum,
+  factorsOf,
+  isLargest,
+  largestEntries,
+  placeOfRead,
+  rowsOf,
+  shorten,
+  windowEntries,
+} from "../../static/js/account.js";
 
 const cell = (tensor, index, value, inside = true) => ({ tensor, index, value, inside });
 
@@ -14,20 +25,38 @@ function explanation(maps, { bias = 0.5, listed = Infinity } = {}) {
     let sum = 0;
     for (let u = 0; u < 3; u++) {
       const [x, w] = [c + 1, 0.1 * (u - 1)];
-      terms.push({ reads: [reads.length, reads.length + 1], factors: [x, w], value: x * w, at: { c, u }, family: 0, label: "" });
+      terms.push({
+        reads: [reads.length, reads.length + 1],
+        factors: [x, w],
+        value: x * w,
+        at: { c, u },
+        family: 0,
+        label: "",
+      });
       reads.push(cell("a/y", [0, c, 0, u], x), cell("b/w", [0, c, 0, u], w));
       sum += x * w;
     }
     groups.push({ letter: "c", at: c, value: sum, count: 3, first: 3 * c });
   }
-  const value = exactSum(terms.map((term) => term.value)) + bias;
+  const value = exactSum(terms.map(term => term.value)) + bias;
   terms.push({ reads: [reads.length], factors: [bias], value: bias, at: {}, family: 1, label: "bias" });
   reads.push(cell("b/b", [0], bias));
   const page = terms.slice(0, listed);
-  return { place: "b/y/0,0,0,0", value, equation: { text: "", mathml: "" }, reads, terms: page, terms_total: terms.length,
-    page: 0, pages: Math.ceil(terms.length / Math.min(listed, terms.length)), page_sum: 0, remainder: 0, groups };
+  return {
+    place: "b/y/0,0,0,0",
+    value,
+    equation: { text: "", mathml: "" },
+    reads,
+    terms: page,
+    terms_total: terms.length,
+    page: 0,
+    pages: Math.ceil(terms.length / Math.min(listed, terms.length)),
+    page_sum: 0,
+    remainder: 0,
+    groups,
+  };
 }
-const total = (entries) => exactSum(entries.map(({ exact }) => exact));
+const total = entries => exactSum(entries.map(({ exact }) => exact));
 const close = (a, b) => assert.ok(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);
 
 describe("factors", () => {
@@ -37,44 +66,86 @@ describe("factors", () => {
   });
   it("of equal value are told apart by their order", () => {
     const reads = [cell("p/y", [0], 2), cell("q/w", [1], 2)];
-    assert.deepEqual(factorsOf({ reads: [0, 1], factors: [2, 2], value: 4 }, reads).map(({ tensor }) => tensor), ["p/y", "q/w"]);
+    assert.deepEqual(
+      factorsOf({ reads: [0, 1], factors: [2, 2], value: 4 }, reads).map(({ tensor }) => tensor),
+      ["p/y", "q/w"],
+    );
   });
   it("that were read nowhere are one constant, the last", () => {
     const made = factorsOf({ reads: [0], factors: [-1, 0.03, 5], value: -0.15 }, [cell("v/v", [0], 5)]);
-    assert.deepEqual(made.map(({ value, constant }) => [value, constant]), [[5, false], [-0.03, true]]);
+    assert.deepEqual(
+      made.map(({ value, constant }) => [value, constant]),
+      [
+        [5, false],
+        [-0.03, true],
+      ],
+    );
   });
   it("that are the inverse of what was read are divisors", () => {
-    const made = factorsOf({ reads: [0, 1], factors: [1, 1 / 1.5], value: 1 / 1.5 }, [cell("e/e", [3], 1), cell("z/z", [], 1.5)]);
+    const made = factorsOf({ reads: [0, 1], factors: [1, 1 / 1.5], value: 1 / 1.5 }, [
+      cell("e/e", [3], 1),
+      cell("z/z", [], 1.5),
+    ]);
     assert.deepEqual([made[1].value, made[1].divisor, made[1].place], [1.5, true, "z/z"]);
   });
   it("under a fraction keep what stands there with them", () => {
     const reads = [cell("c/w.m", [0], 0.03), cell("c/w.v", [0], 0.0004)];
-    const [, under, put] = factorsOf({ reads: [0, 1], factors: [-1, 0.1, 0.03, 50], value: -0.15 }, reads, "w[o] = w[o] - 0.1*m[o]/(sqrt(v[o]) + 1e-08)");
+    const [, under, put] = factorsOf(
+      { reads: [0, 1], factors: [-1, 0.1, 0.03, 50], value: -0.15 },
+      reads,
+      "w[o] = w[o] - 0.1*m[o]/(sqrt(v[o]) + 1e-08)",
+    );
     assert.deepEqual([under.value, under.over, under.place, put.value], [0.02, "sqrt(v) + 1e-08", "c/w.v/0", -0.1]);
   });
   it("that were made of several reads together say what of, and each can be opened", () => {
     const reads = [cell("c/y", [0, 0], 1.5), cell("target/y", [0, 0], 1)];
-    const [square, half] = factorsOf({ reads: [0, 1], factors: [0.25, 0.5], value: 0.125 }, reads, "y = sum[c]((x[c] - target[c])**2) / 2");
-    assert.deepEqual([square.value, square.made.text, square.made.places], [0.25, "(x - target)**2", ["c/y/0,0", "target/y/0,0"]]);
+    const [square, half] = factorsOf(
+      { reads: [0, 1], factors: [0.25, 0.5], value: 0.125 },
+      reads,
+      "y = sum[c]((x[c] - target[c])**2) / 2",
+    );
+    assert.deepEqual(
+      [square.value, square.made.text, square.made.places],
+      [0.25, "(x - target)**2", ["c/y/0,0", "target/y/0,0"]],
+    );
     assert.deepEqual([half.value, half.constant], [0.5, true]);
   });
   it("outside the map are zero and have no place", () => {
-    const [pad] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [cell("a/y", [0, 0, -1, 0], 0, false), cell("b/w", [0], 3)]);
+    const [pad] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [
+      cell("a/y", [0, 0, -1, 0], 0, false),
+      cell("b/w", [0], 3),
+    ]);
     assert.deepEqual([pad.value, pad.place, pad.inside], [0, null, false]);
   });
   it("between two cells are told from those outside", () => {
-    const [gap] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [{ ...cell("a/dy", [0, 0, 0, 0], 0, false), gap: true }, cell("b/w", [0], 3)]);
+    const [gap] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [
+      { ...cell("a/dy", [0, 0, 0, 0], 0, false), gap: true },
+      cell("b/w", [0], 3),
+    ]);
     assert.deepEqual([gap.value, gap.place, gap.gap], [0, null, true]);
   });
-  it("of another step keep it in their place", () => assert.equal(placeOfRead(cell("c/w_next@119", [5, 0], 1)), "c/w_next/5,0@119"));
+  it("of another step keep it in their place", () =>
+    assert.equal(placeOfRead(cell("c/w_next@119", [5, 0], 1)), "c/w_next/5,0@119"));
 });
 
 describe("the largest", () => {
   it("is taken from values, one of which won", () => {
-    const told = { equation: { text: "y[i] = max[u](x[2*i+u])" }, reads: [cell("a/y", [0], 0), cell("a/y", [1], 2)],
-      terms: [{ reads: [0], factors: [0, 0], value: 0 }, { reads: [1], factors: [2, 1], value: 2 }] };
+    const told = {
+      equation: { text: "y[i] = max[u](x[2*i+u])" },
+      reads: [cell("a/y", [0], 0), cell("a/y", [1], 2)],
+      terms: [
+        { reads: [0], factors: [0, 0], value: 0 },
+        { reads: [1], factors: [2, 1], value: 2 },
+      ],
+    };
     assert.ok(isLargest(told) && !isLargest(explanation(1)));
-    assert.deepEqual(candidatesOf(told, 9).map(({ value, wins }) => [value, wins]), [[0, false], [2, true]]);
+    assert.deepEqual(
+      candidatesOf(told, 9).map(({ value, wins }) => [value, wins]),
+      [
+        [0, false],
+        [2, true],
+      ],
+    );
   });
 });
 
@@ -83,7 +154,10 @@ describe("entries", () => {
   it("of a window are its own terms, one for the other maps, and the bias; nothing is lost", () => {
     const whole = explanation(4);
     const entries = windowEntries(whole, null, options);
-    assert.deepEqual(entries.map(({ label }) => label), ["", "", "", "3 other maps", "bias"]);
+    assert.deepEqual(
+      entries.map(({ label }) => label),
+      ["", "", "", "3 other maps", "bias"],
+    );
     close(total(entries), whole.value);
   });
   it("come from a page of their own where the whole has too many terms", () => {
@@ -94,25 +168,49 @@ describe("entries", () => {
   });
   it("lie in the order of the window", () => {
     const entries = windowEntries(explanation(1), null, { ...options, focus: null, order: ({ u }) => -u });
-    assert.deepEqual(entries.slice(0, 3).map(({ at }) => at.u), [2, 1, 0]);
+    assert.deepEqual(
+      entries.slice(0, 3).map(({ at }) => at.u),
+      [2, 1, 0],
+    );
   });
   it("that are too many leave the smallest as one", () => {
-    const entries = shorten(entriesOf(explanation(4)).filter(({ label }) => !label), 4);
+    const entries = shorten(
+      entriesOf(explanation(4)).filter(({ label }) => !label),
+      4,
+    );
     assert.deepEqual([entries.length, entries[4].label], [5, "8 smaller"]);
   });
   it("never put a single term behind a word", () => assert.equal(shorten(entriesOf(explanation(1)), 3).length, 4));
   it("by size end with the exact rest", () => {
     const whole = explanation(4);
-    const page = { ...whole, terms: [whole.terms[9], whole.terms[11], whole.terms[6]], pages: 5, added: entriesOf(whole).slice(-1) };
+    const page = {
+      ...whole,
+      terms: [whole.terms[9], whole.terms[11], whole.terms[6]],
+      pages: 5,
+      added: entriesOf(whole).slice(-1),
+    };
     const entries = largestEntries(page, 3);
-    assert.deepEqual(entries.map(({ label }) => label), ["", "", "", "9 smaller", "bias"]);
+    assert.deepEqual(
+      entries.map(({ label }) => label),
+      ["", "", "", "9 smaller", "bias"],
+    );
     close(total(entries), whole.value);
   });
   it("that are all zero are called zeros", () => {
     const whole = explanation(2);
     const zero = { ...whole.terms[1], value: 0, factors: [0, 0] };
-    const page = { ...whole, terms: [whole.terms[5], zero], pages: 4, value: whole.terms[5].value, terms_total: 6, added: [] };
-    assert.deepEqual(largestEntries(page, 2).map(({ label }) => label), ["", "5 zeros"]);
+    const page = {
+      ...whole,
+      terms: [whole.terms[5], zero],
+      pages: 4,
+      value: whole.terms[5].value,
+      terms_total: 6,
+      added: [],
+    };
+    assert.deepEqual(
+      largestEntries(page, 2).map(({ label }) => label),
+      ["", "5 zeros"],
+    );
   });
 });
 
@@ -123,7 +221,10 @@ describe("a card's rows", () => {
     const whole = explanation(12);
     const rows = rowsOf(whole, name, 4);
     assert.equal(rows.length, 6);
-    assert.deepEqual(rows.slice(-2).map(({ label }) => label), ["8 others", "bias"]);
+    assert.deepEqual(
+      rows.slice(-2).map(({ label }) => label),
+      ["8 others", "bias"],
+    );
     close(total(rows), whole.value);
   });
   it("add up to the value whatever is left out", () => {

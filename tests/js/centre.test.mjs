@@ -4,10 +4,11 @@ import { test } from "node:test";
 import { boxOf, centred, drawPiece, drawStroke, emptyPad } from "../../static/js/centre.js";
 
 /** Seven digits of MNIST's test set, as bytes. */
-const digits = JSON.parse(readFileSync(new URL("digits.json", import.meta.url), "utf8"))
-  .map(({ index, label, image }) => ({ index, label, bytes: [...Buffer.from(image, "base64")] }));
+const digits = JSON.parse(readFileSync(new URL("digits.json", import.meta.url), "utf8")).map(
+  ({ index, label, image }) => ({ index, label, bytes: [...Buffer.from(image, "base64")] }),
+);
 
-const inkOf = (bytes) => ({ width: 28, height: 28, data: bytes.map((byte) => byte / 255) });
+const inkOf = bytes => ({ width: 28, height: 28, data: bytes.map(byte => byte / 255) });
 
 /** The same ink at `factor` times the size, `right` and `down` pixels off, on a larger paper. */
 function enlarged({ width, height, data }, factor, right, down) {
@@ -32,14 +33,15 @@ function centreOfMass(image) {
   return [row / total, column / total];
 }
 
-const asBytes = (image) => [...image].map((value) => Math.round(value * 255));
+const asBytes = image => [...image].map(value => Math.round(value * 255));
 
 /** A three of two arcs on a pad of 280 pixels. */
 function three() {
-  const arc = (cx, cy, r, from, to) => Array.from({ length: 40 }, (_, k) => {
-    const angle = from + ((to - from) * k) / 39;
-    return [cx + r * Math.cos(angle), cy + r * Math.sin(angle)];
-  });
+  const arc = (cx, cy, r, from, to) =>
+    Array.from({ length: 40 }, (_, k) => {
+      const angle = from + ((to - from) * k) / 39;
+      return [cx + r * Math.cos(angle), cy + r * Math.sin(angle)];
+    });
   const pad = emptyPad(280);
   drawStroke(pad, arc(100, 90, 45, -2.6, 1.5), 11);
   drawStroke(pad, arc(100, 180, 50, -1.5, 2.6), 11);
@@ -66,12 +68,13 @@ test("a drawn digit's longer side becomes 20 pixels", () => {
 });
 
 test("a drawn digit's centre of mass rounds to row 14, column 14", () => {
-  for (const value of centreOfMass(centred(three()))) assert.ok(value >= 13.5 - 0.01 && value < 14.5 + 0.01, String(value));
+  for (const value of centreOfMass(centred(three())))
+    assert.ok(value >= 13.5 - 0.01 && value < 14.5 + 0.01, String(value));
 });
 
 test("ink has soft edges and a solid middle", () => {
   const image = centred(three());
-  const between = image.filter((value) => value > 0.05 && value < 0.95);
+  const between = image.filter(value => value > 0.05 && value < 0.95);
   assert.ok(between.length > 20);
   assert.equal(Math.max(...image), 1);
 });
@@ -79,7 +82,15 @@ test("ink has soft edges and a solid middle", () => {
 test("where a digit is drawn on the pad does not matter", () => {
   const draw = (x, y) => {
     const pad = emptyPad(280);
-    drawStroke(pad, [[60 + x, 60 + y], [120 + x, 50 + y], [70 + x, 170 + y]], 11);
+    drawStroke(
+      pad,
+      [
+        [60 + x, 60 + y],
+        [120 + x, 50 + y],
+        [70 + x, 170 + y],
+      ],
+      11,
+    );
     return [...centred(pad)];
   };
   assert.deepEqual(draw(0, 0), draw(70, 40));

@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { css, follow, gradient, ink, largest, luminance, paint, rgb, roundUp, table, tone } from "../../static/js/colour.js";
+import {
+  css,
+  follow,
+  gradient,
+  ink,
+  largest,
+  luminance,
+  paint,
+  rgb,
+  roundUp,
+  table,
+  tone,
+} from "../../static/js/colour.js";
 
 const KINDS = ["value", "weight", "gradient"];
 const LOOKS = ["light", "dark", "contrast"];
@@ -24,9 +36,10 @@ test("lightness is monotone along all arms, away from the paper", () => {
   for (const look of LOOKS) {
     for (const kind of KINDS) {
       for (const sign of [1, -1]) {
-        const lights = Array.from({ length: 51 }, (_, k) => luminance(rgb(kind, sign * k / 50, look)));
+        const lights = Array.from({ length: 51 }, (_, k) => luminance(rgb(kind, (sign * k) / 50, look)));
         const way = look === "dark" ? 1 : -1;
-        for (let k = 1; k < lights.length; k++) assert.ok(way * (lights[k] - lights[k - 1]) >= 0, `${look} ${kind} ${sign} ${k}`);
+        for (let k = 1; k < lights.length; k++)
+          assert.ok(way * (lights[k] - lights[k - 1]) >= 0, `${look} ${kind} ${sign} ${k}`);
       }
     }
   }
@@ -47,17 +60,20 @@ test("digits on any cell have a contrast of at least 4.5", () => {
 test("painted pixels are the colours of the values, opaque, from where they start", () => {
   const pixels = new Uint32Array(4);
   paint(pixels, Float32Array.of(9, 0, -1, 0.5), 1, 3, 1, table("weight", "light"));
-  const hex = (pixel) => [pixel & 255, pixel >> 8 & 255, pixel >> 16 & 255, pixel >>> 24];
+  const hex = pixel => [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255, pixel >>> 24];
   assert.deepEqual(hex(pixels[0]), [252, 251, 248, 255]);
   assert.deepEqual(hex(pixels[1]), [92, 59, 6, 255]);
   const near = rgb("weight", tone(0.5, 1), "light");
-  hex(pixels[2]).slice(0, 3).forEach((channel, c) => assert.ok(Math.abs(channel - near[c]) <= 1));
+  hex(pixels[2])
+    .slice(0, 3)
+    .forEach((channel, c) => assert.ok(Math.abs(channel - near[c]) <= 1));
   assert.equal(pixels[3], 0);
 });
 
 test("a range is rounded up to two digits, never below what it covers", () => {
   assert.deepEqual([3.91, 4, 0.6503, 0.2, 1, 123].map(roundUp), [4, 4, 0.66, 0.2, 1, 130]);
-  for (const most of [0.1999999, 2.5000001, 9.99, 7e-5, 1e-12]) assert.ok(roundUp(most) >= most * (1 - 1e-6), String(most));
+  for (const most of [0.1999999, 2.5000001, 9.99, 7e-5, 1e-12])
+    assert.ok(roundUp(most) >= most * (1 - 1e-6), String(most));
   assert.equal(roundUp(0), 1);
 });
 

@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  epochEnds, indexAt, lineOf, smoothed, spanOf, spread, stepAt, stepTicks, valueTicks, xOf, yOf,
+  epochEnds,
+  indexAt,
+  lineOf,
+  smoothed,
+  spanOf,
+  spread,
+  stepAt,
+  stepTicks,
+  valueTicks,
+  xOf,
+  yOf,
 } from "../../static/js/curve.js";
 
 const frame = { first: 1, last: 101, top: 2, left: 50, right: 250, above: 10, below: 110 };
@@ -49,14 +59,20 @@ test("step ticks name step 1 and round steps that leave it room", () => {
 });
 
 test("epochs are marked at their last step and thinned when there are many", () => {
-  assert.deepEqual(epochEnds(157, 348), [{ epoch: 1, step: 157 }, { epoch: 2, step: 314 }]);
-  assert.deepEqual(epochEnds(10, 100, 5).map(({ epoch }) => epoch), [2, 4, 6, 8, 10]);
+  assert.deepEqual(epochEnds(157, 348), [
+    { epoch: 1, step: 157 },
+    { epoch: 2, step: 314 },
+  ]);
+  assert.deepEqual(
+    epochEnds(10, 100, 5).map(({ epoch }) => epoch),
+    [2, 4, 6, 8, 10],
+  );
   assert.deepEqual(epochEnds(1875, 348), []);
 });
 
 test("a line of many points keeps every column's lowest and highest value", () => {
   const steps = Array.from({ length: 10000 }, (_, k) => k + 1);
-  const values = steps.map((step) => (step === 5001 ? 2 : step === 7003 ? 0 : 1));
+  const values = steps.map(step => (step === 5001 ? 2 : step === 7003 ? 0 : 1));
   const wide = { ...frame, last: 10000 };
   const points = lineOf(wide, steps, values);
   assert.ok(points.length <= 4 * 201);

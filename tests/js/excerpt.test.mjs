@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { excerptOf, tensorsIn } from "../../static/js/excerpt.js";
 
-const value = (tensor) => ({ tensor, kind: "value" });
+const value = tensor => ({ tensor, kind: "value" });
 const tensors = {
-  "one/w": { shape: [8, 1, 3, 3] }, "one/b": { shape: [8] }, "norm/gamma": { shape: [8] },
-  "two/w": { shape: [16, 8, 3, 3] }, "last/w": { shape: [10, 1936] },
+  "one/w": { shape: [8, 1, 3, 3] },
+  "one/b": { shape: [8] },
+  "norm/gamma": { shape: [8] },
+  "two/w": { shape: [16, 8, 3, 3] },
+  "last/w": { shape: [10, 1936] },
 };
-const weight = (tensor) => ({ tensor, kind: "weight" });
+const weight = tensor => ({ tensor, kind: "weight" });
 const phase = (place, shape, reads, part = "forward", view = false) => {
   const [layer, tensor] = place.split("/");
   return { layer, tensor, part, shape, view, reads };
@@ -29,8 +32,12 @@ const twoStacks = score(
 );
 
 test("the strip shows the first kernels and both stacks of maps as their last layer leaves them", () => {
-  assert.deepEqual(excerptOf(twoStacks),
-    { input: "input/y", weights: "one/w", maps: ["gate/y", "gate2/y"], answers: "loss/p" });
+  assert.deepEqual(excerptOf(twoStacks), {
+    input: "input/y",
+    weights: "one/w",
+    maps: ["gate/y", "gate2/y"],
+    answers: "loss/p",
+  });
   assert.deepEqual(tensorsIn(excerptOf(twoStacks)), ["input/y", "one/w", "gate/y", "gate2/y", "loss/p", "loss/y"]);
 });
 

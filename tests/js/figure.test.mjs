@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { boxIn, dividedBy, figureOf, fixed, letterOf, lit, pictureOf, strongest, windowOf } from "../../static/js/figure.js";
+import {
+  boxIn,
+  dividedBy,
+  figureOf,
+  fixed,
+  letterOf,
+  lit,
+  pictureOf,
+  strongest,
+  windowOf,
+} from "../../static/js/figure.js";
 
 /** "i+u-1" or "(h-u+1)/2" as an axis; coefficients are written before a star: "2*i+u". */
 function axis(text) {
@@ -15,32 +25,75 @@ function axis(text) {
   }
   return made;
 }
-const read = (name, subscript, { kind = "value", role = "factor", tensor = `before/${name}` } = {}) =>
-  ({ name, tensor, kind, role, axes: subscript.split(",").map(axis) });
-const phase = (more) => ({
-  place: "a/y", layer: "a", tensor: "y", part: "forward", kind: "value", form: "sum", free: {}, bound: {}, divisor: null, steps: [], ...more,
+const read = (name, subscript, { kind = "value", role = "factor", tensor = `before/${name}` } = {}) => ({
+  name,
+  tensor,
+  kind,
+  role,
+  axes: subscript.split(",").map(axis),
+});
+const phase = more => ({
+  place: "a/y",
+  layer: "a",
+  tensor: "y",
+  part: "forward",
+  kind: "value",
+  form: "sum",
+  free: {},
+  bound: {},
+  divisor: null,
+  steps: [],
+  ...more,
 });
 
 const forward = phase({
-  shape: [1, 2, 3, 3], free: { n: 1, o: 2, i: 3, j: 3 }, bound: { c: 4, u: 3, v: 3 },
+  shape: [1, 2, 3, 3],
+  free: { n: 1, o: 2, i: 3, j: 3 },
+  bound: { c: 4, u: 3, v: 3 },
   reads: [read("x", "n,c,i+u-1,j+v-1"), read("w", "o,c,u,v", { kind: "weight" }), read("b", "o", { kind: "weight" })],
 });
 const backward = phase({
-  tensor: "dx", part: "backward", kind: "gradient", shape: [1, 4, 3, 3], free: { n: 1, c: 4, h: 3, k: 3 }, bound: { o: 2, u: 3, v: 3 },
+  tensor: "dx",
+  part: "backward",
+  kind: "gradient",
+  shape: [1, 4, 3, 3],
+  free: { n: 1, c: 4, h: 3, k: 3 },
+  bound: { o: 2, u: 3, v: 3 },
   reads: [read("dy", "n,o,h-u,k-v", { kind: "gradient" }), read("w", "o,c,u,v", { kind: "weight" })],
 });
-const strided = { ...backward, free: { n: 1, c: 4, h: 7, k: 7 }, shape: [1, 4, 7, 7],
-  reads: [read("dy", "n,o,(h-u+1)/2,(k-v+1)/2", { kind: "gradient" }), backward.reads[1]] };
+const strided = {
+  ...backward,
+  free: { n: 1, c: 4, h: 7, k: 7 },
+  shape: [1, 4, 7, 7],
+  reads: [read("dy", "n,o,(h-u+1)/2,(k-v+1)/2", { kind: "gradient" }), backward.reads[1]],
+};
 const weights = phase({
-  tensor: "dw", part: "backward", kind: "gradient", shape: [2, 4, 3, 3], free: { o: 2, c: 4, u: 3, v: 3 }, bound: { n: 1, i: 3, j: 3 },
+  tensor: "dw",
+  part: "backward",
+  kind: "gradient",
+  shape: [2, 4, 3, 3],
+  free: { o: 2, c: 4, u: 3, v: 3 },
+  bound: { n: 1, i: 3, j: 3 },
   reads: [read("dy", "n,o,i,j", { kind: "gradient" }), read("x", "n,c,i+u,j+v")],
 });
 const largest = phase({
-  form: "max", shape: [1, 4, 2, 2], free: { n: 1, c: 4, i: 2, j: 2 }, bound: { u: 2, v: 2 }, reads: [read("x", "n,c,2i+u,2j+v")],
+  form: "max",
+  shape: [1, 4, 2, 2],
+  free: { n: 1, c: 4, i: 2, j: 2 },
+  bound: { u: 2, v: 2 },
+  reads: [read("x", "n,c,2i+u,2j+v")],
 });
 const route = phase({
-  tensor: "dx", part: "backward", kind: "gradient", shape: [1, 4, 4, 4], free: { n: 1, c: 4, h: 4, k: 4 }, bound: { u: 2, v: 2 },
-  reads: [read("dy", "n,c,(h-u)/2,(k-v)/2", { kind: "gradient" }), read("at", "n,c,(h-u)/2,(k-v)/2", { kind: "index", role: "test" })],
+  tensor: "dx",
+  part: "backward",
+  kind: "gradient",
+  shape: [1, 4, 4, 4],
+  free: { n: 1, c: 4, h: 4, k: 4 },
+  bound: { u: 2, v: 2 },
+  reads: [
+    read("dy", "n,c,(h-u)/2,(k-v)/2", { kind: "gradient" }),
+    read("at", "n,c,(h-u)/2,(k-v)/2", { kind: "index", role: "test" }),
+  ],
 });
 
 describe("what a sum is divided by", () => {
@@ -84,50 +137,110 @@ describe("the figure of a phase follows from how its reads move", () => {
     assert.deepEqual([figure.kind, figure.gates.map(({ name }) => name)], ["route", ["at"]]);
   });
   it("one number in and one out at the same place are cells", () => {
-    const each = phase({ form: "each", shape: [1, 4, 3, 3], free: { n: 1, c: 4, i: 3, j: 3 }, reads: [read("x", "n,c,i,j")] });
+    const each = phase({
+      form: "each",
+      shape: [1, 4, 3, 3],
+      free: { n: 1, c: 4, i: 3, j: 3 },
+      reads: [read("x", "n,c,i,j")],
+    });
     assert.equal(figureOf(each).kind, "cells");
     const update = { ...each, part: "update", kind: "weight" };
-    assert.equal(figureOf({ ...update, reads: [read("w", "n,c,i,j", { kind: "weight" }), read("dw", "n,c,i,j", { kind: "gradient" })] }).update, true);
+    assert.equal(
+      figureOf({
+        ...update,
+        reads: [read("w", "n,c,i,j", { kind: "weight" }), read("dw", "n,c,i,j", { kind: "gradient" })],
+      }).update,
+      true,
+    );
     assert.equal(figureOf(update).update, false, "what follows the values of a batch is no step of an optimizer");
   });
   it("short vectors are rows of numbers, long ones are not", () => {
-    const short = phase({ form: "each", shape: [1, 10], free: { n: 1, k: 10 }, reads: [read("e", "n,k"), read("z", "n", { role: "divisor" })] });
+    const short = phase({
+      form: "each",
+      shape: [1, 10],
+      free: { n: 1, k: 10 },
+      reads: [read("e", "n,k"), read("z", "n", { role: "divisor" })],
+    });
     assert.equal(figureOf(short).kind, "ladder");
     assert.equal(figureOf({ ...short, shape: [1, 100], free: { n: 1, k: 100 } }).kind, "terms");
   });
   it("any other sum shows its terms", () => {
-    const sum = phase({ shape: [1, 10], free: { n: 1, o: 10 }, bound: { c: 400 }, reads: [read("x", "n,c"), read("w", "o,c", { kind: "weight" })] });
+    const sum = phase({
+      shape: [1, 10],
+      free: { n: 1, o: 10 },
+      bound: { c: 400 },
+      reads: [read("x", "n,c"), read("w", "o,c", { kind: "weight" })],
+    });
     assert.equal(figureOf(sum).kind, "terms");
-    assert.equal(figureOf(phase({ shape: [2], free: { o: 2 }, bound: { n: 1, i: 3, j: 3 }, reads: [read("dy", "n,o,i,j")] })).kind, "terms");
+    assert.equal(
+      figureOf(phase({ shape: [2], free: { o: 2 }, bound: { n: 1, i: 3, j: 3 }, reads: [read("dy", "n,o,i,j")] })).kind,
+      "terms",
+    );
   });
   it("a figure does not depend on what anything is called", () => {
-    const renamed = JSON.parse(JSON.stringify(backward).replaceAll('"dy"', '"q"').replaceAll('"w"', '"m"').replaceAll('"a/y"', '"zz/q"'));
+    const renamed = JSON.parse(
+      JSON.stringify(backward).replaceAll('"dy"', '"q"').replaceAll('"w"', '"m"').replaceAll('"a/y"', '"zz/q"'),
+    );
     assert.equal(figureOf(renamed).kind, "slide");
     assert.equal(figureOf(renamed).turned, true);
   });
 });
 
 describe("the cells of a window", () => {
-  const letters = (cells) => cells.map((line) => line.map(({ letter }) => letter).join("")).join(" ");
+  const letters = cells => cells.map(line => line.map(({ letter }) => letter).join("")).join(" ");
   it("are named by the kernel's cells", () => {
-    const cells = windowOf(forward.reads[0], forward.reads[1], forward, { n: 0, o: 0, c: 0, i: 1, j: 1 }, [1, 4, 3, 3], [2, 4, 3, 3]);
+    const cells = windowOf(
+      forward.reads[0],
+      forward.reads[1],
+      forward,
+      { n: 0, o: 0, c: 0, i: 1, j: 1 },
+      [1, 4, 3, 3],
+      [2, 4, 3, 3],
+    );
     assert.equal(letters(cells), "abc def ghi");
     assert.deepEqual(cells[0][0].index, [0, 0, 0, 0]);
   });
   it("of a turned kernel read i h g, f e d, c b a", () => {
-    const cells = windowOf(backward.reads[0], backward.reads[1], backward, { n: 0, c: 1, o: 0, h: 2, k: 2 }, [1, 2, 3, 3], [2, 4, 3, 3]);
+    const cells = windowOf(
+      backward.reads[0],
+      backward.reads[1],
+      backward,
+      { n: 0, c: 1, o: 0, h: 2, k: 2 },
+      [1, 2, 3, 3],
+      [2, 4, 3, 3],
+    );
     assert.equal(letters(cells), "ihg fed cba");
     assert.deepEqual(cells[0][0].index, [0, 0, 0, 0]);
     assert.deepEqual(cells[0][0].kernelIndex, [0, 1, 2, 2]);
   });
   it("outside the map are padding", () => {
-    const cells = windowOf(forward.reads[0], forward.reads[1], forward, { n: 0, o: 0, c: 0, i: 0, j: 0 }, [1, 4, 3, 3], [2, 4, 3, 3]);
-    assert.deepEqual(cells.flat().map(({ pad }) => Number(pad)), [1, 1, 1, 1, 0, 0, 1, 0, 0]);
+    const cells = windowOf(
+      forward.reads[0],
+      forward.reads[1],
+      forward,
+      { n: 0, o: 0, c: 0, i: 0, j: 0 },
+      [1, 4, 3, 3],
+      [2, 4, 3, 3],
+    );
+    assert.deepEqual(
+      cells.flat().map(({ pad }) => Number(pad)),
+      [1, 1, 1, 1, 0, 0, 1, 0, 0],
+    );
     assert.equal(cells[0][0].index, null);
   });
   it("between the cells of a map that is spread apart are gaps", () => {
-    const cells = windowOf(strided.reads[0], strided.reads[1], strided, { n: 0, c: 0, o: 0, h: 3, k: 3 }, [1, 2, 4, 4], [2, 4, 3, 3]);
-    assert.deepEqual(cells.flat().map(({ pad }) => Number(pad)), [0, 1, 0, 1, 1, 1, 0, 1, 0]);
+    const cells = windowOf(
+      strided.reads[0],
+      strided.reads[1],
+      strided,
+      { n: 0, c: 0, o: 0, h: 3, k: 3 },
+      [1, 2, 4, 4],
+      [2, 4, 3, 3],
+    );
+    assert.deepEqual(
+      cells.flat().map(({ pad }) => Number(pad)),
+      [0, 1, 0, 1, 1, 1, 0, 1, 0],
+    );
     assert.deepEqual(cells[0][0].index, [0, 0, 1, 1]);
   });
   it("end where the alphabet ends", () => {
@@ -158,7 +271,10 @@ describe("the picture of a map", () => {
 describe("what is read", () => {
   it("leaves out what lies outside and in gaps", () => {
     const cells = lit(route.reads[0], route, { n: 0, c: 1, h: 3, k: 2 }, [1, 4, 2, 2]);
-    assert.deepEqual(cells.map(({ index }) => index), [[0, 1, 1, 1]]);
+    assert.deepEqual(
+      cells.map(({ index }) => index),
+      [[0, 1, 1, 1]],
+    );
   });
   it("holds the focus within its count", () => {
     assert.deepEqual(fixed(forward, "c", 9), { c: 3 });

@@ -34,7 +34,15 @@ test("a grid of tiny values takes a factor of a thousand at a time, other grids 
 });
 
 test("a legend's range has two digits at any size", () => {
-  assert.deepEqual([1, 0.66, 0.2, 6, 0.062, 12, 130].map(range), ["±1.0", "±0.66", "±0.20", "±6.0", "±0.062", "±12", "±130"]);
+  assert.deepEqual([1, 0.66, 0.2, 6, 0.062, 12, 130].map(range), [
+    "±1.0",
+    "±0.66",
+    "±0.20",
+    "±6.0",
+    "±0.062",
+    "±12",
+    "±130",
+  ]);
   assert.equal(range(0.00012), "±1.2×10⁻⁴");
 });
 

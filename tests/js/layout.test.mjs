@@ -1,13 +1,32 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellBox, clear, headOf, hit, layout, neighbour, pair, rowsOf, systemsFor, tallFor, tileOf } from "../../static/js/layout.js";
+import {
+  cellBox,
+  clear,
+  headOf,
+  hit,
+  layout,
+  neighbour,
+  pair,
+  rowsOf,
+  systemsFor,
+  tallFor,
+  tileOf,
+} from "../../static/js/layout.js";
 import { phaseOf } from "../../static/js/score.js";
 import { classroom, deep, tiny, wide } from "./networks.mjs";
 
 const all = { classroom: classroom(), deep: deep(), tiny: tiny(), wide: wide() };
-const within = (part, whole) => part.x >= whole.x - 0.01 && part.y >= whole.y - 0.01
-  && part.x + part.width <= whole.x + whole.width + 0.01 && part.y + part.height <= whole.y + whole.height + 0.01;
-const apart = (a, b) => a.x + a.width <= b.x + 0.01 || b.x + b.width <= a.x + 0.01 || a.y + a.height <= b.y + 0.01 || b.y + b.height <= a.y + 0.01;
+const within = (part, whole) =>
+  part.x >= whole.x - 0.01 &&
+  part.y >= whole.y - 0.01 &&
+  part.x + part.width <= whole.x + whole.width + 0.01 &&
+  part.y + part.height <= whole.y + whole.height + 0.01;
+const apart = (a, b) =>
+  a.x + a.width <= b.x + 0.01 ||
+  b.x + b.width <= a.x + 0.01 ||
+  a.y + a.height <= b.y + 0.01 ||
+  b.y + b.height <= a.y + 0.01;
 
 test("the rows add up to the stage of the design", () => {
   assert.deepEqual(rowsOf(), { top: 4, tall: 113, values: 28, track: 167, gradients: 195, height: 334 });
@@ -20,24 +39,49 @@ test("a low window lowers the rows of tiles, and a system then fits into it", ()
 });
 
 test("columns take a second system where one would shrink them too far", () => {
-  assert.deepEqual([920, 720, 500].map((width) => systemsFor(all.classroom, width)), [1, 1, 2]);
+  assert.deepEqual(
+    [920, 720, 500].map(width => systemsFor(all.classroom, width)),
+    [1, 1, 2],
+  );
 });
 
 test("the classroom's columns have the design's widths", () => {
   const { columns } = layout(all.classroom, 920);
-  assert.deepEqual(columns.map(({ kind, width }) => `${kind} ${width}`), ["maps 84", "weights 33", "maps 55", "maps 55", "maps 55",
-    "weights 62", "maps 97", "maps 97", "maps 89", "weights 59", "bars 71", "loss 48"]);
+  assert.deepEqual(
+    columns.map(({ kind, width }) => `${kind} ${width}`),
+    [
+      "maps 84",
+      "weights 33",
+      "maps 55",
+      "maps 55",
+      "maps 55",
+      "weights 62",
+      "maps 97",
+      "maps 97",
+      "maps 89",
+      "weights 59",
+      "bars 71",
+      "loss 48",
+    ],
+  );
 });
 
 for (const [name, score] of Object.entries(all)) {
   test(`${name}: everything lies within the stage, and no tile on another`, () => {
-    for (const [width, systems, tall] of [[920, 1, 113], [920, 1, 84], [592, 2, 113], [852, 2, 90]]) {
+    for (const [width, systems, tall] of [
+      [920, 1, 113],
+      [920, 1, 84],
+      [592, 2, 113],
+      [852, 2, 90],
+    ]) {
       const stage = layout(score, width, 24, {}, systems, tall);
-      const tiles = stage.blocks.flatMap((block) => block.tiles);
-      for (const tile of tiles) assert.ok(within(tile, { x: 24, y: 0, width, height: stage.height }), `${width} ${JSON.stringify(tile)}`);
-      for (let a = 0; a < tiles.length; a++) for (let b = a + 1; b < tiles.length; b++) {
-        assert.ok(apart(tiles[a], tiles[b]), `${width} ${JSON.stringify([tiles[a], tiles[b]])}`);
-      }
+      const tiles = stage.blocks.flatMap(block => block.tiles);
+      for (const tile of tiles)
+        assert.ok(within(tile, { x: 24, y: 0, width, height: stage.height }), `${width} ${JSON.stringify(tile)}`);
+      for (let a = 0; a < tiles.length; a++)
+        for (let b = a + 1; b < tiles.length; b++) {
+          assert.ok(apart(tiles[a], tiles[b]), `${width} ${JSON.stringify([tiles[a], tiles[b]])}`);
+        }
     }
   });
 
@@ -45,7 +89,11 @@ for (const [name, score] of Object.entries(all)) {
     const stage = layout(score, 920);
     for (const block of stage.blocks) {
       for (const tile of block.tiles) {
-        for (const flat of new Set([tile.start, tile.start + tile.rows * tile.cols - 1, tile.start + Math.floor(tile.rows * tile.cols / 2)])) {
+        for (const flat of new Set([
+          tile.start,
+          tile.start + tile.rows * tile.cols - 1,
+          tile.start + Math.floor((tile.rows * tile.cols) / 2),
+        ])) {
           const box = cellBox(tile, flat);
           const found = hit(stage, box.x + box.width / 2, box.y + box.height / 2, 0);
           assert.equal(found?.flat, flat);
@@ -74,30 +122,42 @@ for (const [name, score] of Object.entries(all)) {
     score.phases.forEach((phase, k) => {
       const stage = pair(score, k, 328);
       assert.ok(stage.columns.length >= 1 && stage.columns.length <= 2, phase.place);
-      for (const tile of stage.blocks.flatMap((block) => block.tiles)) {
-        assert.ok(within(tile, { x: 16, y: 0, width: 328, height: stage.height }), `${phase.place} ${JSON.stringify(tile)}`);
+      for (const tile of stage.blocks.flatMap(block => block.tiles)) {
+        assert.ok(
+          within(tile, { x: 16, y: 0, width: 328, height: stage.height }),
+          `${phase.place} ${JSON.stringify(tile)}`,
+        );
       }
-      for (const { x, width } of stage.columns) assert.ok(x >= 16 && x + width <= 344.01 && width >= 70, `${phase.place} ${x} ${width}`);
+      for (const { x, width } of stage.columns)
+        assert.ok(x >= 16 && x + width <= 344.01 && width >= 70, `${phase.place} ${x} ${width}`);
     });
   });
 }
 
 test("on a small screen a name counts maps only where there are maps", () => {
-  const names = new Set(all.classroom.phases.flatMap((_, k) => pair(all.classroom, k, 328).columns.map(({ name }) => name)));
+  const names = new Set(
+    all.classroom.phases.flatMap((_, k) => pair(all.classroom, k, 328).columns.map(({ name }) => name)),
+  );
   assert.ok(names.has("a, 8 maps"), [...names].join("; "));
-  assert.ok(![...names].some((name) => /^(loss|softmax|h).*maps/.test(name)), [...names].join("; "));
+  assert.ok(![...names].some(name => /^(loss|softmax|h).*maps/.test(name)), [...names].join("; "));
 });
 
 test("gradients stand beneath the tensors they belong to, also through re-indexing", () => {
   const { columns } = layout(all.classroom, 920);
   const f = columns.find(({ layer, kind }) => layer === "f" && kind === "maps");
-  assert.deepEqual(f.blocks.map(({ prefix, row }) => `${prefix} ${row}`), ["f/y values", "g/dx gradients"]);
+  assert.deepEqual(
+    f.blocks.map(({ prefix, row }) => `${prefix} ${row}`),
+    ["f/y values", "g/dx gradients"],
+  );
   assert.ok(!columns.some(({ layer }) => layer === "row"));
 });
 
 test("without shares the last layer keeps its column, with the first delta beneath", () => {
   const { columns } = layout(all.tiny, 920);
-  assert.deepEqual(columns.at(-2).blocks.map(({ prefix }) => prefix), ["c/y", "loss/dx"]);
+  assert.deepEqual(
+    columns.at(-2).blocks.map(({ prefix }) => prefix),
+    ["c/y", "loss/dx"],
+  );
   assert.equal(columns.at(-1).kind, "loss");
 });
 
@@ -125,7 +185,10 @@ test("what replaces a parameter in the update is drawn in the parameter's own ti
 });
 
 test("columns that do not fit shrink together, and large cells stay whole", () => {
-  const cells = (score, width) => layout(score, width).columns.filter(({ kind }) => kind === "maps").map(({ blocks }) => blocks[0].tiles[0].width / blocks[0].tiles[0].cols);
+  const cells = (score, width) =>
+    layout(score, width)
+      .columns.filter(({ kind }) => kind === "maps")
+      .map(({ blocks }) => blocks[0].tiles[0].width / blocks[0].tiles[0].cols);
   const roomy = cells(all.deep, 1200);
   const close = cells(all.deep, 920);
   close.forEach((cell, k) => {
@@ -135,7 +198,7 @@ test("columns that do not fit shrink together, and large cells stay whole", () =
 });
 
 test("of texts in a row each moves a little to stand clear of the ones before, or goes", () => {
-  const at = (...middles) => middles.map((middle) => ({ middle, width: 20 }));
+  const at = (...middles) => middles.map(middle => ({ middle, width: 20 }));
   assert.deepEqual(clear(at(10, 25, 90)).map(Math.abs), [0, 9, 0]);
   assert.deepEqual(clear(at(10, 12, 40)), [0, null, 0]);
   assert.deepEqual(clear([{ middle: 90, width: 0 }]), [null]);

@@ -3,8 +3,10 @@ import { test } from "node:test";
 import { extend, noMetrics } from "../../static/js/metrics.js";
 
 const answer = (...steps) => ({
-  step: steps, loss: steps.map((step) => 1 / step), accuracy: steps.map((step) => step / 100),
-  probe: { step: steps.filter((step) => step % 2 === 0), loss: [], accuracy: [0.5] },
+  step: steps,
+  loss: steps.map(step => 1 / step),
+  accuracy: steps.map(step => step / 100),
+  probe: { step: steps.filter(step => step % 2 === 0), loss: [], accuracy: [0.5] },
   test: { epoch: [], step: [], loss: [], accuracy: [] },
 });
 

@@ -3,8 +3,11 @@ import { describe, it } from "node:test";
 
 import { foldOf, planePicture, vectorPicture } from "../../static/js/pictures.js";
 
-const counting = (shape, kind = "value") =>
-  ({ shape, kind, data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, k) => k) });
+const counting = (shape, kind = "value") => ({
+  shape,
+  kind,
+  data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, k) => k),
+});
 
 describe("a plane", () => {
   const picture = planePicture("a/y", counting([1, 2, 3, 4]), [0, 1], 12 + 6);
@@ -15,9 +18,14 @@ describe("a plane", () => {
     assert.equal(picture.data[picture.offset], 12);
   });
   it("hatches what is not written: the rest of a row, then the rows below", () => {
-    assert.deepEqual(picture.holes, [{ row: 1, column: 2, rows: 1, columns: 2 }, { row: 2, column: 0, rows: 1, columns: 4 }]);
+    assert.deepEqual(picture.holes, [
+      { row: 1, column: 2, rows: 1, columns: 2 },
+      { row: 2, column: 0, rows: 1, columns: 4 },
+    ]);
     assert.deepEqual(planePicture("a/y", counting([1, 2, 3, 4]), [0, 0], 99).holes, []);
-    assert.deepEqual(planePicture("a/y", counting([1, 2, 3, 4]), [0, 1], 3).holes, [{ row: 0, column: 0, rows: 3, columns: 4 }]);
+    assert.deepEqual(planePicture("a/y", counting([1, 2, 3, 4]), [0, 1], 3).holes, [
+      { row: 0, column: 0, rows: 3, columns: 4 },
+    ]);
   });
 });
 
@@ -36,8 +44,10 @@ describe("a vector", () => {
     assert.equal(picture.spotOf([3, 1]), null);
   });
   it("hatches map by map", () => {
-    assert.deepEqual(vectorPicture("f/y", counting([1, 8]), [0, 0], 1, maps, 5).holes,
-      [{ row: 0, column: 3, rows: 1, columns: 1 }, { row: 1, column: 2, rows: 1, columns: 2 }]);
+    assert.deepEqual(vectorPicture("f/y", counting([1, 8]), [0, 0], 1, maps, 5).holes, [
+      { row: 0, column: 3, rows: 1, columns: 1 },
+      { row: 1, column: 2, rows: 1, columns: 2 },
+    ]);
   });
   it("is as near a square as its length allows, and short ones are a row", () => {
     assert.deepEqual([foldOf(120, null).rows, foldOf(120, null).columns], [10, 12]);

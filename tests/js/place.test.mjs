@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { at, axisWords, format, holds, parse, prefixOf, ravel, sizeOf, spoken, unravel } from "../../static/js/place.js";
+import {
+  at,
+  axisWords,
+  format,
+  holds,
+  parse,
+  prefixOf,
+  ravel,
+  sizeOf,
+  spoken,
+  unravel,
+} from "../../static/js/place.js";
 
 test("a place is layer, tensor, index and step, and is written as it was read", () => {
   for (const text of ["conv1/dx/0,3,5,5@120", "conv1/y/0,5,12,14", "loss/y", "loss/y@3", "conv1/w.v_next/7,0,2,2"]) {

@@ -7,9 +7,9 @@ import { classroom, tiny as tinyNetwork } from "./networks.mjs";
 
 const score = classroom();
 const stage = layout(score, 920);
-const phase = (place) => score.phases[phaseOf(score, place)];
+const phase = place => score.phases[phaseOf(score, place)];
 const tileAt = (prefix, k) => {
-  const { x, y, width, height } = stage.blocks.find((block) => block.prefix === prefix).tiles[k];
+  const { x, y, width, height } = stage.blocks.find(block => block.prefix === prefix).tiles[k];
   return { x, y, width, height };
 };
 
@@ -28,8 +28,12 @@ test("the written tile is ringed, and of what it reads the chosen map and the ch
 
 test("a window's cells are those under the kernel", () => {
   const d = phase("d/y");
-  assert.deepEqual(touched(score, d, 6 * 11 + 5, 2, d.reads[0]).filter((_, k) => k % 2 === 0).slice(0, 4), [2 * 169 + 6 * 13 + 5,
-    2 * 169 + 6 * 13 + 6, 2 * 169 + 6 * 13 + 7, 2 * 169 + 7 * 13 + 5]);
+  assert.deepEqual(
+    touched(score, d, 6 * 11 + 5, 2, d.reads[0])
+      .filter((_, k) => k % 2 === 0)
+      .slice(0, 4),
+    [2 * 169 + 6 * 13 + 5, 2 * 169 + 6 * 13 + 6, 2 * 169 + 6 * 13 + 7, 2 * 169 + 7 * 13 + 5],
+  );
 });
 
 test("where everything is read, one ring goes around it all, through mere re-indexing too", () => {

@@ -1,7 +1,34 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CELL, LONGEST, advance, batched, cellTime, cellsAfter, cellsIn, clockAt, compare, duration, end, known, living, lettersAt, marks, nextCell,
-  nextPhase, ownName, phaseOf, positionAt, positionOf, shareOf, source, start, timeOf, valid, walked } from "../../static/js/score.js";
+import {
+  CELL,
+  LONGEST,
+  advance,
+  batched,
+  cellTime,
+  cellsAfter,
+  cellsIn,
+  clockAt,
+  compare,
+  duration,
+  end,
+  known,
+  living,
+  lettersAt,
+  marks,
+  nextCell,
+  nextPhase,
+  ownName,
+  phaseOf,
+  positionAt,
+  positionOf,
+  shareOf,
+  source,
+  start,
+  timeOf,
+  valid,
+  walked,
+} from "../../static/js/score.js";
 import { classroom } from "./networks.mjs";
 
 const score = classroom();
@@ -41,7 +68,13 @@ test("one phase back goes to the start of this phase first", () => {
 
 test("positions off the score are not valid", () => {
   assert.ok(valid(score, start(score)));
-  for (const off of [null, { phase: 99, cell: 0 }, { phase: 0, cell: -2 }, { phase: 0, cell: cellsIn(score.phases[0]) }]) assert.ok(!valid(score, off));
+  for (const off of [
+    null,
+    { phase: 99, cell: 0 },
+    { phase: 0, cell: -2 },
+    { phase: 0, cell: cellsIn(score.phases[0]) },
+  ])
+    assert.ok(!valid(score, off));
   assert.ok(compare(at("a/y", 5), at("b/y", 0)) < 0);
 });
 
@@ -68,8 +101,11 @@ test("what only re-indexes is filled with what it re-indexes", () => {
 
 test("intermediates appear with their layer's phase, the optimizer's with the update of their parameter", () => {
   const more = structuredClone(score);
-  Object.assign(more.tensors, { "loss/z": { shape: [1], kind: "value" }, "a/w.v": { shape: [8, 1, 3, 3], kind: "weight" },
-    "a/w.v_next": { shape: [8, 1, 3, 3], kind: "weight" } });
+  Object.assign(more.tensors, {
+    "loss/z": { shape: [1], kind: "value" },
+    "a/w.v": { shape: [8, 1, 3, 3], kind: "weight" },
+    "a/w.v_next": { shape: [8, 1, 3, 3], kind: "weight" },
+  });
   assert.equal(known(more, at("g/y", 3), "loss/z"), 0);
   assert.equal(known(more, at("loss/p", 0), "loss/z"), 1);
   assert.equal(known(more, null, "a/w.v"), 72);
@@ -93,8 +129,32 @@ test("a place says where on the score it is written", () => {
 
 test("the score bar has a mark for each phase; a bias goes with its weights and all updates are one", () => {
   const made = marks(score);
-  assert.deepEqual(made.map(({ label }) => label), ["a", "b", "c", "d", "e", "f", "g", "softmax", "loss", "first", "g δ", "w", "f", "e",
-    "d δ", "w", "c", "b", "a δ", "w", "update"]);
+  assert.deepEqual(
+    made.map(({ label }) => label),
+    [
+      "a",
+      "b",
+      "c",
+      "d",
+      "e",
+      "f",
+      "g",
+      "softmax",
+      "loss",
+      "first",
+      "g δ",
+      "w",
+      "f",
+      "e",
+      "d δ",
+      "w",
+      "c",
+      "b",
+      "a δ",
+      "w",
+      "update",
+    ],
+  );
   assert.equal(made.at(-1).phases.length, 6);
   assert.equal(made[11].cells, 4010);
 });
@@ -125,12 +185,13 @@ test("cells never run backwards, never jump in pace, and are all written at the 
     for (let time = 0; time <= duration(cells); time += 10) {
       const now = cellsAfter(cells, time);
       assert.ok(now >= before, `${cells} at ${time}`);
-      assert.ok(now - before <= Math.max(1.5 * step, 0.02) + 0.05 * cells / 10, `${cells} at ${time}`);
+      assert.ok(now - before <= Math.max(1.5 * step, 0.02) + (0.05 * cells) / 10, `${cells} at ${time}`);
       step = now - before;
       before = now;
     }
     assert.equal(cellsAfter(cells, duration(cells)), cells);
-    for (const count of [0, 1, Math.floor(cells / 2), cells]) assert.ok(Math.abs(cellsAfter(cells, timeOf(cells, count)) - count) < 1e-3);
+    for (const count of [0, 1, Math.floor(cells / 2), cells])
+      assert.ok(Math.abs(cellsAfter(cells, timeOf(cells, count)) - count) < 1e-3);
   }
 });
 
@@ -147,7 +208,11 @@ test("play goes from cell to cell and from phase to phase, and is over at the en
   const into = advance(score, { phase: 0, time: 0 }, LONGEST + 10);
   assert.deepEqual([into.phase, into.cell], [1, 0]);
   const f = phaseOf(score, "f/y");
-  assert.equal(advance(score, { phase: f, time: 0 }, LONGEST + 10).phase, phaseOf(score, "g/y"), "re-indexing is not played");
+  assert.equal(
+    advance(score, { phase: f, time: 0 }, LONGEST + 10).phase,
+    phaseOf(score, "g/y"),
+    "re-indexing is not played",
+  );
   const over = advance(score, clockAt(score, end(score)), 10);
   assert.ok(over.over);
   assert.deepEqual({ phase: over.phase, cell: over.cell }, end(score));
@@ -163,7 +228,10 @@ test("play resumed at a cell goes on with the next one", () => {
 test("while it trains an optimizer's tensors are shown only in its own phase", () => {
   const all = Object.keys(score.tensors);
   const usual = living(score, score.phases[0]);
-  assert.deepEqual(all.filter((prefix) => !usual.includes(prefix)), all.filter((prefix) => prefix.endsWith("_next")));
+  assert.deepEqual(
+    all.filter(prefix => !usual.includes(prefix)),
+    all.filter(prefix => prefix.endsWith("_next")),
+  );
   const update = living(score, score.phases[phaseOf(score, "d/w_next")]);
   assert.ok(update.includes("d/b_next") && !update.includes("a/w_next"));
 });

@@ -13,7 +13,7 @@ function fill() {
   const tensors = new Map();
   for (const [name, { shape, kind }] of Object.entries(score.tensors)) {
     const size = shape.reduce((a, b) => a * b, 1);
-    tensors.set(name, { shape, kind, data: Float32Array.from({ length: size }, (_, k) => (k % 7 - 3) / 2) });
+    tensors.set(name, { shape, kind, data: Float32Array.from({ length: size }, (_, k) => ((k % 7) - 3) / 2) });
   }
   return tensors;
 }
@@ -165,9 +165,16 @@ test("the address holds what is seen, and is read as it was written", () => {
 });
 
 test("an image, a minibatch's image and a drawing are told in the address", () => {
-  assert.deepEqual(link.readSource("mnist/train/17", null), { kind: "pass", dataset: "mnist", split: "train", index: 17 });
+  assert.deepEqual(link.readSource("mnist/train/17", null), {
+    kind: "pass",
+    dataset: "mnist",
+    split: "train",
+    index: 17,
+  });
   assert.deepEqual(link.readSource("step/5", 33), { kind: "step", step: 33, sample: 5 });
-  const x = Array.from({ length: 28 }, (_, r) => Array.from({ length: 28 }, (_, c) => (r === c ? 1 : r === 3 ? 51 / 255 : 0)));
+  const x = Array.from({ length: 28 }, (_, r) =>
+    Array.from({ length: 28 }, (_, c) => (r === c ? 1 : r === 3 ? 51 / 255 : 0)),
+  );
   const text = link.pack(x);
   assert.match(text, /^[\w.-]+$/);
   assert.deepEqual(link.unpack(text), x);

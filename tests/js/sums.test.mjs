@@ -3,16 +3,16 @@ import { describe, it } from "node:test";
 
 import { constant, divided, exponentFor, ledger, printed, product, units, written } from "../../static/js/sums.js";
 
-const plain = (value) => Number(value.replace("\u2212", "-"));
+const plain = value => Number(value.replace("\u2212", "-"));
 const pair = (a, b, options = {}) => ({ factors: [{ value: a }, { value: b, ...options }], exact: a * b });
 
 describe("printed terms add up", () => {
   it("to the printed value, digit for digit, with the rounding as a term of its own", () => {
     let seed = 7;
-    const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647 * 4 - 2;
+    const random = () => ((seed = (seed * 16807) % 2147483647) / 2147483647) * 4 - 2;
     let rounded = 0;
     for (let trial = 0; trial < 500; trial++) {
-      const entries = Array.from({ length: 1 + trial % 12 }, () => pair(random(), random()));
+      const entries = Array.from({ length: 1 + (trial % 12) }, () => pair(random(), random()));
       const value = entries.reduce((sum, { exact }) => sum + exact, 0);
       const made = ledger(value, entries);
       const shown = made.lines.reduce((sum, { text }) => sum + Math.round(1000 * plain(text)), 0);
@@ -24,13 +24,19 @@ describe("printed terms add up", () => {
   });
   it("and each printed product is the product of its printed factors, rounded", () => {
     const [line] = ledger(0, [pair(0.0824, -0.5016)]).lines;
-    assert.deepEqual(line.factors.map(({ text }) => text), ["0.082", "\u22120.502"]);
+    assert.deepEqual(
+      line.factors.map(({ text }) => text),
+      ["0.082", "\u22120.502"],
+    );
     assert.equal(line.text, "\u22120.041");
   });
   it("hides the rounding where there is none", () => assert.equal(ledger(0.25, [{ exact: 0.25 }]).rounding, 0));
   it("uses exact totals for what is not shown one by one", () => {
     const made = ledger(0.0019, [{ exact: 0.0004 }, { exact: 0.0015 }]);
-    assert.deepEqual(made.lines.map(({ units: count }) => count), [0, 2]);
+    assert.deepEqual(
+      made.lines.map(({ units: count }) => count),
+      [0, 2],
+    );
     assert.equal(made.rounding, 0);
   });
   it("rounds halves away from zero on both sides", () => {
@@ -46,25 +52,38 @@ describe("a printed number", () => {
     assert.equal(ledger(0, [{ exact: 0 }]).lines[0].text, "0");
   });
   it("shows its first digit where it is a factor, however small", () => {
-    const texts = [0.0004, -0.00003, 4.2e-9, 0, 9.7e-5].map((value) => printed(value).text);
+    const texts = [0.0004, -0.00003, 4.2e-9, 0, 9.7e-5].map(value => printed(value).text);
     assert.deepEqual(texts, ["0.0004", "\u22120.00003", "4×10⁻⁹", "0", "0.0001"]);
     assert.equal(product([printed(0.0004), printed(900)], 0), 360);
     assert.equal(product([printed(0.0004, -3), printed(2)], -3), 800);
-    assert.deepEqual([printed(0.000367, 0, 3), printed(0.0000012345, 0, 2)].map(({ text }) => text), ["0.000367", "1.2×10⁻⁶"]);
+    assert.deepEqual(
+      [printed(0.000367, 0, 3), printed(0.0000012345, 0, 2)].map(({ text }) => text),
+      ["0.000367", "1.2×10⁻⁶"],
+    );
     const tiny = ledger(0.0028, [pair(0.0003669, 7.644)], { exponent: -3 });
     assert.deepEqual([tiny.lines[0].factors[0].text, tiny.lines[0].text, tiny.rounding], ["0.0003669", "2.805", -5]);
-    assert.deepEqual([NaN, Infinity, -Infinity].map((value) => printed(value).text), ["NaN", "∞", "\u2212∞"]);
+    assert.deepEqual(
+      [NaN, Infinity, -Infinity].map(value => printed(value).text),
+      ["NaN", "∞", "\u2212∞"],
+    );
   });
   it("is rounded as it is printed", () => {
-    for (const value of [1.0005, -0.0005, 2.6745, 0.1235, -7.0015]) assert.equal(units(value), Number(value.toFixed(3).replace(".", "")));
+    for (const value of [1.0005, -0.0005, 2.6745, 0.1235, -7.0015])
+      assert.equal(units(value), Number(value.toFixed(3).replace(".", "")));
   });
   it("has its own power of ten in each line, and the product another", () => {
     const entries = [{ factors: [{ value: 0.5 }, { value: 0.00042, exponent: -3 }], exact: 0.00021 }];
     const made = ledger(0.00021, entries, { exponent: -3 });
-    assert.deepEqual([made.lines[0].factors[1].text, made.lines[0].text, made.caption, made.rounding], ["0.420", "0.210", "×10⁻³", 0]);
+    assert.deepEqual(
+      [made.lines[0].factors[1].text, made.lines[0].text, made.caption, made.rounding],
+      ["0.420", "0.210", "×10⁻³", 0],
+    );
   });
   it("is written in thousandths where a line has nothing larger than a hundredth", () => {
-    assert.deepEqual([[0.02, 0.0001], [0.0099], [0.000004], [0, 0]].map((values) => exponentFor(values)), [0, -3, -6, 0]);
+    assert.deepEqual(
+      [[0.02, 0.0001], [0.0099], [0.000004], [0, 0]].map(values => exponentFor(values)),
+      [0, -3, -6, 0],
+    );
   });
 });
 
@@ -76,7 +95,10 @@ describe("numbers of the sentence itself", () => {
   });
   it("except where a rate is meant", () => assert.equal(constant(0.05, false).text, "0.05"));
   it("keep their own decimals", () => {
-    assert.deepEqual([constant(0.999).text, constant(-0.03).text, constant(1).text, constant(2e-7, false).text], ["0.999", "\u22120.03", "1", "2×10⁻⁷"]);
+    assert.deepEqual(
+      [constant(0.999).text, constant(-0.03).text, constant(1).text, constant(2e-7, false).text],
+      ["0.999", "\u22120.03", "1", "2×10⁻⁷"],
+    );
     assert.equal(product([printed(-1.658), constant(-0.03)], 0), 50);
   });
   it("what is read and divided by stands as a divisor", () => {

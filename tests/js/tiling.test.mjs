@@ -9,7 +9,7 @@ test("a map's side is a whole number of times its cells, at most 28", () => {
 });
 
 test("up to eight maps stand two across, up to sixteen four across, and more have pages of sixteen", () => {
-  const across = (count) => new Set(maps([count, 5, 5]).tiles.map(({ x }) => x)).size;
+  const across = count => new Set(maps([count, 5, 5]).tiles.map(({ x }) => x)).size;
   assert.deepEqual([across(2), across(8), across(9), across(16)], [2, 2, 4, 4]);
   const { tiles, pages } = maps([40, 5, 5], 32);
   assert.equal(tiles.length, 8);
@@ -42,7 +42,10 @@ test("weights of a matrix take the shape of what they are multiplied with", () =
 
 test("few kernels stand level with the maps they make; many are a mosaic, turned where that is narrower", () => {
   const made = maps([8, 26, 26]).tiles;
-  assert.deepEqual(kernels([8, 1, 3, 3], 0, made).tiles.map(({ y }) => y), made.map(({ y }) => y));
+  assert.deepEqual(
+    kernels([8, 1, 3, 3], 0, made).tiles.map(({ y }) => y),
+    made.map(({ y }) => y),
+  );
   const mosaic = kernels([16, 8, 3, 3]).tiles;
   assert.deepEqual([mosaic[1].x, mosaic[1].y, mosaic[8].x, mosaic[8].y], [7, 0, 0, 7]);
   const turned = kernels([10, 16, 5, 5]).tiles;

@@ -4,7 +4,7 @@ import { boxOf, cellsOf, every, extents, padding, pitchOf, slides } from "../../
 
 const axis = (letters, offset = 0, pitch = 1) => ({ pitch, offset, letters });
 const read = (...axes) => ({ name: "x", tensor: "a/y", kind: "value", role: "factor", axes });
-const indices = (cells) => cells.map(({ index }) => index);
+const indices = cells => cells.map(({ index }) => index);
 
 // y[i] = sum[u](x[2*i + u - 1] * w[u]), three taps, stride 2, padding 1, over 5 cells.
 const forward = read(axis({ i: 2, u: 1 }, -1));
@@ -24,7 +24,12 @@ test("where the pitch does not divide, there is a gap and nothing is read", () =
 test("cells come in the order of the sum and say which letters chose them", () => {
   const plane = read(axis({ i: 1, u: 1 }), axis({ j: 1, v: 1 }));
   const cells = cellsOf(plane, { i: 4, j: 2 }, { c: 8, u: 2, v: 2 });
-  assert.deepEqual(indices(cells), [[4, 2], [4, 3], [5, 2], [5, 3]]);
+  assert.deepEqual(indices(cells), [
+    [4, 2],
+    [4, 3],
+    [5, 2],
+    [5, 3],
+  ]);
   assert.deepEqual(cells[1].at, { u: 0, v: 1 });
 });
 

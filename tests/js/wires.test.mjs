@@ -6,10 +6,15 @@ import { chain, classroom, deep } from "./networks.mjs";
 
 /** A chain whose layers then read others. @param {Record<string, string[]>} inputs @param {string[]} names */
 function graph(inputs, names) {
-  const score = chain(names.map((name) => [name, [2, 8, 8], "cell"]), { input: [2, 8, 8], shares: false });
+  const score = chain(
+    names.map(name => [name, [2, 8, 8], "cell"]),
+    { input: [2, 8, 8], shares: false },
+  );
   score.layers.forEach((layer, k) => {
     layer.inputs = inputs[layer.name] ?? (k > 0 ? [score.layers[k - 1].name] : []);
-    layer.inputs.forEach((input, at) => { score.aliases[`${layer.name}/${"ab"[at]}`] = `${input}/y`; });
+    layer.inputs.forEach((input, at) => {
+      score.aliases[`${layer.name}/${"ab"[at]}`] = `${input}/y`;
+    });
   });
   return score;
 }
@@ -29,20 +34,28 @@ test("a shortcut is one wire past the layers that it leaves out", () => {
 test("branches begin where a layer does not read the one before, and wires that run side by side have lanes of their own", () => {
   assert.deepEqual([...branches(inception)], ["b", "c"]);
   const wires = wiring(inception);
-  assert.deepEqual(wires.map(({ from, to }) => [from, to]).sort(), [["a", ["join"]], ["b", ["join"]], ["stem", ["b", "c"]]]);
+  assert.deepEqual(wires.map(({ from, to }) => [from, to]).sort(), [
+    ["a", ["join"]],
+    ["b", ["join"]],
+    ["stem", ["b", "c"]],
+  ]);
   const order = inception.layers.map(({ name }) => name);
-  const ends = ({ from, to }) => [order.indexOf(from), Math.max(...to.map((name) => order.indexOf(name)))];
-  for (const one of wires) for (const other of wires) {
-    const [[a, b], [c, d]] = [ends(one), ends(other)];
-    assert.ok(one === other || b <= c || d <= a || one.lane !== other.lane, JSON.stringify([one, other]));
-  }
+  const ends = ({ from, to }) => [order.indexOf(from), Math.max(...to.map(name => order.indexOf(name)))];
+  for (const one of wires)
+    for (const other of wires) {
+      const [[a, b], [c, d]] = [ends(one), ends(other)];
+      assert.ok(one === other || b <= c || d <= a || one.lane !== other.lane, JSON.stringify([one, other]));
+    }
 });
 
 test("a wire carries what its readers take from it and what they send back", () => {
   const [wire] = wiring(residual);
   const phase = (part, layer, tensor) => carries(residual, wire, { part, layer, tensor, place: `${layer}/${tensor}` });
   assert.deepEqual([phase("forward", "sum", "y"), phase("forward", "two", "y")], ["forward", ""]);
-  assert.deepEqual([phase("backward", "sum", "db"), phase("backward", "sum", "da"), phase("backward", "one", "dy")], ["backward", "", "backward"]);
+  assert.deepEqual(
+    [phase("backward", "sum", "db"), phase("backward", "sum", "da"), phase("backward", "one", "dy")],
+    ["backward", "", "backward"],
+  );
 });
 
 test("wires have room above the names, and the tiles fit a window all the same", () => {
@@ -61,7 +74,10 @@ test("a network too long for its systems gets one as long as it takes, every nam
   columns.slice(1).forEach((column, k) => {
     const before = columns[k];
     const middle = ({ x, width: wide }) => x + wide / 2;
-    assert.ok(middle(column) - middle(before) >= 8 * (column.name.length + before.name.length) / 2, `${before.name} ${column.name}`);
+    assert.ok(
+      middle(column) - middle(before) >= (8 * (column.name.length + before.name.length)) / 2,
+      `${before.name} ${column.name}`,
+    );
     assert.ok(column.x >= before.x + before.width);
   });
 });

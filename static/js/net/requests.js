@@ -7,9 +7,14 @@ const BASE = new URL(".", document.baseURI);
 
 /** What a refusal is called where people read it; the detail is the server's own. @type {Record<number, string>} */
 const TITLES = {
-  400: "The server did not understand that", 403: "That is not allowed from here", 404: "That is not there",
-  409: "That is not possible right now", 413: "That is more than this server does", 422: "That does not fit",
-  429: "The server is busy", 503: "The server is not ready",
+  400: "The server did not understand that",
+  403: "That is not allowed from here",
+  404: "That is not there",
+  409: "That is not possible right now",
+  413: "That is more than this server does",
+  422: "That does not fit",
+  429: "The server is busy",
+  503: "The server is not ready",
 };
 
 /** A refusal of the server: what was expected and what was got. */
@@ -29,10 +34,12 @@ export class Refused extends Error {
 export async function ask(path, options = {}) {
   const { body, ...rest } = options;
   const headers = { ...(options.method ? credentials(path) : {}), ...rest.headers };
-  const request = body === undefined ? { ...rest, headers }
-    : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
+  const request =
+    body === undefined
+      ? { ...rest, headers }
+      : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
   for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
-    const response = await fetch(new URL(path, BASE), request).catch((error) => {
+    const response = await fetch(new URL(path, BASE), request).catch(error => {
       if (!options.signal?.aborted) void (back ??= untilBack());
       if (options.signal?.aborted || !repeatable(path, options.method)) throw error;
     });
@@ -56,20 +63,26 @@ let back = null;
 async function untilBack() {
   store.away.value = true;
   do await sleep(700);
-  while (!(await fetch(new URL("api/status", BASE)).then(({ ok }) => ok, () => false)));
+  while (
+    !(await fetch(new URL("api/status", BASE)).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  );
   back = null;
   store.complain(null);
   store.away.value = false;
 }
 
 /** @param {number} milliseconds @param {AbortSignal} [signal] */
-export const sleep = (milliseconds, signal) => new Promise((resolve, reject) => {
-  const timer = setTimeout(resolve, milliseconds);
-  signal?.addEventListener("abort", () => {
-    clearTimeout(timer);
-    reject(signal.reason);
+export const sleep = (milliseconds, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
   });
-});
 
 /** @param {string} path @param {RequestInit} [options] */
 export const get = async (path, options) => (await ask(path, options)).json();
@@ -118,7 +131,8 @@ export function search(query) {
 // Questions that need no run to be looked at.
 
 /** The presets that can be trained here; those without settings for it are documents only. */
-export const models = () => once("api/models").then((/** @type {any[]} */ all) => all.filter(({ defaults }) => defaults));
+export const models = () =>
+  once("api/models").then((/** @type {any[]} */ all) => all.filter(({ defaults }) => defaults));
 export const optimizers = async () => (await once("api/optimizers")).optimizers;
 export const datasets = () => once("api/datasets");
 

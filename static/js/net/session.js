@@ -21,12 +21,17 @@ function room() {
 }
 
 /** Resolves as soon as there is a pass to ask about. @returns {Promise<string>} */
-const whenThere = () => new Promise((resolve) => {
-  const stop = effect(() => {
-    const path = room();
-    if (path) queueMicrotask(() => { stop(); resolve(path); });
+const whenThere = () =>
+  new Promise(resolve => {
+    const stop = effect(() => {
+      const path = room();
+      if (path)
+        queueMicrotask(() => {
+          stop();
+          resolve(path);
+        });
+    });
   });
-});
 
 /**
  * The explanation of a place in what is looked at. Fetched once, kept.
@@ -35,7 +40,7 @@ const whenThere = () => new Promise((resolve) => {
  * @returns {Promise<any>}
  */
 export async function explanationOf(place, options = {}) {
-  const path = room() ?? await whenThere();
+  const path = room() ?? (await whenThere());
   const name = store.trueName(place);
   const cell = store.elsewhere(place) ? name : name.replace(/@\d+$/, "");
   const source = store.source.value;
@@ -46,7 +51,13 @@ export async function explanationOf(place, options = {}) {
   } catch (error) {
     if (source?.kind !== "pass" || !(error instanceof Refused) || error.status !== 404) throw error;
     if (room() === path) {
-      if (await get(path).then(() => true, () => false)) throw error;
+      if (
+        await get(path).then(
+          () => true,
+          () => false,
+        )
+      )
+        throw error;
       if (room() === path) await resume();
     }
     return explanationOf(place, options);
@@ -57,8 +68,14 @@ export async function explanationOf(place, options = {}) {
 function turned(data, sample) {
   const score = store.score.value;
   if (!score) return data;
-  return { ...data, reads: data.reads.map((/** @type {any} */ read) => (read.index.length && batched(score, read.tensor.replace(/@\d+$/, ""))
-    ? { ...read, index: store.swapped(read.index, sample) } : read)) };
+  return {
+    ...data,
+    reads: data.reads.map((/** @type {any} */ read) =>
+      read.index.length && batched(score, read.tensor.replace(/@\d+$/, ""))
+        ? { ...read, index: store.swapped(read.index, sample) }
+        : read,
+    ),
+  };
 }
 
 // Commands.
@@ -91,7 +108,7 @@ export async function stepRun(id, count = 1) {
 }
 
 /** @param {string} id */
-export const deleteRun = (id) => ask(`api/runs/${id}`, { method: "DELETE" });
+export const deleteRun = id => ask(`api/runs/${id}`, { method: "DELETE" });
 
 /**
  * The image to look at in a run: the same one where the network takes it, else the first of the run's own data.
@@ -102,8 +119,11 @@ function fitting(source, run, score) {
   const { dataset } = run;
   const own = typeof dataset === "string" ? dataset : "own";
   if (source?.kind === "step") return source;
-  if (source && (source.drawn ? digit : source.dataset === own || (digit && source.dataset === "mnist"))) return { ...source, pass: undefined };
-  return digit ? { kind: "pass", dataset: "mnist", split: "test", index: 464 } : { kind: "pass", dataset: own, split: "train", index: 0 };
+  if (source && (source.drawn ? digit : source.dataset === own || (digit && source.dataset === "mnist")))
+    return { ...source, pass: undefined };
+  return digit
+    ? { kind: "pass", dataset: "mnist", split: "test", index: 464 }
+    : { kind: "pass", dataset: own, split: "train", index: 0 };
 }
 
 /** What happens in a run's pass: that of a training step may differ from one of which nothing is learned. @param {string} id @param {Source|null} source */
@@ -115,7 +135,11 @@ export async function adopt(id, step = null) {
   const [run, score] = await Promise.all([get(`api/runs/${id}`), scoreOf(id, stays ? store.source.value : null)]);
   batch(() => {
     const other = store.run.value !== null && store.run.value.id !== id;
-    const what = fitting(other && step === null && store.source.value?.kind === "step" ? null : store.source.value, run, score);
+    const what = fitting(
+      other && step === null && store.source.value?.kind === "step" ? null : store.source.value,
+      run,
+      score,
+    );
     store.run.value = run;
     if (store.score.value && store.score.value !== score) {
       store.tensors.value = new Map();
@@ -141,7 +165,8 @@ export async function refresh() {
 }
 
 /** While a run trains its facts are read now and then; one that was deleted meanwhile gives way. @param {string} id */
-const check = (id) => refresh().catch((error) => (error instanceof Refused && error.status === 404 ? lost(error, id) : undefined));
+const check = id =>
+  refresh().catch(error => (error instanceof Refused && error.status === 404 ? lost(error, id) : undefined));
 
 /** The same image through the newest parameters. */
 function lookAgain() {
@@ -162,7 +187,7 @@ let fetching = null;
 
 async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */ wanted) {
   fetching?.abort();
-  const controller = fetching = new AbortController();
+  const controller = (fetching = new AbortController());
   const { signal } = controller;
   store.loading.value = true;
   try {
@@ -259,7 +284,8 @@ async function untilReady() {
 export async function visit({ run, step, source }) {
   const id = run ?? store.status.value.welcome ?? "welcome";
   const known = store.source.value;
-  const same = (/** @type {any} */ a, /** @type {any} */ b) => JSON.stringify({ ...a, pass: undefined }) === JSON.stringify({ ...b, pass: undefined });
+  const same = (/** @type {any} */ a, /** @type {any} */ b) =>
+    JSON.stringify({ ...a, pass: undefined }) === JSON.stringify({ ...b, pass: undefined });
   if (id !== store.run.value?.id) {
     store.source.value = source;
     await adopt(id, step).catch(complain);
@@ -295,7 +321,8 @@ export async function connect(first) {
     before = state;
     follow();
     clearInterval(asking);
-    if (run?.state === "running") asking = setInterval(() => document.hidden || store.away.value || void check(run.id), 1000);
+    if (run?.state === "running")
+      asking = setInterval(() => document.hidden || store.away.value || void check(run.id), 1000);
     if (!stopped) return;
     store.halted.value = null;
     void refresh().then(() => {
@@ -311,7 +338,10 @@ export async function connect(first) {
     const id = store.halted.value;
     if (id) patchRun(id, { state: "paused" }).catch(complain);
   });
-  const shown = computed(() => `${store.view.value} ${store.position.value && store.phase.value?.part === "update" ? store.phase.value.layer : ""}`);
+  const shown = computed(
+    () =>
+      `${store.view.value} ${store.position.value && store.phase.value?.part === "update" ? store.phase.value.layer : ""}`,
+  );
   effect(() => {
     for (const part of [store.source, store.score, shown]) void part.value;
     untracked(subscribe);

@@ -23,7 +23,7 @@ export function follow() {
 function open(id) {
   close();
   streamed = id;
-  const opened = socket = new WebSocket(streamOf(id));
+  const opened = (socket = new WebSocket(streamOf(id)));
   opened.binaryType = "arraybuffer";
   opened.onopen = subscribe;
   opened.onmessage = ({ data }) => {
@@ -35,7 +35,8 @@ function open(id) {
     if (opened !== socket) return;
     socket = null;
     store.streaming.value = false;
-    if (store.run.value?.state === "running") setTimeout(() => store.run.value?.id === id && !store.away.value && follow(), 1000);
+    if (store.run.value?.state === "running")
+      setTimeout(() => store.run.value?.id === id && !store.away.value && follow(), 1000);
   };
 }
 
@@ -54,7 +55,10 @@ function show(data, opened, id) {
     if (run?.id === id) {
       const { step, loss, accuracy, epoch, images_seen, images_per_second } = header;
       const facts = { step, loss, accuracy, epoch, images_seen, images_per_second, state: header.state ?? run.state };
-      store.run.value = { ...run, ...Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined)) };
+      store.run.value = {
+        ...run,
+        ...Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined)),
+      };
       store.step.value = step;
     }
     if (header.label !== undefined) store.label.value = header.label;
@@ -79,11 +83,13 @@ export function subscribe() {
   const score = store.score.value;
   const source = store.source.value;
   if (!score || socket?.readyState !== WebSocket.OPEN) return;
-  socket.send(JSON.stringify({
-    subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
-    sample: source?.kind === "step" ? source.sample : 0,
-    ...(source?.kind === "pass" ? { image: named(source) } : {}),
-  }));
+  socket.send(
+    JSON.stringify({
+      subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
+      sample: source?.kind === "step" ? source.sample : 0,
+      ...(source?.kind === "pass" ? { image: named(source) } : {}),
+    }),
+  );
 }
 
 /** Put a frame's tensors into the store. @param {any} header @param {Sent[]} blocks @param {boolean} whole */
@@ -99,4 +105,5 @@ export function take(header, blocks, whole) {
 }
 
 /** An image as the server is told of it. @param {Extract<Source, {kind: "pass"}>} source */
-export const named = ({ drawn, x, target, dataset, split, index }) => (drawn ? { x, target } : { dataset, split, index });
+export const named = ({ drawn, x, target, dataset, split, index }) =>
+  drawn ? { x, target } : { dataset, split, index };

@@ -13,13 +13,23 @@ export async function send(method, address, body) {
   const begun = performance.now();
   const path = address.replace(/^\/+/, "");
   const response = await fetch(path, {
-    method, body, headers: { ...(body === null ? {} : { "Content-Type": "application/json" }), ...credentials(path) } });
+    method,
+    body,
+    headers: { ...(body === null ? {} : { "Content-Type": "application/json" }), ...credentials(path) },
+  });
   const kind = (response.headers.get("Content-Type") ?? "").split(";")[0];
   const content = await response.arrayBuffer();
   const text = kind.endsWith("json") ? new TextDecoder().decode(content) : "";
   if (text && response.status === 201) keepToken(JSON.parse(text));
-  return { status: response.status, words: response.statusText, kind, location: response.headers.get("Location") ?? "",
-    size: content.byteLength, body: text ? JSON.parse(text) : null, took: performance.now() - begun };
+  return {
+    status: response.status,
+    words: response.statusText,
+    kind,
+    location: response.headers.get("Location") ?? "",
+    size: content.byteLength,
+    body: text ? JSON.parse(text) : null,
+    took: performance.now() - begun,
+  };
 }
 
 /** How far the server is with compiling its kernels, or null where that is done or it does not say. @returns {Promise<{done: number, total: number}|null>} */

@@ -12,7 +12,11 @@ import { Stage } from "./stage.js";
 import { Step } from "./step.js";
 import { Hurry, Transport } from "./transport.js";
 
-const Train = later(() => import("./train.js"), "Train", html`<main class="train" aria-label="Train" aria-busy="true"></main>`);
+const Train = later(
+  () => import("./train.js"),
+  "Train",
+  html`<main class="train" aria-label="Train" aria-busy="true"></main>`,
+);
 const Picker = later(() => import("./picker.js"), "Picker");
 const Help = later(() => import("./help.js"), "Help");
 
@@ -27,14 +31,18 @@ export function App() {
   return html`
     <div class="app ${training ? "training" : "exploring"} ${shape.value}">
       <${Header} />
-      ${training ? html`<${Train} />` : html`
+      ${
+        training
+          ? html`<${Train} />`
+          : html`
         <main class="explore">
           <h1 class="spoken">Explore a pass through the network</h1>
           <${Stage} />
           ${position.value === null ? html`<${First} />` : html`<${Step} /><${Hurry} />`}
         </main>
         <${Drawer} />
-        <${Transport} />`}
+        <${Transport} />`
+      }
     </div>
     ${(panel.value === "picker" || panel.value === "draw") && html`<${Picker} />`}
     ${panel.value === "help" && html`<${Help} />`}

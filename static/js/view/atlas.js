@@ -80,8 +80,12 @@ export class Atlas {
   /** @param {Box} box @param {number} [out] */
   #clear(box, out = 0) {
     const u = this.unit;
-    this.context.clearRect(Math.floor((box.x - out) * u), Math.floor((box.y - out) * u),
-      Math.ceil((box.width + 2 * out) * u) + 1, Math.ceil((box.height + 2 * out) * u) + 1);
+    this.context.clearRect(
+      Math.floor((box.x - out) * u),
+      Math.floor((box.y - out) * u),
+      Math.ceil((box.width + 2 * out) * u) + 1,
+      Math.ceil((box.height + 2 * out) * u) + 1,
+    );
   }
 
   /** @param {Block} block @param {Content} content */
@@ -145,7 +149,8 @@ export class Atlas {
     const size = tile.rows * tile.cols;
     const box = this.#pixels(tile);
     const { x, y, width, height } = box;
-    if (block.tiles.length === 1 || block.look === "strip") this.context.clearRect(x - u, y - u, width + 2 * u, height + 2 * u);
+    if (block.tiles.length === 1 || block.look === "strip")
+      this.context.clearRect(x - u, y - u, width + 2 * u, height + 2 * u);
     const all = data !== null && known >= tile.start + size;
     if (!all && !mosaic) this.#hatching(box);
     if (data !== null && known > tile.start) {
@@ -166,7 +171,8 @@ export class Atlas {
     const rest = count % tile.cols;
     this.context.fillStyle = this.inks.paper;
     if (full) this.context.fillRect(tile.x * u, tile.y * u, (tile.width + out) * u, (full * row + out) * u);
-    if (rest) this.context.fillRect(tile.x * u, (tile.y + full * row) * u, rest * tile.width / tile.cols * u, row * u);
+    if (rest)
+      this.context.fillRect(tile.x * u, (tile.y + full * row) * u, ((rest * tile.width) / tile.cols) * u, row * u);
   }
 
   /** @param {Box} box in pixels of the canvas */
@@ -212,12 +218,20 @@ export class Atlas {
     const from = centred ? tile.x + most : tile.x;
     const length = value === 0 ? 0 : Math.max(1, Math.min(1, Math.abs(value) / range) * most);
     context.fillStyle = `rgb(${rgb(/** @type {any} */ (block.kind), value < 0 ? -0.8 : 0.8, this.scheme).join(" ")})`;
-    context.fillRect(Math.round((value < 0 ? from - length : from) * u), Math.round(tile.y * u),
-      Math.max(1, Math.round(length * u)) * (value === 0 ? 0 : 1), Math.round(tile.height * u));
+    context.fillRect(
+      Math.round((value < 0 ? from - length : from) * u),
+      Math.round(tile.y * u),
+      Math.max(1, Math.round(length * u)) * (value === 0 ? 0 : 1),
+      Math.round(tile.height * u),
+    );
     if (!centred) return;
     context.fillStyle = this.inks.rule2;
     const gap = k + 1 < block.tiles.length ? block.tiles[k + 1].y - tile.y - tile.height : 0;
-    context.fillRect(Math.round(from * u), Math.round((tile.y - (k ? 2.6 : 0)) * u), Math.max(1, Math.round(u)),
-      Math.round((tile.height + (k ? 2.6 : 0) + gap / 2) * u));
+    context.fillRect(
+      Math.round(from * u),
+      Math.round((tile.y - (k ? 2.6 : 0)) * u),
+      Math.max(1, Math.round(u)),
+      Math.round((tile.height + (k ? 2.6 : 0) + gap / 2) * u),
+    );
   }
 }

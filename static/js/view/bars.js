@@ -6,8 +6,10 @@ import { html } from "./html.js";
 
 /** @param {{values: number[], label?: number|null}} props `label` is the right answer's number */
 export function Bars({ values, label = null }) {
-  const shares = values.every((value) => value >= 0 && value <= 1);
+  const shares = values.every(value => value >= 0 && value <= 1);
   const scale = shares ? 1 : largest(values) || 1;
-  return html`<ol class="bars">${values.map((value, k) => html`<li key=${k} class=${k === label ? "label" : ""}>
-    <span>${k}</span><i role="img" aria-label=${number(value)}><b style=${{ width: `${(100 * Math.abs(value)) / scale}%` }} /></i></li>`)}</ol>`;
+  return html`<ol class="bars">${values.map(
+    (value, k) => html`<li key=${k} class=${k === label ? "label" : ""}>
+    <span>${k}</span><i role="img" aria-label=${number(value)}><b style=${{ width: `${(100 * Math.abs(value)) / scale}%` }} /></i></li>`,
+  )}</ol>`;
 }

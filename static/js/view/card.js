@@ -13,8 +13,27 @@ import { phaseOf } from "../score.js";
 import { scale } from "../sums.js";
 import { cellPlace, lit, symbol } from "../spotlight.js";
 import {
-  axesOf, back, closeCard, explanation, infoOf, isKnown, live, nameOf, open, pin, pinned, place as openPlace, position, rangeOf, scheme, score,
-  setHover, source, step, trail, valueOf,
+  axesOf,
+  back,
+  closeCard,
+  explanation,
+  infoOf,
+  isKnown,
+  live,
+  nameOf,
+  open,
+  pin,
+  pinned,
+  place as openPlace,
+  position,
+  rangeOf,
+  scheme,
+  score,
+  setHover,
+  source,
+  step,
+  trail,
+  valueOf,
 } from "../store.js";
 import { useFit } from "./fit.js";
 import { Largest, Waterfall } from "./waterfall.js";
@@ -27,8 +46,9 @@ const shown = () => openPlace.value ?? pinned.value ?? cellPlace.value;
 export function Card() {
   const place = shown();
   const own = place && (parse(place).index.length || infoOf(place)) ? ownPlace(place) : null;
-  return html`<aside class="card" aria-label="Explanation">${own && (position.value || openPlace.value)
-    ? html`<${Explained} key=${own} place=${own} />` : html`<${Empty} />`}</aside>`;
+  return html`<aside class="card" aria-label="Explanation">${
+    own && (position.value || openPlace.value) ? html`<${Explained} key=${own} place=${own} />` : html`<${Empty} />`
+  }</aside>`;
 }
 
 /** A place under the name by which its tensor is stored. @param {string} place */
@@ -45,15 +65,21 @@ function Empty() {
     <ul class="key">
       <li><i class="hatch look"></i>not computed yet</li><li><i class="look"></i>exactly zero</li>
       <li><i class="look" style="background:${css("value", 0.05, 1, theme)}"></i>small, not zero</li><li><i class="look pad"></i>padding, zero by rule</li></ul>
-    <ul class="key ramps">${[["value", "values"], ["weight", "weights"], ["gradient", "gradients"]].map(([kind, words]) => html`<li>
-      <i class="ramp" style="background:${gradient(/** @type {any} */ (kind), theme)}"></i><span class=${colourOf(kind)}>${words}</span></li>`)}
+    <ul class="key ramps">${[
+      ["value", "values"],
+      ["weight", "weights"],
+      ["gradient", "gradients"],
+    ].map(
+      ([kind, words]) => html`<li>
+      <i class="ramp" style="background:${gradient(/** @type {any} */ (kind), theme)}"></i><span class=${colourOf(kind)}>${words}</span></li>`,
+    )}
       <li class="scale"><span>−</span><span>0</span><span>+</span></li></ul></div>`;
 }
 
 /** The phase that writes a tensor. @param {string} place */
 function phaseOfPlace(place) {
   const whole = score.value;
-  return whole ? whole.phases[phaseOf(whole, nameOf(place))] ?? null : null;
+  return whole ? (whole.phases[phaseOf(whole, nameOf(place))] ?? null) : null;
 }
 
 const MOST = 8;
@@ -74,11 +100,14 @@ function Explained({ place }) {
   useEffect(() => {
     if (off) return;
     let gone = false;
-    askCard(place, phaseOfPlace(place), (data) => grouped(data, place)).then((data) => {
-      if (gone) return;
-      explanation.value = { place, data };
-      fail("");
-    }, (error) => !gone && error instanceof Refused && fail(error.message));
+    askCard(place, phaseOfPlace(place), data => grouped(data, place)).then(
+      data => {
+        if (gone) return;
+        explanation.value = { place, data };
+        fail("");
+      },
+      error => !gone && error instanceof Refused && fail(error.message),
+    );
     return () => {
       gone = true;
     };
@@ -94,20 +123,33 @@ function Explained({ place }) {
   const kind = info?.kind ?? "value";
   const where = info ? spoken(index, info.shape, axesOf(place)) : "";
   const rows = data && data.terms.length > 0 ? cardRows(data, place) : [];
-  const exponent = value === undefined ? 0 : rows.length && !(data && isLargest(data)) ? scale(value, rows) : exponentOf([value]);
+  const exponent =
+    value === undefined ? 0 : rows.length && !(data && isLargest(data)) ? scale(value, rows) : exponentOf([value]);
   const title = info?.title ? info.title[0].toUpperCase() + info.title.slice(1) : place;
   const [general, generalise] = useState(false);
-  const equation = general && phase ? phase.general : data?.equation ?? phase?.equation;
+  const equation = general && phase ? phase.general : (data?.equation ?? phase?.equation);
   return html`<div class="explained">
     <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${source.value?.kind === "step" && !place.includes("@") ? `${place}@${step.value}` : place} /></div>
     <h2 class="card-title">${title}${of === null ? "" : ` of step ${count(of)}`}${where && `: ${where}`}</h2>
-    ${there || openPlace.value ? html`<p class="big-value">${value === undefined ? "…" : valueText(place, value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
-      ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>` : html`<p class="big-value soft">not yet</p>`}
+    ${
+      there || openPlace.value
+        ? html`<p class="big-value">${value === undefined ? "…" : valueText(place, value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
+      ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>`
+        : html`<p class="big-value soft">not yet</p>`
+    }
     <hr />
-    ${equation?.mathml && html`<${Equation} mathml=${equation.mathml} text=${equation.text} place=${place} />
-`}
-    <p class="note">${phase?.note ?? ""} ${phase && phase.general.text !== phase.equation.text && html`<button class="toggle" aria-pressed=${general} onClick=${() => generalise(!general)}>${
-      general ? "With the settings put in." : "In general."}</button>`}</p>
+    ${
+      equation?.mathml &&
+      html`<${Equation} mathml=${equation.mathml} text=${equation.text} place=${place} />
+`
+    }
+    <p class="note">${phase?.note ?? ""} ${
+      phase &&
+      phase.general.text !== phase.equation.text &&
+      html`<button class="toggle" aria-pressed=${general} onClick=${() => generalise(!general)}>${
+        general ? "With the settings put in." : "In general."
+      }</button>`
+    }</p>
     ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} bare=${phase.part === "update"} />`}
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
@@ -119,11 +161,19 @@ function Explained({ place }) {
 /** @param {Explanation} data @param {string} place */
 function cardRows(data, place) {
   const phase = phaseOfPlace(place);
-  const sample = source.value?.kind === "step" && phase && axisWord(phase, data.groups?.[0]?.letter ?? "") === "image" ? source.value.sample : null;
-  return rowsOf(grouped(data, place) ? data : { ...data, groups: [] }, ({ letter, at: k }) => {
-    const word = phase ? axisWord(phase, letter) : letter;
-    return word === "image" && k === sample ? "this image" : `${word} ${k}`;
-  }, MOST, sample);
+  const sample =
+    source.value?.kind === "step" && phase && axisWord(phase, data.groups?.[0]?.letter ?? "") === "image"
+      ? source.value.sample
+      : null;
+  return rowsOf(
+    grouped(data, place) ? data : { ...data, groups: [] },
+    ({ letter, at: k }) => {
+      const word = phase ? axisWord(phase, letter) : letter;
+      return word === "image" && k === sample ? "this image" : `${word} ${k}`;
+    },
+    MOST,
+    sample,
+  );
 }
 
 /** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */
@@ -140,7 +190,7 @@ function Equation({ mathml, text, place }) {
     }
     for (const element of box.current?.querySelectorAll("[data-tensor]") ?? []) {
       const name = element.getAttribute("data-tensor") ?? "";
-      const kind = phase?.reads.find((read) => read.name === name)?.kind ?? (name === phase?.tensor ? phase.kind : "");
+      const kind = phase?.reads.find(read => read.name === name)?.kind ?? (name === phase?.tensor ? phase.kind : "");
       element.classList.toggle("marked", names.has(name));
       if (kind) element.classList.add(colourOf(kind));
     }
@@ -154,7 +204,8 @@ function Equation({ mathml, text, place }) {
 }
 
 /** The named intermediates that a sentence leans on; bare: all at the same place, so without its letters. @param {{steps: {name: string, equation: {mathml: string, text: string}}[], bare: boolean}} props */
-const Steps = ({ steps, bare }) => html`<ul class="named-steps ${bare ? "bare" : ""}" aria-label="named steps">${steps.map((step) => html`<${NamedStep} key=${step.name} ...${step} />`)}</ul>`;
+const Steps = ({ steps, bare }) =>
+  html`<ul class="named-steps ${bare ? "bare" : ""}" aria-label="named steps">${steps.map(step => html`<${NamedStep} key=${step.name} ...${step} />`)}</ul>`;
 
 /** @param {{name: string, equation: {mathml: string}}} props */
 function NamedStep({ name, equation: { mathml } }) {
@@ -172,20 +223,24 @@ function Copy({ text }) {
     return () => clearTimeout(timer);
   }, [done]);
   return html`<button class="copy" title=${done ? "copied" : "copy this place"} aria-label="copy this place" onClick=${() => {
-    navigator.clipboard?.writeText(text).then(() => finish(true), () => {});
+    navigator.clipboard?.writeText(text).then(
+      () => finish(true),
+      () => {},
+    );
   }}>${done ? "✓" : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3" /></svg>`}</button>`;
 }
 
 /** The way from the loss to here, and the pin. @param {{place: string}} props */
 function Way({ place }) {
-  const way = trail.value.filter((step) => step !== place && step !== "loss/y");
+  const way = trail.value.filter(step => step !== place && step !== "loss/y");
   const near = way.slice(-3);
   const isPinned = pinned.value === place;
   return html`<footer class="way">
     <hr /><div class="way-buttons"><span class="soft">${trail.value.length > 1 ? "your way here" : "from the loss"}</span>
       <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
-        isPinned ? "Unpin" : "Pin"}</button>
+        isPinned ? "Unpin" : "Pin"
+      }</button>
       ${openPlace.value && html`${trail.value.length > 1 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>
     <nav aria-label="trail"><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
-      ${way.length > near.length || !trail.value.length ? html` › …` : ""}${near.map((step) => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;
+      ${way.length > near.length || !trail.value.length ? html` › …` : ""}${near.map(step => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;
 }

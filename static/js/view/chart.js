@@ -59,7 +59,15 @@ function draw(canvas, plan) {
   const unit = room.value.scale * devicePixelRatio;
   const { pen, colour, width, height } = sheet(canvas, unit);
   const last = Math.max(2, lastStep.value);
-  const frame = { first: 1, last, top: plan.top, left: LEFT, right: width - RIGHT, above: plan.above, below: height - plan.below };
+  const frame = {
+    first: 1,
+    last,
+    top: plan.top,
+    left: LEFT,
+    right: width - RIGHT,
+    above: plan.above,
+    below: height - plan.below,
+  };
 
   pen.lineWidth = 1;
   pen.strokeStyle = colour("rule");
@@ -67,14 +75,20 @@ function draw(canvas, plan) {
   pen.textAlign = "right";
   for (const value of plan.ticks) {
     const y = Math.round(curve.yOf(frame, value)) + 0.5;
-    stroke(pen, [[frame.left, y], [frame.right, y]]);
+    stroke(pen, [
+      [frame.left, y],
+      [frame.right, y],
+    ]);
     pen.fillText(plan.tick(value), frame.left - 8, y);
   }
   pen.strokeStyle = colour("rule2");
   pen.setLineDash([1.5, 3]);
   for (const { epoch, step } of curve.epochEnds(run.value?.steps_per_epoch ?? 0, lastStep.value)) {
     const x = Math.round(curve.xOf(frame, step)) + 0.5;
-    stroke(pen, [[x, 2], [x, frame.below]]);
+    stroke(pen, [
+      [x, 2],
+      [x, frame.below],
+    ]);
     if (!plan.steps && x - frame.left > 60) pen.fillText(`epoch ${epoch}`, x - 6, 10);
   }
   pen.setLineDash([]);
@@ -94,47 +108,68 @@ function draw(canvas, plan) {
     pen.globalAlpha = 1;
   }
   pen.lineWidth = 2;
-  const ends = plan.lines.filter(({ step }) => step.length).map(({ step, value, dash, dots, name }) => {
-    const points = curve.lineOf(frame, step, value);
-    pen.setLineDash(dash ? [5, 4] : []);
-    if (!dots) stroke(pen, points);
-    pen.setLineDash([]);
-    for (const [x, y] of dots ? points : points.slice(-1)) {
-      pen.beginPath();
-      pen.arc(x, y, 3.5, 0, 2 * Math.PI);
-      if (dots) pen.stroke();
-      else pen.fill();
-    }
-    return { y: points[points.length - 1][1], text: name(value[value.length - 1]) };
-  });
+  const ends = plan.lines
+    .filter(({ step }) => step.length)
+    .map(({ step, value, dash, dots, name }) => {
+      const points = curve.lineOf(frame, step, value);
+      pen.setLineDash(dash ? [5, 4] : []);
+      if (!dots) stroke(pen, points);
+      pen.setLineDash([]);
+      for (const [x, y] of dots ? points : points.slice(-1)) {
+        pen.beginPath();
+        pen.arc(x, y, 3.5, 0, 2 * Math.PI);
+        if (dots) pen.stroke();
+        else pen.fill();
+      }
+      return { y: points[points.length - 1][1], text: name(value[value.length - 1]) };
+    });
   pen.textAlign = "left";
-  const heights = curve.spread(ends.map(({ y }) => y), 17, frame.below - 4);
+  const heights = curve.spread(
+    ends.map(({ y }) => y),
+    17,
+    frame.below - 4,
+  );
   ends.forEach(({ text }, k) => pen.fillText(text, frame.right + 10, heights[k]));
 
   if (reading.value !== null && lastStep.value) {
     const x = Math.round(curve.xOf(frame, reading.value)) + 0.5;
     pen.lineWidth = 5;
     pen.strokeStyle = colour("mark");
-    stroke(pen, [[x, 0], [x, frame.below]]);
+    stroke(pen, [
+      [x, 0],
+      [x, frame.below],
+    ]);
     pen.lineWidth = 1;
     pen.strokeStyle = scheme.value === "dark" ? colour("markink") : colour("ink");
-    stroke(pen, [[x, 0], [x, frame.below]]);
+    stroke(pen, [
+      [x, 0],
+      [x, frame.below],
+    ]);
   }
 }
 
 /** A round value, short enough for the margin. @param {number} value */
-const lossTick = (value) => (value && value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(2))));
+const lossTick = value => (value && value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(2))));
 
 /** @param {HTMLCanvasElement} canvas */
 function drawLoss(canvas) {
   const { step, loss, probe } = metrics.value;
-  const top = Math.max(loss.reduce((most, value) => Math.max(most, value), 0), ...probe.loss.slice(-500), loss.length ? 1e-6 : 1);
+  const top = Math.max(
+    loss.reduce((most, value) => Math.max(most, value), 0),
+    ...probe.loss.slice(-500),
+    loss.length ? 1e-6 : 1,
+  );
   draw(canvas, {
-    top, ticks: curve.valueTicks(top), tick: lossTick, steps: false, above: 8, below: 8,
+    top,
+    ticks: curve.valueTicks(top),
+    tick: lossTick,
+    steps: false,
+    above: 8,
+    below: 8,
     raw: { step, value: loss },
     lines: [
-      { step: probe.step, value: probe.loss, dash: true, name: (value) => `test ${number(value)}` },
-      { step, value: smooth.value.loss, name: (value) => `train ${number(value)}` },
+      { step: probe.step, value: probe.loss, dash: true, name: value => `test ${number(value)}` },
+      { step, value: smooth.value.loss, name: value => `train ${number(value)}` },
     ],
   });
 }
@@ -143,10 +178,15 @@ function drawLoss(canvas) {
 function drawAccuracy(canvas) {
   const { probe, test } = metrics.value;
   draw(canvas, {
-    top: 1, ticks: [0, 0.5, 1], tick: (value) => `${100 * value}%`, steps: true, above: 8, below: 26,
+    top: 1,
+    ticks: [0, 0.5, 1],
+    tick: value => `${100 * value}%`,
+    steps: true,
+    above: 8,
+    below: 26,
     lines: [
-      { step: probe.step, value: probe.accuracy, name: (value) => percent(value) },
-      { step: test.step, value: test.accuracy, dots: true, name: (value) => `all ${percent(value, 2)}` },
+      { step: probe.step, value: probe.accuracy, name: value => percent(value) },
+      { step: test.step, value: test.accuracy, dots: true, name: value => `all ${percent(value, 2)}` },
     ],
   });
 }
@@ -191,7 +231,9 @@ function valuesAt(step) {
   const at = curve.indexAt(steps, step);
   const tested = curve.indexAt(probe.step, step);
   return {
-    loss: loss[at], accuracy: accuracy[at], smooth: smooth.value.loss[at],
+    loss: loss[at],
+    accuracy: accuracy[at],
+    smooth: smooth.value.loss[at],
     test: tested < 0 ? null : { step: probe.step[tested], loss: probe.loss[tested], accuracy: probe.accuracy[tested] },
   };
 }
@@ -216,7 +258,15 @@ function Reader() {
   const stepUnder = (/** @type {PointerEvent} */ event) => {
     const { left, width } = /** @type {HTMLElement} */ (area.current).getBoundingClientRect();
     const scale = room.peek().scale;
-    const frame = { first: 1, last: Math.max(2, last), top: 1, left: LEFT, right: width / scale - RIGHT, above: 0, below: 1 };
+    const frame = {
+      first: 1,
+      last: Math.max(2, last),
+      top: 1,
+      left: LEFT,
+      right: width / scale - RIGHT,
+      above: 0,
+      below: 1,
+    };
     return recorded(curve.stepAt(frame, (event.clientX - left) / scale));
   };
   const read = (/** @type {PointerEvent} */ event) => {
@@ -226,7 +276,16 @@ function Reader() {
     if (!last) return;
     const from = at ?? last;
     const jump = Math.max(1, Math.round(last / 20));
-    const moves = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: jump, PageDown: -jump, Home: -last, End: last };
+    const moves = {
+      ArrowRight: 1,
+      ArrowUp: 1,
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      PageUp: jump,
+      PageDown: -jump,
+      Home: -last,
+      End: last,
+    };
     if (event.key in moves) reading.value = nextRecorded(from, moves[/** @type {keyof typeof moves} */ (event.key)]);
     else if (event.key === "Enter" && at !== null) choose(at);
     else if (event.key === "Escape" && at !== null) reading.value = null;
@@ -235,8 +294,11 @@ function Reader() {
     event.stopPropagation();
   };
   const values = at === null ? null : valuesAt(at);
-  const words = values === null || at === null ? "no step read" : `step ${count(at)}, loss ${number(values.loss)}`
-    + (values.test ? `, test loss ${number(values.test.loss)}, test accuracy ${percent(values.test.accuracy)}` : "");
+  const words =
+    values === null || at === null
+      ? "no step read"
+      : `step ${count(at)}, loss ${number(values.loss)}` +
+        (values.test ? `, test loss ${number(values.test.loss)}, test accuracy ${percent(values.test.accuracy)}` : "");
   return html`<div ref=${area} class="curve-reader" role="slider" tabindex="0" aria-label="Step on the curves"
     aria-valuemin="0" aria-valuemax=${last} aria-valuenow=${at ?? last} aria-valuetext=${words}
     onPointerMove=${read} onPointerDown=${read} onKeyDown=${keys}
@@ -255,17 +317,23 @@ function nextRecorded(from, by) {
 function LossWords() {
   const at = reading.value;
   if (!lastStep.value) return html`<p class="soft">The curve begins with step 1.</p>`;
-  if (at === null) return html`<p class="soft"><i class="thick" />mean of ${smooth.value.span} steps <i class="thin" />each step <i class="dashed" />test</p>`;
+  if (at === null)
+    return html`<p class="soft"><i class="thick" />mean of ${smooth.value.span} steps <i class="thin" />each step <i class="dashed" />test</p>`;
   const values = valuesAt(at);
   return html`<p><b>step ${count(at)}</b> loss ${number(values.loss)}, mean ${number(values.smooth)}${" "}
-    ${kept(at) ? html`<button class="link" onClick=${() => choose(at)}>open in Explore</button>`
-      : html`<span class="soft">no longer kept</span>`}</p>`;
+    ${
+      kept(at)
+        ? html`<button class="link" onClick=${() => choose(at)}>open in Explore</button>`
+        : html`<span class="soft">no longer kept</span>`
+    }</p>`;
 }
 
 function AccuracyWords() {
   const at = reading.value;
   const test = at === null ? null : valuesAt(at).test;
-  return test && html`<p>after step ${count(test.step)}: loss ${number(test.loss)}, ${percent(test.accuracy)} right</p>`;
+  return (
+    test && html`<p>after step ${count(test.step)}: loss ${number(test.loss)}, ${percent(test.accuracy)} right</p>`
+  );
 }
 
 export function Curves() {

@@ -4,13 +4,18 @@ import { compiling, send } from "../net/try.js";
 
 const WIDE = 56;
 /** Runs and passes that were made on this page stand in for these in later addresses. */
-const OWN = /** @type {[RegExp, string][]} */ ([[/\/api\/runs\/([^/]+)$/, "YOUR-RUN"], [/\/passes\/([^/]+)$/, "YOUR-PASS"]]);
+const OWN = /** @type {[RegExp, string][]} */ ([
+  [/\/api\/runs\/([^/]+)$/, "YOUR-RUN"],
+  [/\/passes\/([^/]+)$/, "YOUR-PASS"],
+]);
 
 /** @param {any} value @returns {string} */
 function line(value) {
   if (Array.isArray(value)) return `[${value.map(line).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  return `{${Object.entries(value).map(([name, each]) => `${JSON.stringify(name)}: ${line(each)}`).join(", ")}}`;
+  return `{${Object.entries(value)
+    .map(([name, each]) => `${JSON.stringify(name)}: ${line(each)}`)
+    .join(", ")}}`;
 }
 
 /**
@@ -20,10 +25,11 @@ function line(value) {
  */
 function shown(value, indent = 0, column = 0) {
   const flat = line(value);
-  const nested = Array.isArray(value) && value.some((each) => typeof each === "object" && each !== null);
+  const nested = Array.isArray(value) && value.some(each => typeof each === "object" && each !== null);
   const whole = column + flat.length <= WIDE || typeof value !== "object" || value === null;
   if (whole || (Array.isArray(value) && !nested)) return flat;
-  if (nested) return `[${value.map((/** @type {any} */ each) => shown(each, column + 1, column + 1)).join(`,\n${" ".repeat(column + 1)}`)}]`;
+  if (nested)
+    return `[${value.map((/** @type {any} */ each) => shown(each, column + 1, column + 1)).join(`,\n${" ".repeat(column + 1)}`)}]`;
   const lines = Object.entries(value).map(([name, each]) => {
     const start = `${" ".repeat(indent + 2)}${JSON.stringify(name)}: `;
     return start + shown(each, indent + 2, start.length);
@@ -74,7 +80,7 @@ function remember(location) {
 }
 
 for (const form of document.querySelectorAll("form.try")) {
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", event => {
     event.preventDefault();
     void run(/** @type {HTMLFormElement} */ (form));
   });
@@ -89,14 +95,19 @@ async function copy(code, word) {
   if (navigator.clipboard) await navigator.clipboard.writeText(code.textContent ?? "");
   else getSelection()?.selectAllChildren(code);
   word.data = navigator.clipboard ? "Copied" : "Selected";
-  setTimeout(() => { word.data = "Copy"; }, 2000);
+  setTimeout(() => {
+    word.data = "Copy";
+  }, 2000);
 }
 
 for (const code of document.querySelectorAll("pre:not(.printed)")) {
   const box = Object.assign(document.createElement("div"), { className: "code" });
   const button = Object.assign(document.createElement("button"), { type: "button", className: "copy" });
   const word = new Text("Copy");
-  const what = Object.assign(document.createElement("span"), { className: "spoken", textContent: ` ${code.getAttribute("aria-label")}` });
+  const what = Object.assign(document.createElement("span"), {
+    className: "spoken",
+    textContent: ` ${code.getAttribute("aria-label")}`,
+  });
   button.append(word, what);
   button.addEventListener("click", () => void copy(/** @type {HTMLElement} */ (code), word));
   code.replaceWith(box);

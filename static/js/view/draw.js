@@ -35,7 +35,9 @@ const answer = signal(null);
 /** The label the loss shall use; null for the network's own answer. @type {Signal<number|null>} */
 const chosen = signal(null);
 
-const said = computed(() => (answer.value ? answer.value.probabilities.indexOf(Math.max(...answer.value.probabilities)) : null));
+const said = computed(() =>
+  answer.value ? answer.value.probabilities.indexOf(Math.max(...answer.value.probabilities)) : null,
+);
 
 const rowsOf = (/** @type {Float32Array} */ values) =>
   Array.from({ length: SIDE }, (_, row) => Array.from(values.subarray(row * SIDE, (row + 1) * SIDE)));
@@ -58,7 +60,7 @@ function go(point) {
 /** @param {Point[][]} all */
 function redraw(all) {
   pad = emptyPad(SIZE);
-  all.forEach((stroke) => drawStroke(pad, stroke, PEN));
+  all.forEach(stroke => drawStroke(pad, stroke, PEN));
   batch(() => {
     strokes.value = all;
     changes.value += 1;
@@ -129,8 +131,14 @@ function paintPad(canvas) {
     sheet.stroke();
   }
   if (!pen.value) return;
-  const { at: [x, y], down } = pen.value;
-  for (const [width, name] of /** @type {[number, string][]} */ ([[7, "ink"], [4, "mark"]])) {
+  const {
+    at: [x, y],
+    down,
+  } = pen.value;
+  for (const [width, name] of /** @type {[number, string][]} */ ([
+    [7, "ink"],
+    [4, "mark"],
+  ])) {
     sheet.lineWidth = width;
     sheet.strokeStyle = colour(name);
     sheet.setLineDash(down ? [] : [5, 8]);
@@ -140,7 +148,12 @@ function paintPad(canvas) {
   }
 }
 
-const MOVES = /** @type {Record<string, Point>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+const MOVES = /** @type {Record<string, Point>} */ ({
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+});
 
 /** @param {KeyboardEvent} event */
 function keys(event) {
@@ -149,7 +162,9 @@ function keys(event) {
   const undoing = key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey);
   if (MOVES[key]) {
     const by = SIZE / SIDE;
-    const at = /** @type {Point} */ (now.at.map((value, k) => Math.min(SIZE - PEN, Math.max(PEN, value + by * MOVES[key][k]))));
+    const at = /** @type {Point} */ (
+      now.at.map((value, k) => Math.min(SIZE - PEN, Math.max(PEN, value + by * MOVES[key][k])))
+    );
     if (now.down) go(at);
     pen.value = { ...now, at };
   } else if (key === " ") {
@@ -204,11 +219,12 @@ function Pad() {
     onPointerMove=${(/** @type {PointerEvent} */ event) => {
       if (event.pointerId !== drawing.current) return;
       const parts = event.getCoalescedEvents?.() ?? [];
-      batch(() => (parts.length ? parts : [event]).forEach((part) => go(pointOf(part))));
+      batch(() => (parts.length ? parts : [event]).forEach(part => go(pointOf(part))));
     }}
     onPointerUp=${lift} onPointerCancel=${lift} onKeyDown=${keys}
     onFocus=${(/** @type {FocusEvent} */ event) => {
-      if (/** @type {HTMLElement} */ (event.target).matches(":focus-visible")) pen.value ??= { at: [SIZE / 2, SIZE / 4], down: false };
+      if (/** @type {HTMLElement} */ (event.target).matches(":focus-visible"))
+        pen.value ??= { at: [SIZE / 2, SIZE / 4], down: false };
     }}
     onBlur=${() => {
       pen.value = null;
@@ -216,7 +232,7 @@ function Pad() {
 }
 
 /** A share that is not one is never shown as one. @param {number} share */
-const sure = (share) => (share >= 0.9995 ? "more than 99.9%" : percent(share));
+const sure = share => (share >= 0.9995 ? "more than 99.9%" : percent(share));
 
 function Verdict() {
   const [digit, known] = [said.value, answer.value];

@@ -24,8 +24,11 @@ function Closed() {
   const value = place === null ? undefined : store.valueOf(place);
   return html`<section class=${`drawer ${open ? "open" : ""}`} aria-label="Explanation">
     <button type="button" class="handle" aria-expanded=${open} onClick=${() => set(!open)}>
-      ${place === null ? html`<span>Choose any number, and it explains itself</span>`
-      : html`<span class="soft">${place}</span> <b>${value === undefined ? "" : format.number(value)}</b>`}
+      ${
+        place === null
+          ? html`<span>Choose any number, and it explains itself</span>`
+          : html`<span class="soft">${place}</span> <b>${value === undefined ? "" : format.number(value)}</b>`
+      }
       <${Chevron} />
     </button>
     ${open && html`<${Card} />`}

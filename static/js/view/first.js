@@ -15,16 +15,21 @@ export function First() {
   const able = store.walkable.value;
   const label = store.label.value;
   const source = store.source.value;
-  const what = source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this image" : html`this <i>${label}</i>`;
+  const what =
+    source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this image" : html`this <i>${label}</i>`;
   useEffect(() => {
-    if (able && (document.activeElement === document.body || document.activeElement === null)) button.current?.focus({ focusVisible: true });
+    if (able && (document.activeElement === document.body || document.activeElement === null))
+      button.current?.focus({ focusVisible: true });
   }, [able, store.live.value]);
-  useEffect(() => () => {
-    const { activeElement } = document;
-    if (activeElement === document.body || activeElement?.closest(".first")) {
-      /** @type {HTMLElement|null} */ (document.querySelector(".transport .disc"))?.focus();
-    }
-  }, []);
+  useEffect(
+    () => () => {
+      const { activeElement } = document;
+      if (activeElement === document.body || activeElement?.closest(".first")) {
+        /** @type {HTMLElement|null} */ (document.querySelector(".transport .disc"))?.focus();
+      }
+    },
+    [],
+  );
   if (store.live.value) return html`<${Learning} />`;
   const count = compiling?.total ? `, ${compiling.done} of ${compiling.total}` : "";
   return html`<section class="first" aria-label="Welcome">
@@ -35,9 +40,13 @@ export function First() {
       <button type="button" class="button" onClick=${() => store.openPanel("draw")}>Draw your own digit</button>
       <button type="button" class="button" onClick=${() => store.show("train")}>Train the network first</button>
     </div>
-    <p class="soft" role="status">${compiling && !ready
-      ? `Compiling the kernels once${count}${compiling.name ? `: ${compiling.name}` : " …"}`
-      : able ? html`or press <b>space</b>` : "The network is being trained for a moment …"}</p>
+    <p class="soft" role="status">${
+      compiling && !ready
+        ? `Compiling the kernels once${count}${compiling.name ? `: ${compiling.name}` : " …"}`
+        : able
+          ? html`or press <b>space</b>`
+          : "The network is being trained for a moment …"
+    }</p>
     ${compiling && !ready && html`<progress max=${compiling.total} value=${compiling.done} aria-label="Kernels compiled"></progress>`}
   </section>`;
 }

@@ -28,7 +28,8 @@ function fit(host, math) {
   host.classList.remove("goes-on");
   const over = () => host.scrollWidth / (host.clientWidth || 1);
   if (over() > SIZE / LEAST) breakLine(math, host.clientWidth);
-  for (let size = SIZE; over() > 1 && size > LEAST;) { // letters have widths of whole pixels in some browsers
+  for (let size = SIZE; over() > 1 && size > LEAST; ) {
+    // letters have widths of whole pixels in some browsers
     size = Math.max(LEAST, Math.min(size - STEP, size / over()));
     math.style.fontSize = `${size}rem`;
   }
@@ -36,11 +37,12 @@ function fit(host, math) {
 }
 
 /** What a line may begin with: a sign, or a condition in brackets. @param {Element} each */
-const mayBegin = (each) => /^[+−]$/.test(each.localName === "mo" ? each.textContent ?? "" : "") || each.firstElementChild?.textContent === "[";
+const mayBegin = each =>
+  /^[+−]$/.test(each.localName === "mo" ? (each.textContent ?? "") : "") || each.firstElementChild?.textContent === "[";
 
 /** Moves what goes beyond the room to lines of their own. @param {Element} math @param {number} room in pixels */
 function breakLine(math, room) {
-  const equals = [...math.querySelectorAll("mo")].find((mo) => mo.textContent === "=");
+  const equals = [...math.querySelectorAll("mo")].find(mo => mo.textContent === "=");
   const line = equals?.parentElement;
   if (!equals || !line) return;
   const right = [...line.children].slice([...line.children].indexOf(equals) + 1);
@@ -55,7 +57,9 @@ function breakLine(math, room) {
     return true;
   });
   if (!cuts.length) return;
-  const rows = cuts.map((cut, k) => row(parts.slice(parts.indexOf(cut), k + 1 < cuts.length ? parts.indexOf(cuts[k + 1]) : undefined), `${indent}px`));
+  const rows = cuts.map((cut, k) =>
+    row(parts.slice(parts.indexOf(cut), k + 1 < cuts.length ? parts.indexOf(cuts[k + 1]) : undefined), `${indent}px`),
+  );
   const own = line.closest("mtr");
   if (own) return own.after(...rows);
   const table = made("mtable", row([...line.children]), ...rows);

@@ -19,8 +19,22 @@ import { usePointing } from "./pointing.js";
  * @param {{prefix: string, shape: number[], kind: any, range: number, cells: Cell[][], width?: number, height?: number,
  *   exponent?: number, letters?: boolean, numbers?: boolean, name?: string, label: string, ear?: "first"|"last"|null, turning?: boolean}} props
  */
-export function NumberGrid({ prefix, shape, kind, range, cells, width = 60, height = 50, exponent = 0, letters = true,
-  numbers = true, name = "", label, ear = null, turning = false }) {
+export function NumberGrid({
+  prefix,
+  shape,
+  kind,
+  range,
+  cells,
+  width = 60,
+  height = 50,
+  exponent = 0,
+  letters = true,
+  numbers = true,
+  name = "",
+  label,
+  ear = null,
+  turning = false,
+}) {
   const table = useRef(/** @type {HTMLElement|null} */ (null));
   const [[row, column], walk] = useState([0, 0]);
   const rows = cells.length;
@@ -35,24 +49,47 @@ export function NumberGrid({ prefix, shape, kind, range, cells, width = 60, heig
   };
   return html`<div class="numbers ${turning ? "turning" : ""} ${name && litSymbol.value === name ? "linked" : ""} ${ear ? `ear-${ear}` : ""}"
     role="grid" aria-label=${label} ref=${table} onKeyDown=${onKeyDown}>
-    ${cells.map((line, r) => html`<div role="row" key=${r}>
-      ${line.map((cell, c) => html`<${NumberCell} key=${c} ...${cell} prefix=${prefix} shape=${shape} kind=${kind} range=${range}
+    ${cells.map(
+      (line, r) => html`<div role="row" key=${r}>
+      ${line.map(
+        (cell, c) => html`<${NumberCell} key=${c} ...${cell} prefix=${prefix} shape=${shape} kind=${kind} range=${range}
         width=${width} height=${height} exponent=${exponent} letters=${letters} numbers=${numbers}
-        stop=${r === Math.min(row, rows - 1) && c === Math.min(column, columns - 1)} onWalk=${() => walk([r, c])} />`)}
-    </div>`)}
+        stop=${r === Math.min(row, rows - 1) && c === Math.min(column, columns - 1)} onWalk=${() => walk([r, c])} />`,
+      )}
+    </div>`,
+    )}
   </div>`;
 }
 
 /** @param {Cell & {prefix: string, shape: number[], kind: any, range: number, width: number, height: number, exponent: number,
  *   letters: boolean, numbers: boolean, stop: boolean, onWalk: () => void}} props */
-function NumberCell({ value, index, state = "known", letter = "", mark = "", word = "", prefix, shape, kind, range, width, height,
-  exponent, letters, numbers, stop, onWalk }) {
+function NumberCell({
+  value,
+  index,
+  state = "known",
+  letter = "",
+  mark = "",
+  word = "",
+  prefix,
+  shape,
+  kind,
+  range,
+  width,
+  height,
+  exponent,
+  letters,
+  numbers,
+  stop,
+  onWalk,
+}) {
   const place = index ? at(prefix, index) : null;
   const known = state === "known" && place !== null;
   const pointing = usePointing(known ? place : null, onWalk);
   const text = state === "pad" ? "0" : number(value, exponent);
-  const said = state === "pad" ? `no cell here, 0${letter && `, ${letter}`}`
-    : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
+  const said =
+    state === "pad"
+      ? `no cell here, 0${letter && `, ${letter}`}`
+      : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
   const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;

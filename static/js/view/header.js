@@ -14,13 +14,16 @@ import * as store from "../store.js";
 export function Header() {
   const narrow = store.shape.value === "narrow";
   return html`<header class="header">
-    <a class="brand" href="#" onClick=${(/** @type {Event} */ event) => { event.preventDefault(); store.show("explore"); }}>Convscope</a>
+    <a class="brand" href="#" onClick=${(/** @type {Event} */ event) => {
+      event.preventDefault();
+      store.show("explore");
+    }}>Convscope</a>
     <div class="looking">
       <${SourceChip} />
       <${ModelMenu} />
       <${StepMenu} />
     </div>
-    ${narrow ? html`<${ViewMenu} />` : html`<nav aria-label="Views">${VIEWS.map((each) => html`<${Tab} ...${each} />`)}</nav>`}
+    ${narrow ? html`<${ViewMenu} />` : html`<nav aria-label="Views">${VIEWS.map(each => html`<${Tab} ...${each} />`)}</nav>`}
     <div class="tools">
       <a class="api" href="docs" title="The API, for programmers">API</a>
       <${LookMenu} />
@@ -31,7 +34,10 @@ export function Header() {
 }
 
 /** @type {{to: "explore"|"train", words: string}[]} */
-const VIEWS = [{ to: "explore", words: "Explore" }, { to: "train", words: "Train" }];
+const VIEWS = [
+  { to: "explore", words: "Explore" },
+  { to: "train", words: "Train" },
+];
 
 /** @param {{to: "explore"|"train", words: string}} props */
 function Tab({ to, words }) {
@@ -48,7 +54,10 @@ function ViewMenu() {
   const now = VIEWS.find(({ to }) => to === store.view.value) ?? VIEWS[0];
   return html`<${Popover} name="view" className="views" align="right" spoken=${`View: ${now.words}`} label=${html`${now.words} <${Chevron} />`}>
     <${Choice} legend="View" choices=${VIEWS.map(({ to, words }) => ({ value: to, words }))} value=${now.to}
-      choose=${(/** @type {"explore"|"train"} */ to) => { store.show(to); store.openPanel(null); }} />
+      choose=${(/** @type {"explore"|"train"} */ to) => {
+        store.show(to);
+        store.openPanel(null);
+      }} />
   <//>`;
 }
 
@@ -57,8 +66,12 @@ function SourceChip() {
   const source = store.source.value;
   const label = store.label.value;
   if (!source) return null;
-  const from = source.kind === "step" ? `image ${source.sample} of step ${format.count(source.step)}`
-    : source.drawn ? "drawn" : `${source.split} ${source.index}`;
+  const from =
+    source.kind === "step"
+      ? `image ${source.sample} of step ${format.count(source.step)}`
+      : source.drawn
+        ? "drawn"
+        : `${source.split} ${source.index}`;
   const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : `a ${label}`;
   return html`<button type="button" class="trigger source" aria-haspopup="dialog" aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}
       onClick=${() => store.openPanel("picker")}>
@@ -95,11 +108,15 @@ function ModelMenu() {
   const name = run.model ?? run.title ?? "network";
   return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`} label=${html`<span>${name}</span><${Chevron} />`}>
     <p class="soft">Networks here</p>
-    <ul>${runs.map((each) => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined} onClick=${() => choose(() => session.adopt(each.id))}>
-      <b>${each.model ?? each.title ?? each.id}</b><span class="soft">${each.step ? `step ${format.count(each.step)}` : "untrained"}${each.state === "running" ? ", training" : ""}</span></button></li>`)}</ul>
+    <ul>${runs.map(
+      each => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined} onClick=${() => choose(() => session.adopt(each.id))}>
+      <b>${each.model ?? each.title ?? each.id}</b><span class="soft">${each.step ? `step ${format.count(each.step)}` : "untrained"}${each.state === "running" ? ", training" : ""}</span></button></li>`,
+    )}</ul>
     <p class="soft">A new one, untrained</p>
-    <ul class="new">${models.map((each) => html`<li><button type="button" onClick=${() => choose(() => session.createRun({ model: each.name, start: false }))}>
-      <b>${each.name}</b><span class="soft">${each.summary ?? ""}</span></button></li>`)}</ul>
+    <ul class="new">${models.map(
+      each => html`<li><button type="button" onClick=${() => choose(() => session.createRun({ model: each.name, start: false }))}>
+      <b>${each.name}</b><span class="soft">${each.summary ?? ""}</span></button></li>`,
+    )}</ul>
   <//>`;
 }
 
@@ -111,7 +128,8 @@ function StepMenu() {
   const running = run.state === "running";
   const source = store.source.value;
   const words = source?.kind === "step" ? "in step" : "after step";
-  if (running && store.streaming.value) return html`<span class="soft step-now">after step <b>${format.count(step)}</b></span>`;
+  if (running && store.streaming.value)
+    return html`<span class="soft step-now">after step <b>${format.count(step)}</b></span>`;
   const short = store.shape.value === "narrow" ? "step" : words;
   const first = Math.max(run.history?.first ?? step, source?.kind === "step" ? 1 : 0);
   const last = run.history?.last ?? run.step ?? step;
@@ -143,9 +161,17 @@ function StepScrubber({ first, last, step }) {
     <p class="soft">The same image through the network as it was then. Every step in this range can be had again, exactly.</p>`;
 }
 
-const THEMES = /** @type {const} */ ([{ value: "auto", words: "auto" }, { value: "light", words: "light" },
-  { value: "dark", words: "dark" }, { value: "contrast", words: "contrast" }]);
-const SIZES = /** @type {const} */ ([{ value: "auto", words: "auto" }, { value: "laptop", words: "laptop" }, { value: "projector", words: "projector" }]);
+const THEMES = /** @type {const} */ ([
+  { value: "auto", words: "auto" },
+  { value: "light", words: "light" },
+  { value: "dark", words: "dark" },
+  { value: "contrast", words: "contrast" },
+]);
+const SIZES = /** @type {const} */ ([
+  { value: "auto", words: "auto" },
+  { value: "laptop", words: "laptop" },
+  { value: "projector", words: "projector" },
+]);
 
 function LookMenu() {
   const disc = html`<svg viewBox="0 0 16 16" class="disc" aria-hidden="true" focusable="false">

@@ -10,7 +10,7 @@ import { lit, symbol as litSymbol } from "../spotlight.js";
 import { axesOf, open, pinned, scheme, setHover } from "../store.js";
 
 /** @param {number} px design pixels @returns {string} */
-export const rem = (px) => `${px / 16}rem`;
+export const rem = px => `${px / 16}rem`;
 
 /**
  * @typedef {{row: number, column: number, rows: number, columns: number, look: "ring"|"read"|"pin"}} Ring
@@ -18,34 +18,49 @@ export const rem = (px) => `${px / 16}rem`;
  */
 
 /** @param {Picture} picture @returns {Side[]} a plane as it is stored */
-const bare = ({ rows, columns }) => [rows, columns].map((size) => ({ pitch: 1, before: 0, after: 0, size }));
+const bare = ({ rows, columns }) => [rows, columns].map(size => ({ pitch: 1, before: 0, after: 0, size }));
 
 /**
  * @param {{picture: Picture, range: number, cell: number, sides?: Side[], rings?: Ring[], name?: string, label: string,
  *   fading?: boolean, glide?: boolean, still?: boolean}} props
  */
-export function Heat({ picture, range, cell, sides = bare(picture), rings = [], name = "", label, fading = false, glide = false }) {
+export function Heat({
+  picture,
+  range,
+  cell,
+  sides = bare(picture),
+  rings = [],
+  name = "",
+  label,
+  fading = false,
+  glide = false,
+}) {
   const { prefix, kind, rows, columns, data, offset, shape, holes, tile } = picture;
   const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
   const [[row, column], walk] = useState([0, 0]);
   const [down, across] = sides;
   const theme = scheme.value;
-  useLayoutEffect(() => draw(/** @type {HTMLCanvasElement} */ (canvas.current), picture, sides, range, theme),
-    [data, offset, rows, columns, kind, range, theme, down.pitch, down.before, down.size, across.size]);
+  useLayoutEffect(
+    () => draw(/** @type {HTMLCanvasElement} */ (canvas.current), picture, sides, range, theme),
+    [data, offset, rows, columns, kind, range, theme, down.pitch, down.before, down.size, across.size],
+  );
 
   const padded = down.before + down.after + across.before + across.after > 0 || down.pitch > 1 || across.pitch > 1;
   const [r0, c0] = [Math.min(row, rows - 1), Math.min(column, columns - 1)];
   /** Where there is no prefix the picture is worked out here and has no places. */
   const placeAt = (/** @type {number} */ r, /** @type {number} */ c) => at(prefix, picture.indexAt(r, c));
   const valueAt = (/** @type {number} */ r, /** @type {number} */ c) => data[offset + r * columns + c];
-  const isThere = (/** @type {number} */ r, /** @type {number} */ c) => !Number.isNaN(valueAt(r, c)) && !holes.some((hole) =>
-    r >= hole.row && r < hole.row + hole.rows && c >= hole.column && c < hole.column + hole.columns);
+  const isThere = (/** @type {number} */ r, /** @type {number} */ c) =>
+    !Number.isNaN(valueAt(r, c)) &&
+    !holes.some(
+      hole => r >= hole.row && r < hole.row + hole.rows && c >= hole.column && c < hole.column + hole.columns,
+    );
 
   /** @param {{clientX: number, clientY: number, currentTarget: any}} event */
   const cellUnder = ({ clientX, clientY, currentTarget }) => {
     const box = currentTarget.getBoundingClientRect();
-    const r = (Math.floor((clientY - box.top) / box.height * down.size) - down.before) / down.pitch;
-    const c = (Math.floor((clientX - box.left) / box.width * across.size) - across.before) / across.pitch;
+    const r = (Math.floor(((clientY - box.top) / box.height) * down.size) - down.before) / down.pitch;
+    const c = (Math.floor(((clientX - box.left) / box.width) * across.size) - across.before) / across.pitch;
     const there = Number.isInteger(r) && Number.isInteger(c) && r >= 0 && c >= 0 && r < rows && c < columns;
     return there ? /** @type {[number, number]} */ ([r, c]) : null;
   };
@@ -77,28 +92,41 @@ export function Heat({ picture, range, cell, sides = bare(picture), rings = [], 
   const shelf = (/** @type {number} */ r, /** @type {number} */ c, height = 1, width = 1) =>
     `left:${rem(cell * c)};top:${rem(cell * r)};width:${rem(cell * width)};height:${rem(cell * height)}`;
   const hidden = !isThere(r0, c0);
-  const words = prefix === "" ? "" : `${prefix.replace("/", " ")}, ${spoken(picture.indexAt(r0, c0), shape, axesOf(prefix))}, ${
-    hidden ? "not computed yet" : number(valueAt(r0, c0))}`;
+  const words =
+    prefix === ""
+      ? ""
+      : `${prefix.replace("/", " ")}, ${spoken(picture.indexAt(r0, c0), shape, axesOf(prefix))}, ${
+          hidden ? "not computed yet" : number(valueAt(r0, c0))
+        }`;
   const mute = prefix === "";
   const tiled = tile.rows < rows || tile.columns < columns;
   return html`<div class="heat ${padded ? "padded" : ""} ${fading ? "fading" : ""} ${glide ? "glide" : ""} ${
-      name && litSymbol.value === name ? "linked" : ""}" role=${mute ? "img" : "group"} aria-label=${label}
+    name && litSymbol.value === name ? "linked" : ""
+  }" role=${mute ? "img" : "group"} aria-label=${label}
     style="width:${rem(cell * across.size)};height:${rem(cell * down.size)}"
     onPointerMove=${mute ? undefined : (/** @type {any} */ event) => point(cellUnder(event))} onPointerLeave=${mute ? undefined : () => point(null)} onClick=${mute ? undefined : onClick}>
     <canvas ref=${canvas} style="width:100%;height:100%"></canvas>
-    <div class="plane ${tiled ? "tiled" : ""} ${cell >= 4 && down.pitch === 1 ? "lined" : ""}" style="${
-      shelf(down.before, across.before, (rows - 1) * down.pitch + 1, (columns - 1) * across.pitch + 1)
-      };--cell:${rem(cell)};--tile-w:${rem(cell * tile.columns)};--tile-h:${rem(cell * tile.rows)}">
-      ${holes.map((hole) => html`<div class="notyet hatch" title="not computed yet"
-        style=${shelf(hole.row * down.pitch, hole.column * across.pitch, hole.rows * down.pitch, hole.columns * across.pitch)}></div>`)}
+    <div class="plane ${tiled ? "tiled" : ""} ${cell >= 4 && down.pitch === 1 ? "lined" : ""}" style="${shelf(
+      down.before,
+      across.before,
+      (rows - 1) * down.pitch + 1,
+      (columns - 1) * across.pitch + 1,
+    )};--cell:${rem(cell)};--tile-w:${rem(cell * tile.columns)};--tile-h:${rem(cell * tile.rows)}">
+      ${holes.map(
+        hole => html`<div class="notyet hatch" title="not computed yet"
+        style=${shelf(hole.row * down.pitch, hole.column * across.pitch, hole.rows * down.pitch, hole.columns * across.pitch)}></div>`,
+      )}
     </div>
     ${boxes.map((box, k) => html`<div key=${k} class="box ${box.look}" style=${shelf(box.row, box.column, box.rows, box.columns)}></div>`)}
-    ${!mute && html`<button class="cursor" data-place=${placeAt(r0, c0)} aria-label=${words} aria-disabled=${hidden}
+    ${
+      !mute &&
+      html`<button class="cursor" data-place=${placeAt(r0, c0)} aria-label=${words} aria-disabled=${hidden}
       onKeyDown=${onKeyDown} onClick=${(/** @type {Event} */ event) => {
         event.stopPropagation();
         if (!hidden) open(placeAt(r0, c0));
       }} onFocus=${() => point([r0, c0])} onBlur=${() => point(null)}
-      style=${shelf(r0 * down.pitch + down.before, c0 * across.pitch + across.before)}></button>`}
+      style=${shelf(r0 * down.pitch + down.before, c0 * across.pitch + across.before)}></button>`
+    }
   </div>`;
 }
 
@@ -110,7 +138,13 @@ function lights(places, picture, [down, across], look = "ring") {
     const { layer, tensor, index } = parse(place);
     const spot = `${layer}/${tensor}` === picture.prefix ? picture.spotOf(index) : null;
     if (spot) {
-      found.push({ row: spot[0] * down.pitch + down.before, column: spot[1] * across.pitch + across.before, rows: 1, columns: 1, look });
+      found.push({
+        row: spot[0] * down.pitch + down.before,
+        column: spot[1] * across.pitch + across.before,
+        rows: 1,
+        columns: 1,
+        look,
+      });
     }
   }
   return found;
@@ -123,8 +157,12 @@ function lights(places, picture, [down, across], look = "ring") {
  */
 export function moved(key, row, column, rows, columns) {
   const [r, c] = {
-    ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1], ArrowUp: [row - 1, column], ArrowDown: [row + 1, column],
-    Home: [0, 0], End: [rows - 1, columns - 1],
+    ArrowLeft: [row, column - 1],
+    ArrowRight: [row, column + 1],
+    ArrowUp: [row - 1, column],
+    ArrowDown: [row + 1, column],
+    Home: [0, 0],
+    End: [rows - 1, columns - 1],
   }[key] ?? [NaN, NaN];
   if (Number.isNaN(r)) return null;
   return [Math.min(rows - 1, Math.max(0, r)), Math.min(columns - 1, Math.max(0, c))];

@@ -5,8 +5,11 @@ import { Dialog } from "./popover.js";
 import { KEYS, TRAINING, WITHIN } from "../keys.js";
 
 /** @param {{shown: string[], words: string}[]} keys */
-const table = (keys) => html`<dl>${keys.map(({ shown, words }) => html`<div>
-  <dt>${shown.map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${words}</dd></div>`)}</dl>`;
+const table = keys =>
+  html`<dl>${keys.map(
+    ({ shown, words }) => html`<div>
+  <dt>${shown.map(key => html`<kbd>${key}</kbd> `)}</dt><dd>${words}</dd></div>`,
+  )}</dl>`;
 
 export const Help = () => html`<${Dialog} name="help">
   <div>

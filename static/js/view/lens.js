@@ -62,13 +62,16 @@ export function Lens({ stage, placeAt, choose }) {
   const value = tensor && flat < known ? tensor.data[flat] : null;
   const pick = (/** @type {PointerEvent} */ event) => {
     const box = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
-    const col = Math.min(tile.cols - 1, Math.max(0, Math.floor((event.clientX - box.left) / box.width * tile.cols)));
-    const row = Math.min(tile.rows - 1, Math.max(0, Math.floor((event.clientY - box.top) / box.height * tile.rows)));
+    const col = Math.min(tile.cols - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * tile.cols)));
+    const row = Math.min(tile.rows - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * tile.rows)));
     return tile.start + row * tile.cols + col;
   };
   const text = store.trueName(placeAt(block.prefix, flat));
   return html`<div class="loupe" style=${{ left: rem(x), top: rem(y), width: rem(WIDE), height: rem(HIGH) }} aria-hidden="true"
-      onPointerLeave=${() => { lensed.value = null; store.setHover(null); }}>
+      onPointerLeave=${() => {
+        lensed.value = null;
+        store.setHover(null);
+      }}>
     <div class="loupe-map" style=${{ width: rem(width), height: rem(height), marginLeft: rem((SIDE - width) / 2), marginTop: rem((SIDE - height) / 2), marginBottom: rem((SIDE - height) / 2) }}
       onPointerMove=${(/** @type {PointerEvent} */ event) => {
         const next = pick(event);
@@ -77,9 +80,12 @@ export function Lens({ stage, placeAt, choose }) {
       }}
       onClick=${(/** @type {PointerEvent} */ event) => choose(block, pick(event))}>
       <${Picture} block=${block} tile=${tile} tensor=${tensor} known=${known} />
-      ${now.inside && html`<svg viewBox=${`0 0 ${width} ${height}`} class="rings">
+      ${
+        now.inside &&
+        html`<svg viewBox=${`0 0 ${width} ${height}`} class="rings">
         <rect class="mark" x=${(at % tile.cols) * side - 3} y=${Math.floor(at / tile.cols) * side - 3} width=${side + 6} height=${side + 6} />
-        <rect class="ink" x=${(at % tile.cols) * side - 1} y=${Math.floor(at / tile.cols) * side - 1} width=${side + 2} height=${side + 2} /></svg>`}
+        <rect class="ink" x=${(at % tile.cols) * side - 1} y=${Math.floor(at / tile.cols) * side - 1} width=${side + 2} height=${side + 2} /></svg>`
+      }
     </div>
     <p><span class="soft">${now.inside ? text : `${block.prefix} ${tile.name}`}</span>
       ${now.inside && html`<b>${value === null ? "not yet" : format.number(value)}</b>`}</p>
@@ -96,10 +102,16 @@ function Picture({ block, tile, tensor, known }) {
     const image = new ImageData(tile.cols, tile.rows);
     if (tensor) {
       const shown = Math.max(0, Math.min(tile.rows * tile.cols, known - tile.start));
-      paint(new Uint32Array(image.data.buffer), tensor.data, tile.start, shown, range, table(/** @type {any} */ (block.kind), scheme));
+      paint(
+        new Uint32Array(image.data.buffer),
+        tensor.data,
+        tile.start,
+        shown,
+        range,
+        table(/** @type {any} */ (block.kind), scheme),
+      );
     }
     context.putImageData(image, 0, 0);
   }, [block, tile, tensor, known, range, scheme]);
   return html`<canvas ref=${canvas} class=${known < tile.start + tile.rows * tile.cols ? "hatch" : ""} width=${tile.cols} height=${tile.rows}></canvas>`;
 }
-

@@ -38,7 +38,7 @@ function ClassRow({ dataset, label }) {
   const part = split.value;
   useEffect(() => {
     let wanted = true;
-    net.digits(dataset, part, { label, offset, limit: ROW }).then((found) => wanted && setPage(found), net.complain);
+    net.digits(dataset, part, { label, offset, limit: ROW }).then(found => wanted && setPage(found), net.complain);
     return () => {
       wanted = false;
     };
@@ -50,10 +50,14 @@ function ClassRow({ dataset, label }) {
   /** The Tab key stops at the turns of the row in which it stops, too. */
   const mine = stop.value.startsWith(`${label} `);
   /** Over the edge of a row its next page comes. @param {KeyboardEvent} event */
-  const overEdge = (event) => {
+  const overEdge = event => {
     const row = /** @type {HTMLElement} */ (event.currentTarget);
-    const [from, to, by] = event.key === "ArrowRight" ? [row.lastElementChild, row.firstElementChild, ROW]
-      : event.key === "ArrowLeft" ? [row.firstElementChild, row.lastElementChild, -ROW] : [null, null, 0];
+    const [from, to, by] =
+      event.key === "ArrowRight"
+        ? [row.lastElementChild, row.firstElementChild, ROW]
+        : event.key === "ArrowLeft"
+          ? [row.firstElementChild, row.lastElementChild, -ROW]
+          : [null, null, 0];
     if (!by || event.target !== from || offset + by < 0 || offset + by >= page.total) return;
     event.preventDefault();
     event.stopPropagation();
@@ -67,7 +71,9 @@ function ClassRow({ dataset, label }) {
       const chosen = what?.kind === "pass" && what.dataset === dataset && what.split === part && what.index === index;
       const spot = `${label} ${k}`;
       return html`<button key=${k} class="digit-button" aria-pressed=${chosen} title="${part} ${index}"
-        tabindex=${stop.value === spot ? 0 : -1} onFocus=${() => { stop.value = spot; }}
+        tabindex=${stop.value === spot ? 0 : -1} onFocus=${() => {
+          stop.value = spot;
+        }}
         aria-label="${label}, ${part} image ${index}" onClick=${() => choose(dataset, index)}>
         <${Thumb} dataset=${dataset} split=${part} index=${index} width=${34} /></button>`;
     })}</div>
@@ -89,11 +95,16 @@ function ByNumber({ dataset }) {
     if (fits) choose(dataset.name, asked);
   }}>
     <fieldset class="splits"><legend class="spoken">Part of the data</legend>
-      ${["test", "train"].filter((name) => dataset.splits[name]).map((name) => html`<label key=${name}>
-        <input type="radio" name="split" checked=${part === name} onChange=${() => batch(() => {
-          split.value = /** @type {"train"|"test"} */ (name);
-          offsets.value = {};
-        })} /><span>${name} ${format.count(dataset.splits[name])}</span></label>`)}
+      ${["test", "train"]
+        .filter(name => dataset.splits[name])
+        .map(
+          name => html`<label key=${name}>
+        <input type="radio" name="split" checked=${part === name} onChange=${() =>
+          batch(() => {
+            split.value = /** @type {"train"|"test"} */ (name);
+            offsets.value = {};
+          })} /><span>${name} ${format.count(dataset.splits[name])}</span></label>`,
+        )}
     </fieldset>
     <label>number <input type="text" inputmode="numeric" autocomplete="off" value=${text} aria-invalid=${!fits}
       onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label>
@@ -109,13 +120,19 @@ function ByClass() {
   const fitting = all.filter(({ shape }) => shape.join() === input.join());
   const dataset = fitting.find(({ name }) => name === run.value?.dataset) ?? fitting[0];
   if (!dataset) {
-    return html`<section class="by-class"><p class="soft">${all.length
-      ? `This network takes images of ${format.shape(input)}. Its own are below.` : "Fetching the lists of digits."}</p></section>`;
+    return html`<section class="by-class"><p class="soft">${
+      all.length
+        ? `This network takes images of ${format.shape(input)}. Its own are below.`
+        : "Fetching the lists of digits."
+    }</p></section>`;
   }
   return html`<section class="by-class" aria-label="${dataset.title} by class and by number">
     <${ByNumber} dataset=${dataset} />
-    <ol start="0" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>${Array.from({ length: dataset.classes }, (_, label) => html`
-      <${ClassRow} key=${`${dataset.name} ${label}`} dataset=${dataset.name} label=${label} />`)}</ol>
+    <ol start="0" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>${Array.from(
+      { length: dataset.classes },
+      (_, label) => html`
+      <${ClassRow} key=${`${dataset.name} ${label}`} dataset=${dataset.name} label=${label} />`,
+    )}</ol>
   </section>`;
 }
 
@@ -125,29 +142,43 @@ const PAGE = 32;
 /** @param {number} step @returns {Promise<{labels: number[], images: Float32Array[]}>} */
 async function minibatch(step) {
   const { id } = run.peek();
-  const [input, target] = await Promise.all(["input/y", "target/y"].map((name) => net.tensor(id, step, name)));
-  return { labels: target.values, images: input.values.map((/** @type {any} */ image) => Float32Array.from(image.flat(Infinity))) };
+  const [input, target] = await Promise.all(["input/y", "target/y"].map(name => net.tensor(id, step, name)));
+  return {
+    labels: target.values,
+    images: input.values.map((/** @type {any} */ image) => Float32Array.from(image.flat(Infinity))),
+  };
 }
 
 /** An image of a step's own minibatch. */
 function Minibatch() {
   const { history, step: now, state } = run.value ?? {};
   const what = source.value;
-  const [text, setText] = useState(String(what?.kind === "step" ? what.step : now ?? 0));
-  const [shown, setShown] = useState(/** @type {{step: number, labels: number[], images: Float32Array[]}|null} */ (null));
+  const [text, setText] = useState(String(what?.kind === "step" ? what.step : (now ?? 0)));
+  const [shown, setShown] = useState(
+    /** @type {{step: number, labels: number[], images: Float32Array[]}|null} */ (null),
+  );
   const [first, setFirst] = useState(0);
   const [tabbed, setTabbed] = useState(0);
   const asked = Number(text);
-  const fits = Boolean(history) && text.trim() !== "" && Number.isInteger(asked) && asked >= history.first && asked <= history.last;
+  const fits =
+    Boolean(history) &&
+    text.trim() !== "" &&
+    Number.isInteger(asked) &&
+    asked >= history.first &&
+    asked <= history.last;
   const ready = status.value.ready;
   useEffect(() => {
     if (!fits || !ready) return undefined;
     let wanted = true;
-    const timer = setTimeout(() => minibatch(asked).then((found) => {
-      if (!wanted) return;
-      setShown({ step: asked, ...found });
-      setFirst(0);
-    }, net.complain), 200);
+    const timer = setTimeout(
+      () =>
+        minibatch(asked).then(found => {
+          if (!wanted) return;
+          setShown({ step: asked, ...found });
+          setFirst(0);
+        }, net.complain),
+      200,
+    );
     return () => {
       wanted = false;
       clearTimeout(timer);
@@ -165,18 +196,25 @@ function Minibatch() {
         <input type="text" inputmode="numeric" autocomplete="off" value=${text} aria-invalid=${!fits}
           onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label>
       <span class="soft">${history ? `kept: ${format.count(history.first)} to ${format.count(history.last)}` : ""}${state === "running" ? ", training goes on" : ""}</span>
-      ${total > PAGE && html`<span class="pages">
+      ${
+        total > PAGE &&
+        html`<span class="pages">
         <button class="turn" aria-label="earlier images" aria-disabled=${first === 0} onClick=${() => setFirst(Math.max(0, first - PAGE))}>‹</button>
         ${first}–${Math.min(total, first + PAGE) - 1} of ${total}
-        <button class="turn" aria-label="further images" aria-disabled=${first + PAGE >= total} onClick=${() => first + PAGE < total && setFirst(first + PAGE)}>›</button></span>`}
+        <button class="turn" aria-label="further images" aria-disabled=${first + PAGE >= total} onClick=${() => first + PAGE < total && setFirst(first + PAGE)}>›</button></span>`
+      }
     </header>
     <div class="samples" role="group" aria-label="images of the minibatch" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>
-      ${mine ? mine.images.slice(first, first + PAGE).map((image, k) => {
-        const sample = first + k;
-        const chosen = what?.kind === "step" && what.step === asked && what.sample === sample;
-        return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)} title="image ${sample}, a ${mine.labels[sample]}"
+      ${
+        mine
+          ? mine.images.slice(first, first + PAGE).map((image, k) => {
+              const sample = first + k;
+              const chosen = what?.kind === "step" && what.step === asked && what.sample === sample;
+              return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)} title="image ${sample}, a ${mine.labels[sample]}"
           aria-label="image ${sample}, a ${mine.labels[sample]}" onClick=${() => choose(sample)}><${Digit} image=${image} width=${26} /></button>`;
-      }) : html`<p class="soft">${!ready ? "There as soon as the arithmetic is compiled." : fits ? "Fetching the minibatch." : `Choose a step that is kept.`}</p>`}
+            })
+          : html`<p class="soft">${!ready ? "There as soon as the arithmetic is compiled." : fits ? "Fetching the minibatch." : `Choose a step that is kept.`}</p>`
+      }
     </div>
     <p class="soft">A weight's gradient is then the whole batch's, and this image's share of it is named.</p>
   </section>`;

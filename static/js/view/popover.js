@@ -35,7 +35,11 @@ export function Popover({ name, label, title, spoken, align = "left", className 
   useEffect(() => {
     if (!open) return;
     const element = /** @type {HTMLElement} */ (root.current);
-    const first = /** @type {HTMLElement|null} */ (element.querySelector(".popover [aria-checked=true], .popover [aria-current=true], .popover input, .popover button"));
+    const first = /** @type {HTMLElement|null} */ (
+      element.querySelector(
+        ".popover [aria-checked=true], .popover [aria-current=true], .popover input, .popover button",
+      )
+    );
     first?.focus();
     const outside = (/** @type {Event} */ event) => {
       if (!element.contains(/** @type {Node} */ (event.target))) openPanel(null);
@@ -62,17 +66,26 @@ export function Popover({ name, label, title, spoken, align = "left", className 
  */
 export function Choice({ legend, choices, value, choose }) {
   const move = (/** @type {KeyboardEvent} */ event) => {
-    const by = event.key === "ArrowRight" || event.key === "ArrowDown" ? 1 : event.key === "ArrowLeft" || event.key === "ArrowUp" ? -1 : 0;
+    const by =
+      event.key === "ArrowRight" || event.key === "ArrowDown"
+        ? 1
+        : event.key === "ArrowLeft" || event.key === "ArrowUp"
+          ? -1
+          : 0;
     if (!by) return;
     event.preventDefault();
-    const at = choices.findIndex((choice) => choice.value === value);
+    const at = choices.findIndex(choice => choice.value === value);
     const next = (at + by + choices.length) % choices.length;
     choose(choices[next].value);
-    /** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.currentTarget).querySelectorAll("[role=radio]")[next]).focus();
+    /** @type {HTMLElement} */ (
+      /** @type {HTMLElement} */ (event.currentTarget).querySelectorAll("[role=radio]")[next]
+    ).focus();
   };
   return html`<div class="choice"><span class="soft">${legend}</span>
     <div role="radiogroup" aria-label=${legend} onKeyDown=${move}>
-      ${choices.map((choice) => html`<button type="button" role="radio" aria-checked=${choice.value === value}
-        tabindex=${choice.value === value ? 0 : -1} onClick=${() => choose(choice.value)}>${choice.words}</button>`)}
+      ${choices.map(
+        choice => html`<button type="button" role="radio" aria-checked=${choice.value === value}
+        tabindex=${choice.value === value ? 0 : -1} onClick=${() => choose(choice.value)}>${choice.words}</button>`,
+      )}
     </div></div>`;
 }

@@ -21,12 +21,27 @@ import { emptyWords } from "./words.js";
 export function book(value, entries, { divide = true, exponent: given } = {}) {
   const lines = Math.max(0, ...entries.map(({ factors }) => factors.length));
   const exponents = Array.from({ length: lines }, (_, k) =>
-    exponentFor(entries.flatMap(({ factors }) => (factors[k] && !factors[k].constant && (divide || factors.length > 1) ? [factors[k].value] : [])), divide ? undefined : 1));
+    exponentFor(
+      entries.flatMap(({ factors }) =>
+        factors[k] && !factors[k].constant && (divide || factors.length > 1) ? [factors[k].value] : [],
+      ),
+      divide ? undefined : 1,
+    ),
+  );
   const exponent = given ?? (divide ? scale : fine)(value, entries);
-  const made = ledger(value, entries.map(({ factors, exact }) => ({
-    exact,
-    factors: factors.map((each, k) => ({ value: each.value, exponent: exponents[k], constant: each.constant, divisor: each.divisor })),
-  })), { exponent, divide });
+  const made = ledger(
+    value,
+    entries.map(({ factors, exact }) => ({
+      exact,
+      factors: factors.map((each, k) => ({
+        value: each.value,
+        exponent: exponents[k],
+        constant: each.constant,
+        divisor: each.divisor,
+      })),
+    })),
+    { exponent, divide },
+  );
   return { ...made, exponents };
 }
 
@@ -37,7 +52,8 @@ export function book(value, entries, { divide = true, exponent: given } = {}) {
  */
 export function Products({ place, value, entries, lines, lettersOf, result, divide, listed, onCramped }) {
   const made = book(value, entries, { divide });
-  return listed ? html`<${Table} ...${{ place, entries, made, lettersOf, result }} />`
+  return listed
+    ? html`<${Table} ...${{ place, entries, made, lettersOf, result }} />`
     : html`<${Row} ...${{ place, entries, made, lines, lettersOf, result, onCramped }} />`;
 }
 
@@ -53,11 +69,14 @@ function usePointed(place, entries) {
   useEffect(() => {
     if (on.current) point(entries.find(({ id }) => id === on.current));
   }, [place]);
-  return (/** @type {Entry} */ entry) => ({ onPointerEnter: () => point(entry), onPointerLeave: () => point(undefined) });
+  return (/** @type {Entry} */ entry) => ({
+    onPointerEnter: () => point(entry),
+    onPointerLeave: () => point(undefined),
+  });
 }
 
 /** @param {Entry} entry */
-const isLit = (entry) => entry.places.length > 0 && entry.places.every((place) => lit.value.has(place));
+const isLit = entry => entry.places.length > 0 && entry.places.every(place => lit.value.has(place));
 
 /** @param {{text: string}|undefined} shown @param {number} k */
 const sign = (shown, k) => (k > 0 && shown && !shown.text.startsWith("÷") ? "×" : "");
@@ -67,7 +86,8 @@ function Opening({ factor, text, before }) {
   const { place, tensor, inside, constant } = factor;
   const colour = constant ? "soft" : tensor && infoOf(tensor) ? colourOf(/** @type {any} */ (infoOf(tensor)).kind) : "";
   const shown = html`${before && html`<span class="times">${before}</span>`}<span class=${colour}>${text}</span>`;
-  return place ? html`<button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${shown}</button>`
+  return place
+    ? html`<button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${shown}</button>`
     : html`<span class="factor" title=${inside ? undefined : emptyWords(factor, phase.value)}>${shown}</span>`;
 }
 
@@ -82,21 +102,49 @@ function Row({ place, entries, made, lines, lettersOf, result, onCramped }) {
   const height = Math.min(2, Math.max(1, ...entries.map(({ factors }) => factors.length)));
   const columns = entries.length + (made.rounding ? 1 : 0);
   return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms" ref=${row}>
-    ${height > 1 && html`<div class="column gutter" aria-hidden="true">${Array.from({ length: Math.max(2, height) }, (_, k) => html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
-      k < height && lines[k] ? lines[k].text || html`<${Symbol} ...${lines[k]} />` : ""} <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`)}<span class="line"><small>${made.caption}</small></span></div>`}
+    ${
+      height > 1 &&
+      html`<div class="column gutter" aria-hidden="true">${Array.from(
+        { length: Math.max(2, height) },
+        (_, k) =>
+          html`<span class="line ${lines[k] && symbol.value === lines[k].name ? "marked" : ""}">${
+            k < height && lines[k] ? lines[k].text || html`<${Symbol} ...${lines[k]} />` : ""
+          } <small>${k < height ? factor(made.exponents[k] ?? 0) : ""}</small></span>`,
+      )}<span class="line"><small>${made.caption}</small></span></div>`
+    }
     ${entries.map((entry, k) => {
       const line = made.lines[k];
       const alone = line.factors.length < 2;
       return html`<div class="column ${isLit(entry) ? "marked" : ""}" key=${entry.id} ...${lights(entry)}>
-        ${alone ? html`<span class="line name">${two(nameOf(entry, lettersOf))[0]}</span><span class="line name">${two(nameOf(entry, lettersOf))[1]}</span>`
-          : Array.from({ length: Math.max(2, height) }, (_, n) => html`<span class="line">${line.factors[n]
-            ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />${
-              n === 1 && line.factors.slice(2).map((shown, more) => html` <span class="soft">${sign(shown, 2)} ${shown.text}${powerOf(entry, made, more + 2)}</span>`)}` : " "}</span>`)}
+        ${
+          alone
+            ? html`<span class="line name">${two(nameOf(entry, lettersOf))[0]}</span><span class="line name">${two(nameOf(entry, lettersOf))[1]}</span>`
+            : Array.from(
+                { length: Math.max(2, height) },
+                (_, n) =>
+                  html`<span class="line">${
+                    line.factors[n]
+                      ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text} before=${sign(line.factors[n], n)} />${
+                          n === 1 &&
+                          line.factors
+                            .slice(2)
+                            .map(
+                              (shown, more) =>
+                                html` <span class="soft">${sign(shown, 2)} ${shown.text}${powerOf(entry, made, more + 2)}</span>`,
+                            )
+                        }`
+                      : " "
+                  }</span>`,
+              )
+        }
         <span class="line sum ${height < 2 ? "bare" : ""}">${alone && entry.factors[0]?.place ? html`<button class="factor" tabIndex=${-1} onClick=${() => open(/** @type {string} */ (entry.factors[0].place))}>${line.text}</button>` : line.text}</span>
       </div><span class="joint" aria-hidden="true">${k < entries.length - 1 || made.rounding ? "+" : "="}</span>`;
     })}
-    ${made.rounding !== 0 && html`<div class="column"><span class="line"> </span><span class="line name soft">rounding</span><span class="line sum">${made.roundingText}</span></div>
-      <span class="joint" aria-hidden="true">=</span>`}
+    ${
+      made.rounding !== 0 &&
+      html`<div class="column"><span class="line"> </span><span class="line name soft">rounding</span><span class="line sum">${made.roundingText}</span></div>
+      <span class="joint" aria-hidden="true">=</span>`
+    }
     <div class="column total"><span class="line"> </span><span class="line"> </span><span class="line value" aria-label="${result.name} is ${made.text}">${made.text}</span></div>
   </div>`;
 }
@@ -123,10 +171,14 @@ function Table({ place, entries, made, lettersOf, result }) {
       const line = made.lines[k];
       return html`<tr key=${entry.id} class=${isLit(entry) ? "marked" : ""} ...${lights(entry)}>
         <th scope="row">${nameOf(entry, lettersOf)}</th>
-        ${line.factors.length > 1 ? html`<td><${Opening} factor=${entry.factors[0]} text=${line.factors[0].text} before="" /></td>
+        ${
+          line.factors.length > 1
+            ? html`<td><${Opening} factor=${entry.factors[0]} text=${line.factors[0].text} before="" /></td>
           <td class="soft">${sign(line.factors[1], 1).trim()}</td>
           <td>${line.factors.slice(1).map((shown, n) => html`<${Opening} factor=${entry.factors[n + 1]} text=${n > 0 ? `${shown.text}${powerOf(entry, made, n + 1)}` : shown.text} before=${n > 0 ? sign(shown, 1) : ""} />`)}</td>
-          <td class="soft">=</td>` : html`<td colspan="4"></td>`}
+          <td class="soft">=</td>`
+            : html`<td colspan="4"></td>`
+        }
         <td>${line.text}</td></tr>`;
     })}
     ${made.rounding !== 0 && html`<tr class="soft"><th scope="row">rounding</th><td colspan="4"></td><td>${made.roundingText}</td></tr>`}
@@ -137,11 +189,19 @@ function Table({ place, entries, made, lettersOf, result }) {
 export function Candidates({ whole, name, text }) {
   const found = candidatesOf(whole, 9);
   return html`<div class="products blocks candidates ${found.length > 4 ? "dense" : ""}" role="group" aria-label="what the largest is taken from">
-    ${found.map(({ place, index, value, wins }) => html`<div class="block ${wins || lit.value.has(place) ? "marked" : ""}" key=${place}
+    ${found.map(
+      ({
+        place,
+        index,
+        value,
+        wins,
+      }) => html`<div class="block ${wins || lit.value.has(place) ? "marked" : ""}" key=${place}
       onPointerEnter=${() => setHover({ place })} onPointerLeave=${() => setHover(null)}><span>${seatOf(index)}</span>
-      <span><button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${number(value)}</button>${wins && html` <b>max</b>`}</span></div>`)}
+      <span><button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${number(value)}</button>${wins && html` <b>max</b>`}</span></div>`,
+    )}
     <div class="block"><span>the largest</span><span aria-label="${name} is ${text}">= <b class="value">${text}</b></span></div></div>`;
 }
 
 /** Row and column of a cell in a map, else its last number. @param {number[]} index */
-export const seatOf = (index) => (index.length === 4 ? `row ${index[2]}, column ${index[3]}` : `number ${index.at(-1) ?? 0}`);
+export const seatOf = index =>
+  index.length === 4 ? `row ${index[2]}, column ${index[3]}` : `number ${index.at(-1) ?? 0}`;

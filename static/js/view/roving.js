@@ -8,8 +8,10 @@ const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
  */
 export function rove(event, selector) {
   const way = WAYS[/** @type {keyof typeof WAYS} */ (event.key)];
-  const all = /** @type {HTMLElement[]} */ ([.../** @type {HTMLElement} */ (event.currentTarget).querySelectorAll(selector)]);
-  const from = all.find((button) => button === event.target);
+  const all = /** @type {HTMLElement[]} */ ([
+    .../** @type {HTMLElement} */ (event.currentTarget).querySelectorAll(selector),
+  ]);
+  const from = all.find(button => button === event.target);
   if (!from || event.ctrlKey || event.altKey || event.metaKey) return;
   const to = event.key === "Home" ? all[0] : event.key === "End" ? all[all.length - 1] : way && nearest(from, all, way);
   if (to === undefined) return;

@@ -38,8 +38,11 @@ function contentOf(block) {
   const next = block.next && !store.live.value ? store.tensorOf(block.next) : undefined;
   const replaced = block.next && next ? store.known(block.next) : 0;
   return {
-    data: tensor?.data ?? null, known: tensor ? store.known(block.prefix) : 0,
-    range: tensor ? rangeOf(block) : 1, next: replaced ? next?.data ?? null : null, replaced,
+    data: tensor?.data ?? null,
+    known: tensor ? store.known(block.prefix) : 0,
+    range: tensor ? rangeOf(block) : 1,
+    next: replaced ? (next?.data ?? null) : null,
+    replaced,
   };
 }
 
@@ -48,17 +51,23 @@ function describe(block) {
   const info = store.score.value?.tensors[block.prefix];
   const shown = cellsShown(block);
   const state = shown === 0 ? "not computed yet" : shown < block.size ? `${shown} of ${block.size} computed` : "";
-  return [block.prefix.replace("/", " "), info?.title ?? "", (info?.shape ?? []).join(" × "), state].filter(Boolean).join(", ");
+  return [block.prefix.replace("/", " "), info?.title ?? "", (info?.shape ?? []).join(" × "), state]
+    .filter(Boolean)
+    .join(", ");
 }
 
 /** Tells who listens where the keyboard is. @param {Cursor} where */
 function announce({ block, tile, flat, inside }) {
   const info = store.score.value?.tensors[block.prefix];
   if (!info) return;
-  const value = flat < cellsShown(block) ? format.number(store.tensorOf(block.prefix)?.data[flat] ?? NaN) : "not computed yet";
+  const value =
+    flat < cellsShown(block) ? format.number(store.tensorOf(block.prefix)?.data[flat] ?? NaN) : "not computed yet";
   const name = block.prefix.replace("/", " ");
-  store.say(inside || tile.rows * tile.cols === 1
-    ? `${name}, ${spoken(unravel(flat, info.shape), info.shape, store.axesOf(block.prefix))}: ${value}` : `${name}, ${tile.name || "all of it"}`);
+  store.say(
+    inside || tile.rows * tile.cols === 1
+      ? `${name}, ${spoken(unravel(flat, info.shape), info.shape, store.axesOf(block.prefix))}: ${value}`
+      : `${name}, ${tile.name || "all of it"}`,
+  );
 }
 
 /** Opens a cell's card; a cell that is not computed yet is where the pass goes first. @param {Block} block @param {number} flat */
@@ -81,10 +90,18 @@ export function Stage() {
   const phase = store.position.value?.phase ?? 0;
   const stage = useMemo(() => {
     if (!score) return null;
-    if (shape === "narrow") return pair(score, Math.min(phase, score.phases.length - 1), width - 2 * margin, margin, pages);
+    if (shape === "narrow")
+      return pair(score, Math.min(phase, score.phases.length - 1), width - 2 * margin, margin, pages);
     const wide = shape === "wide";
     const room = width - 2 * margin - (wide ? card : 0);
-    return layout(score, room, margin, pages, systemsFor(score, room, pages, wide ? 1 : 2), tallFor(height - others - (wide ? 0 : drawer), score));
+    return layout(
+      score,
+      room,
+      margin,
+      pages,
+      systemsFor(score, room, pages, wide ? 1 : 2),
+      tallFor(height - others - (wide ? 0 : drawer), score),
+    );
   }, [score, shape, width, height, pages, shape === "narrow" ? phase : -1]);
   const section = useRef(/** @type {HTMLElement|null} */ (null));
   useFollowing(section, stage, phase);
@@ -107,7 +124,11 @@ function useFollowing(section, stage, phase) {
     const { scale } = store.room.peek();
     const from = stage.systems[system] * scale;
     const over = Math.max(0, stage.rows.height * scale - box.clientHeight);
-    box.scrollTo({ top: from + (way === "forward" ? 0 : over), left: x * scale - box.clientWidth / 2, behavior: store.still.peek() ? "auto" : "smooth" });
+    box.scrollTo({
+      top: from + (way === "forward" ? 0 : over),
+      left: x * scale - box.clientWidth / 2,
+      behavior: store.still.peek() ? "auto" : "smooth",
+    });
   }, [stage, phase]);
 }
 
@@ -143,7 +164,8 @@ function Canvas({ stage }) {
       atlas.draw(contentOf);
     };
     const stop = effect(() => {
-      for (const signal of [store.tensors, store.reached, store.scheme, store.room, store.size, store.live]) void signal.value;
+      for (const signal of [store.tensors, store.reached, store.scheme, store.room, store.size, store.live])
+        void signal.value;
       frame ||= requestAnimationFrame(draw);
     });
     draw();
@@ -159,19 +181,25 @@ function Canvas({ stage }) {
 function Rings({ stage }) {
   const score = store.score.value;
   const position = store.position.value;
-  const at_ = position && score && !store.live.value ? rings(stage, score, position, store.focusChannel.value) : { result: null, reads: [] };
+  const at_ =
+    position && score && !store.live.value
+      ? rings(stage, score, position, store.focusChannel.value)
+      : { result: null, reads: [] };
   const hover = store.hover.value;
   const pointed = hover && "place" in hover && score ? boxOfPlace(stage, score, hover.place) : null;
   const pinned = store.pinned.value && score ? boxOfPlace(stage, score, store.pinned.value) : null;
   const focus = cursor.value;
   const focused = focus && stage.blocks.includes(focus.block) ? focus.tile : null;
   return html`<svg class="rings" viewBox=${`0 0 ${stage.width} ${stage.height}`} aria-hidden="true">
-    ${at_.reads.map((box) => html`<${Ring} box=${box} />`)}
+    ${at_.reads.map(box => html`<${Ring} box=${box} />`)}
     ${at_.result && html`<${Ring} box=${at_.result} marked />`}
     ${pointed && html`<g class="pointed"><${Ring} box=${pointed} /></g>`}
     ${pinned && html`<g class="pin"><${Ring} box=${pinned} /><circle cx=${pinned.x + pinned.width} cy=${pinned.y} r="4" /></g>`}
-    ${focused && html`<g class="focused"><${Ring} box=${focused} marked out=${3} />
-      ${focus?.inside && html`<${Ring} box=${cellBox(focused, focus.flat)} />`}</g>`}
+    ${
+      focused &&
+      html`<g class="focused"><${Ring} box=${focused} marked out=${3} />
+      ${focus?.inside && html`<${Ring} box=${cellBox(focused, focus.flat)} />`}</g>`
+    }
   </svg>`;
 }
 
@@ -192,17 +220,25 @@ function boxOfPlace(stage, score, text) {
 
 /** One target for the pointer and the keyboard over each row of a column. @param {{stage: Layout}} props */
 function Slots({ stage }) {
-  const slots = useMemo(() => stage.columns.flatMap((column) => ["values", "gradients"].map((row) =>
-    column.blocks.filter((block) => block.row === row && block.look !== "number")).filter((blocks) => blocks.length)), [stage]);
+  const slots = useMemo(
+    () =>
+      stage.columns.flatMap(column =>
+        ["values", "gradients"]
+          .map(row => column.blocks.filter(block => block.row === row && block.look !== "number"))
+          .filter(blocks => blocks.length),
+      ),
+    [stage],
+  );
   const now = cursor.value;
-  const current = now ? slots.findIndex((blocks) => blocks.includes(now.block)) : -1;
+  const current = now ? slots.findIndex(blocks => blocks.includes(now.block)) : -1;
   const elements = useRef(/** @type {(HTMLElement|null)[]} */ ([]));
   useLayoutEffect(() => {
-    if (now && current >= 0 && elements.current.some((element) => element === document.activeElement)) elements.current[current]?.focus();
+    if (now && current >= 0 && elements.current.some(element => element === document.activeElement))
+      elements.current[current]?.focus();
   }, [current]);
 
   /** @param {Cursor} to */
-  const move = (to) => {
+  const move = to => {
     cursor.value = to;
     lensed.value = { ...to, by: "keyboard" };
     store.setHover(to.inside ? { place: placeAt(to.block.prefix, to.flat) } : null);
@@ -212,14 +248,15 @@ function Slots({ stage }) {
   /** @param {KeyboardEvent} event @param {Block} main */
   const key = (event, main) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const from = cursor.peek() ?? clicked.current ?? { block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false };
+    const from = cursor.peek() ??
+      clicked.current ?? { block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false };
     const to = from.inside ? walkCells(from, event.key) : walkTiles(stage, from, event.key);
     if (to === undefined) return;
     event.preventDefault();
     if (to) move(to);
   };
   /** @param {PointerEvent} event */
-  const under = (event) => {
+  const under = event => {
     const box = /** @type {HTMLElement} */ (event.currentTarget).closest(".stage-box")?.getBoundingClientRect();
     if (!box) return null;
     const unit = store.room.peek().scale;
@@ -229,13 +266,16 @@ function Slots({ stage }) {
     const { x, y, width, height } = around(blocks);
     const main = blocks.find(({ look }) => look !== "strip") ?? blocks[0];
     return html`<button type="button" key=${`${main.prefix} ${main.row}`} class="slot" style=${place({ x, y, width: Math.max(24, width), height: Math.max(24, height) })}
-      ref=${(/** @type {HTMLElement|null} */ element) => { elements.current[k] = element; }}
+      ref=${(/** @type {HTMLElement|null} */ element) => {
+        elements.current[k] = element;
+      }}
       tabindex=${k === Math.max(0, current) ? 0 : -1} aria-label=${describe(main)} data-tensor=${main.prefix}
       title=${cellsShown(main) === 0 ? "not computed yet" : undefined}
       onFocus=${(/** @type {FocusEvent} */ event) => {
-        if (!(/** @type {HTMLElement} */ (event.currentTarget)).matches(":focus-visible")) return;
+        if (!(/** @type {HTMLElement} */ (event.currentTarget).matches(":focus-visible"))) return;
         const here = cursor.peek();
-        if (!here || !blocks.includes(here.block)) move({ block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false });
+        if (!here || !blocks.includes(here.block))
+          move({ block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false });
         else lensed.value = { ...here, by: "keyboard" };
       }}
       onBlur=${(/** @type {FocusEvent} */ event) => {
@@ -253,7 +293,7 @@ function Slots({ stage }) {
         store.setHover(found && { place: placeAt(found.block.prefix, found.flat) });
       }}
       onPointerLeave=${() => {
-        if (lensed.peek()?.by === "pointer") lensed.value = { ...(/** @type {any} */ (lensed.peek())), leaving: true };
+        if (lensed.peek()?.by === "pointer") lensed.value = { .../** @type {any} */ (lensed.peek()), leaving: true };
         store.setHover(null);
       }}
       onClick=${(/** @type {PointerEvent} */ event) => {
@@ -271,14 +311,18 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /** From tile to tile. @param {Layout} stage @param {Cursor} from @param {string} key @returns {Cursor|null|undefined} undefined: not ours */
 function walkTiles(stage, from, key) {
   const arrow = ARROWS[/** @type {keyof typeof ARROWS} */ (key)];
-  const enter = (/** @type {{block: Block, tile: Tile}|null} */ to) => to && { ...to, flat: to.tile.start, inside: false };
+  const enter = (/** @type {{block: Block, tile: Tile}|null} */ to) =>
+    to && { ...to, flat: to.tile.start, inside: false };
   if (arrow) return enter(neighbour(stage, from, arrow[0], arrow[1]));
   const { block, tile } = from;
   const at_ = block.tiles.indexOf(tile);
   if (key === "Home") return enter({ block, tile: block.tiles[0] });
   if (key === "End") return enter({ block, tile: block.tiles[block.tiles.length - 1] });
   if (key === "PageUp" || key === "PageDown") {
-    return enter({ block, tile: block.tiles[Math.min(block.tiles.length - 1, Math.max(0, at_ + (key === "PageUp" ? -1 : 1)))] });
+    return enter({
+      block,
+      tile: block.tiles[Math.min(block.tiles.length - 1, Math.max(0, at_ + (key === "PageUp" ? -1 : 1)))],
+    });
   }
   if (key === "Enter" || key === " ") {
     if (tile.rows * tile.cols > 1) return { ...from, inside: true };
@@ -294,8 +338,10 @@ function walkCells(from, key) {
   const { rows, cols, start } = tile;
   const row = Math.floor((flat - start) / cols);
   const col = (flat - start) % cols;
-  const to = (/** @type {number} */ r, /** @type {number} */ c) => ({ ...from,
-    flat: start + Math.min(rows - 1, Math.max(0, r)) * cols + Math.min(cols - 1, Math.max(0, c)) });
+  const to = (/** @type {number} */ r, /** @type {number} */ c) => ({
+    ...from,
+    flat: start + Math.min(rows - 1, Math.max(0, r)) * cols + Math.min(cols - 1, Math.max(0, c)),
+  });
   const arrow = ARROWS[/** @type {keyof typeof ARROWS} */ (key)];
   if (arrow) return to(row + arrow[1], col + arrow[0]);
   if (key === "Home") return to(row, 0);
@@ -311,4 +357,3 @@ function walkCells(from, key) {
   if (key === "Escape") return { ...from, inside: false };
   return undefined;
 }
-

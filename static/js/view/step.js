@@ -12,8 +12,28 @@ import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
 import { cellPlace, figure as figureNow, lit, strip, tell, told, waiting, walkTo } from "../spotlight.js";
 import {
-  axesOf, cellTime, focusChannel, focusOn, goTo, hover, infoOf, isKnown, live, nameOf, phase as phaseNow, playing, position, room, say, score, setHover, shape,
-  source, step, tensorOf, valueOf,
+  axesOf,
+  cellTime,
+  focusChannel,
+  focusOn,
+  goTo,
+  hover,
+  infoOf,
+  isKnown,
+  live,
+  nameOf,
+  phase as phaseNow,
+  playing,
+  position,
+  room,
+  say,
+  score,
+  setHover,
+  shape,
+  source,
+  step,
+  tensorOf,
+  valueOf,
 } from "../store.js";
 import { Candidates, Products, book } from "./products.js";
 import { Cells } from "./figures/cells.js";
@@ -25,7 +45,15 @@ import { fit } from "./figures/parts.js";
 import { Symbol } from "./symbol.js";
 import { axisWord, factorName, termName, termText, valueText } from "./words.js";
 
-const FIGURES = { slide: Slide, product: Product, pool: Pool, route: Route, cells: Cells, ladder: Ladder, terms: Terms };
+const FIGURES = {
+  slide: Slide,
+  product: Product,
+  pool: Pool,
+  route: Route,
+  cells: Cells,
+  ladder: Ladder,
+  terms: Terms,
+};
 const PARTS = {
   forward: { arrow: "→", words: "Forward", colour: "act" },
   loss: { arrow: "→", words: "Loss", colour: "" },
@@ -49,7 +77,7 @@ function Stepping({ phase, figure }) {
   const section = useRef(/** @type {HTMLElement|null} */ (null));
   const tall = useTall(section);
   /** @param {KeyboardEvent} event */
-  const onKeyDown = (event) => {
+  const onKeyDown = event => {
     const by = { PageUp: -1, PageDown: 1 }[event.key];
     if (!by) return;
     event.preventDefault();
@@ -65,8 +93,11 @@ function Stepping({ phase, figure }) {
   };
   return html`<section class="step ${phase.part} ${tall ? "tall" : ""}" aria-label="Step view" ref=${section} onKeyDown=${onKeyDown}>
     <${Head} phase=${phase} figure=${figure} />
-    <div class="figures">${there ? html`<${Drawn} key=${phase.place} phase=${phase} figure=${figure} />`
-      : html`<p class="aside">The numbers are on their way.</p>`}</div>
+    <div class="figures">${
+      there
+        ? html`<${Drawn} key=${phase.place} phase=${phase} figure=${figure} />`
+        : html`<p class="aside">The numbers are on their way.</p>`
+    }</div>
     ${!strip.value && html`<${Foot} phase=${phase} figure=${figure} listed=${tall || shape.value === "narrow"} />`}
   </section>`;
 }
@@ -98,27 +129,46 @@ function Head({ phase, figure }) {
   const focused = "focus" in figure && figure.focus !== null;
   const index = indexAt(phase, cell);
   const spot = spoken(index, phase.shape, kind);
-  const where = cell < 0 ? `${counted(sizeOf(phase.shape), "number")} to write` : focused ? (fit().inner < 880 ? "" : `row ${index.at(-2)}, column ${index.at(-1)}`) : spot;
+  const where =
+    cell < 0
+      ? `${counted(sizeOf(phase.shape), "number")} to write`
+      : focused
+        ? fit().inner < 880
+          ? ""
+          : `row ${index.at(-2)}, column ${index.at(-1)}`
+        : spot;
   const whole = told.value?.place === cellPlace.value ? told.value?.whole : undefined;
-  const images = whole?.groups?.length && axisWord(phase, whole.groups[0].letter) === "image" ? Math.round(whole.terms_total / termsOf(phase)) : 1;
+  const images =
+    whole?.groups?.length && axisWord(phase, whole.groups[0].letter) === "image"
+      ? Math.round(whole.terms_total / termsOf(phase))
+      : 1;
   const sample = source.value?.kind === "step" ? source.value.sample : -1;
-  const share = whole?.groups?.find((group) => axisWord(phase, group.letter) === "image" && group.at === sample)?.value;
+  const share = whole?.groups?.find(group => axisWord(phase, group.letter) === "image" && group.at === sample)?.value;
   const unit = exponentOf([share ?? 0]);
-  const batch = phase.part === "backward" && images > 2
-    ? share === undefined ? `sum over ${images} images` : `${images} images, this one ${number(share, unit)}${factor(unit)}` : "";
+  const batch =
+    phase.part === "backward" && images > 2
+      ? share === undefined
+        ? `sum over ${images} images`
+        : `${images} images, this one ${number(share, unit)}${factor(unit)}`
+      : "";
   const narrow = shape.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
   const pointed = on ? valueOf(on) : undefined;
   return html`<header class="step-head">
     <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
     <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${phase.head}`}</h2>
-    <span class="where">${on && pointed !== undefined && isKnown(on) ? html`<span class="pointed">${shortPlace(on)} <b>${valueText(on, pointed)}</b></span>`
-      : waiting.value ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>` : html`<span class="spot">${batch || (narrow ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`}</span>
+    <span class="where">${
+      on && pointed !== undefined && isKnown(on)
+        ? html`<span class="pointed">${shortPlace(on)} <b>${valueText(on, pointed)}</b></span>`
+        : waiting.value
+          ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>`
+          : html`<span class="spot">${batch || (narrow ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`
+    }</span>
   </header>`;
 }
 
 /** A place without the batch axis where there is only one image. @param {string} place */
-const shortPlace = (place) => {
+const shortPlace = place => {
   const { layer, tensor, index } = parse(place);
   const info = infoOf(place);
   return `${layer}/${tensor}${index.length ? `/${(info && index.length > 1 && info.shape[0] === 1 && info.kind !== "weight" ? index.slice(1) : index).join(",")}` : ""}`;
@@ -163,7 +213,10 @@ function useFocus(phase, figure) {
     before.current = { place: phase.place, cell };
     if (!focus || playing.peek() || chosen === phase.place || !jumped) return;
     const groups = answer.whole.groups ?? [];
-    const best = groups.reduce((most, group) => (Math.abs(group.value) > Math.abs(most?.value ?? 0) ? group : most), groups[0]);
+    const best = groups.reduce(
+      (most, group) => (Math.abs(group.value) > Math.abs(most?.value ?? 0) ? group : most),
+      groups[0],
+    );
     if (best && best.letter === focus && best.value !== 0) focusOn(best.at);
   }, [answer?.place]);
 }
@@ -183,7 +236,8 @@ function useTelling(phase, figure) {
         if (gone) return;
         tell({ place, channel, ...answer });
         const next = score.value && position.value && nextCell(score.value, position.value, 1);
-        if (next && next.phase === position.value?.phase) ask(at(phase.place, indexAt(phase, next.cell)), phase, figure, channel, sample).catch(() => {});
+        if (next && next.phase === position.value?.phase)
+          ask(at(phase.place, indexAt(phase, next.cell)), phase, figure, channel, sample).catch(() => {});
       } catch {
         if (!gone) tell(null);
       }
@@ -210,30 +264,62 @@ function accountOf(phase, figure, limit) {
     /** @type {Map<string, {at: number, letter: string}>} */
     const seats = new Map();
     if (x && w) {
-      windowOf(figure.plane, figure.kernel, phase, letters, x.shape, w.shape).flat().forEach(({ at: where, letter }, k) =>
-        seats.set(`${where[u]},${where[v]}`, { at: k, letter }));
+      windowOf(figure.plane, figure.kernel, phase, letters, x.shape, w.shape)
+        .flat()
+        .forEach(({ at: where, letter }, k) => seats.set(`${where[u]},${where[v]}`, { at: k, letter }));
     }
     const seat = (/** @type {Record<string, number>} */ where) => seats.get(`${where[u] ?? 0},${where[v] ?? 0}`);
     const shown = figure.focus ? Math.min(channel, phase.bound[figure.focus] - 1) : 0;
-    const entries = windowEntries(whole, part, { focus: figure.focus, channel: shown, most: limit,
-      word: figure.focus ? axisWord(phase, figure.focus) : "", order: (where) => seat(where)?.at ?? 0 });
-    return dressed(phase, whole, entries, figure.back ? [figure.kernel, figure.plane] : [figure.plane, figure.kernel],
-      (entry) => (Object.keys(entry.at).length ? seat(entry.at)?.letter ?? "" : ""));
+    const entries = windowEntries(whole, part, {
+      focus: figure.focus,
+      channel: shown,
+      most: limit,
+      word: figure.focus ? axisWord(phase, figure.focus) : "",
+      order: where => seat(where)?.at ?? 0,
+    });
+    return dressed(
+      phase,
+      whole,
+      entries,
+      figure.back ? [figure.kernel, figure.plane] : [figure.plane, figure.kernel],
+      entry => (Object.keys(entry.at).length ? (seat(entry.at)?.letter ?? "") : ""),
+    );
   }
   if (figure.kind === "product" && batch && part) {
     const sample = source.value?.kind === "step" ? source.value.sample : 0;
-    const mine = (whole.groups ?? []).find((group) => group.at === sample);
-    const others = (whole.groups ?? []).filter((group) => group.at !== sample);
-    const listed = largestEntries({ ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total }, limit - 2)
-      .map((entry) => (entry.id === "rest" ? { ...entry, label: `${entry.label} of this image` } : entry));
+    const mine = (whole.groups ?? []).find(group => group.at === sample);
+    const others = (whole.groups ?? []).filter(group => group.at !== sample);
+    const listed = largestEntries(
+      { ...part, value: (mine?.value ?? 0) + whole.remainder, terms_total: mine?.count ?? part.terms_total },
+      limit - 2,
+    ).map(entry => (entry.id === "rest" ? { ...entry, label: `${entry.label} of this image` } : entry));
     const [i, j] = planeLetters(figure.over, phase);
-    return dressed(phase, whole, [...listed, subtotal("others", counted(others.length, "other image"), exactSum(others.map(({ value }) => value)), others.length)],
-      [figure.plane, figure.over], (entry) => (i in entry.at ? `row ${entry.at[i]}, col ${entry.at[j]}` : ""));
+    return dressed(
+      phase,
+      whole,
+      [
+        ...listed,
+        subtotal(
+          "others",
+          counted(others.length, "other image"),
+          exactSum(others.map(({ value }) => value)),
+          others.length,
+        ),
+      ],
+      [figure.plane, figure.over],
+      entry => (i in entry.at ? `row ${entry.at[i]}, col ${entry.at[j]}` : ""),
+    );
   }
   const most = limit - (figure.kind === "product" ? 1 : 0);
-  const first = figure.kind === "product" ? [figure.plane, figure.over] : figure.kind === "terms" && figure.back
-    ? [...phase.reads].sort((a, b) => Number(b.kind === "weight") - Number(a.kind === "weight")) : [];
-  return dressed(phase, whole, largestEntries(whole, most), first, (entry) => termName(phase, entry.at, whole.terms_total));
+  const first =
+    figure.kind === "product"
+      ? [figure.plane, figure.over]
+      : figure.kind === "terms" && figure.back
+        ? [...phase.reads].sort((a, b) => Number(b.kind === "weight") - Number(a.kind === "weight"))
+        : [];
+  return dressed(phase, whole, largestEntries(whole, most), first, entry =>
+    termName(phase, entry.at, whole.terms_total),
+  );
 }
 
 /**
@@ -243,14 +329,22 @@ function accountOf(phase, figure, limit) {
  */
 function dressed(phase, whole, entries, order, lettersOf) {
   const rank = new Map(order.map((read, k) => [nameOf(read.tensor), k]));
-  const sorted = entries.map((entry) => ({ ...entry, factors: [...entry.factors].sort((a, b) =>
-    Number(a.constant) - Number(b.constant) || (rank.get(a.tensor ?? "") ?? 0) - (rank.get(b.tensor ?? "") ?? 0)) }));
-  const longest = sorted.reduce((most, { factors }) => (factors.length > most.length ? factors : most), /** @type {Factor[]} */ ([]));
+  const sorted = entries.map(entry => ({
+    ...entry,
+    factors: [...entry.factors].sort(
+      (a, b) =>
+        Number(a.constant) - Number(b.constant) || (rank.get(a.tensor ?? "") ?? 0) - (rank.get(b.tensor ?? "") ?? 0),
+    ),
+  }));
+  const longest = sorted.reduce(
+    (most, { factors }) => (factors.length > most.length ? factors : most),
+    /** @type {Factor[]} */ ([]),
+  );
   const lines = longest.map((each, k) => {
     const { tensor } = each;
     if (sorted.some(({ factors }) => factors.length > 1 && factors[k] && factors[k].tensor !== tensor)) return null;
     if (each.made) return { name: "", kind: "value", text: factorName(each, phase) };
-    const read = tensor && phase.reads.find((each) => nameOf(each.tensor) === tensor);
+    const read = tensor && phase.reads.find(each => nameOf(each.tensor) === tensor);
     return read ? { name: read.name, kind: read.kind, text: each.over ? factorName(each, phase) : "" } : null;
   });
   const named = (/** @type {Entry} */ entry) => lettersOf(entry) || termText(entry, phase);
@@ -265,13 +359,16 @@ function Foot({ phase, figure, listed }) {
   const account = accountOf(phase, figure, limit);
   useWalk(account?.entries ?? []);
   useSpeech(phase, account);
-  if (live.value) return html`<p class="products aside">While it trains the maps are alive. Pause the training and every term is here.</p>`;
-  if (cellPlace.value === null) return html`<p class="products aside">Nothing of this is computed yet. Play, or step one cell on.</p>`;
+  if (live.value)
+    return html`<p class="products aside">While it trains the maps are alive. Pause the training and every term is here.</p>`;
+  if (cellPlace.value === null)
+    return html`<p class="products aside">Nothing of this is computed yet. Play, or step one cell on.</p>`;
   if (!account) return html`<div class="products" aria-busy="true"></div>`;
   if (figure.kind === "cells" && account.entries.length === 1 && account.entries[0].factors.length < 2) {
     return html`<${Plain} phase=${phase} figure=${figure} value=${account.whole.value} />`;
   }
-  if (isLargest(account.whole)) return html`<${Candidates} whole=${account.whole} name=${phase.tensor} text=${number(account.whole.value)} />`;
+  if (isLargest(account.whole))
+    return html`<${Candidates} whole=${account.whole} name=${phase.tensor} text=${number(account.whole.value)} />`;
   if (figure.kind === "route" && shape.value !== "narrow") {
     const blocks = Blocks({ phase, figure });
     if (blocks) return blocks;
@@ -284,9 +381,14 @@ function Foot({ phase, figure, listed }) {
 /** One number in, one number out. @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>, value: number}} props */
 function Plain({ phase, figure, value }) {
   const letters = lettersAt(phase, position.value?.cell ?? 0);
-  const reads = figure.reads.filter((read, k, all) => all.findIndex(({ tensor }) => nameOf(tensor) === nameOf(read.tensor)) === k);
-  return html`<p class="products plain">${reads.map((read) => {
-    const place = at(nameOf(read.tensor), read.axes.map((axis) => (axis && positionOn(axis, letters)) ?? 0));
+  const reads = figure.reads.filter(
+    (read, k, all) => all.findIndex(({ tensor }) => nameOf(tensor) === nameOf(read.tensor)) === k,
+  );
+  return html`<p class="products plain">${reads.map(read => {
+    const place = at(
+      nameOf(read.tensor),
+      read.axes.map(axis => (axis && positionOn(axis, letters)) ?? 0),
+    );
     return html`<span><${Symbol} name=${read.name} kind=${read.kind} /> = ${number(valueOf(place) ?? 0)}</span>`;
   })}<span>→</span><span><${Symbol} name=${phase.tensor} kind=${phase.kind} /> = <b>${number(value)}</b></span></p>`;
 }
@@ -297,15 +399,19 @@ function Blocks({ phase, figure }) {
   const cells = route?.window.flat() ?? [];
   if (!route || route.senders.length !== 1 || cells.length > 4 || cells.some(({ wins }) => wins === null)) return null;
   const delta = valueOf(at(nameOf(figure.plane.tensor), /** @type {number[]} */ (route.sender))) ?? 0;
-  return html`<div class="products blocks" role="group" aria-label="what each cell of the window gets">${cells.map(({ index, wins }) => {
-    const place = at(nameOf(phase.place), index);
-    const there = isKnown(place);
-    return html`<div class="block ${lit.value.has(place) || place === cellPlace.value ? "marked" : ""}" onPointerEnter=${() => there && setHover({ place })}
+  return html`<div class="products blocks" role="group" aria-label="what each cell of the window gets">${cells.map(
+    ({ index, wins }) => {
+      const place = at(nameOf(phase.place), index);
+      const there = isKnown(place);
+      return html`<div class="block ${lit.value.has(place) || place === cellPlace.value ? "marked" : ""}" onPointerEnter=${() => there && setHover({ place })}
       onPointerLeave=${() => setHover(null)}><span>row ${index[2]}, column ${index[3]}</span>
-      <span><b class=${wins ? "" : "act"}>${wins ? "won" : "lost"}</b>: ${there
-        ? html`${wins ? 1 : 0} × <span class="grad">${number(delta)}</span> = <b>${number(valueOf(place) ?? 0)}</b>`
-        : html`<span class="soft">not yet</span>`}</span></div>`;
-  })}</div>`;
+      <span><b class=${wins ? "" : "act"}>${wins ? "won" : "lost"}</b>: ${
+        there
+          ? html`${wins ? 1 : 0} × <span class="grad">${number(delta)}</span> = <b>${number(valueOf(place) ?? 0)}</b>`
+          : html`<span class="soft">not yet</span>`
+      }</span></div>`;
+    },
+  )}</div>`;
 }
 
 /** The terms light one after the other while there is time, else the largest is lit. @param {Entry[]} entries */
@@ -315,11 +421,15 @@ function useWalk(entries) {
   useEffect(() => {
     const readable = entries.filter(({ places }) => places.length);
     const pairs = readable.filter(({ factors }) => factors.length > 1);
-    const largest = (pairs.length ? pairs : readable).reduce((most, entry) =>
-      (Math.abs(entry.exact) > Math.abs(most?.exact ?? 0) ? entry : most), /** @type {Entry|null} */ (null));
+    const largest = (pairs.length ? pairs : readable).reduce(
+      (most, entry) => (Math.abs(entry.exact) > Math.abs(most?.exact ?? 0) ? entry : most),
+      /** @type {Entry|null} */ (null),
+    );
     if (!slow || readable.length < 2) return walkTo(largest?.places ?? []);
     const time = cellTime.peek();
-    const timers = readable.map((entry, k) => setTimeout(() => walkTo(entry.places), time * (1 / 3 + k / (2 * readable.length))));
+    const timers = readable.map((entry, k) =>
+      setTimeout(() => walkTo(entry.places), time * (1 / 3 + k / (2 * readable.length))),
+    );
     return () => timers.forEach(clearTimeout);
   }, [key, slow]);
 }
@@ -341,14 +451,27 @@ function useSpeech(phase, account) {
 }
 
 /** @param {string} text */
-const aloud = (text) => text.replace(/^\u2212/, "minus ").replace(/^÷ /, "one over ");
+const aloud = text => text.replace(/^\u2212/, "minus ").replace(/^÷ /, "one over ");
 
 /** "conv1, map 5, row 12, column 14 is 1.691: 0.082 times minus 0.502 plus …" @param {Phase} phase @param {string} place @param {NonNullable<ReturnType<typeof accountOf>>} account */
 function sentenceOf(phase, place, { whole, entries }) {
-  const spot = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, spoken(parse(place).index, phase.shape, axesOf(phase.place))].filter(Boolean).join(", ");
-  if (isLargest(whole)) return `${spot} is ${aloud(number(whole.value))}, the largest of ${candidatesOf(whole, 9).map((each) => aloud(number(each.value))).join(", ")}.`;
+  const spot = [
+    phase.layer,
+    phase.tensor === "y" ? "" : phase.tensor,
+    spoken(parse(place).index, phase.shape, axesOf(phase.place)),
+  ]
+    .filter(Boolean)
+    .join(", ");
+  if (isLargest(whole))
+    return `${spot} is ${aloud(number(whole.value))}, the largest of ${candidatesOf(whole, 9)
+      .map(each => aloud(number(each.value)))
+      .join(", ")}.`;
   const made = book(whole.value, entries, { divide: phase.part !== "update" });
-  const terms = made.lines.slice(0, 3).map((line) => (line.factors.length > 1 ? line.factors.map(({ text }) => aloud(text)).join(" times ") : aloud(line.text)));
+  const terms = made.lines
+    .slice(0, 3)
+    .map(line =>
+      line.factors.length > 1 ? line.factors.map(({ text }) => aloud(text)).join(" times ") : aloud(line.text),
+    );
   const more = made.lines.length - terms.length;
   return `${spot} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${more > 0 ? ` plus ${counted(more, "more term")}` : ""}.`;
 }

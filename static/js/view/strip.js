@@ -7,7 +7,20 @@ import { gradient, largest, roundUp } from "../colour.js";
 import { excerptOf } from "../excerpt.js";
 import { count, number, range as legendOf } from "../format.js";
 import * as net from "../net/requests.js";
-import { frame, infoOf, label, live, rangeOf, run, scheme, score, source, status, tensorOf, valueOf } from "../store.js";
+import {
+  frame,
+  infoOf,
+  label,
+  live,
+  rangeOf,
+  run,
+  scheme,
+  score,
+  source,
+  status,
+  tensorOf,
+  valueOf,
+} from "../store.js";
 import { digits, firstWeights, readFirstWeights } from "../training.js";
 import { Bars } from "./bars.js";
 import { html } from "./html.js";
@@ -42,16 +55,28 @@ const Legend = ({ kind, range }) => html`<div class="ramp">
 const RangeOf = ({ place, kind }) => html`<${Legend} kind=${kind} range=${rangeOf(place)} />`;
 
 /** Sides of a stack's tiles: maps, rows and columns of one image. @param {number[]} shape */
-const sides = (shape) => (shape.length === 4 ? shape.slice(1) : [1, 1, shape[shape.length - 1]]);
+const sides = shape => (shape.length === 4 ? shape.slice(1) : [1, 1, shape[shape.length - 1]]);
 
 /** @param {{place: string, most: number, across: number, width: number, symbol?: string}} props */
 function Maps({ place, most, across, width, symbol }) {
   const [maps, rows, columns] = sides(infoOf(place)?.shape ?? [1, 1, 1]);
   const shown = Math.min(maps, most);
-  const picture = useMemo(() => () => {
-    const tensor = tensorOf(place);
-    return tensor ? { data: tensor.data, count: shown, rows, columns, kind: /** @type {const} */ ("value"), range: rangeOf(place) } : null;
-  }, [place, shown, rows, columns]);
+  const picture = useMemo(
+    () => () => {
+      const tensor = tensorOf(place);
+      return tensor
+        ? {
+            data: tensor.data,
+            count: shown,
+            rows,
+            columns,
+            kind: /** @type {const} */ ("value"),
+            range: rangeOf(place),
+          }
+        : null;
+    },
+    [place, shown, rows, columns],
+  );
   const layer = layerOf(place);
   const words = shown < maps ? `${layer}, ${shown} of ${maps} maps` : maps > 1 ? `${layer}, ${maps} maps` : layer;
   return html`<figure class="live-maps">
@@ -89,17 +114,30 @@ function Kernels({ place }) {
   const id = run.value?.id;
   const shape = infoOf(place)?.shape ?? [1, 1];
   useEffect(() => void readFirstWeights(place).catch(net.complain), [place, id, Boolean(run.value?.history)]);
-  const [then, now] = useMemo(() => [
-    () => {
-      const first = firstWeights.value;
-      if (first?.place !== place || first.run !== run.value?.id) return null;
-      return { ...slices(first.shape, first.data, MOST), kind: /** @type {const} */ ("weight"), range: weightRange(place) };
-    },
-    () => {
-      const tensor = tensorOf(place);
-      return tensor ? { ...slices(tensor.shape, tensor.data, MOST), kind: /** @type {const} */ ("weight"), range: weightRange(place) } : null;
-    },
-  ], [place]);
+  const [then, now] = useMemo(
+    () => [
+      () => {
+        const first = firstWeights.value;
+        if (first?.place !== place || first.run !== run.value?.id) return null;
+        return {
+          ...slices(first.shape, first.data, MOST),
+          kind: /** @type {const} */ ("weight"),
+          range: weightRange(place),
+        };
+      },
+      () => {
+        const tensor = tensorOf(place);
+        return tensor
+          ? {
+              ...slices(tensor.shape, tensor.data, MOST),
+              kind: /** @type {const} */ ("weight"),
+              range: weightRange(place),
+            }
+          : null;
+      },
+    ],
+    [place],
+  );
   const { count: shown, rows, columns } = slices(shape, [], MOST);
   const first = firstWeights.value?.run === id ? firstWeights.value : null;
   const width = shape.length < 4 ? KERNELS : Math.min(40, Math.floor((KERNELS + 4) / shown) - 4);
@@ -120,7 +158,7 @@ function Probabilities({ place }) {
   const values = Array.from(tensorOf(place)?.data ?? []).slice(0, 10);
   const loss = valueOf("loss/y");
   const [layer, name] = place.split("/");
-  const title = score.value?.phases.find((phase) => phase.place === place)?.label ?? layer;
+  const title = score.value?.phases.find(phase => phase.place === place)?.label ?? layer;
   return html`<figure class="live-answers">
     <figcaption><i class="symbol act">${name}</i> ${title}</figcaption>
     <${Bars} values=${values} label=${label.value} />
@@ -132,14 +170,20 @@ function subject() {
   const what = source.value;
   if (what?.kind === "step") return `image ${what.sample} of each minibatch as the network learns`;
   const thing = digits.value?.digits.length ? "digit" : "image";
-  return what?.drawn ? "your digit seen by the network as it learns"
+  return what?.drawn
+    ? "your digit seen by the network as it learns"
     : `one ${what?.split === "train" ? "training" : "test"} ${thing} seen by the network as it learns`;
 }
 
 function pace() {
   const { state, step, images_per_second: images, batch_size: size } = run.value;
-  if (!live.value) return state === "running" ? "waiting for the first frame" : `${state === "paused" ? "paused " : ""}at step ${count(step)}`;
-  return images / size <= 60 ? "a new frame after every step" : `${rate.value} frames a second, the newest step each time`;
+  if (!live.value)
+    return state === "running"
+      ? "waiting for the first frame"
+      : `${state === "paused" ? "paused " : ""}at step ${count(step)}`;
+  return images / size <= 60
+    ? "a new frame after every step"
+    : `${rate.value} frames a second, the newest step each time`;
 }
 
 export function Strip() {

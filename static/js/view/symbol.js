@@ -3,12 +3,12 @@ import { html } from "./html.js";
 const COLOURS = { value: "act", weight: "wt", gradient: "grad", index: "act" };
 
 /** The class of a kind's colour. @param {string} kind */
-export const colourOf = (kind) => COLOURS[/** @type {keyof typeof COLOURS} */ (kind)] ?? "act";
+export const colourOf = kind => COLOURS[/** @type {keyof typeof COLOURS} */ (kind)] ?? "act";
 
 const GREEK = { gamma: "γ", beta: "β" };
 
 /** @param {string} name as letters spell it */
-const greek = (name) => GREEK[/** @type {keyof typeof GREEK} */ (name)] ?? name;
+const greek = name => GREEK[/** @type {keyof typeof GREEK} */ (name)] ?? name;
 
 /** @param {string} name a tensor's name in a sentence @returns {{before: string, base: string, after: string}} */
 export function parts(name) {

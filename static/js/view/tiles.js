@@ -47,18 +47,22 @@ function draw(canvas, { data, count, rows, columns, kind, range }, { across, wid
  */
 export function Tiles({ picture, across, width, height = width, gap = 0, framed = false, label, name = "" }) {
   const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
-  useLayoutEffect(() => effect(() => {
-    const element = canvas.current;
-    const now = picture();
-    const unit = room.value.scale * devicePixelRatio;
-    if (!element || !now) return;
-    const frame = framed ? Math.max(1, Math.round(unit)) : 0;
-    draw(element, now, { across, width: width * unit, height: height * unit, gap: gap * unit, frame });
-    const down = Math.ceil(now.count / across);
-    element.dataset.drawn = "";
-    element.style.width = `${(across * width + (across - 1) * gap) / 16}rem`;
-    element.style.height = `${(down * height + (down - 1) * gap) / 16}rem`;
-  }), [picture, across, width, height, gap, framed]);
+  useLayoutEffect(
+    () =>
+      effect(() => {
+        const element = canvas.current;
+        const now = picture();
+        const unit = room.value.scale * devicePixelRatio;
+        if (!element || !now) return;
+        const frame = framed ? Math.max(1, Math.round(unit)) : 0;
+        draw(element, now, { across, width: width * unit, height: height * unit, gap: gap * unit, frame });
+        const down = Math.ceil(now.count / across);
+        element.dataset.drawn = "";
+        element.style.width = `${(across * width + (across - 1) * gap) / 16}rem`;
+        element.style.height = `${(down * height + (down - 1) * gap) / 16}rem`;
+      }),
+    [picture, across, width, height, gap, framed],
+  );
   return label
     ? html`<canvas ref=${canvas} class=${name} role="img" aria-label=${label} width="1" height="1" />`
     : html`<canvas ref=${canvas} class=${name} aria-hidden="true" width="1" height="1" />`;
@@ -109,12 +113,16 @@ export function Thumb({ dataset, split, index, width }) {
   const [image, setImage] = useState(/** @type {Float32Array|null} */ (null));
   useEffect(() => {
     let wanted = true;
-    pictureAt(pictureOf(dataset, split, index)).then((values) => wanted && setImage(values), () => {});
+    pictureAt(pictureOf(dataset, split, index)).then(
+      values => wanted && setImage(values),
+      () => {},
+    );
     return () => {
       wanted = false;
     };
   }, [dataset, split, index]);
   const side = `${width / 16}rem`;
-  return image ? html`<${Digit} image=${image} width=${width} />`
+  return image
+    ? html`<${Digit} image=${image} width=${width} />`
     : html`<i class="hatch unfetched" style=${{ width: side, height: side }} />`;
 }

@@ -33,23 +33,28 @@ function trackOf(stage, margin) {
   for (let k = 0; k < systems; k++) {
     const y = stage.systems[k] + track;
     const to = right(k);
-    add({ path: `M${left} ${y}H${to}`, length: to - left, way: "forward", at: (s) => [left + s, y, 0] });
+    add({ path: `M${left} ${y}H${to}`, length: to - left, way: "forward", at: s => [left + s, y, 0] });
   }
   const last = systems - 1;
   const middle = stage.systems[last] + track + RADIUS;
   const x = right(last);
-  add({ path: `M${x} ${middle - RADIUS}A${RADIUS} ${RADIUS} 0 0 1 ${x} ${middle + RADIUS}`, length: Math.PI * RADIUS,
-    way: "backward", at: (s) => {
+  add({
+    path: `M${x} ${middle - RADIUS}A${RADIUS} ${RADIUS} 0 0 1 ${x} ${middle + RADIUS}`,
+    length: Math.PI * RADIUS,
+    way: "backward",
+    at: s => {
       const angle = s / RADIUS;
-      return [x + RADIUS * Math.sin(angle), middle - RADIUS * Math.cos(angle), angle * 180 / Math.PI];
-    } });
+      return [x + RADIUS * Math.sin(angle), middle - RADIUS * Math.cos(angle), (angle * 180) / Math.PI];
+    },
+  });
   for (let k = last; k >= 0; k--) {
     const y = stage.systems[k] + track + ROWS.shape;
     const from = right(k);
-    add({ path: `M${from} ${y}H${left}`, length: from - left, way: "backward", at: (s) => [from - s, y, 180] });
+    add({ path: `M${from} ${y}H${left}`, length: from - left, way: "backward", at: s => [from - s, y, 180] });
   }
   return {
-    pieces, length: start,
+    pieces,
+    length: start,
     place({ system, x: at, way, turn }) {
       const piece = way === "forward" ? pieces[system] : pieces[pieces.length - 1 - system];
       if (turn) return piece.start + piece.length;
@@ -60,7 +65,7 @@ function trackOf(stage, margin) {
 
 /** cubic-bezier(.2, 0, 0, 1), the one easing. @param {number} t */
 function ease(t) {
-  const along = bisect((u) => 3 * u * (1 - u) ** 2 * 0.2 + u ** 3 < t);
+  const along = bisect(u => 3 * u * (1 - u) ** 2 * 0.2 + u ** 3 < t);
   return 3 * along ** 2 * (1 - along) + along ** 3;
 }
 
@@ -70,7 +75,7 @@ export function Track({ stage, margin }) {
   const head = useRef({ at: 0, frame: 0, shape: "" });
   const track = trackOf(stage, margin);
   const score = store.score.value;
-  const phase = store.live.value && score ? end(score).phase : store.position.value?.phase ?? null;
+  const phase = store.live.value && score ? end(score).phase : (store.position.value?.phase ?? null);
   const target = score && phase !== null ? track.place(headOf(stage, score, phase)) : 0;
 
   const put = (/** @type {number} */ at) => {
@@ -99,7 +104,7 @@ export function Track({ stage, margin }) {
     cancelAnimationFrame(state.frame);
     const from = state.at;
     const turn = track.pieces[stage.systems.length];
-    const crosses = (from <= turn.start) !== (target <= turn.start);
+    const crosses = from <= turn.start !== target <= turn.start;
     const lasts = crosses ? TURN : STRAIGHT;
     if (!moved || store.still.peek() || target === 0 || from === target) return put(target);
     const began = performance.now();
@@ -114,12 +119,13 @@ export function Track({ stage, margin }) {
 
   return html`
     <svg ref=${here} class="track" viewBox=${`0 0 ${stage.width} ${stage.height}`} aria-hidden="true">
-      ${track.pieces.map((piece) => html`<path class="ahead" d=${piece.path} />`)}
-      ${stage.systems.map((y, k) => html`
+      ${track.pieces.map(piece => html`<path class="ahead" d=${piece.path} />`)}
+      ${stage.systems.map(
+        (y, k) => html`
         <path class="ahead" d=${`M${margin + 6} ${y + stage.rows.track + ROWS.shape - 4}l-6 4l6 4`} />
-        ${k === stage.systems.length - 1 ? "" : html`<path class="ahead" d=${`M${stage.width - margin - 6} ${y + stage.rows.track - 4}l6 4l-6 4`} />`}`)}
+        ${k === stage.systems.length - 1 ? "" : html`<path class="ahead" d=${`M${stage.width - margin - 6} ${y + stage.rows.track - 4}l6 4l-6 4`} />`}`,
+      )}
       ${track.pieces.map((piece, k) => html`<path class=${`done ${piece.way}`} data-piece=${k} d=${piece.path} />`)}
       <path class="head" d="M-5 -5L0 0L-5 5" />
     </svg>`;
 }
-

@@ -23,7 +23,8 @@ function stateWords() {
   const { state, step, error, images_per_second: speed } = run.value;
   const { ready, compiling } = status.value;
   if (!ready) {
-    return compiling ? `Compiling the arithmetic, ${compiling.done} of ${compiling.total}: ${compiling.name}. Once only.`
+    return compiling
+      ? `Compiling the arithmetic, ${compiling.done} of ${compiling.total}: ${compiling.name}. Once only.`
       : "The server is getting ready.";
   }
   if (isWelcome.value) return "The first visit's network, kept as it is. Start makes one of your own, from step 0.";
@@ -52,18 +53,25 @@ function Commands() {
   const { ready } = status.value;
   const over = isOver.value;
   const why = ready ? "" : "Training waits until the arithmetic is compiled";
-  const [words, act] = running ? ["Pause", training.pause] : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
+  const [words, act] = running
+    ? ["Pause", training.pause]
+    : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
   return html`<div class="commands">
     <button class="button primary" aria-disabled=${!ready} title=${why}
       onClick=${(/** @type {MouseEvent} */ event) => ready && event.detail < 2 && act() /* a double click is one */}><${Icon} name=${running ? "pause" : "play"} /> ${words}</button>
-    ${!over && html`<button class="button" aria-disabled=${!ready} title=${why || "exactly one minibatch"}
-      onClick=${() => ready && training.oneStep()}><${Icon} name="play" /> One step</button>`}
+    ${
+      !over &&
+      html`<button class="button" aria-disabled=${!ready} title=${why || "exactly one minibatch"}
+      onClick=${() => ready && training.oneStep()}><${Icon} name="play" /> One step</button>`
+    }
   </div>`;
 }
 
 /** @param {{name: string, value: any, options: [any, string][], onChange: (value: any) => void}} props */
 function Choice({ name, value, options, onChange }) {
-  const all = options.some(([option]) => option === value) ? options : /** @type {[any, string][]} */ ([...options, [value, String(value)]]);
+  const all = options.some(([option]) => option === value)
+    ? options
+    : /** @type {[any, string][]} */ ([...options, [value, String(value)]]);
   const at = all.findIndex(([option]) => option === value);
   return html`<label class="row"><span>${name}</span>
     <select value=${at} onChange=${(/** @type {any} */ event) => onChange(all[event.currentTarget.value][0])}>
@@ -72,8 +80,14 @@ function Choice({ name, value, options, onChange }) {
 }
 
 /** What an entry takes, in words. @param {{least: number, most: number, below: number, whole: boolean}} bounds */
-const expected = ({ least, most, below, whole }) => `${whole ? "a whole number" : "a number"}${
-  below < Infinity ? ` from ${least} up to, not including, ${below}` : most < Infinity ? ` from ${least} to ${count(most)}` : `, ${least} or more`}`;
+const expected = ({ least, most, below, whole }) =>
+  `${whole ? "a whole number" : "a number"}${
+    below < Infinity
+      ? ` from ${least} up to, not including, ${below}`
+      : most < Infinity
+        ? ` from ${least} to ${count(most)}`
+        : `, ${least} or more`
+  }`;
 
 /**
  * A number that is taken over when it is left or Enter is pressed; what cannot be one is put back, with a word why.
@@ -88,7 +102,8 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
     setTyped(null);
     const text = event.currentTarget.value;
     const asked = Number(text);
-    const fits = text.trim() !== "" && asked >= least && asked <= most && asked < below && (!whole || Number.isInteger(asked));
+    const fits =
+      text.trim() !== "" && asked >= least && asked <= most && asked < below && (!whole || Number.isInteger(asked));
     if (fits && asked !== value) onChange(asked);
     else event.currentTarget.value = String(value);
     refuse(fits ? null : text.trim());
@@ -100,8 +115,12 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
         setTyped(event.currentTarget.value);
         refuse(null);
       }} onChange=${take} /></label>
-    ${refused !== null && html`<p class="refused" id=${why} role="status">Expected ${expected({ least, most, below, whole })}, got ${
-      refused === "" ? "nothing" : `“${refused.slice(0, 24)}”`}. It stays at ${value}.</p>`}`;
+    ${
+      refused !== null &&
+      html`<p class="refused" id=${why} role="status">Expected ${expected({ least, most, below, whole })}, got ${
+        refused === "" ? "nothing" : `“${refused.slice(0, 24)}”`
+      }. It stays at ${value}.</p>`
+    }`;
 }
 
 /** What an optimizer can do without: settings that are off, or next to nothing, unless somebody asks. @param {any} schema */
@@ -117,12 +136,22 @@ function OptimizerEntries() {
     const name = key.replaceAll("_", " ");
     const value = optimizer[key] ?? schema.default;
     const change = (/** @type {any} */ to) => set({ [key]: to });
-    const entry = (/** @type {any} */ kind, /** @type {string} */ label, /** @type {number} */ one, /** @type {(to: number) => void} */ to) => html`
+    const entry = (
+      /** @type {any} */ kind,
+      /** @type {string} */ label,
+      /** @type {number} */ one,
+      /** @type {(to: number) => void} */ to,
+    ) => html`
       <${Entry} key=${label} name=${label} value=${one} least=${kind.minimum ?? kind.exclusiveMinimum} most=${kind.maximum}
         below=${kind.exclusiveMaximum} onChange=${to} />`;
-    if (schema.type === "boolean") return html`<${Choice} key=${key} name=${name} value=${value} options=${[[false, "no"], [true, "yes"]]} onChange=${change} />`;
+    if (schema.type === "boolean")
+      return html`<${Choice} key=${key} name=${name} value=${value} options=${[[false, "no"], [true, "yes"]]} onChange=${change} />`;
     if (!Array.isArray(value)) return entry(schema, name, value, change);
-    return value.map((one, k) => entry(schema.items, `${name.replace(/s$/, "")} ${k + 1}`, one, (to) => change(value.map((old, j) => (j === k ? to : old)))));
+    return value.map((one, k) =>
+      entry(schema.items, `${name.replace(/s$/, "")} ${k + 1}`, one, to =>
+        change(value.map((old, j) => (j === k ? to : old))),
+      ),
+    );
   };
   const minor = own.filter(([, schema]) => isMinor(schema));
   return html`${own.filter(([, schema]) => !isMinor(schema)).map(row)}
@@ -137,7 +166,8 @@ function useList(/** @type {() => Promise<any[]>} */ ask) {
 }
 
 /** A data set's name as its title spells it. @param {string} name @param {string} title */
-const short = (name, title) => (title.toLowerCase().startsWith(name.toLowerCase()) ? title.slice(0, name.length) : name);
+const short = (name, title) =>
+  title.toLowerCase().startsWith(name.toLowerCase()) ? title.slice(0, name.length) : name;
 
 function Settings() {
   const models = useList(net.models);
@@ -154,23 +184,32 @@ function Settings() {
   const changed = pending.value;
   return html`<div class="settings">
     <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])} onChange=${chooseModel} />
-    ${own ? html`<div class="row"><span>data</span><b>the model's own</b></div>` : html`
-      <${Choice} name="data" value=${now.dataset} options=${data} onChange=${(/** @type {string} */ dataset) => plan({ dataset })} />`}
+    ${
+      own
+        ? html`<div class="row"><span>data</span><b>the model's own</b></div>`
+        : html`
+      <${Choice} name="data" value=${now.dataset} options=${data} onChange=${(/** @type {string} */ dataset) => plan({ dataset })} />`
+    }
     <${Choice} name="optimizer" value=${now.optimizer.name} options=${training.optimizers.value.map(({ name }) => [name, name])}
       onChange=${(/** @type {string} */ name) => plan({ optimizer: training.optimizerOf(name) })} />
     <${Entry} name="learning rate" value=${now.optimizer.learning_rate} least=${0} onChange=${(/** @type {number} */ to) => adjust({ learning_rate: to })} />
     <${OptimizerEntries} />
-    <${Choice} name="batch" value=${now.batch_size} options=${BATCHES.map((size) => [size, String(size)])}
+    <${Choice} name="batch" value=${now.batch_size} options=${BATCHES.map(size => [size, String(size)])}
       onChange=${(/** @type {number} */ batch_size) => plan({ batch_size })} />
     <${Entry} name="seed" value=${now.seed} least=${0} whole onChange=${(/** @type {number} */ seed) => plan({ seed })} />
-    <${Choice} name="epochs" value=${now.epochs} options=${EPOCHS.map((epochs) => [epochs, String(epochs)])}
+    <${Choice} name="epochs" value=${now.epochs} options=${EPOCHS.map(epochs => [epochs, String(epochs)])}
       onChange=${(/** @type {number} */ epochs) => plan({ epochs })} />
-    <${Choice} name="speed" value=${now.pace} options=${[...PACES.map((pace) => [pace, `${pace} ${pace === 1 ? "step" : "steps"} a second`]), [null, "as fast as it goes"]]}
+    <${Choice} name="speed" value=${now.pace} options=${[...PACES.map(pace => [pace, `${pace} ${pace === 1 ? "step" : "steps"} a second`]), [null, "as fast as it goes"]]}
       onChange=${(/** @type {number|null} */ pace) => adjust({ pace })} />
     <div class="again">
       <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready} onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
-      ${changed.length > 0 && html`<p class="soft" role="status">A new ${changed.join(", ").replace(/, (?=[^,]*$)/, " and ")} takes a new run: it starts again from step 0.${" "}
-        <button class="link" onClick=${() => { draft.value = {}; }}>Keep this one</button></p>`}
+      ${
+        changed.length > 0 &&
+        html`<p class="soft" role="status">A new ${changed.join(", ").replace(/, (?=[^,]*$)/, " and ")} takes a new run: it starts again from step 0.${" "}
+        <button class="link" onClick=${() => {
+          draft.value = {};
+        }}>Keep this one</button></p>`
+      }
     </div>
   </div>`;
 }
@@ -179,7 +218,7 @@ function Settings() {
 const CERTAIN = 0.995;
 
 /** @param {number[]} probabilities */
-const answerOf = (probabilities) => probabilities.indexOf(Math.max(...probabilities));
+const answerOf = probabilities => probabilities.indexOf(Math.max(...probabilities));
 
 /** @param {{digit: Digit, probabilities: number[]|undefined}} props */
 function Answer({ digit, probabilities }) {
@@ -188,14 +227,18 @@ function Answer({ digit, probabilities }) {
   const share = probabilities?.[/** @type {number} */ (answer)] ?? 1;
   const wrong = answer !== undefined && answer !== label;
   const certainty = percent(share, 0);
-  const words = `test digit ${index}, a ${label}: ` + (answer === undefined ? "no answer yet"
-    : `the network says ${answer}${wrong ? ", wrong" : ""}, ${certainty} certain`);
+  const words =
+    `test digit ${index}, a ${label}: ` +
+    (answer === undefined
+      ? "no answer yet"
+      : `the network says ${answer}${wrong ? ", wrong" : ""}, ${certainty} certain`);
   return html`<li><button class="answer ${wrong ? "wrong" : ""}" title="Open in Explore"
       onClick=${() => training.openDigit(index)}>
     <${Thumb} dataset=${training.digits.value?.dataset} split="test" index=${index} width=${56} />
     <span class="spoken">${words}</span>
-    <span aria-hidden="true"><b>${answer ?? "–"}</b>${wrong ? html`<b class="not">✗ is ${label}</b>`
-      : share < CERTAIN ? html`<i>${certainty}</i>` : null}</span>
+    <span aria-hidden="true"><b>${answer ?? "–"}</b>${
+      wrong ? html`<b class="not">✗ is ${label}</b>` : share < CERTAIN ? html`<i>${certainty}</i>` : null
+    }</span>
   </button></li>`;
 }
 
@@ -207,9 +250,14 @@ function Answers() {
   return html`<section class="answers" aria-labelledby="answers-title">
     <header><h2 id="answers-title">Its answers now</h2>
       ${right !== null && html`<p class="soft">${right} right, ${shown.length - right} wrong</p>`}</header>
-    ${shown.length ? html`<ul>${shown.map((digit, k) => html`
-      <${Answer} key=${digit.index} digit=${digit} probabilities=${known?.probabilities[k]} />`)}</ul>`
-      : html`<p class="soft">${training.digits.value ? "This data has no test digits." : "Fetching twenty test digits."}</p>`}
+    ${
+      shown.length
+        ? html`<ul>${shown.map(
+            (digit, k) => html`
+      <${Answer} key=${digit.index} digit=${digit} probabilities=${known?.probabilities[k]} />`,
+          )}</ul>`
+        : html`<p class="soft">${training.digits.value ? "This data has no test digits." : "Fetching twenty test digits."}</p>`
+    }
   </section>`;
 }
 
@@ -217,8 +265,12 @@ function Answers() {
 function keys(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const target = /** @type {HTMLElement} */ (event.target);
-  if (target.closest?.("input, select, textarea, dialog") || (event.key === " " && target.closest?.("button, a"))) return;
-  const acts = { " ": () => (run.peek()?.state === "running" ? training.pause() : training.start()), ".": training.oneStep };
+  if (target.closest?.("input, select, textarea, dialog") || (event.key === " " && target.closest?.("button, a")))
+    return;
+  const acts = {
+    " ": () => (run.peek()?.state === "running" ? training.pause() : training.start()),
+    ".": training.oneStep,
+  };
   const ignored = [",", "[", "]", "<", ">", "+", "=", "-"];
   const act = acts[/** @type {keyof typeof acts} */ (event.key)];
   if (!act && !ignored.includes(event.key)) return;
@@ -236,13 +288,17 @@ export function Train() {
       removeEventListener("keydown", keys, { capture: true });
     };
   }, []);
-  if (!run.value) return html`<main class="train waiting" aria-label="Train"><p class="serif">Waiting for the server.</p></main>`;
+  if (!run.value)
+    return html`<main class="train waiting" aria-label="Train"><p class="serif">Waiting for the server.</p></main>`;
   return html`<main class="train" aria-label="Train">
     <h1 class="spoken">Train the network</h1>
     <div class="controls">
       <${Commands} /><${Progress} /><${Settings} />
-      ${!pending.value.length && html`<p class="serif then">Pause, then open any recent step in <button class="link"
-        onClick=${() => show("explore")}>Explore</button>: every number of it is still there.</p>`}
+      ${
+        !pending.value.length &&
+        html`<p class="serif then">Pause, then open any recent step in <button class="link"
+        onClick=${() => show("explore")}>Explore</button>: every number of it is still there.</p>`
+      }
     </div>
     <${Curves} /><${Answers} /><${Strip} />
   </main>`;

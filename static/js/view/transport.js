@@ -18,9 +18,13 @@ export function Transport() {
   return html`<footer class="transport" aria-label="The pass in time">
     <${Buttons} />
     <${Speed} />
-    ${score && (narrow ? html`<div class="lines">
+    ${
+      score &&
+      (narrow
+        ? html`<div class="lines">
       <${Score} name="forward" only=${["forward", "loss"]} /><${Score} name="backward" only=${["backward", "update"]} /></div>`
-    : html`<${Score} name="" only=${null} />`)}
+        : html`<${Score} name="" only=${null} />`)
+    }
   </footer>`;
 }
 
@@ -32,7 +36,14 @@ function Buttons() {
   const first = none || !score || !position || compare(position, start(score)) <= 0;
   const last = none || !score || (position !== null && compare(position, end(score)) >= 0);
   const playing = store.playing.value;
-  const button = (/** @type {string} */ name, /** @type {any} */ icon, /** @type {string} */ key, /** @type {boolean} */ off, /** @type {() => void} */ act, kind = "") =>
+  const button = (
+    /** @type {string} */ name,
+    /** @type {any} */ icon,
+    /** @type {string} */ key,
+    /** @type {boolean} */ off,
+    /** @type {() => void} */ act,
+    kind = "",
+  ) =>
     html`<button type="button" class=${kind} aria-label=${name} title=${off && reason ? reason : `${name} (${key})`} aria-disabled=${off ? "true" : undefined}
       onClick=${() => !off && act()}><${Icon} name=${icon} /></button>`;
   return html`<div class="buttons" role="group" aria-label="Play">
@@ -48,22 +59,28 @@ function Speed() {
   const words = (/** @type {number} */ speed) => `${speed}×`;
   const now = store.speed.value;
   return html`<${Popover} name="speed" className="speed" align="up" spoken=${`Speed ${words(now)}`} title="Speed (+ and −)" label=${html`${words(now)} <${Chevron} />`}>
-    <${Choice} legend="Speed" choices=${store.SPEEDS.map((speed) => ({ value: String(speed), words: words(speed) }))} value=${String(now)}
+    <${Choice} legend="Speed" choices=${store.SPEEDS.map(speed => ({ value: String(speed), words: words(speed) }))} value=${String(now)}
       choose=${(/** @type {string} */ speed) => store.setSpeed(Number(speed))} />
     <p class="soft">The first cells of a phase take ${CELL / 1000} s each at 1×. Then the pace rises, so that no phase lasts longer than ${LONGEST / 1000} s.</p>
   <//>`;
 }
 
 /** Cells of the whole score before a phase. @param {Score} score @param {number} phase */
-const before = (score, phase) => score.phases.slice(0, phase).reduce((sum, each) => sum + (each.view ? 0 : cellsIn(each)), 0);
+const before = (score, phase) =>
+  score.phases.slice(0, phase).reduce((sum, each) => sum + (each.view ? 0 : cellsIn(each)), 0);
 
 /** The position in words. @param {Score} score @param {Position|null} position */
 function words(score, position) {
   if (!position) return "not begun";
   const phase = score.phases[position.phase];
   if (position.cell < 0) return `${phase.place.replace("/", " ")}, not begun`;
-  return [phase.place.replace("/", " "), spoken(indexAt(phase, position.cell), phase.shape, store.axesOf(phase.place)),
-    `${format.count(position.cell + 1)} of ${format.count(cellsIn(phase))}`].filter(Boolean).join(", ");
+  return [
+    phase.place.replace("/", " "),
+    spoken(indexAt(phase, position.cell), phase.shape, store.axesOf(phase.place)),
+    `${format.count(position.cell + 1)} of ${format.count(cellsIn(phase))}`,
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 /** @param {{name: string, only: string[]|null}} props */
@@ -74,8 +91,10 @@ function Score({ name, only }) {
   const root = useRef(/** @type {HTMLElement|null} */ (null));
   const dragging = useRef(false);
   const at = shown.findIndex(({ phases }) => position && phases.includes(position.phase));
-  const label = (/** @type {Mark} */ mark) => (position && mark.phases.includes(position.phase) && mark.part !== "update"
-    ? score.phases[position.phase].label : mark.label);
+  const label = (/** @type {Mark} */ mark) =>
+    position && mark.phases.includes(position.phase) && mark.part !== "update"
+      ? score.phases[position.phase].label
+      : mark.label;
   const { seen } = useFit(root, shown, at);
 
   const to = (/** @type {PointerEvent} */ event) => {
@@ -89,10 +108,14 @@ function Score({ name, only }) {
   const key = (/** @type {KeyboardEvent} */ event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const acts = /** @type {Record<string, () => void>} */ ({
-      ArrowRight: () => store.stepCell(1), ArrowUp: () => store.stepCell(1),
-      ArrowLeft: () => store.stepCell(-1), ArrowDown: () => store.stepCell(-1),
-      PageUp: () => store.stepPhase(1), PageDown: () => store.stepPhase(-1),
-      Home: () => store.goTo(start(score)), End: () => store.goTo(end(score)),
+      ArrowRight: () => store.stepCell(1),
+      ArrowUp: () => store.stepCell(1),
+      ArrowLeft: () => store.stepCell(-1),
+      ArrowDown: () => store.stepCell(-1),
+      PageUp: () => store.stepPhase(1),
+      PageDown: () => store.stepPhase(-1),
+      Home: () => store.goTo(start(score)),
+      End: () => store.goTo(end(score)),
     });
     if (!acts[event.key]) return;
     event.preventDefault();
@@ -115,8 +138,12 @@ function Score({ name, only }) {
         to(event);
       }}
       onPointerMove=${(/** @type {PointerEvent} */ event) => dragging.current && to(event)}
-      onPointerUp=${() => { dragging.current = false; }}
-      onPointerCancel=${() => { dragging.current = false; }}>
+      onPointerUp=${() => {
+        dragging.current = false;
+      }}
+      onPointerCancel=${() => {
+        dragging.current = false;
+      }}>
     ${name && html`<span class=${`way ${name}`}>${name === "forward" ? "→" : "←"} <b>${name}</b></span>`}
     <div class=${`marks ${shown.length > 30 ? "dense" : ""}`}>
       ${shown.map((each, k) => {
@@ -124,7 +151,7 @@ function Score({ name, only }) {
         return html`<div class=${`score-mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]} title=${seen ? each.label : undefined}>
           <span class="label" style=${seen && (seen.has(k) ? { marginLeft: `${-(seen.get(k) ?? 0)}px` } : { visibility: "hidden", overflow: "hidden" })}>${label(each)}</span>
           <i class="bar"><i style=${{ width: `${100 * done}%` }}></i></i>
-          ${(k === mark && inside) && html`<i class="thumb" style=${{ left: `${100 * share}%` }}></i>`}
+          ${k === mark && inside && html`<i class="thumb" style=${{ left: `${100 * share}%` }}></i>`}
         </div>`;
       })}
     </div>
@@ -137,7 +164,14 @@ function Score({ name, only }) {
  */
 function useFit(root, shown, at) {
   const { width } = store.room.value;
-  const [state, set] = useState(/** @type {{tight: boolean, widths: number[], lefts: number[], room: number}} */ ({ tight: false, widths: [], lefts: [], room: 0 }));
+  const [state, set] = useState(
+    /** @type {{tight: boolean, widths: number[], lefts: number[], room: number}} */ ({
+      tight: false,
+      widths: [],
+      lefts: [],
+      room: 0,
+    }),
+  );
   useLayoutEffect(() => {
     const element = /** @type {HTMLElement} */ (root.current);
     const labels = [...element.querySelectorAll(".label")];
@@ -145,24 +179,28 @@ function useFit(root, shown, at) {
     const room = /** @type {HTMLElement} */ (element.querySelector(".marks")).clientWidth;
     element.classList.remove("tight", "close");
     element.classList.add("measured");
-    const measured = () => labels.map((each) => each.getBoundingClientRect().width);
+    const measured = () => labels.map(each => each.getBoundingClientRect().width);
     const fits = () => measured().reduce((sum, each) => sum + (each && each + 7), 0) <= room;
     if (!fits()) element.classList.add("close");
     const tight = !fits();
     const widths = measured().map((width, k) => (k === at ? 1.1 * width : width));
     element.classList.remove("measured");
     element.classList.toggle("tight", tight);
-    marks.forEach((mark, k) => { mark.style.flexGrow = tight ? String(widths[k]) : ""; });
-    const lefts = labels.map((each) => /** @type {HTMLElement} */ (each.parentElement).offsetLeft);
+    marks.forEach((mark, k) => {
+      mark.style.flexGrow = tight ? String(widths[k]) : "";
+    });
+    const lefts = labels.map(each => /** @type {HTMLElement} */ (each.parentElement).offsetLeft);
     set({ tight, widths, lefts, room });
   }, [shown, width, at]);
   if (!state.tight) return { seen: null };
   /** How far to the left of its bar each seen label begins. @type {Map<number, number>} */
   const seen = new Map();
   const left = (/** @type {number} */ k) => Math.max(0, Math.min(state.lefts[k], state.room - state.widths[k]));
-  const free = (/** @type {number} */ k) => [...seen.keys()].every((other) =>
-    left(k) >= left(other) + state.widths[other] + 8 || left(other) >= left(k) + state.widths[k] + 8);
-  const order = [at, ...shown.keys()].filter((k) => k >= 0);
+  const free = (/** @type {number} */ k) =>
+    [...seen.keys()].every(
+      other => left(k) >= left(other) + state.widths[other] + 8 || left(other) >= left(k) + state.widths[k] + 8,
+    );
+  const order = [at, ...shown.keys()].filter(k => k >= 0);
   for (const k of order) if (!seen.has(k) && free(k)) seen.set(k, state.lefts[k] - left(k));
   return { seen };
 }

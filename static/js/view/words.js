@@ -14,7 +14,7 @@ import { plain } from "./symbol.js";
 export function axisWord(phase, letter) {
   const reads = [...phase.reads].sort((a, b) => Number(a.kind === "weight") - Number(b.kind === "weight"));
   for (const read of reads) {
-    const axis = read.axes.findIndex((form) => form && letter in form.letters);
+    const axis = read.axes.findIndex(form => form && letter in form.letters);
     const info = infoOf(read.tensor);
     if (axis >= 0 && info) return axisWords(info.shape, read.kind)[axis] ?? letter;
   }
@@ -26,14 +26,21 @@ export function axisWord(phase, letter) {
  * @param {Phase} phase
  */
 export function freshSteps(phase) {
-  const earlier = (score.value?.phases ?? []).filter((other) => other.layer === phase.layer);
-  const before = new Set(earlier.slice(0, earlier.findIndex(({ place }) => place === phase.place)).flatMap(({ steps }) => steps.map(({ name }) => name)));
+  const earlier = (score.value?.phases ?? []).filter(other => other.layer === phase.layer);
+  const before = new Set(
+    earlier
+      .slice(
+        0,
+        earlier.findIndex(({ place }) => place === phase.place),
+      )
+      .flatMap(({ steps }) => steps.map(({ name }) => name)),
+  );
   return phase.steps.filter(({ name }) => !before.has(name));
 }
 
 /** Whether a summed letter runs along the rows or columns of a map. @param {Phase} phase @param {string} letter */
 export const inPlane = (phase, letter) =>
-  phase.reads.some(({ axes }) => axes.length === 4 && axes.slice(2).some((axis) => axis && letter in axis.letters));
+  phase.reads.some(({ axes }) => axes.length === 4 && axes.slice(2).some(axis => axis && letter in axis.letters));
 
 /**
  * A term by the numbers of its letters; one of many images by its number.
@@ -41,37 +48,49 @@ export const inPlane = (phase, letter) =>
  */
 export function termName(phase, at, total) {
   const batch = total > termsOf(phase) + 2;
-  const letters = Object.keys(phase.bound).filter((letter) => letter in at && (phase.bound[letter] > 1 || (batch && axisWord(phase, letter) === "image")));
-  return letters.map((letter) => `${axisWord(phase, letter)} ${at[letter]}`).join(", ").replace("column", "col");
+  const letters = Object.keys(phase.bound).filter(
+    letter => letter in at && (phase.bound[letter] > 1 || (batch && axisWord(phase, letter) === "image")),
+  );
+  return letters
+    .map(letter => `${axisWord(phase, letter)} ${at[letter]}`)
+    .join(", ")
+    .replace("column", "col");
 }
 
 /** The name of what a factor was read from, as its equation writes it. @param {Factor} factor @param {Phase|null} phase */
 export function factorName({ tensor, over, made }, phase) {
   if (over || made) return byHand(over ?? made?.text ?? "");
-  const read = tensor && phase?.reads.find((each) => nameOf(each.tensor) === tensor);
+  const read = tensor && phase?.reads.find(each => nameOf(each.tensor) === tensor);
   return plain(read ? read.name : (tensor ?? "").slice((tensor ?? "").indexOf("/") + 1));
 }
 
 /** Why a factor that was read is zero without a cell. @param {Factor} factor @param {Phase|null} phase */
-export const emptyWords = (factor, phase) => `${factorName(factor, phase)} ${factor.gap ? "between two cells" : "outside the map"}: zero`;
+export const emptyWords = (factor, phase) =>
+  `${factorName(factor, phase)} ${factor.gap ? "between two cells" : "outside the map"}: zero`;
 
 /** A value as it is printed where it stands alone: what counts something has no decimals. @param {string} place @param {number} value @param {number} [exponent] */
 export const valueText = (place, value, exponent = 0) =>
-  (tensorOf(place)?.data instanceof Int32Array ? count(value) : number(value, exponent));
+  tensorOf(place)?.data instanceof Int32Array ? count(value) : number(value, exponent);
 
 /** "sqrt(vhat) + 1e-08", "(x - t)**2" as they are written by hand. @param {string} text */
-export const byHand = (text) => text.replace(/sqrt\((\w+)\)/g, "√$1").replace(/[a-z_]\w*/g, plain).replace(" - ", " − ")
-  .replace(/\*\*(\d)/g, (_, power) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[power])
-  .replace(/\d+(\.\d+)?e-\d+/g, (number) => constant(Number(number), false).text.replace(/^1×/, ""));
+export const byHand = text =>
+  text
+    .replace(/sqrt\((\w+)\)/g, "√$1")
+    .replace(/[a-z_]\w*/g, plain)
+    .replace(" - ", " − ")
+    .replace(/\*\*(\d)/g, (_, power) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[power])
+    .replace(/\d+(\.\d+)?e-\d+/g, number => constant(Number(number), false).text.replace(/^1×/, ""));
 
 /** A term as it is written: "e ÷ z", "−0.03·v′". @param {Entry} entry @param {Phase|null} phase */
 export function termText({ factors }, phase) {
-  const read = factors.filter((each) => !each.constant);
-  const text = read.map((each, k) => {
-    const name = each.over ? `(${factorName(each, phase)})` : factorName(each, phase);
-    return `${each.divisor ? (k ? " ÷ " : "1 ÷ ") : k ? "·" : ""}${name}`;
-  }).join("");
-  const number = factors.find((each) => each.constant);
+  const read = factors.filter(each => !each.constant);
+  const text = read
+    .map((each, k) => {
+      const name = each.over ? `(${factorName(each, phase)})` : factorName(each, phase);
+      return `${each.divisor ? (k ? " ÷ " : "1 ÷ ") : k ? "·" : ""}${name}`;
+    })
+    .join("");
+  const number = factors.find(each => each.constant);
   if (!number || !text) return text;
   const put = constant(number.value, phase?.part !== "update").text;
   return put.startsWith("÷") ? `${text} ${put}` : put === "1" ? text : put === "−1" ? `−${text}` : `${put}·${text}`;

@@ -66,10 +66,18 @@ def distances(net: Network, split: Split, of_layer: bool = False) -> tuple[float
     values, rough = exact(net, parameters, split, np.float64), exact(net, parameters, split, np.float32)
     assert passed.loss == pytest.approx(float(values["loss", "y"]), rel=1e-6)
     assert passed.right == np.count_nonzero(values[net.output, "y"].argmax(1) == split.targets)
-    largest = {key: max(float(np.abs(values[other]).max()) for other in passed.values
-                        if other == key or (of_layer and other[0] == key[0])) for key in passed.values}
-    fast, readable = (max(float(np.abs(found[key] - values[key]).max()) / max(largest[key], 1e-30)
-                          for key in passed.values) for found in (passed.values, rough))
+    largest = {
+        key: max(
+            float(np.abs(values[other]).max())
+            for other in passed.values
+            if other == key or (of_layer and other[0] == key[0])
+        )
+        for key in passed.values
+    }
+    fast, readable = (
+        max(float(np.abs(found[key] - values[key]).max()) / max(largest[key], 1e-30) for key in passed.values)
+        for found in (passed.values, rough)
+    )
     return fast, readable
 
 
@@ -97,21 +105,58 @@ def test_the_gradients_of_a_preset_are_those_of_float64(name: str, count: int) -
 
 
 @few
-@given(stride=pair, padding=st.one_of(st.integers(0, 2), st.sampled_from(["valid", "same", "full"]),
-                                      st.lists(st.integers(0, 2), min_size=4, max_size=4)),
-       dilation=pair, groups=small, flip=st.booleans(), bias=st.booleans(), channels=small, share=small,
-       out=st.integers(1, 3), kernel=pair, plane=st.tuples(st.integers(3, 9), st.integers(3, LANES + 5)),
-       relu=st.booleans(), batch=st.sampled_from([1, 5, LANES + 1]))
+@given(
+    stride=pair,
+    padding=st.one_of(
+        st.integers(0, 2),
+        st.sampled_from(["valid", "same", "full"]),
+        st.lists(st.integers(0, 2), min_size=4, max_size=4),
+    ),
+    dilation=pair,
+    groups=small,
+    flip=st.booleans(),
+    bias=st.booleans(),
+    channels=small,
+    share=small,
+    out=st.integers(1, 3),
+    kernel=pair,
+    plane=st.tuples(st.integers(3, 9), st.integers(3, LANES + 5)),
+    relu=st.booleans(),
+    batch=st.sampled_from([1, 5, LANES + 1]),
+)
 def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
-        stride: Any, padding: Any, dilation: Any, groups: int, flip: bool, bias: bool, channels: int, share: int,
-        out: int, kernel: Any, plane: Any, relu: bool, batch: int) -> None:
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    flip: bool,
+    bias: bool,
+    channels: int,
+    share: int,
+    out: int,
+    kernel: Any,
+    plane: Any,
+    relu: bool,
+    batch: int,
+) -> None:
     """The second of two convolutions: its dx reaches the first one's weights."""
     layers: list[dict[str, Any]] = [
         {"op": "conv2d", "out": groups * channels, "kernel_size": 2},
-        {"op": "conv2d", "out": groups * share, "kernel_size": kernel, "stride": stride, "padding": padding,
-         "dilation": dilation, "groups": groups, "flip_kernel": flip, "bias": bias},
+        {
+            "op": "conv2d",
+            "out": groups * share,
+            "kernel_size": kernel,
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "flip_kernel": flip,
+            "bias": bias,
+        },
         *([{"op": "relu"}] if relu else []),
-        {"op": "flatten"}, {"op": "linear", "out": out + 1}]
+        {"op": "flatten"},
+        {"op": "linear", "out": out + 1},
+    ]
     try:
         net = network(*layers, input=(2, *plane))
     except NetworkError:
@@ -126,15 +171,33 @@ def test_no_cell_is_computed_that_the_next_layers_windows_do_not_reach() -> None
 
 
 @few
-@given(size=pair, stride=st.none() | pair, padding=st.integers(0, 1), dilation=pair, ceil=st.booleans(),
-       relu=st.booleans(), plane=st.tuples(st.integers(4, 9), st.integers(4, 2 * LANES + 5)),
-       batch=st.sampled_from([1, 5]))
+@given(
+    size=pair,
+    stride=st.none() | pair,
+    padding=st.integers(0, 1),
+    dilation=pair,
+    ceil=st.booleans(),
+    relu=st.booleans(),
+    plane=st.tuples(st.integers(4, 9), st.integers(4, 2 * LANES + 5)),
+    batch=st.sampled_from([1, 5]),
+)
 def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
-        size: Any, stride: Any, padding: int, dilation: Any, ceil: bool, relu: bool, plane: Any, batch: int) -> None:
+    size: Any, stride: Any, padding: int, dilation: Any, ceil: bool, relu: bool, plane: Any, batch: int
+) -> None:
     layers: list[dict[str, Any]] = [
-        {"op": "conv2d", "out": 2, "kernel_size": 2}, *([{"op": "relu"}] if relu else []),
-        {"op": "max_pool2d", "kernel_size": size, "stride": stride, "padding": padding, "dilation": dilation,
-         "ceil_mode": ceil}, {"op": "flatten"}, {"op": "linear", "out": 3}]
+        {"op": "conv2d", "out": 2, "kernel_size": 2},
+        *([{"op": "relu"}] if relu else []),
+        {
+            "op": "max_pool2d",
+            "kernel_size": size,
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "ceil_mode": ceil,
+        },
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+    ]
     try:
         net = network(*layers, input=(1, *plane))
     except NetworkError:
@@ -145,24 +208,56 @@ def test_pooling_of_any_geometry_sends_each_delta_to_its_winner(
 @pytest.mark.parametrize("width", [2, 2 * LANES, 2 * LANES + 3])
 @pytest.mark.parametrize("relu", [False, True])
 def test_pooling_by_halves_sends_each_delta_to_its_winner(width: int, relu: bool) -> None:
-    net = network({"op": "conv2d", "out": 2, "kernel_size": 3, "padding": "same"}, *([{"op": "relu"}] if relu else []),
-                  {"op": "max_pool2d", "kernel_size": 2},
-                  {"op": "conv2d", "out": 2, "kernel_size": [1, 3], "padding": "full"},
-                  {"op": "flatten"}, {"op": "linear", "out": 3}, input=(1, 7, width))
+    net = network(
+        {"op": "conv2d", "out": 2, "kernel_size": 3, "padding": "same"},
+        *([{"op": "relu"}] if relu else []),
+        {"op": "max_pool2d", "kernel_size": 2},
+        {"op": "conv2d", "out": 2, "kernel_size": [1, 3], "padding": "full"},
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+        input=(1, 7, width),
+    )
     assert agrees(net, 1) and agrees(net, 5)
 
 
-@pytest.mark.parametrize("layers", [
-    [{"op": "flatten"}, {"op": "linear", "out": 37}, {"op": "relu"}, {"op": "linear", "out": 4, "bias": False}],
-    [{"op": "relu"}, {"op": "conv2d", "out": 3, "kernel_size": 3}, {"op": "dropout"}, {"op": "relu"},
-     {"op": "flatten"}, {"op": "dropout", "p": 0.3, "seed": 4}, {"op": "linear", "out": 5}],
-    [{"op": "conv2d", "out": 5, "kernel_size": 1}, {"op": "conv2d", "out": 4, "kernel_size": [1, 5]},
-     {"op": "conv2d", "out": 7, "kernel_size": [4, 1]}, {"op": "relu"}, {"op": "relu"}, {"op": "flatten"},
-     {"op": "relu"}, {"op": "linear", "out": 3}],
-    [{"op": "max_pool2d", "kernel_size": 2}, {"op": "dropout", "p": 1}, {"op": "flatten"}, {"op": "linear", "out": 3}],
-    [{"op": "conv2d", "out": 3, "kernel_size": 2}, {"op": "conv2d", "out": 2, "kernel_size": 2, "stride": [1, 2]},
-     {"op": "flatten"}, {"op": "linear", "out": 3}],
-], ids=["two linear layers", "dropout", "kernels of every shape", "nothing is kept", "strides across"])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"op": "flatten"}, {"op": "linear", "out": 37}, {"op": "relu"}, {"op": "linear", "out": 4, "bias": False}],
+        [
+            {"op": "relu"},
+            {"op": "conv2d", "out": 3, "kernel_size": 3},
+            {"op": "dropout"},
+            {"op": "relu"},
+            {"op": "flatten"},
+            {"op": "dropout", "p": 0.3, "seed": 4},
+            {"op": "linear", "out": 5},
+        ],
+        [
+            {"op": "conv2d", "out": 5, "kernel_size": 1},
+            {"op": "conv2d", "out": 4, "kernel_size": [1, 5]},
+            {"op": "conv2d", "out": 7, "kernel_size": [4, 1]},
+            {"op": "relu"},
+            {"op": "relu"},
+            {"op": "flatten"},
+            {"op": "relu"},
+            {"op": "linear", "out": 3},
+        ],
+        [
+            {"op": "max_pool2d", "kernel_size": 2},
+            {"op": "dropout", "p": 1},
+            {"op": "flatten"},
+            {"op": "linear", "out": 3},
+        ],
+        [
+            {"op": "conv2d", "out": 3, "kernel_size": 2},
+            {"op": "conv2d", "out": 2, "kernel_size": 2, "stride": [1, 2]},
+            {"op": "flatten"},
+            {"op": "linear", "out": 3},
+        ],
+    ],
+    ids=["two linear layers", "dropout", "kernels of every shape", "nothing is kept", "strides across"],
+)
 @pytest.mark.parametrize("batch", [1, LANES + 3])
 def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: list[dict[str, Any]], batch: int) -> None:
     net = network(*layers, input=(2, 6, 7))
@@ -170,25 +265,40 @@ def test_every_op_of_the_table_sends_back_what_the_readable_one_does(layers: lis
 
 
 def test_the_gradients_of_linear_layers_are_those_of_the_whole_batch_however_many_legs_it_has(
-        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("engine.fast.plan.KEPT", 1)
-    net = network({"op": "conv2d", "out": 3, "kernel_size": 3}, {"op": "flatten"}, {"op": "linear", "out": 4},
-                  input=(1, 8, 7))
+    net = network(
+        {"op": "conv2d", "out": 3, "kernel_size": 3}, {"op": "flatten"}, {"op": "linear", "out": 4}, input=(1, 8, 7)
+    )
     count = (SHARES + 1) * LANES + 5
     assert fast_of(net).plan.legs(-(-count // LANES)) == [(0, SHARES), (SHARES, 2)]
     assert agrees(net, count)
 
 
 @pytest.mark.parametrize("before", [[], [{"op": "relu"}]], ids=["", "after a ReLU"])
-@pytest.mark.parametrize(("plane", "settings", "tile"), [
-    ((12, 12), {}, 5), ((6, 11), {"padding": [1, 0, 0, 1], "flip_kernel": True}, 5), ((8, 7), {}, 0),
-    ((4, 8), {"padding": "same", "bias": False}, 4), ((13, 8), {"padding": "full", "flip_kernel": True}, 5),
-])
+@pytest.mark.parametrize(
+    ("plane", "settings", "tile"),
+    [
+        ((12, 12), {}, 5),
+        ((6, 11), {"padding": [1, 0, 0, 1], "flip_kernel": True}, 5),
+        ((8, 7), {}, 0),
+        ((4, 8), {"padding": "same", "bias": False}, 4),
+        ((13, 8), {"padding": "full", "flip_kernel": True}, 5),
+    ],
+)
 def test_winograds_convolution_sends_back_what_the_readable_one_does(
-        plane: tuple[int, int], settings: dict[str, Any], tile: int, before: list[dict[str, Any]]) -> None:
-    net = network({"op": "conv2d", "out": 2 * LANES, "kernel_size": 1}, *before,
-                  {"op": "conv2d", "out": 21, "kernel_size": 3, **settings}, {"op": "relu"},
-                  {"op": "flatten"}, {"op": "linear", "out": 3}, input=(2, *plane))
+    plane: tuple[int, int], settings: dict[str, Any], tile: int, before: list[dict[str, Any]]
+) -> None:
+    net = network(
+        {"op": "conv2d", "out": 2 * LANES, "kernel_size": 1},
+        *before,
+        {"op": "conv2d", "out": 21, "kernel_size": 3, **settings},
+        {"op": "relu"},
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+        input=(2, *plane),
+    )
     table = fast_of(net).plan.table
     assert [row["m"] for row in table if row["op"] == WINOGRAD] == ([tile] if tile else [])
     assert distances(net, batch_for(net, LANES + 3))[0] <= WINOGRADS
@@ -203,13 +313,17 @@ def test_the_matrices_of_every_tile_are_a_correlation(m: int) -> None:
     assert a @ ((g @ w) * (b @ x)) == pytest.approx(np.correlate(x, w), abs=1e-13)
 
 
-@pytest.mark.parametrize("layers", [
-    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}],
-    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}, {"op": "max_pool2d", "kernel_size": 2}],
-    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}, {"op": "max_pool2d", "kernel_size": 3}],
-    [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "dropout", "p": 0}, {"op": "relu"}],
-    [{"op": "flatten"}, {"op": "linear", "out": 5}, {"op": "relu"}],
-], ids=["convolution", "halves", "pool", "alone", "linear"])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}],
+        [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}, {"op": "max_pool2d", "kernel_size": 2}],
+        [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "relu"}, {"op": "max_pool2d", "kernel_size": 3}],
+        [{"op": "conv2d", "out": 2, "kernel_size": 2}, {"op": "dropout", "p": 0}, {"op": "relu"}],
+        [{"op": "flatten"}, {"op": "linear", "out": 5}, {"op": "relu"}],
+    ],
+    ids=["convolution", "halves", "pool", "alone", "linear"],
+)
 @pytest.mark.parametrize("batch", [1, 5])
 def test_a_relu_sends_nothing_back_where_it_is_given_exactly_zero(layers: list[dict[str, Any]], batch: int) -> None:
     """PyTorch's convention, on both paths."""
@@ -221,13 +335,21 @@ def test_a_relu_sends_nothing_back_where_it_is_given_exactly_zero(layers: list[d
         assert not found[first, "dw"].any() and not found[first, "db"].any()
 
 
-@pytest.mark.parametrize("pool", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": [1, 3]}],
-                         ids=["halves", "overlapping", "side by side"])
+@pytest.mark.parametrize(
+    "pool",
+    [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": [1, 3]}],
+    ids=["halves", "overlapping", "side by side"],
+)
 @pytest.mark.parametrize("batch", [1, 5])
 def test_of_equal_values_the_first_of_a_window_alone_is_sent_its_delta(pool: dict[str, Any], batch: int) -> None:
     """The convolution hands on the first channel, of few different values; the second one's weights hear which won."""
-    net = network({"op": "conv2d", "out": 2, "kernel_size": 1}, {"op": "max_pool2d", **pool}, {"op": "flatten"},
-                  {"op": "linear", "out": 3}, input=(2, 8, 2 * LANES + 7))
+    net = network(
+        {"op": "conv2d", "out": 2, "kernel_size": 1},
+        {"op": "max_pool2d", **pool},
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+        input=(2, 8, 2 * LANES + 7),
+    )
     split = batch_for(net, batch)
     split.images[:, 0] = np.round(split.images[:, 0])
     parameters = {**net.initial(SEED), "conv2d1/w": np.array([1, 0, 1, 0], np.float32).reshape(2, 2, 1, 1)}
@@ -244,13 +366,17 @@ def test_the_settings_of_the_loss_are_kept_to(settings: dict[str, Any]) -> None:
     assert agrees(net, 1) and agrees(net, LANES + 3)
 
 
-@pytest.mark.parametrize(("layers", "loss", "reason"), [
-    ([{"op": "sigmoid"}], "cross_entropy", "sigmoid1: sigmoid has no fast kernel"),
-    ([], "mse_loss", "the loss is mse_loss"),
-    ([{"op": "add", "inputs": ["input", "input"]}], "cross_entropy", "add1 does not read the layer before it"),
-])
+@pytest.mark.parametrize(
+    ("layers", "loss", "reason"),
+    [
+        ([{"op": "sigmoid"}], "cross_entropy", "sigmoid1: sigmoid has no fast kernel"),
+        ([], "mse_loss", "the loss is mse_loss"),
+        ([{"op": "add", "inputs": ["input", "input"]}], "cross_entropy", "add1 does not read the layer before it"),
+    ],
+)
 def test_what_the_fast_path_does_not_know_is_left_to_the_readable_kernels_with_its_reason(
-        layers: list[dict[str, Any]], loss: Any, reason: str) -> None:
+    layers: list[dict[str, Any]], loss: Any, reason: str
+) -> None:
     net = network(*layers, {"op": "flatten"}, {"op": "linear", "out": 3}, loss=loss)
     split = batch_for(net, 4)
     path = path_of(net, from_arrays(split.images, split.targets))
@@ -319,8 +445,10 @@ def test_every_optimizer_moves_flat_vectors_as_it_moves_arrays(name: str) -> Non
         state = {part: trace[layer, f"{tensor}.{part}"] for part in run.optimizer.state}
         moved, left = run.optimizer.update(trace[layer, tensor], trace[layer, f"d{tensor}"], state, 3)
         assert moved.tobytes() == run.parameters[parameter].tobytes()
-        assert all(array.tobytes() == run.checkpoint().state.optimizer[f"{parameter}.{part}"].tobytes()
-                   for part, array in left.items())
+        assert all(
+            array.tobytes() == run.checkpoint().state.optimizer[f"{parameter}.{part}"].tobytes()
+            for part, array in left.items()
+        )
 
 
 def test_a_watched_step_agrees_with_what_was_computed_to_rounding() -> None:

@@ -234,13 +234,16 @@ def test_a_sum_of_more_than_ten_million_terms_is_refused_before_it_is_made() -> 
         explain(tensors, "y", ())
 
 
-@pytest.mark.parametrize(("name", "index", "says"), [
-    ("y", (0, 0, 3, 0), "y has 3 along axis 2 (i), got the index 3"),
-    ("y", (0, 0, -1, 0), "y has 3 along axis 2 (i), got the index -1"),
-    ("y", (0, 0), "y has 4 axes, shape (2, 6, 3, 3); got the index (0, 0)"),
-    ("x", (0, 0, 0, 0), "x is given, no sentence says it"),
-    ("q", (0,), "nothing named 'q' is said"),
-])
+@pytest.mark.parametrize(
+    ("name", "index", "says"),
+    [
+        ("y", (0, 0, 3, 0), "y has 3 along axis 2 (i), got the index 3"),
+        ("y", (0, 0, -1, 0), "y has 3 along axis 2 (i), got the index -1"),
+        ("y", (0, 0), "y has 4 axes, shape (2, 6, 3, 3); got the index (0, 0)"),
+        ("x", (0, 0, 0, 0), "x is given, no sentence says it"),
+        ("q", (0,), "nothing named 'q' is said"),
+    ],
+)
 def test_a_place_that_is_not_there_is_refused(name: str, index: tuple[int, ...], says: str) -> None:
     with pytest.raises(FormulaError, match=re.escape(says)):
         explain(small_conv(), name, index)
@@ -250,7 +253,9 @@ def test_a_read_in_a_gap_is_told_from_the_cell_before_it_and_from_one_outside() 
     """Stride 2 in one dimension: x[3] hears of y[1] at u = 1; u = 0 would read between y[1] and y[2]."""
     program = Program("dy[i] w[u]", "dx[h] = sum[u](dy[(h-u)/2] * w[u])")
     tensors = Tensors(program, {"dy": np.array([5.0, 7.0]), "w": np.array([2.0, 3.0, 4.0])}, {}, {"dx": (6,)})
-    cells = {h: [(r.index, r.value, r.inside, r.gap) for r in explain(tensors, "dx", (h,)).reads if r.tensor == "dy"]
-             for h in (3, 5)}
+    cells = {
+        h: [(r.index, r.value, r.inside, r.gap) for r in explain(tensors, "dx", (h,)).reads if r.tensor == "dy"]
+        for h in (3, 5)
+    }
     assert cells[3] == [((1,), 0.0, False, True), ((1,), 7.0, True, False), ((0,), 0.0, False, True)]
     assert cells[5] == [((2,), 0.0, False, False), ((1,), 0.0, False, True)]

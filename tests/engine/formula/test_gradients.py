@@ -16,7 +16,7 @@ each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @each
 def test_the_derived_sentences_are_those_of_the_catalogue(case: Case) -> None:
     program = case.program.gradients(case.wrt)
-    derived = [program.sentence(name) for name in program.names[len(case.program.names):]]
+    derived = [program.sentence(name) for name in program.names[len(case.program.names) :]]
     assert derived == [line.strip() for line in case.gradients.splitlines()]
 
 
@@ -64,8 +64,10 @@ def test_no_gradient_flows_through_a_held_name() -> None:
 
 def test_a_stated_sentence_takes_the_place_of_the_derived_ones_and_both_agree() -> None:
     program = Program(
-        "x[n,c]", "e[n,c] = exp(x[n,c])\nz[n] = sum[c](e[n,c])\ny[n,c] = e[n,c] / z[n]",
-        stated="mix[n] = sum[c](y[n,c] * dy[n,c])\ndx[n,c] = y[n,c] * (dy[n,c] - mix[n])")
+        "x[n,c]",
+        "e[n,c] = exp(x[n,c])\nz[n] = sum[c](e[n,c])\ny[n,c] = e[n,c] / z[n]",
+        stated="mix[n] = sum[c](y[n,c] * dy[n,c])\ndx[n,c] = y[n,c] * (dy[n,c] - mix[n])",
+    )
     short, long = program.gradients(("x",)), program.gradients(("x",), stated=False)
     assert short.names == ("e", "z", "y", "mix", "dx")
     assert long.names == ("e", "z", "y", "dz", "de", "dx")
@@ -84,7 +86,8 @@ def test_the_branch_not_taken_cannot_spoil_the_gradient() -> None:
 def test_choices_inside_choices_stay_one_choice() -> None:
     program = Program("x[n]", "y[n] = 0 if x[n] <= -3 else x[n] if x[n] >= 3 else x[n] * (x[n] + 3)")
     assert program.gradients(("x",)).sentence("dx") == (
-        "dx[n] = 0 if x[n] <= -3 else (dy[n] if x[n] >= 3 else dy[n]*(x[n] + 3) + dy[n]*x[n])")
+        "dx[n] = 0 if x[n] <= -3 else (dy[n] if x[n] >= 3 else dy[n]*(x[n] + 3) + dy[n]*x[n])"
+    )
 
 
 def test_the_winner_of_a_tie_is_the_first_and_takes_the_whole_gradient() -> None:
@@ -100,11 +103,17 @@ def test_gradients_are_derived_once_per_program() -> None:
     assert program.gradients(("x",)) is not program.gradients(("w",))
 
 
-@pytest.mark.parametrize(("given", "sentences", "says"), [
-    ("x[n,k]", "y[n] = max[k](x[n,k])",
-     "the gradient of a max needs its saved winner: add a sentence 'at[n] = argmax[k]"),
-    ("x[n]", "y[n] = 2**x[n]", "the exponent reads x"),
-])
+@pytest.mark.parametrize(
+    ("given", "sentences", "says"),
+    [
+        (
+            "x[n,k]",
+            "y[n] = max[k](x[n,k])",
+            "the gradient of a max needs its saved winner: add a sentence 'at[n] = argmax[k]",
+        ),
+        ("x[n]", "y[n] = 2**x[n]", "the exponent reads x"),
+    ],
+)
 def test_what_has_no_gradient_is_refused(given: str, sentences: str, says: str) -> None:
     with pytest.raises(FormulaError, match=re.escape(says)):
         Program(given, sentences).gradients(("x",))

@@ -75,14 +75,17 @@ def test_a_wrong_sentence_is_refused_with_the_reason(sentences: str, says: str) 
         Program(GIVEN, sentences)
 
 
-@pytest.mark.parametrize(("given", "says"), [
-    ("x[n,k", "expected tensors such as x[n,g|c,h,k], got 'x[n,k'"),
-    ("x[n] x[k]", "x is declared twice"),
-    ("x[n,n]", "the letter 'n' stands twice in x"),
-    ("x[N]", "an axis of x is named by a lower-case letter, got 'N'"),
-    ("x[]", "an axis of x is named by a lower-case letter, got ''"),
-    ("max[n]", "'max' is a function or a reducer and cannot name a tensor"),
-])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("x[n,k", "expected tensors such as x[n,g|c,h,k], got 'x[n,k'"),
+        ("x[n] x[k]", "x is declared twice"),
+        ("x[n,n]", "the letter 'n' stands twice in x"),
+        ("x[N]", "an axis of x is named by a lower-case letter, got 'N'"),
+        ("x[]", "an axis of x is named by a lower-case letter, got ''"),
+        ("max[n]", "'max' is a function or a reducer and cannot name a tensor"),
+    ],
+)
 def test_a_wrong_declaration_is_refused(given: str, says: str) -> None:
     with pytest.raises(FormulaError, match=re.escape(says)):
         Program(given, "")
@@ -112,16 +115,19 @@ def test_only_given_tensors_are_optional() -> None:
         Program("x[n]", "y[n] = x[n]", optional=("q",))
 
 
-@pytest.mark.parametrize("line", [
-    "y[n,k] = x[n,k]**2 * -3",
-    "y[n,k] = (x[n,k] + 1) / (2*x[n,k] - t[n])",
-    "y[n,k] = -(x[n,k] - t[n]) - (x[n,k] - 1)",
-    "y[n,k] = x[n,k] if 0 <= x[n,k] < t[n] else (1 if t[n] > 0 else -1)",
-    "y[n] = -sum[k](x[n,k] * (k == t[n])) / (2*K) + scale",
-    "y[n,k] = x[n,K-1-k] * 2**(k - 1) / t[n]**2",
-    "y[n,k] = x[n,k] / (t[n] / scale)",
-    "y[n,k] = (-x[n,k])**2",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "y[n,k] = x[n,k]**2 * -3",
+        "y[n,k] = (x[n,k] + 1) / (2*x[n,k] - t[n])",
+        "y[n,k] = -(x[n,k] - t[n]) - (x[n,k] - 1)",
+        "y[n,k] = x[n,k] if 0 <= x[n,k] < t[n] else (1 if t[n] > 0 else -1)",
+        "y[n] = -sum[k](x[n,k] * (k == t[n])) / (2*K) + scale",
+        "y[n,k] = x[n,K-1-k] * 2**(k - 1) / t[n]**2",
+        "y[n,k] = x[n,k] / (t[n] / scale)",
+        "y[n,k] = (-x[n,k])**2",
+    ],
+)
 def test_a_sentence_written_out_reads_back_as_itself(line: str) -> None:
     program = Program(GIVEN, line)
     assert program.sentence("y") == line or Program(GIVEN, program.sentence("y")).sentences == program.sentences
@@ -131,8 +137,10 @@ def test_a_sentence_written_out_reads_back_as_itself(line: str) -> None:
 
 
 def test_a_program_tells_its_letters_names_reads_and_form() -> None:
-    program = Program("x[n,g|c,h] w[g|o,c,u]", "y[n,g|o,i] = sum[c,u](x[n,g|c,i+u] * w[g|o,c,u])\n"
-                                                "top[n] = max[h](x[n,0|0,h])\nz[n] = 2*top[n]")
+    program = Program(
+        "x[n,g|c,h] w[g|o,c,u]",
+        "y[n,g|o,i] = sum[c,u](x[n,g|c,i+u] * w[g|o,c,u])\ntop[n] = max[h](x[n,0|0,h])\nz[n] = 2*top[n]",
+    )
     assert program.given == ("x", "w")
     assert program.names == ("y", "top", "z")
     assert program.letters("y") == (("n", "g", "o", "i"), ("c", "u"))

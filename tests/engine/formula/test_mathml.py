@@ -71,12 +71,14 @@ def test_the_delta_of_the_input_reads_as_in_the_textbook() -> None:
 
 
 def test_a_fraction_that_several_reads_have_as_index_is_written_once() -> None:
-    program = Program("x[n,c,h,k]", """y[n,c,i,j] = max[u,v](x[n,c,s*i+u,t*j+v])
-        indices[n,c,i,j] = argmax[u,v](x[n,c,s*i+u,t*j+v], (s*i+u)*K + t*j+v)""").gradients(["x"])
+    program = Program(
+        "x[n,c,h,k]",
+        """y[n,c,i,j] = max[u,v](x[n,c,s*i+u,t*j+v])
+        indices[n,c,i,j] = argmax[u,v](x[n,c,s*i+u,t*j+v], (s*i+u)*K + t*j+v)""",
+    ).gradients(["x"])
     numbers = {"s": 2, "t": 2, "U": 2, "V": 2}
     shown = spoken(program.equation("dx", numbers, {"N": 1, "K": 26}).mathml)
-    assert shown == ("{∂L/∂{x_c,h,k}}=∑<u,v>{δ_c,i,j}[{winner_c,i,j}=26h+k]"
-                     "where\u00a0i=(h−u)/2,j=(k−v)/2")
+    assert shown == ("{∂L/∂{x_c,h,k}}=∑<u,v>{δ_c,i,j}[{winner_c,i,j}=26h+k]where\u00a0i=(h−u)/2,j=(k−v)/2")
     assert program.equation("dx", numbers).text.count("(h-u)/2") == 2  # the text stays a sentence of the language
 
 
@@ -104,7 +106,8 @@ def test_a_gradient_over_something_stands_beside_the_fraction() -> None:
 
 def test_an_exponent_stands_above_the_index() -> None:
     assert spoken(Program("x[n]", "y[n] = x[n]**2 + (x[n] + 1)**2 + x[0]**n").equation("y").mathml) == (
-        "{y_n}={x_n^2}+{({x_n}+1)^2}+{x_0^n}")
+        "{y_n}={x_n^2}+{({x_n}+1)^2}+{x_0^n}"
+    )
 
 
 def test_a_function_is_set_off_from_its_factor_and_expm1_is_spelled_out() -> None:
@@ -115,12 +118,16 @@ def test_a_function_is_set_off_from_its_factor_and_expm1_is_spelled_out() -> Non
 def test_views_show_their_marks_above_the_index() -> None:
     program = view(by_name["conv2d"].program.gradients(("x",)), "dx").program
     assert spoken(program.equation("dx", UNIT, {"N": 1}).mathml) == (
-        "{∂L/∂{x_c,h,k}}=∑<o,u,v>{δ_o,h+u,k+v^pad}{w_o,c,u,v^180°}")
+        "{∂L/∂{x_c,h,k}}=∑<o,u,v>{δ_o,h+u,k+v^pad}{w_o,c,u,v^180°}"
+    )
 
 
 def test_updates_use_primes_hats_and_greek_letters() -> None:
-    program = Program("w[n] dw[n] gamma xhat[n]", "w_next[n] = w[n] - lr*dw[n]\nmhat[n] = dw[n] / (1 - beta1**step)\n"
-                      "y[n] = gamma*xhat[n] + eps\nnext_v[n] = 2*w_next[n]\nsquare[n] = dw[n]**2")
+    program = Program(
+        "w[n] dw[n] gamma xhat[n]",
+        "w_next[n] = w[n] - lr*dw[n]\nmhat[n] = dw[n] / (1 - beta1**step)\n"
+        "y[n] = gamma*xhat[n] + eps\nnext_v[n] = 2*w_next[n]\nsquare[n] = dw[n]**2",
+    )
     assert spoken(program.equation("w_next").mathml) == "{w_n^′}={w_n}−η{∂L/∂{w_n}}"
     assert spoken(program.equation("mhat").mathml) == "{m<^>_n}={1/1−{{β_1}^step}}{∂L/∂{w_n}}"
     assert spoken(program.equation("y").mathml) == "{y_n}=γ{x<^>_n}+ε"
@@ -129,8 +136,9 @@ def test_updates_use_primes_hats_and_greek_letters() -> None:
     assert '<mo lspace="0" rspace="0">′</mo>' in program.equation("w_next").mathml
 
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (1e-8, "{10^−8}"), (2.5e-5, "2.5·{10^−5}"), (-0.5, "−0.5"), (0.1 + 0.2, "0.3"), (3.0, "3")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1e-8, "{10^−8}"), (2.5e-5, "2.5·{10^−5}"), (-0.5, "−0.5"), (0.1 + 0.2, "0.3"), (3.0, "3")]
+)
 def test_numbers_are_written_as_a_person_would(value: float, shown: str) -> None:
     program = Program("x[n]", "y[n] = x[n] + eps")
     assert spoken(program.equation("y", {"eps": value}).mathml) == "{y_n}={x_n}" + ("" if value < 0 else "+") + shown

@@ -13,8 +13,9 @@ from tests.engine.formula.sentences import CASES, Case
 by_name = {case.name: case for case in CASES}
 
 
-def evaluate(given: str, sentence: str, arrays: dict, numbers: dict | None = None,
-             y: tuple[int, ...] | None = None) -> list:
+def evaluate(
+    given: str, sentence: str, arrays: dict, numbers: dict | None = None, y: tuple[int, ...] | None = None
+) -> list:
     tensors = Tensors(Program(given, sentence), arrays, numbers or {}, {} if y is None else {"y": y})
     return tensors["y"].tolist()
 
@@ -22,21 +23,24 @@ def evaluate(given: str, sentence: str, arrays: dict, numbers: dict | None = Non
 ROW = np.array([1.0, 2.0, 3.0])
 
 
-@pytest.mark.parametrize(("sentence", "expected"), [
-    ("y[i] = x[i-1]", [0.0, 1.0, 2.0, 3.0]),
-    ("y[i] = x[i-1] * 5", [0.0, 5.0, 10.0, 15.0]),
-    ("y[i] = 5 / x[i-1]", [0.0, 5.0, 2.5, 5 / 3]),
-    ("y[i] = exp(0*x[i-1])", [0.0, 1.0, 1.0, 1.0]),
-    ("y[i] = x[i-1]**0", [0.0, 1.0, 1.0, 1.0]),
-    ("y[i] = (x[i-1] >= 0)", [0.0, 1.0, 1.0, 1.0]),
-    ("y[i] = x[i-1] + 5", [5.0, 6.0, 7.0, 8.0]),
-    ("y[i] = 5 - x[i-1]", [5.0, 4.0, 3.0, 2.0]),
-    ("y[i] = -x[i-1]", [0.0, -1.0, -2.0, -3.0]),
-    ("y[i] = 1 if x[i-1] >= 0 else 2", [0.0, 1.0, 1.0, 1.0]),
-    ("y[i] = x[i-1] if i > 1 else 7", [7.0, 7.0, 2.0, 3.0]),
-    ("y[i] = x[i/2]", [1.0, 0.0, 2.0, 0.0]),
-    ("y[i] = x[2-i]", [3.0, 2.0, 1.0, 0.0]),
-])
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("y[i] = x[i-1]", [0.0, 1.0, 2.0, 3.0]),
+        ("y[i] = x[i-1] * 5", [0.0, 5.0, 10.0, 15.0]),
+        ("y[i] = 5 / x[i-1]", [0.0, 5.0, 2.5, 5 / 3]),
+        ("y[i] = exp(0*x[i-1])", [0.0, 1.0, 1.0, 1.0]),
+        ("y[i] = x[i-1]**0", [0.0, 1.0, 1.0, 1.0]),
+        ("y[i] = (x[i-1] >= 0)", [0.0, 1.0, 1.0, 1.0]),
+        ("y[i] = x[i-1] + 5", [5.0, 6.0, 7.0, 8.0]),
+        ("y[i] = 5 - x[i-1]", [5.0, 4.0, 3.0, 2.0]),
+        ("y[i] = -x[i-1]", [0.0, -1.0, -2.0, -3.0]),
+        ("y[i] = 1 if x[i-1] >= 0 else 2", [0.0, 1.0, 1.0, 1.0]),
+        ("y[i] = x[i-1] if i > 1 else 7", [7.0, 7.0, 2.0, 3.0]),
+        ("y[i] = x[i/2]", [1.0, 0.0, 2.0, 0.0]),
+        ("y[i] = x[2-i]", [3.0, 2.0, 1.0, 0.0]),
+    ],
+)
 def test_a_read_outside_is_nothing(sentence: str, expected: list[float]) -> None:
     assert evaluate("x[h]", sentence, {"x": ROW}, y=(4,)) == expected
 
@@ -134,17 +138,35 @@ def test_pooling_equals_plain_loops(name: str) -> None:
     np.testing.assert_allclose(case.forward({"x": x})["y"], expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("given", "sentence", "shapes", "numbers", "says"), [
-    ("x[n,c] w[o,c]", "y[n,o] = sum[c](x[n,c] * w[o,c])", {"x": (2, 3), "w": (4, 5)}, {},
-     "w has 5 along axis 1 (c), but c counts 3"),
-    ("x[n,c]", "y[n] = x[n,0]", {"x": (2, 3, 4)}, {}, "x has 3 axes, shape (2, 3, 4); declared is x[n,c]"),
-    ("x[g|c]", "y[g] = x[g|0]", {"x": (7,)}, {"G": 2}, "x has 7 along axis 0 (g|c), does not divide by 2"),
-    ("x[g|c] w[g] b[c]", "y[g] = x[g|0]", {"x": (6,), "w": (2,), "b": (4,)}, {},
-     "x has 6 along axis 0 (g|c), but g*c counts 8"),
-    ("x[n]", "y[n] = x[n]", {"x": (2,)}, {"N": 1.5}, "N counts the letter 'n' and must be a whole number, got 1.5"),
-    ("x[h]", "y[u] = x[u]", {"x": (3,)}, {"U": 2},
-     "'y[u] = x[u]': u counts 2, but reads the axis h of x, which counts 3"),
-])
+@pytest.mark.parametrize(
+    ("given", "sentence", "shapes", "numbers", "says"),
+    [
+        (
+            "x[n,c] w[o,c]",
+            "y[n,o] = sum[c](x[n,c] * w[o,c])",
+            {"x": (2, 3), "w": (4, 5)},
+            {},
+            "w has 5 along axis 1 (c), but c counts 3",
+        ),
+        ("x[n,c]", "y[n] = x[n,0]", {"x": (2, 3, 4)}, {}, "x has 3 axes, shape (2, 3, 4); declared is x[n,c]"),
+        ("x[g|c]", "y[g] = x[g|0]", {"x": (7,)}, {"G": 2}, "x has 7 along axis 0 (g|c), does not divide by 2"),
+        (
+            "x[g|c] w[g] b[c]",
+            "y[g] = x[g|0]",
+            {"x": (6,), "w": (2,), "b": (4,)},
+            {},
+            "x has 6 along axis 0 (g|c), but g*c counts 8",
+        ),
+        ("x[n]", "y[n] = x[n]", {"x": (2,)}, {"N": 1.5}, "N counts the letter 'n' and must be a whole number, got 1.5"),
+        (
+            "x[h]",
+            "y[u] = x[u]",
+            {"x": (3,)},
+            {"U": 2},
+            "'y[u] = x[u]': u counts 2, but reads the axis h of x, which counts 3",
+        ),
+    ],
+)
 def test_shapes_that_do_not_fit_are_refused(given: str, sentence: str, shapes: dict, numbers: dict, says: str) -> None:
     with pytest.raises(FormulaError, match=re.escape(says)):
         Tensors(Program(given, sentence), {n: np.zeros(s) for n, s in shapes.items()}, numbers)
@@ -158,13 +180,20 @@ def test_a_plain_letter_may_read_a_shorter_axis_only_where_the_program_joins() -
     assert Tensors(Program(given, sentence, joins=True), arrays, {}, {"y": (5,)})["y"].tolist() == [1.0] * 5
 
 
-@pytest.mark.parametrize(("sentence", "numbers", "says"), [
-    ("y[i] = sum[u](x[i+u])", {}, "nothing says how far 'u' counts: no shape has it; give U as a setting"),
-    ("y[i] = x[s*i]", {},
-     "'s' is neither a letter (none such on the left or in a reducer), nor a tensor, nor a number; numbers are H, I"),
-    ("y[i] = x[s*i]", {"s": 0.5}, "s stands in a subscript and must be a whole number, got 0.5"),
-    ("y[i] = x[i/s]", {"s": 0}, "a subscript is divided by 0"),
-])
+@pytest.mark.parametrize(
+    ("sentence", "numbers", "says"),
+    [
+        ("y[i] = sum[u](x[i+u])", {}, "nothing says how far 'u' counts: no shape has it; give U as a setting"),
+        (
+            "y[i] = x[s*i]",
+            {},
+            "'s' is neither a letter (none such on the left or in a reducer), nor a tensor, nor a number; "
+            "numbers are H, I",
+        ),
+        ("y[i] = x[s*i]", {"s": 0.5}, "s stands in a subscript and must be a whole number, got 0.5"),
+        ("y[i] = x[i/s]", {"s": 0}, "a subscript is divided by 0"),
+    ],
+)
 def test_a_missing_or_unfit_number_is_named(sentence: str, numbers: dict, says: str) -> None:
     tensors = Tensors(Program("x[h]", sentence), {"x": ROW}, numbers, {"y": (2,)})
     with pytest.raises(FormulaError, match=re.escape(says)):

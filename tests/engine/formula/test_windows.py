@@ -18,8 +18,12 @@ def test_a_forward_window_moves_by_the_stride_and_starts_in_the_padding() -> Non
     numbers = {**UNIT, "s": 2, "p": 1}
     x, w, b = by_name["conv2d"].program.windows("y", numbers)
     assert (x.tensor, x.role) == ("x", "factor")
-    assert x.axes == (Axis(1, 0, {"n": 1}), Axis(1, 0, {"c": 1}), Axis(1, -1, {"i": 2, "u": 1}),
-                      Axis(1, 0, {"j": 1, "v": 1}))
+    assert x.axes == (
+        Axis(1, 0, {"n": 1}),
+        Axis(1, 0, {"c": 1}),
+        Axis(1, -1, {"i": 2, "u": 1}),
+        Axis(1, 0, {"j": 1, "v": 1}),
+    )
     assert w.tensor == "w" and b == Window("b", (Axis(1, 0, {"o": 1}),), "factor", "+")
 
 
@@ -37,11 +41,16 @@ def test_groups_are_multiplied_out() -> None:
 
 
 def test_a_gather_has_no_axis_and_roles_say_how_a_read_takes_part() -> None:
-    program = Program("x[n,k] t[n] z[n] m", "y[n] = x[n,t[n]] * exp(z[n]) / m\nr[n] = z[n] if z[n] > 0 else 0\n"
-                      "q[n] = (t[n] == 1) * z[n]")
+    program = Program(
+        "x[n,k] t[n] z[n] m",
+        "y[n] = x[n,t[n]] * exp(z[n]) / m\nr[n] = z[n] if z[n] > 0 else 0\nq[n] = (t[n] == 1) * z[n]",
+    )
     assert [(w.tensor, w.axes, w.role) for w in program.windows("y", {})] == [
-        ("x", (Axis(1, 0, {"n": 1}), None), "factor"), ("t", (Axis(1, 0, {"n": 1}),), "test"),
-        ("z", (Axis(1, 0, {"n": 1}),), "inside"), ("m", (), "divisor")]
+        ("x", (Axis(1, 0, {"n": 1}), None), "factor"),
+        ("t", (Axis(1, 0, {"n": 1}),), "test"),
+        ("z", (Axis(1, 0, {"n": 1}),), "inside"),
+        ("m", (), "divisor"),
+    ]
     assert [(w.tensor, w.role) for w in program.windows("r", {})] == [("z", "factor")]
     assert [(w.tensor, w.role) for w in program.windows("q", {})] == [("t", "test"), ("z", "factor")]
 
@@ -53,8 +62,11 @@ def test_a_pools_winner_is_a_test() -> None:
 
 
 def test_what_a_sum_or_each_of_its_terms_is_divided_by_is_a_number_or_not_said() -> None:
-    program = Program("x[n,k] m", "mean[n] = -sum[k](x[n,k]) / (s*K)\ntotal[n] = sum[k](x[n,k])\n"
-                      "share[n] = sum[k](x[n,k]) / m\nhalves[n] = sum[k](x[n,k] / 2)")
+    program = Program(
+        "x[n,k] m",
+        "mean[n] = -sum[k](x[n,k]) / (s*K)\ntotal[n] = sum[k](x[n,k])\n"
+        "share[n] = sum[k](x[n,k]) / m\nhalves[n] = sum[k](x[n,k] / 2)",
+    )
     found = {name: program.divisor(name, {"K": 3, "s": 2}) for name in program.names}
     assert found == {"mean": -6, "total": None, "share": None, "halves": 2}
 
@@ -67,8 +79,9 @@ def test_a_missing_number_is_named() -> None:
         program.windows("y", {**UNIT, "G": 2, "U": 3, "V": 3})
 
 
-@pytest.mark.parametrize("name", [
-    "conv2d", "conv2d with its kernel flipped", "conv_transpose2d", "max_pool2d", "avg_pool2d"])
+@pytest.mark.parametrize(
+    "name", ["conv2d", "conv2d with its kernel flipped", "conv_transpose2d", "max_pool2d", "avg_pool2d"]
+)
 def test_windows_say_where_explanations_read(name: str) -> None:
     tensors = by_name[name].backward()
     for tensor in ("y", "dx"):
@@ -94,14 +107,22 @@ PLUGGED = [
     ("conv2d", "dx", {}, "dx[c,h,k] = sum[o,u,v](dy[o,h-u,k-v] * w[o,c,u,v])"),
     ("conv2d", "dw", {}, "dw[o,c,u,v] = sum[i,j](dy[o,i,j] * x[c,i+u,j+v])"),
     ("conv2d", "db", {}, "db[o] = sum[i,j](dy[o,i,j])"),
-    ("conv2d", "dx", {"s": 2, "t": 2, "p": 1, "q": 1},
-     "dx[c,h,k] = sum[o,u,v](dy[o,(h-u+1)/2,(k-v+1)/2] * w[o,c,u,v])"),
+    (
+        "conv2d",
+        "dx",
+        {"s": 2, "t": 2, "p": 1, "q": 1},
+        "dx[c,h,k] = sum[o,u,v](dy[o,(h-u+1)/2,(k-v+1)/2] * w[o,c,u,v])",
+    ),
     ("conv2d with its kernel flipped", "y", {}, "y[o,i,j] = sum[c,u,v](x[c,i+u,j+v] * w[o,c,2-u,2-v]) + b[o]"),
     ("conv2d with its kernel flipped", "dw", {"p": 1}, "dw[o,c,u,v] = sum[i,j](dy[o,i,j] * x[c,i-u+1,j-v+2])"),
     ("linear", "dw", {}, "dw[o,c] = dy[o] * x[c]"),
     ("linear", "db", {}, "db[o] = dy[o]"),
-    ("max_pool2d", "dx", {"s": 2, "t": 2, "K": 26},
-     "dx[c,h,k] = sum[u,v](dy[c,(h-u)/2,(k-v)/2] * (indices[c,(h-u)/2,(k-v)/2] == 26*h + k))"),
+    (
+        "max_pool2d",
+        "dx",
+        {"s": 2, "t": 2, "K": 26},
+        "dx[c,h,k] = sum[u,v](dy[c,(h-u)/2,(k-v)/2] * (indices[c,(h-u)/2,(k-v)/2] == 26*h + k))",
+    ),
     ("global_avg_pool", "dx", {"H": 4, "K": 5}, "dx[c,h,k] = sum[i,j](dy[c,i,j] / 20)"),
     ("relu", "dx", {}, "dx[c,i,j] = dy[c,i,j] if x[c,i,j] > 0 else 0"),
 ]
@@ -109,7 +130,8 @@ PLUGGED = [
 
 @pytest.mark.parametrize(("name", "tensor", "more", "text"), PLUGGED)
 def test_the_plugged_sentence_is_tidied_and_drops_one_image_and_one_group(
-        name: str, tensor: str, more: dict, text: str) -> None:
+    name: str, tensor: str, more: dict, text: str
+) -> None:
     case = by_name[name]
     program = case.program.gradients(case.wrt)
     assert program.equation(tensor, {**UNIT, "U": 3, "V": 3, **more}, {"N": 1}).text == text
@@ -118,7 +140,8 @@ def test_the_plugged_sentence_is_tidied_and_drops_one_image_and_one_group(
 def test_batches_and_groups_stay_where_there_are_several() -> None:
     program = by_name["conv2d"].program
     assert program.equation("y", {**UNIT, "G": 2}, {"N": 3}).text == (
-        "y[n,g|o,i,j] = sum[c,u,v](x[n,g|c,i+u,j+v] * w[g|o,c,u,v]) + b[g|o]")
+        "y[n,g|o,i,j] = sum[c,u,v](x[n,g|c,i+u,j+v] * w[g|o,c,u,v]) + b[g|o]"
+    )
     assert program.equation("y", UNIT).text.startswith("y[n,o,i,j] =")
 
 
@@ -158,4 +181,8 @@ def test_every_plugged_sentence_evaluates_as_the_general_one() -> None:
 def test_a_read_says_what_joins_it_to_the_reads_before_it() -> None:
     program = Program("x[n,c] gamma[c] beta[c] std[c]", "y[n,c] = gamma[c] * x[n,c] / std[c] - beta[c] * gamma[c]")
     assert [(window.tensor, window.joint) for window in program.windows("y", {})] == [
-        ("gamma", "+"), ("x", "×"), ("std", "÷"), ("beta", "−")]
+        ("gamma", "+"),
+        ("x", "×"),
+        ("std", "÷"),
+        ("beta", "−"),
+    ]

@@ -6,7 +6,20 @@ import { foldOf, planePicture, vectorPicture } from "../../pictures.js";
 import { at, parse, spoken } from "../../place.js";
 import { source } from "../../score.js";
 import { css, ink } from "../../colour.js";
-import { axesOf, infoOf, isKnown, known, nameOf, open, rangeOf, room, scheme, score, shape, tensorOf } from "../../store.js";
+import {
+  axesOf,
+  infoOf,
+  isKnown,
+  known,
+  nameOf,
+  open,
+  rangeOf,
+  room,
+  scheme,
+  score,
+  shape,
+  tensorOf,
+} from "../../store.js";
 import { lit } from "../../spotlight.js";
 import { Heat, rem } from "../heatmap.js";
 import { usePointing } from "../pointing.js";
@@ -17,8 +30,14 @@ export function fit() {
   const { width } = room.value;
   const inner = width - (shape.value === "wide" ? 312 : 0) - (shape.value === "narrow" ? 32 : 48);
   const share = Math.min(1, Math.max(0, (inner - 592) / (900 - 592)));
-  return { inner, narrow: shape.value === "narrow", map: 104 + 56 * share, number: 52 + 8 * share, tight: inner < 800,
-    terms: inner >= 900 ? 9 : inner >= 870 ? 8 : 6 };
+  return {
+    inner,
+    narrow: shape.value === "narrow",
+    map: 104 + 56 * share,
+    number: 52 + 8 * share,
+    tight: inner < 800,
+    terms: inner >= 900 ? 9 : inner >= 870 ? 8 : 6,
+  };
 }
 
 /** Design pixels of a cell in a map whose longer side has n cells. @param {number} n @param {number} target */
@@ -43,11 +62,11 @@ export const Sign = ({ children, label, height = 150 }) =>
 export function Lens({ edge, ring, depth, flip = false, gap = 21 }) {
   const height = Math.max(...edge, ...ring) + 1;
   const line = (/** @type {number} */ from, /** @type {number} */ to) => {
-    const near = from + (to - from) * gap / (gap + depth);
+    const near = from + ((to - from) * gap) / (gap + depth);
     return flip ? [0, from, gap, near] : [0, near, gap, from];
   };
   return html`<svg class="lens" width=${rem(gap)} height=${rem(height)} viewBox="0 0 ${gap} ${height}" aria-hidden="true">
-    ${[0, 1].map((k) => {
+    ${[0, 1].map(k => {
       const [x1, y1, x2, y2] = line(edge[k], ring[k]);
       return html`<line x1=${x1} y1=${y1} x2=${x2} y2=${y2} />`;
     })}</svg>`;
@@ -96,7 +115,14 @@ export function pictureAt(prefix, index, axis) {
   const there = known(name);
   if (rank >= 3 && axis === undefined) return planePicture(name, tensor, index.slice(0, -2), there);
   const along = axis ?? rank - 1;
-  return vectorPicture(name, tensor, index, along, foldOf(tensor.shape[along], foldedAs(name, tensor.shape[along])), there);
+  return vectorPicture(
+    name,
+    tensor,
+    index,
+    along,
+    foldOf(tensor.shape[along], foldedAs(name, tensor.shape[along])),
+    there,
+  );
 }
 
 /** The maps a vector was written from, where it is a re-indexing of them. @param {string} name @param {number} length */
@@ -112,8 +138,24 @@ function foldedAs(name, length) {
 }
 
 /** A map as it is drawn in a figure. @param {{picture: Picture, target: number, label: string, rings?: any[], name?: string, sides?: any, glide?: boolean, fading?: boolean, cell?: number, range?: number}} props */
-export function Map2D({ picture, target, label, rings = [], name = "", sides, glide = false, fading = false, cell, range }) {
-  const size = cell ?? cellFor(Math.max(...(sides ? sides.map((/** @type {any} */ side) => side.size) : [picture.rows, picture.columns])), target);
+export function Map2D({
+  picture,
+  target,
+  label,
+  rings = [],
+  name = "",
+  sides,
+  glide = false,
+  fading = false,
+  cell,
+  range,
+}) {
+  const size =
+    cell ??
+    cellFor(
+      Math.max(...(sides ? sides.map((/** @type {any} */ side) => side.size) : [picture.rows, picture.columns])),
+      target,
+    );
   return html`<${Heat} picture=${picture} range=${range ?? rangeOf(picture.prefix)} cell=${size} sides=${sides} rings=${rings} name=${name}
     label=${label} glide=${glide} fading=${fading} />`;
 }

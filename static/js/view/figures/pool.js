@@ -14,7 +14,8 @@ import { Caption, Lens, Map2D, Part, Sign, Single, cellFor, fit, pictureAt } fro
 
 /** Sizes of a window's number cells. @param {number} n @param {ReturnType<typeof fit>} size */
 function cellsFor(n, size) {
-  if (n <= 2) return { width: size.narrow ? 56 : Math.min(69, size.number + 9), height: size.narrow ? 46 : 62, numbers: true };
+  if (n <= 2)
+    return { width: size.narrow ? 56 : Math.min(69, size.number + 9), height: size.narrow ? 46 : 62, numbers: true };
   if (n <= 3) return { width: size.narrow ? 52 : size.number, height: size.narrow ? 46 : 50, numbers: true };
   const side = Math.max(6, Math.floor(160 / n));
   return { width: side, height: side, numbers: false };
@@ -29,19 +30,27 @@ export function Pool({ phase, figure }) {
   const index = indexAt(phase, cell);
   const result = pictureAt(phase.place, index);
   const letters = lettersAt(phase, cell);
-  const lead = plane.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, letters)) ?? 0);
+  const lead = plane.axes.slice(0, 2).map(axis => (axis && positionOn(axis, letters)) ?? 0);
   const picture = pictureAt(plane.tensor, [...lead, 0, 0]);
   if (!x || !result || !picture) return null;
   const own = nameOf(plane.tensor);
   const value = tensorOf(phase.place)?.data[ravel(index, phase.shape)];
   let won = phase.form !== "max";
-  const cells = windowOf(plane, null, phase, letters, x.shape).map((line) => line.map(({ index: k, pad }) => {
-    const here = k ? x.data[ravel(k, x.shape)] : 0;
-    const wins = !won && cell >= 0 && k !== null && here === value;
-    won ||= wins;
-    return { value: here, index: k, letter: "", state: /** @type {"pad"|"known"} */ (pad ? "pad" : "known"),
-      mark: /** @type {"winner"|""} */ (wins ? "winner" : ""), word: wins ? "max" : "" };
-  }));
+  const cells = windowOf(plane, null, phase, letters, x.shape).map(line =>
+    line.map(({ index: k, pad }) => {
+      const here = k ? x.data[ravel(k, x.shape)] : 0;
+      const wins = !won && cell >= 0 && k !== null && here === value;
+      won ||= wins;
+      return {
+        value: here,
+        index: k,
+        letter: "",
+        state: /** @type {"pad"|"known"} */ (pad ? "pad" : "known"),
+        mark: /** @type {"winner"|""} */ (wins ? "winner" : ""),
+        word: wins ? "max" : "",
+      };
+    }),
+  );
   const rows = cells.length;
   const columns = cells[0].length;
   const numbers = cellsFor(Math.max(rows, columns), size);
@@ -64,14 +73,18 @@ export function Pool({ phase, figure }) {
     <${Map2D} picture=${result} target=${target} rings=${ring} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`;
   const over = dividedBy(phase);
   const verb = phase.form === "max" ? "the largest" : over ? `sum ÷ ${over}` : "sum";
-  if (size.narrow) return html`<div class="figure maps">${source}${target2}</div><div class="figure pair">${grid}</div>`;
+  if (size.narrow)
+    return html`<div class="figure maps">${source}${target2}</div><div class="figure pair">${grid}</div>`;
   const middle = Math.max(height, 100) / 2;
   return html`<div class="figure"><div class="joined">${source}<${Lens} edge=${[0, height]} ring=${[box.row * unit, (box.row + box.rows) * unit]}
       depth=${(sides[1].size - box.column - box.columns) * unit} />${grid}</div>
     <${Sign} height=${middle * 2}><span class="verb">${verb}</span>→<//>
-    <div class="joined">${cell >= 0 && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
+    <div class="joined">${
+      cell >= 0 &&
+      html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
       <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(phase.place), index)} width=${69} height=${62} /></div><//>
-      <${Lens} edge=${[middle - 31, middle + 31]} ring=${[row * resultUnit, (row + 1) * resultUnit]} depth=${column * resultUnit} flip />`}
+      <${Lens} edge=${[middle - 31, middle + 31]} ring=${[row * resultUnit, (row + 1) * resultUnit]} depth=${column * resultUnit} flip />`
+    }
     ${target2}</div></div>`;
 }
 
@@ -91,26 +104,35 @@ export function routeOf(phase, { plane, gates }, cell) {
   /** @type {{index: number[], wins: boolean|null}[][]} */
   const window = [];
   if (sender) {
-    const reach = [2, 3].map((axis) => {
+    const reach = [2, 3].map(axis => {
       const form = plane.axes[axis];
-      const free = Object.keys(form?.letters ?? {}).find((letter) => letter in phase.free) ?? "";
-      const bound = Object.keys(form?.letters ?? {}).find((letter) => letter in phase.bound) ?? "";
+      const free = Object.keys(form?.letters ?? {}).find(letter => letter in phase.free) ?? "";
+      const bound = Object.keys(form?.letters ?? {}).find(letter => letter in phase.bound) ?? "";
       const found = [];
       for (let u = 0; u < (phase.bound[bound] ?? 1); u++) {
-        const step = (form?.letters[free] ?? 1);
+        const step = form?.letters[free] ?? 1;
         const h = (sender[axis] * (form?.pitch ?? 1) - (form?.offset ?? 0) - (form?.letters[bound] ?? 0) * u) / step;
         if (Number.isInteger(h) && h >= 0 && h < phase.shape[axis]) found.push(h);
       }
       return found.sort((a, b) => a - b);
     });
     for (const h of reach[0]) {
-      window.push(reach[1].map((k) => ({
-        index: [...index.slice(0, -2), h, k],
-        wins: winner && winner(sender, index.slice(0, -2), reach) === h * (phase.shape.at(-1) ?? 1) + k,
-      })));
+      window.push(
+        reach[1].map(k => ({
+          index: [...index.slice(0, -2), h, k],
+          wins: winner && winner(sender, index.slice(0, -2), reach) === h * (phase.shape.at(-1) ?? 1) + k,
+        })),
+      );
     }
   }
-  return { letters, index, senders: senders.map((each) => each.index), sender, window, count: Object.values(phase.bound).reduce((a, b) => a * b, 1) };
+  return {
+    letters,
+    index,
+    senders: senders.map(each => each.index),
+    sender,
+    window,
+    count: Object.values(phase.bound).reduce((a, b) => a * b, 1),
+  };
 }
 
 /**
@@ -121,14 +143,15 @@ export function routeOf(phase, { plane, gates }, cell) {
  */
 function winnerOf(phase, gate) {
   const winners = tensorOf(gate.tensor);
-  if (winners) return (sender) => winners.data[ravel(sender, winners.shape)];
+  if (winners) return sender => winners.data[ravel(sender, winners.shape)];
   const x = tensorOf(`${phase.layer}/${phase.tensor.slice(1)}`);
   const y = tensorOf(`${phase.layer}/y`);
   if (!x || !y) return null;
   return (sender, lead, [rows, columns]) => {
     const out = y.data[ravel(sender, y.shape)];
     for (const h of rows) {
-      for (const k of columns) if (x.data[ravel([...lead, h, k], x.shape)] === out) return h * x.shape[x.shape.length - 1] + k;
+      for (const k of columns)
+        if (x.data[ravel([...lead, h, k], x.shape)] === out) return h * x.shape[x.shape.length - 1] + k;
     }
     return -1;
   };
@@ -146,7 +169,7 @@ export function Route({ phase, figure }) {
   const x = infoOf(before) ? tensorOf(before) : undefined;
   if (!route || !own || !d) return null;
   const result = pictureAt(phase.place, route.index);
-  const lead = plane.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, route.letters)) ?? 0);
+  const lead = plane.axes.slice(0, 2).map(axis => (axis && positionOn(axis, route.letters)) ?? 0);
   const picture = pictureAt(plane.tensor, [...lead, 0, 0]);
   if (!result || !picture) return null;
   const { window, sender, index } = route;
@@ -157,16 +180,36 @@ export function Route({ phase, figure }) {
   const resultUnit = cellFor(Math.max(result.rows, result.columns), target);
   const unit = cellFor(Math.max(picture.rows, picture.columns), target);
   const prefix = nameOf(phase.place);
-  const gradient = window.map((line) => line.map(({ index: k }) => {
-    const there = isKnown(at(prefix, k));
-    return { value: own.data[ravel(k, own.shape)], index: k, letter: "", state: /** @type {"known"|"notyet"} */ (there ? "known" : "notyet"),
-      mark: /** @type {"result"|""} */ (cell >= 0 && k.every((v, a) => v === index[a]) ? "result" : "") };
-  }));
-  const forward = x && window.map((line) => line.map(({ index: k, wins }) => ({
-    value: x.data[ravel(k, x.shape)], index: k, letter: "", mark: /** @type {"winner"|""} */ (wins ? "winner" : ""), word: wins ? "max" : "",
-  })));
-  const exponent = exponentOf([...gradient.flat().filter(({ state }) => state === "known").map(({ value }) => value),
-    ...(sender ? [d.data[ravel(sender, d.shape)]] : [])]);
+  const gradient = window.map(line =>
+    line.map(({ index: k }) => {
+      const there = isKnown(at(prefix, k));
+      return {
+        value: own.data[ravel(k, own.shape)],
+        index: k,
+        letter: "",
+        state: /** @type {"known"|"notyet"} */ (there ? "known" : "notyet"),
+        mark: /** @type {"result"|""} */ (cell >= 0 && k.every((v, a) => v === index[a]) ? "result" : ""),
+      };
+    }),
+  );
+  const forward =
+    x &&
+    window.map(line =>
+      line.map(({ index: k, wins }) => ({
+        value: x.data[ravel(k, x.shape)],
+        index: k,
+        letter: "",
+        mark: /** @type {"winner"|""} */ (wins ? "winner" : ""),
+        word: wins ? "max" : "",
+      })),
+    );
+  const exponent = exponentOf([
+    ...gradient
+      .flat()
+      .filter(({ state }) => state === "known")
+      .map(({ value }) => value),
+    ...(sender ? [d.data[ravel(sender, d.shape)]] : []),
+  ]);
   const height = rows * numbers.height;
   const middle = Math.max(height, 100) / 2;
   const box = rows ? { row: window[0][0].index[2], column: window[0][0].index[3], rows, columns } : null;
@@ -174,27 +217,39 @@ export function Route({ phase, figure }) {
   const from = sender ? { row: sender[2], column: sender[3] } : null;
   const resultPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind="gradient" prefix=${phase.place} lead=${index.slice(0, -2)} />`}>
     <${Map2D} picture=${result} target=${target} rings=${[...(box && cell >= 0 ? [{ ...box, look: "read" }] : []), ...rings]} name=${phase.tensor} label="map that is written" glide /><//>`;
-  const grid = rows > 0 && html`<${Part} caption=${html`its ${rows} × ${columns} window ${factor(exponent)}`}>
+  const grid =
+    rows > 0 &&
+    html`<${Part} caption=${html`its ${rows} × ${columns} window ${factor(exponent)}`}>
     <${NumberGrid} prefix=${prefix} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)} cells=${gradient} ...${numbers} letters=${false}
       exponent=${exponent} name=${phase.tensor} label="gradient in the window" /><//>`;
-  const way = forward && rows > 0 && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor.slice(1)} kind=${x.kind} /> on the way forward`}>
+  const way =
+    forward &&
+    rows > 0 &&
+    html`<${Part} caption=${html`<${Symbol} name=${phase.tensor.slice(1)} kind=${x.kind} /> on the way forward`}>
     <${NumberGrid} prefix=${nameOf(before)} shape=${x.shape} kind=${x.kind} range=${rangeOf(before)} cells=${forward} ...${numbers} letters=${false}
       name=${phase.tensor.slice(1)} label="values on the way forward" /><//>`;
   const deltaPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind} prefix=${nameOf(plane.tensor)} lead=${lead} />`}>
-    <${Map2D} picture=${picture} target=${target} rings=${cell < 0 ? [] : route.senders.map((k) => ({ row: k[2], column: k[3], rows: 1, columns: 1, look: "read" }))}
+    <${Map2D} picture=${picture} target=${target} rings=${cell < 0 ? [] : route.senders.map(k => ({ row: k[2], column: k[3], rows: 1, columns: 1, look: "read" }))}
       name=${plane.name} label="delta" glide /><//>`;
-  if (size.narrow) return html`<div class="figure maps">${resultPart}${deltaPart}</div><div class="figure pair">${grid}${way}</div>`;
+  if (size.narrow)
+    return html`<div class="figure maps">${resultPart}${deltaPart}</div><div class="figure pair">${grid}${way}</div>`;
   const shared = figure.gates.length === 0;
   const over = dividedBy(phase);
   const arrow = html`<${Sign} height=${middle * 2}>${shared && over ? html`<span class="verb">shared out<br />÷ ${over}</span>←` : "←"}<//>`;
   return html`<div class="figure"><div class="joined">${resultPart}
-    ${box && html`<${Lens} edge=${[0, height]} ring=${[box.row * resultUnit, (box.row + box.rows) * resultUnit]}
-      depth=${(result.columns - box.column - box.columns) * resultUnit} />`}${grid}</div>
+    ${
+      box &&
+      html`<${Lens} edge=${[0, height]} ring=${[box.row * resultUnit, (box.row + box.rows) * resultUnit]}
+      depth=${(result.columns - box.column - box.columns) * resultUnit} />`
+    }${grid}</div>
     ${!shared && way && html`<${Sign} height=${middle * 2}>←<//>${way}`}
     ${arrow}
-    <div class="joined">${sender ? html`<${Part} caption=${html`<${Symbol} name=${plane.name} kind="gradient" /> ${route.senders.length > 1 ? `first of ${route.senders.length}` : "this cell"}`}>
+    <div class="joined">${
+      sender
+        ? html`<${Part} caption=${html`<${Symbol} name=${plane.name} kind="gradient" /> ${route.senders.length > 1 ? `first of ${route.senders.length}` : "this cell"}`}>
       <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(plane.tensor), sender)} width=${79} height=${62} /></div><//>
       ${from && html`<${Lens} edge=${[middle - 31, middle + 31]} ring=${[from.row * unit, (from.row + 1) * unit]} depth=${from.column * unit} flip />`}`
-    : html`<p class="aside">No window covers this cell, so nothing comes back.</p>`}
+        : html`<p class="aside">No window covers this cell, so nothing comes back.</p>`
+    }
     ${deltaPart}</div></div>`;
 }

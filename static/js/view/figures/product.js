@@ -24,8 +24,8 @@ export function Product({ phase, figure }) {
   const size = fit();
   if (!x || !d || !own) return null;
   const letters = { ...lettersAt(phase, cell), ...fixed(phase, figure.focus, focusChannel.value) };
-  const lead = plane.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, letters)) ?? 0);
-  const overLead = over.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, letters)) ?? 0);
+  const lead = plane.axes.slice(0, 2).map(axis => (axis && positionOn(axis, letters)) ?? 0);
+  const overLead = over.axes.slice(0, 2).map(axis => (axis && positionOn(axis, letters)) ?? 0);
   const picture = pictureAt(plane.tensor, [...lead, 0, 0]);
   const delta = pictureAt(over.tensor, [...overLead, 0, 0]);
   const result = pictureAt(phase.place, index);
@@ -40,25 +40,36 @@ export function Product({ phase, figure }) {
   const [rows, columns] = own.shape.slice(-2);
   const small = Math.max(rows, columns) <= 3;
   const side = small ? (size.narrow ? 52 : size.number) : Math.max(5, Math.floor(156 / Math.max(rows, columns)));
-  const grid = Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => {
-    const at2 = [...index.slice(0, -2), r, c];
-    const there = isKnown(at(nameOf(phase.place), at2));
-    return {
-      value: own.data[ravel(at2, own.shape)], index: at2, letter: letterOf(r * columns + c),
-      state: /** @type {"known"|"notyet"} */ (there ? "known" : "notyet"),
-      mark: /** @type {"result"|""} */ (began && r === index[2] && c === index[3] ? "result" : ""),
-    };
-  }));
-  const exponent = exponentOf(grid.flat().filter(({ state }) => state === "known").map(({ value }) => value));
+  const grid = Array.from({ length: rows }, (_, r) =>
+    Array.from({ length: columns }, (_, c) => {
+      const at2 = [...index.slice(0, -2), r, c];
+      const there = isKnown(at(nameOf(phase.place), at2));
+      return {
+        value: own.data[ravel(at2, own.shape)],
+        index: at2,
+        letter: letterOf(r * columns + c),
+        state: /** @type {"known"|"notyet"} */ (there ? "known" : "notyet"),
+        mark: /** @type {"result"|""} */ (began && r === index[2] && c === index[3] ? "result" : ""),
+      };
+    }),
+  );
+  const exponent = exponentOf(
+    grid
+      .flat()
+      .filter(({ state }) => state === "known")
+      .map(({ value }) => value),
+  );
   const rings = began ? [{ ...box, look: "read" }] : [];
   const terms = delta.rows * delta.columns;
   const marks = began ? termMarks(delta) : [];
   const productPart = html`<${Part} caption=${html`<span class="sym"><math><mi>${plane.name}</mi></math></span>·<${Symbol} name=${over.name} kind="gradient" /> ${
-      size.narrow ? "" : `${plural(terms, "product")}, `}${rangeText(most)}`}>
+    size.narrow ? "" : `${plural(terms, "product")}, `
+  }${rangeText(most)}`}>
     <div class="still-map" aria-label="products"><${Map2D} picture=${{ ...products, holes: began ? [] : [{ row: 0, column: 0, rows: delta.rows, columns: delta.columns }] }}
       target=${target} cell=${unit} range=${most} rings=${marks} label="products" /></div><//>`;
   const height = size.narrow ? 120 : 156;
-  const sign = (/** @type {string} */ text, /** @type {string} */ label) => html`<${Sign} height=${height} label=${label}>${text}<//>`;
+  const sign = (/** @type {string} */ text, /** @type {string} */ label) =>
+    html`<${Sign} height=${height} label=${label}>${text}<//>`;
   const resultPart = html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind="gradient" /> ${slice(index.slice(0, -2), own.shape, "weight") || "kernel"} ${factor(exponent)}`}>
     <${NumberGrid} prefix=${nameOf(phase.place)} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)} cells=${grid} width=${side}
       height=${small ? (size.narrow ? 46 : 52) : side} numbers=${small} letters=${side >= 16} exponent=${exponent} name=${phase.tensor} label="gradient that is written" /><//>`;
@@ -76,7 +87,9 @@ export function Product({ phase, figure }) {
  * @param {Record<string, number>} letters @param {Picture} x @param {Picture} d */
 function productsOf(plane, phase, letters, x, d) {
   const data = new Float32Array(d.rows * d.columns);
-  const [rowLetter, columnLetter] = [2, 3].map((axis) => Object.keys(plane.axes[axis]?.letters ?? {}).find((letter) => letter in phase.bound) ?? "");
+  const [rowLetter, columnLetter] = [2, 3].map(
+    axis => Object.keys(plane.axes[axis]?.letters ?? {}).find(letter => letter in phase.bound) ?? "",
+  );
   for (let r = 0; r < d.rows; r++) {
     for (let c = 0; c < d.columns; c++) {
       const at2 = { ...letters, [rowLetter]: r, [columnLetter]: c };
@@ -99,4 +112,3 @@ function termMarks(delta) {
   }
   return [];
 }
-

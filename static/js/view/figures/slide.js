@@ -11,7 +11,18 @@ import { exponentOf, factor } from "../../format.js";
 import { at, ravel } from "../../place.js";
 import { indexAt, lettersAt } from "../../score.js";
 import { positionOn } from "../../windows.js";
-import { cellTime, focusChannel, isKnown, nameOf, pause, playing, position, rangeOf, still, tensorOf } from "../../store.js";
+import {
+  cellTime,
+  focusChannel,
+  isKnown,
+  nameOf,
+  pause,
+  playing,
+  position,
+  rangeOf,
+  still,
+  tensorOf,
+} from "../../store.js";
 import { NumberGrid } from "../grid.js";
 import { rem } from "../heatmap.js";
 import { showStrip, strip, wait } from "../../spotlight.js";
@@ -47,12 +58,13 @@ export function Slide({ phase, figure }) {
   if (!scene) return null;
   if (strip.value) return html`<${Strip} phase=${phase} scene=${scene} onClose=${() => showStrip(false)} />`;
   const size = fit();
-  return size.narrow ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} />`
+  return size.narrow
+    ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} />`
     : html`<${Wide} phase=${phase} figure=${figure} scene=${scene} size=${size} turning=${first} onWhy=${() => showStrip(true)} />`;
 }
 
 /** @param {{value: number}[][]} cells */
-const exponentIn = (cells) => exponentOf(cells.flat().map(({ value }) => value));
+const exponentIn = cells => exponentOf(cells.flat().map(({ value }) => value));
 
 /** Everything the figure shows for one written cell. @param {Phase} phase @param {Extract<Figure, {kind: "slide"}>} figure @param {number} cell */
 function sceneOf(phase, figure, cell) {
@@ -65,22 +77,44 @@ function sceneOf(phase, figure, cell) {
   const result = pictureAt(phase.place, index);
   if (!x || !w || !result) return null;
   const letters = { ...lettersAt(phase, cell), ...fixed(phase, figure.focus, focusChannel.value) };
-  const lead = plane.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, letters)) ?? 0);
-  const kernelLead = kernel.axes.slice(0, 2).map((axis) => (axis && positionOn(axis, letters)) ?? 0);
+  const lead = plane.axes.slice(0, 2).map(axis => (axis && positionOn(axis, letters)) ?? 0);
+  const kernelLead = kernel.axes.slice(0, 2).map(axis => (axis && positionOn(axis, letters)) ?? 0);
   const cells = windowOf(plane, kernel, phase, letters, x.shape, w.shape);
-  const windowCells = cells.map((line) => line.map(({ index: k, pad, letter }) => ({
-    value: k ? x.data[ravel(k, x.shape)] : 0, index: k, letter,
-    state: /** @type {"pad"|"known"|"notyet"} */ (pad ? "pad" : isKnown(at(planeName, k ?? [])) ? "known" : "notyet"),
-  })));
-  const kernelCells = cells.map((line) => line.map(({ kernelIndex, letter }) => ({
-    value: kernelIndex ? w.data[ravel(kernelIndex, w.shape)] : 0, index: kernelIndex, letter,
-  })));
+  const windowCells = cells.map(line =>
+    line.map(({ index: k, pad, letter }) => ({
+      value: k ? x.data[ravel(k, x.shape)] : 0,
+      index: k,
+      letter,
+      state: /** @type {"pad"|"known"|"notyet"} */ (pad ? "pad" : isKnown(at(planeName, k ?? [])) ? "known" : "notyet"),
+    })),
+  );
+  const kernelCells = cells.map(line =>
+    line.map(({ kernelIndex, letter }) => ({
+      value: kernelIndex ? w.data[ravel(kernelIndex, w.shape)] : 0,
+      index: kernelIndex,
+      letter,
+    })),
+  );
   const sides = pictureOf(plane, phase, x.shape);
   return {
-    planeName, kernelName, x, w, index, result, letters, lead, kernelLead, windowCells, kernelCells, sides,
-    asItIs: [...kernelCells].reverse().map((line) => [...line].reverse()),
-    box: boxIn(plane, phase, letters, x.shape), picture: pictureAt(plane.tensor, [...lead, 0, 0]),
-    place: cell >= 0 ? at(nameOf(phase.place), index) : null, kind: x.kind, began: cell >= 0,
+    planeName,
+    kernelName,
+    x,
+    w,
+    index,
+    result,
+    letters,
+    lead,
+    kernelLead,
+    windowCells,
+    kernelCells,
+    sides,
+    asItIs: [...kernelCells].reverse().map(line => [...line].reverse()),
+    box: boxIn(plane, phase, letters, x.shape),
+    picture: pictureAt(plane.tensor, [...lead, 0, 0]),
+    place: cell >= 0 ? at(nameOf(phase.place), index) : null,
+    kind: x.kind,
+    began: cell >= 0,
   };
 }
 /** @typedef {NonNullable<ReturnType<typeof sceneOf>>} Scene */
@@ -118,7 +152,12 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const map = beside && Math.max(rows, columns) > 3 ? Math.min(BESIDE_LARGE, size.map) : size.map;
   // Two maps, the lens, two signs with their gaps, the kernel as it is.
   const others = 2 * map + 21 + 2 * 32 + (beside ? small + 28 : 0);
-  const numbers = cellsFor(rows, columns, figure.turned ? Math.min(size.number, 60) : size.number, (size.inner - others) / 2);
+  const numbers = cellsFor(
+    rows,
+    columns,
+    figure.turned ? Math.min(size.number, 60) : size.number,
+    (size.inner - others) / 2,
+  );
   const height = rows * numbers.height;
   const sides = scene.sides;
   const target = figure.turned && map === size.map ? map - 10 : map;
@@ -132,10 +171,12 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
     window: html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
       <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells}
         ...${numbers} exponent=${wx} name=${plane.name} label="window" /><//>`,
-    kernel: html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? beside ? "turned" : "turned 180°" : title(scene)} ${factor(ww)}`}>
+    kernel: html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? (beside ? "turned" : "turned 180°") : title(scene)} ${factor(ww)}`}>
       <${NumberGrid} key=${phase.place} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells}
         ...${numbers} exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} turning=${figure.turned && turning} /><//>`,
-    asItIs: beside && html`<${Part} kind="asitis" caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
+    asItIs:
+      beside &&
+      html`<${Part} kind="asitis" caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
       <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
         width=${small / Math.max(rows, 3)} height=${small / Math.max(rows, 3)} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" />
       <button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
@@ -148,31 +189,39 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
       <${Map2D} picture=${scene.result} target=${map} cell=${resultCell} rings=${ringAt(scene)} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`,
   };
   const tall = Math.max(height, 150);
-  const sign = (/** @type {string} */ text, /** @type {string} */ label) => html`<${Sign} height=${tall} label=${label}>${text}<//>`;
+  const sign = (/** @type {string} */ text, /** @type {string} */ label) =>
+    html`<${Sign} height=${tall} label=${label}>${text}<//>`;
   const ringTop = box.row * planeCell;
   const ringBottom = (box.row + box.rows) * planeCell;
   const lens = html`<${Lens} edge=${[0, height]} ring=${[ringTop, ringBottom]} flip=${back}
     depth=${back ? box.column * planeCell : (sides[1].size - box.column - box.columns) * planeCell} />`;
   const factors = beside
-    ? back ? [grids.asItIs, sign("→", "turns into"), grids.kernel, sign("×", "times"), grids.window]
+    ? back
+      ? [grids.asItIs, sign("→", "turns into"), grids.kernel, sign("×", "times"), grids.window]
       : [grids.window, sign("×", "times"), grids.kernel, sign("←", "turned from"), grids.asItIs]
-    : back ? [grids.kernel, sign("×", "times"), grids.window] : [grids.window, sign("×", "times"), grids.kernel];
+    : back
+      ? [grids.kernel, sign("×", "times"), grids.window]
+      : [grids.window, sign("×", "times"), grids.kernel];
   if (back) {
     return html`<div class="figure ${snug ? "snug" : ""}">${grids.result}${sign("=", "equals")}${factors.slice(0, -1)}
       <div class="joined">${factors.at(-1)}${lens}${grids.plane}</div></div>`;
   }
   const [row, column] = scene.result.spotOf(scene.index) ?? [0, 0];
-  const single = !figure.turned && !size.tight && 2 * columns * numbers.width + others + 112 <= size.inner && scene.place;
+  const single =
+    !figure.turned && !size.tight && 2 * columns * numbers.width + others + 112 <= size.inner && scene.place;
   const middle = height / 2;
   return html`<div class="figure ${snug ? "snug" : ""}"><div class="joined">${grids.plane}${lens}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
-    <div class="joined">${single && html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
+    <div class="joined">${
+      single &&
+      html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
       <div class="centred" style="height:${rem(height)}"><${Single} place=${scene.place} /></div><//>
-      <${Lens} edge=${[middle - 28, middle + 28]} ring=${[row * resultCell, (row + 1) * resultCell]} depth=${column * resultCell} flip />`}
+      <${Lens} edge=${[middle - 28, middle + 28]} ring=${[row * resultCell, (row + 1) * resultCell]} depth=${column * resultCell} flip />`
+    }
     ${grids.result}</div></div>`;
 }
 
 /** @param {Scene} scene */
-const ringAt = (scene) => {
+const ringAt = scene => {
   const spot = scene.began ? scene.result.spotOf(scene.index) : null;
   return spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : [];
 };
@@ -217,16 +266,21 @@ function Narrow({ phase, figure, scene, size }) {
     <div class="figure pair">${back ? weights : window}<${Sign} height=${rows * numbers.height} label="times">×<//>${back ? window : weights}</div>`;
 }
 
-
 /** The turn as a strip of pictures: for reduced motion, and for whoever asks why the kernel is turned. @param {{phase: Phase, scene: any, onClose: () => void}} props */
 export function Strip({ phase, scene, onClose }) {
   const rows = scene.asItIs.length;
   const side = 132 / Math.max(rows, scene.asItIs[0].length);
-  const grid = (/** @type {any} */ cells, /** @type {"first"|"last"} */ ear, kind = "") => html`<div class="pose ${kind}">
+  const grid = (
+    /** @type {any} */ cells,
+    /** @type {"first"|"last"} */ ear,
+    kind = "",
+  ) => html`<div class="pose ${kind}">
     <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind="weight" range=${rangeOf(scene.kernelName)} cells=${cells}
       width=${side} height=${side} numbers=${false} letters=${rows <= 5} ear=${ear} label="kernel" /></div>`;
   const [down, across] = scene.sides;
-  const map = (/** @type {any[]} */ rings) => html`<div class="pose"><${Map2D} picture=${scene.picture} target=${132} rings=${rings}
+  const map = (
+    /** @type {any[]} */ rings,
+  ) => html`<div class="pose"><${Map2D} picture=${scene.picture} target=${132} rings=${rings}
     cell=${cellFor(Math.max(down.size, across.size), 136)} sides=${scene.sides} label="padded map" /></div>`;
   const delta = html`<${Symbol} name="dy" kind="gradient" />`;
   const back = phase.kind === "gradient";
@@ -237,8 +291,12 @@ export function Strip({ phase, scene, onClose }) {
     [grid(scene.asItIs, "first"), html`The kernel as it lies in memory: <i>a</i> comes first.`],
     [grid(scene.asItIs, "first", "tilted"), html`It turns about its centre by half a turn. Letters stay upright.`],
     [grid(scene.kernelCells, "last"), html`Turned: the last cell comes first, the marked corner is last.`],
-    [map([]), apart ? html`${source} is spread apart and padded with zeros, so that every cell has its partners.`
-      : html`${source} gets its rings of zeros, so that every cell has as many partners.`],
+    [
+      map([]),
+      apart
+        ? html`${source} is spread apart and padded with zeros, so that every cell has its partners.`
+        : html`${source} gets its rings of zeros, so that every cell has as many partners.`,
+    ],
     [map([{ ...scene.box, look: "ring" }]), html`It slides over ${source}; each stop writes one cell of ${result}.`],
   ];
   return html`<ol class="strip" aria-label="Why the kernel is turned">

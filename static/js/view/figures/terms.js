@@ -20,11 +20,12 @@ import { Map2D, Part, Sign, Single, fit, ownerOf, pictureAt, plural } from "./pa
 /** How a read meets one written cell. @param {Read} read @param {Phase} phase @param {Record<string, number>} letters */
 function viewOf(read, phase, letters) {
   const tensor = tensorOf(read.tensor);
-  const raw = read.axes.map((axis) => (axis ? positionOn(axis, letters) ?? 0 : 0));
+  const raw = read.axes.map(axis => (axis ? (positionOn(axis, letters) ?? 0) : 0));
   const index = raw.map((k, axis) => Math.min(Math.max(0, k), (tensor?.shape[axis] ?? 1) - 1));
   const running = read.axes.flatMap((axis, k) =>
-    (axis && Object.keys(axis.letters).some((letter) => (phase.bound[letter] ?? 1) > 1) ? [k] : []));
-  const count = sizeOf(running.map((axis) => tensor?.shape[axis] ?? 1));
+    axis && Object.keys(axis.letters).some(letter => (phase.bound[letter] ?? 1) > 1) ? [k] : [],
+  );
+  const count = sizeOf(running.map(axis => tensor?.shape[axis] ?? 1));
   return { read, tensor, index, running, count, here: raw.every((k, axis) => k === index[axis]) };
 }
 
@@ -35,32 +36,61 @@ export function Terms({ phase, figure }) {
   const index = indexAt(phase, cell);
   const letters = lettersAt(phase, cell);
   const began = cell >= 0;
-  const views = figure.reads.map((read) => viewOf(read, phase, letters)).filter(({ here }) => here || hasBound(phase) || !began);
+  const views = figure.reads
+    .map(read => viewOf(read, phase, letters))
+    .filter(({ here }) => here || hasBound(phase) || !began);
   const factors = views.filter(({ read, running }) => read.role !== "test" && (running.length > 0 || !hasBound(phase)));
-  const added = views.filter((view) => !factors.includes(view) && view.read.role !== "test");
-  const ordered = figure.back && !isSum(figure.reads) ? factors.sort((a, b) => Number(b.read.kind === "weight") - Number(a.read.kind === "weight")) : factors;
-  const rows = ordered.length > 0 && ordered.every(({ running, count, tensor }) =>
-    running.length === 1 && count <= ROW && (tensor?.shape.length ?? 9) <= 2);
+  const added = views.filter(view => !factors.includes(view) && view.read.role !== "test");
+  const ordered =
+    figure.back && !isSum(figure.reads)
+      ? factors.sort((a, b) => Number(b.read.kind === "weight") - Number(a.read.kind === "weight"))
+      : factors;
+  const rows =
+    ordered.length > 0 &&
+    ordered.every(
+      ({ running, count, tensor }) => running.length === 1 && count <= ROW && (tensor?.shape.length ?? 9) <= 2,
+    );
   const many = ordered.length + added.length + 1;
   const room = size.narrow ? (size.inner - 24) / 2 : Math.min(began ? 120 : 150, (size.inner - 40 * many) / many);
-  const sign = (/** @type {string} */ text, /** @type {string} */ words) => html`<${Sign} height=${150} label=${words}>${text}<//>`;
+  const sign = (/** @type {string} */ text, /** @type {string} */ words) =>
+    html`<${Sign} height=${150} label=${words}>${text}<//>`;
   const result = html`<${Result} phase=${phase} index=${index} began=${began} room=${room} />`;
   const terms = sizeOf(Object.values(phase.bound));
   const sum = terms > 1 ? html`∑` : "";
-  const middle = rows ? html`<${Rows} views=${ordered} phase=${phase} width=${size.inner - room - 150} />`
-    : ordered.map((view, k) => html`${k > 0 && sign(...joined(view.read))}<${View} view=${view} phase=${phase} room=${room} began=${began} />`);
-  const plus = added.filter(({ tensor }) => tensor).map((view) => html`${sign("+", "plus")}<${View} view=${view} phase=${phase} room=${Math.min(room, 80)} began=${began} />`);
-  const head = sum && html`<${Sign} height=${150} label="sum of ${plural(terms, "product")}"><span class="verb big">${sum}<small>${terms} terms</small></span><//>`;
-  return html`<div class="figure ${size.narrow ? "wrapped" : ""}">${figure.back
-    ? html`${result}${sign("=", "equals")}${head}${middle}${plus}` : html`${head}${middle}${plus}${sign("=", "equals")}${result}`}</div>`;
+  const middle = rows
+    ? html`<${Rows} views=${ordered} phase=${phase} width=${size.inner - room - 150} />`
+    : ordered.map(
+        (view, k) =>
+          html`${k > 0 && sign(...joined(view.read))}<${View} view=${view} phase=${phase} room=${room} began=${began} />`,
+      );
+  const plus = added
+    .filter(({ tensor }) => tensor)
+    .map(
+      view =>
+        html`${sign("+", "plus")}<${View} view=${view} phase=${phase} room=${Math.min(room, 80)} began=${began} />`,
+    );
+  const head =
+    sum &&
+    html`<${Sign} height=${150} label="sum of ${plural(terms, "product")}"><span class="verb big">${sum}<small>${terms} terms</small></span><//>`;
+  return html`<div class="figure ${size.narrow ? "wrapped" : ""}">${
+    figure.back
+      ? html`${result}${sign("=", "equals")}${head}${middle}${plus}`
+      : html`${head}${middle}${plus}${sign("=", "equals")}${result}`
+  }</div>`;
 }
 
 /** What stands before a read, and how it is spoken. @param {Read} read @returns {[string, string]} */
-const joined = ({ joint, role }) => (joint === "+" ? ["+", "plus"] : joint === "−" ? ["−", "minus"]
-  : role === "divisor" ? ["÷", "divided by"] : ["×", "times"]);
+const joined = ({ joint, role }) =>
+  joint === "+"
+    ? ["+", "plus"]
+    : joint === "−"
+      ? ["−", "minus"]
+      : role === "divisor"
+        ? ["÷", "divided by"]
+        : ["×", "times"];
 
 /** @param {Phase} phase */
-const hasBound = ({ bound }) => Object.values(bound).some((count) => count > 1);
+const hasBound = ({ bound }) => Object.values(bound).some(count => count > 1);
 
 /** What is written: its map or row, and the cell. @param {{phase: Phase, index: number[], began: boolean, room: number}} props */
 function Result({ phase, index, began, room }) {
@@ -69,14 +99,24 @@ function Result({ phase, index, began, room }) {
   if (!tensor) return null;
   const picture = pictureAt(own, index);
   const spot = picture?.spotOf(index);
-  const words = [ownerOf(phase, phase.tensor, own), tensor.shape.length === 2 && tensor.shape[0] > 1 && `row ${index[0]}`].filter(Boolean).join(", ");
+  const words = [
+    ownerOf(phase, phase.tensor, own),
+    tensor.shape.length === 2 && tensor.shape[0] > 1 && `row ${index[0]}`,
+  ]
+    .filter(Boolean)
+    .join(", ");
   const one = picture && picture.rows * picture.columns === 1;
   const flat = picture && !one && picture.rows === 1 && picture.columns <= ROW;
   return html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> ${words}`}>
     ${one && html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} result=${began} width=${72} height=${50} /></div>`}
-    ${picture && !one && (flat ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} />`
-      : html`<${Map2D} picture=${picture} target=${room} rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : []}
-        name=${phase.tensor} label="${plain(phase.tensor)}" glide />`)}
+    ${
+      picture &&
+      !one &&
+      (flat
+        ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} />`
+        : html`<${Map2D} picture=${picture} target=${room} rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : []}
+        name=${phase.tensor} label="${plain(phase.tensor)}" glide />`)
+    }
     ${began && !flat && !one && html`<div class="under"><${Single} place=${at(own, index)} result width=${72} height=${34} /></div>`}<//>`;
 }
 
@@ -89,12 +129,25 @@ function Column({ prefix, index, began, name, look = "result" }) {
   const tall = Math.ceil(length / across);
   const cell = (/** @type {number} */ k) => {
     const here = [...index.slice(0, -1), k];
-    return { value: tensor.data[ravel(here, tensor.shape)], index: here, letter: String(k),
+    return {
+      value: tensor.data[ravel(here, tensor.shape)],
+      index: here,
+      letter: String(k),
       state: /** @type {"known"|"notyet"} */ (isKnown(at(prefix, here)) ? "known" : "notyet"),
-      mark: /** @type {"result"|"read"|""} */ (began && k === index.at(-1) ? look : "") };
+      mark: /** @type {"result"|"read"|""} */ (began && k === index.at(-1) ? look : ""),
+    };
   };
-  const cells = Array.from({ length: tall }, (_, r) => Array.from({ length: across }, (_c, c) => r + c * tall).filter((k) => k < length).map(cell));
-  const exponent = exponentOf(cells.flat().filter(({ state }) => state === "known").map(({ value }) => value));
+  const cells = Array.from({ length: tall }, (_, r) =>
+    Array.from({ length: across }, (_c, c) => r + c * tall)
+      .filter(k => k < length)
+      .map(cell),
+  );
+  const exponent = exponentOf(
+    cells
+      .flat()
+      .filter(({ state }) => state === "known")
+      .map(({ value }) => value),
+  );
   return html`${exponent !== 0 && html`<span class="soft">${factor(exponent)}</span>`}<${NumberGrid} prefix=${prefix} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
     width=${84} height=${exponent ? 28 : 32} exponent=${exponent} name=${name} label=${plain(name)} />`;
 }
@@ -106,19 +159,29 @@ function View({ view, phase, room, began }) {
   const own = nameOf(read.tensor);
   const axis = running.length === 1 ? running[0] : undefined;
   const rank = tensor.shape.length;
-  const folded = rank <= 2 ? pictureAt(own, index, rank ? axis ?? rank - 1 : undefined) : pictureAt(own, index);
+  const folded = rank <= 2 ? pictureAt(own, index, rank ? (axis ?? rank - 1) : undefined) : pictureAt(own, index);
   const alone = running.length === 0;
   const whole = folded && folded.rows * folded.columns > 1;
-  const words = [read.kind === "weight" ? "" : ownerOf(phase, read.name, own),
+  const words = [
+    read.kind === "weight" ? "" : ownerOf(phase, read.name, own),
     folded?.title && rank === 2 ? (axis === 0 ? `column ${folded.title}` : `row ${folded.title}`) : "",
-    rank >= 3 && tensor.shape[1] > 1 ? `map ${index[1]}` : "", rank === 1 ? String(index[0]) : ""].filter(Boolean).join(", ");
+    rank >= 3 && tensor.shape[1] > 1 ? `map ${index[1]}` : "",
+    rank === 1 ? String(index[0]) : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
   const spot = alone && folded ? folded.spotOf(index) : null;
   return html`<${Part} caption=${html`<${Symbol} name=${read.name} kind=${read.kind} /> ${words}`}>
-    ${alone && rank === 2 && folded && folded.rows === 1 && whole ? html`<${Column} prefix=${own} index=${index} began=${began} name=${read.name} look="read" />`
-    : whole && (rank > 1 || folded.columns > ROW) ? html`<${Map2D} picture=${folded} target=${room} name=${read.name} label="${plain(read.name)} ${words}"
+    ${
+      alone && rank === 2 && folded && folded.rows === 1 && whole
+        ? html`<${Column} prefix=${own} index=${index} began=${began} name=${read.name} look="read" />`
+        : whole && (rank > 1 || folded.columns > ROW)
+          ? html`<${Map2D} picture=${folded} target=${room} name=${read.name} label="${plain(read.name)} ${words}"
         rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "read" }] : []} />
       ${alone && began && html`<div class="under"><${Single} place=${at(own, index)} width=${72} height=${34} /></div>`}`
-    : began && html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} width=${72} height=${50} /></div>`}<//>`;
+          : began &&
+            html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} width=${72} height=${50} /></div>`
+    }<//>`;
 }
 
 /** Factors of few terms, pair beneath pair. @param {{views: ReturnType<typeof viewOf>[], phase: Phase, width: number}} props */
@@ -132,7 +195,12 @@ function Rows({ views, phase, width }) {
       const own = nameOf(read.tensor);
       const cells = Array.from({ length }, (_, k) => {
         const here = index.map((v, axis) => (axis === running[0] ? k : v));
-        return { value: tensor.data[ravel(here, tensor.shape)], index: here, letter: "", state: /** @type {"known"|"notyet"} */ (isKnown(at(own, here)) ? "known" : "notyet") };
+        return {
+          value: tensor.data[ravel(here, tensor.shape)],
+          index: here,
+          letter: "",
+          state: /** @type {"known"|"notyet"} */ (isKnown(at(own, here)) ? "known" : "notyet"),
+        };
       });
       const exponent = exponentOf(cells.map(({ value }) => value));
       return html`<div class="ladder-row"><span class="ladder-name"><${Symbol} name=${read.name} kind=${read.kind} /> ${factor(exponent)}</span>
@@ -156,15 +224,24 @@ export function Ladder({ phase, figure }) {
   const at0 = index.at(-1) ?? 0;
   return html`<div class="figure ladder" style="--head:${rem(head)}">
     <div class="ladder-rows">
-      <div class="ladder-row heads" aria-hidden="true"><span class="ladder-name"></span>${Array.from({ length }, (_, k) => html`<span
-        class="ladder-head ${phase.shape.length && k === at0 && cell >= 0 ? "now" : ""} ${k === label.value && length === 10 ? "label" : ""}" style="width:${rem(width)}">${k}</span>`)}</div>
-      ${rows.map((row) => {
+      <div class="ladder-row heads" aria-hidden="true"><span class="ladder-name"></span>${Array.from(
+        { length },
+        (_, k) => html`<span
+        class="ladder-head ${phase.shape.length && k === at0 && cell >= 0 ? "now" : ""} ${k === label.value && length === 10 ? "label" : ""}" style="width:${rem(width)}">${k}</span>`,
+      )}</div>
+      ${rows.map(row => {
         const cells = Array.from({ length: row.length }, (_, k) => {
           const here = row.index(k);
           const there = isKnown(at(row.prefix, here));
-          return { value: row.tensor.data[ravel(here, row.tensor.shape)], index: here, letter: "",
+          return {
+            value: row.tensor.data[ravel(here, row.tensor.shape)],
+            index: here,
+            letter: "",
             state: /** @type {"known"|"notyet"} */ (there ? "known" : "notyet"),
-            mark: /** @type {"result"|""} */ (row.result && cell >= 0 && (row.length === 1 || k === at0) ? "result" : "") };
+            mark: /** @type {"result"|""} */ (
+              row.result && cell >= 0 && (row.length === 1 || k === at0) ? "result" : ""
+            ),
+          };
         });
         const exponent = exponentOf(cells.filter(({ state }) => state === "known").map(({ value }) => value));
         return html`<div class="ladder-row ${row.result ? "sum" : ""}" key=${row.prefix}>
@@ -181,8 +258,12 @@ export function Ladder({ phase, figure }) {
 function rowsOf(phase, reads) {
   const fresh = freshSteps(phase);
   const named = [
-    ...(fresh.length === phase.steps.length && fresh.length && phase.part !== "backward" ? [{ name: "x", prefix: `${phase.layer}/x` }] : []),
-    ...fresh.filter(({ name }) => !reads.some((read) => read.name === name)).map(({ name }) => ({ name, prefix: `${phase.layer}/${name}` })),
+    ...(fresh.length === phase.steps.length && fresh.length && phase.part !== "backward"
+      ? [{ name: "x", prefix: `${phase.layer}/x` }]
+      : []),
+    ...fresh
+      .filter(({ name }) => !reads.some(read => read.name === name))
+      .map(({ name }) => ({ name, prefix: `${phase.layer}/${name}` })),
     ...reads.map(({ name, tensor }) => ({ name, prefix: tensor })),
   ];
   const seen = new Set([nameOf(phase.place)]);
@@ -194,10 +275,16 @@ function rowsOf(phase, reads) {
     if (!tensor || (seen.has(own) && !result)) continue;
     seen.add(own);
     const { shape } = tensor;
-    const length = shape.length === 0 ? 1 : shape.at(-1) ?? 1;
+    const length = shape.length === 0 ? 1 : (shape.at(-1) ?? 1);
     if (shape.length > 2 || length > ROW || (shape.length === 2 && shape[0] > 1 && !result)) continue;
-    rows.push({ name, prefix: own, tensor, length, result,
-      index: (/** @type {number} */ k) => shape.map((_, axis) => (axis === shape.length - 1 ? k : 0)) });
+    rows.push({
+      name,
+      prefix: own,
+      tensor,
+      length,
+      result,
+      index: (/** @type {number} */ k) => shape.map((_, axis) => (axis === shape.length - 1 ? k : 0)),
+    });
   }
   return rows;
 }
@@ -212,10 +299,15 @@ function Bars({ phase, width, length }) {
   return html`<div class="ladder-row bar-row" aria-hidden="true"><span class="ladder-name"></span>
     ${Array.from({ length }, (_, k) => {
       const value = tensor.data[k];
-      const there = isKnown(at(nameOf(phase.place), tensor.shape.map((_s, axis) => (axis === tensor.shape.length - 1 ? k : 0))));
-      const high = there ? 17 * Math.abs(value) / most : 0;
+      const there = isKnown(
+        at(
+          nameOf(phase.place),
+          tensor.shape.map((_s, axis) => (axis === tensor.shape.length - 1 ? k : 0)),
+        ),
+      );
+      const high = there ? (17 * Math.abs(value)) / most : 0;
       return html`<span class="bar-cell" style="width:${rem(width)}"><i style="height:${rem(Math.max(value ? 1.5 : 0, high))};${
-        value < 0 ? "top:50%" : "bottom:50%"};background:${css("gradient", value, range, theme)}"></i></span>`;
+        value < 0 ? "top:50%" : "bottom:50%"
+      };background:${css("gradient", value, range, theme)}"></i></span>`;
     })}</div>`;
 }
-
