@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -62,6 +62,17 @@ class Place:
         return f"{self.layer}/{self.tensor}{index}" + (f"@{self.step}" if self.step is not None else "")
 
 
+class ByHand(Protocol):
+    """The numbers of a pass that were set by hand: where, and what stood there before."""
+
+    masks: dict[Key, Array]
+    before: dict[Key, Array]
+
+    def __call__(self, key: Key, array: Array) -> Array: ...
+
+    def again(self) -> ByHand: ...
+
+
 class Trace(Mapping[Key, Array]):
     """One forward pass, backward pass and update: (layer, tensor) -> read-only array.
 
@@ -73,6 +84,7 @@ class Trace(Mapping[Key, Array]):
     update     the number of the update that it makes, from 1; moved and left: parameters and state after it
     state      the optimizer's state before it
     previous   the step that left the parameters; origin: the seed that drew the first, None when they were given
+    by_hand    the numbers that were set by hand
     """
 
     def __init__(
@@ -90,6 +102,7 @@ class Trace(Mapping[Key, Array]):
         left: Mapping[str, Array] | None = None,
         previous: int | None = None,
         origin: int | None = None,
+        by_hand: ByHand | None = None,
     ):
         self.network = network
         self.step = step
@@ -98,6 +111,7 @@ class Trace(Mapping[Key, Array]):
         self.update = update
         self.previous = previous
         self.origin = origin
+        self.by_hand = by_hand
         stored = dict(values)
         for suffix, arrays in (("", parameters), ("_next", moved or {}), ("", state or {}), ("_next", left or {})):
             for name, array in arrays.items():
@@ -254,6 +268,9 @@ def _explanation(trace: Trace, place: Place, paging: Mapping[str, Any]) -> Expla
     if len(index) != array.ndim or any(not 0 <= i < size for i, size in zip(index, array.shape, strict=True)):
         raise PlaceError(f"{layer}/{tensor} has shape {list(array.shape)}, there is no index {list(index)} in it")
 
+    hand = trace.by_hand
+    if hand and key in hand.masks and hand.masks[key][index]:
+        return replace(_given(array, index, "set by hand", tensor), before=float(hand.before[key][index]))
     if key in (("input", "y"), ("target", "y")):
         return _given(array, index, "the image" if layer == "input" else "the target", tensor)
     if key == ("loss", "dy"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.data import Dataset
+from engine.edits import Edit, edited
 from engine.kernels import put_compiler_away
 from engine.layers import Layer
 from engine.network import Key, Network, Values
@@ -71,6 +72,14 @@ class Metrics:
     step: int
     loss: float
     accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A number at several steps."""
+
+    steps: list[int]
+    values: list[float]
 
 
 def optimizer_from(document: Mapping[str, Any]) -> Optimizer:
@@ -356,13 +365,16 @@ class Trainer:
                 self._traces.popitem(last=False)
         return trace
 
-    def trace_of(self, x: Array, target: Array, step: int | None = None) -> Trace:
+    def trace_of(self, x: Array, target: Array, step: int | None = None, edits: Sequence[Edit] = ()) -> Trace:
         """Images (N, C, H, W) and their targets through the parameters left by update `step` (default: the last):
-        forward, backward and the update that they would make. Nothing is learned, nothing dropped out."""
+        forward, backward and the update that they would make. Nothing is learned, nothing dropped out. `edits` sets
+        numbers by hand first; PlaceError where one does not fit."""
         state = self._state if step is None else self._state_at(step)
         optimizer = self._optimizer_at(state.step + 1)
-        x = np.ascontiguousarray(x, np.float32)
-        values = self.network.forward(state.parameters, x, target)
+        by_hand = edited(self.network, edits, len(x))
+        state = State(state.step, by_hand.parameters(state.parameters), state.optimizer)
+        x = by_hand(("input", "y"), np.ascontiguousarray(x, np.float32))
+        values = self.network.forward(state.parameters, x, target, edits=by_hand)
         self.network.backward(state.parameters, values, learning=False)
         after = update(self.network, optimizer, state, values)
         made = state.step
@@ -370,6 +382,7 @@ class Trainer:
             self.network,
             values,
             state.parameters,
+            by_hand=by_hand,
             step=made,
             learning=False,
             optimizer=optimizer,
@@ -380,6 +393,72 @@ class Trainer:
             previous=made or None,
             origin=None if self.given else self.seed,
         )
+
+    def series(self, key: Key, index: tuple[int, ...], points: int, first: int = 0, last: int | None = None) -> Series:
+        """A parameter, its gradient or its optimizer's state by step, as traces of these steps have them (`w` is what
+        the step's forward pass read): at most so many steps, evenly chosen where they are cheap to have again, the
+        newest always; thinned, never interpolated. HistoryError outside the history."""
+        steps, values = [], []
+        for step, state in self._states(points, first, last, before=True):
+            if step or "/".join(key) in state.parameters or "/".join(key) in state.optimizer:
+                steps.append(step)
+                values.append(self._number(state, key, index))
+        return Series(steps, values)
+
+    def series_of(
+        self,
+        x: Array,
+        target: Array,
+        key: Key,
+        index: tuple[int, ...],
+        points: int,
+        first: int = 0,
+        last: int | None = None,
+    ) -> Series:
+        """The same of any tensor of an image's pass through the parameters that each step left."""
+        steps, values = [], []
+        for step, _ in self._states(points, first, last, before=False):
+            steps.append(step)
+            values.append(float(self.trace_of(x, target, step)[key][index]))
+        return Series(steps, values)
+
+    def _number(self, state: State, key: Key, index: tuple[int, ...]) -> float:
+        if key[1].endswith("_next"):
+            state, key = self._advance(state)[0], (key[0], key[1].removesuffix("_next"))
+        name = "/".join(key)
+        if name in state.parameters:
+            return float(state.parameters[name][index])
+        if name in state.optimizer:
+            return float(state.optimizer[name][index])
+        return float(self._advance(state)[2].values[key][index])
+
+    def _states(self, points: int, first: int, last: int | None, before: bool) -> Iterator[tuple[int, State]]:
+        """Steps and the states before (or after) their updates, oldest first, each replayed from the nearest that is
+        at hand."""
+        low, high = self.history
+        first, last = max(first, low), high if last is None else min(last, high)
+        if first > last:
+            raise HistoryError(f"steps {first} to {last} are outside the history, {low} to {high}")
+        with self._lock:
+            kept = {**self._snapshots, self._before.step: self._before, self._state.step: self._state}
+        back = 1 if before else 0
+        cheap = sorted({min(max(step + back, first), last) for step in kept if first <= step + back <= last} | {last})
+        if last - first < max(points, len(cheap)) or last - first <= 2 * self._longest:
+            cheap = list(range(first, last + 1))
+        chosen = [
+            cheap[k] for k in np.unique(np.linspace(0, len(cheap) - 1, min(points, len(cheap))).round().astype(int))
+        ]
+        state = None
+        for step in chosen:
+            wanted = max(0, step - back)
+            nearest = max((each for each in kept if each <= wanted), default=None)
+            if nearest is None:
+                raise HistoryError(f"step {step} is outside the history, {low} to {high}")
+            if state is None or state.step < nearest or state.step > wanted:
+                state = kept[nearest]
+            while state.step < wanted:
+                state = self._advance(state)[0]
+            yield step, state
 
     def predict(self, x: Array) -> tuple[Array, Values]:
         """The loss's reading of the last layer (probabilities, for cross-entropy), and every layer's y."""

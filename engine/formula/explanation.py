@@ -50,7 +50,7 @@ class Group:
 @dataclass(frozen=True)
 class Explanation:
     """value == math.fsum(all terms of all pages) + remainder. Counts are of the listed terms; `pages` and
-    `page_sum` are of the asked group where one was asked."""
+    `page_sum` are of the asked group where one was asked. `before` is what stood there before it was set by hand."""
 
     value: float
     equation: Equation
@@ -63,3 +63,4 @@ class Explanation:
     page_sum: float
     remainder: float
     groups: list[Group]
+    before: float | None = None
