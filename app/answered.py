@@ -115,6 +115,7 @@ class Explanation(Answer):
     page_sum: Number = said("sum of this page's terms")
     remainder: Number = said("value minus the sum of the terms of all pages: rounding")
     groups: list[Group] = said("subtotals, as of each image in a weight's gradient")
+    before: Number | None = said("what stood there before it was set by hand", default=None)
 
 
 class Kink(Answer):
@@ -381,6 +382,12 @@ class Prediction(Answer):
     layers: dict[str, Tensors] = said("y of each layer, the batch's axis first", default={})
 
 
+class EditMade(Answer):
+    place: str = said("a number or a block")
+    value: Any = Field(description="what it was set to", default=None, json_schema_extra=TENSOR)
+    by: float | None = said("or what was added", default=None)
+
+
 class Pass(Answer):
     id: str = said("as in addresses")
     run: str = said("the run")
@@ -389,6 +396,76 @@ class Pass(Answer):
     source: dict[str, Any] = said("where the image comes from")
     loss: Number = said("of this image")
     probabilities: list[Number] = said("the network's answer")
+
+    edits: list[EditMade] = said("the numbers set by hand", default=[])
+    base: str | None = said("the pass without them", default=None)
+    base_loss: Number | None = said("its loss", default=None)
+
+
+class Difference(Answer):
+    eps: float = said("how far the number was moved, to both sides")
+    loss_plus: Number = said("the loss with eps added")
+    loss_minus: Number = said("the loss with eps taken away")
+    slope: Number = said("(loss_plus - loss_minus) / (2 eps)")
+    digits: int = said("leading digits on which slope and gradient agree, at most 15")
+
+
+class Switch(Answer):
+    place: str = said("the cell whose gate or winner changes")
+    kind: str = said("tie for a maximum, else the operator of the gate, as relu")
+    at: Number = said("the nudged number's value there")
+
+
+class NudgeCurve(Answer):
+    values: list[Number] = said("of the nudged number, around its own, which is in the middle")
+    losses: list[Number] = said("at each")
+
+
+class Nudge(Answer):
+    place: str = said("the number that is moved")
+    value: Number = said("its value")
+    loss: Number = said("of the pass, in float64")
+    gradient: Number = said("by the backward pass, in float64")
+    below: Number = said("slope to the side below")
+    above: Number = said("slope to the side above")
+    differences: list[Difference] = said("one for each eps")
+    kinks: list[Switch] = said("where, within the curve's range, a gate or winner changes")
+    verdict: Literal["agrees", "kink", "round_off", "differs"] = said(
+        "kink: two slopes meet at the number itself; round_off: the gradient is too small to be seen in two losses"
+    )
+    curve: NudgeCurve = said("the loss over the largest eps to both sides")
+
+
+class Reached(Answer):
+    reachable: int = said("cells in reach, as the sentences alone say")
+    active: int = said("of these, cells whose derivative is not zero in this pass")
+    of: int = said("cells of the tensor")
+    box: list[list[int]] = said("the first and the last index in reach")
+
+
+class Reach(Answer):
+    place: str = said("the number")
+    direction: Literal["forward", "backward"] = said("what it can change, or what it depends on")
+    tensors: dict[str, Reached] = said("each tensor with cells in reach, by layer/tensor, nearest first")
+    mask: Any = Field(
+        description="of the tensor asked for: 0 out of reach, 1 in reach, 2 in reach and moving now",
+        default=None,
+        json_schema_extra=TENSOR,
+    )
+
+
+class Inert(Answer):
+    tensor: str = said("which tensor")
+    mask: Any = numbers("1 where the loss does not depend on the number, to first order")
+    reasons: Counts = said("how many: unread, relu (a closed gate), not_maximum, zero_weight (multiplied by 0)")
+
+
+class NumberHistory(Answer):
+    place: str = said("the number")
+    steps: list[int] = said("some of the run's steps, the newest among them")
+    values: list[Number] = said("the number at each")
+    first: int = said("first step of the run's history")
+    last: int = said("last step of the run's history")
 
 
 class TensorDocument(Answer):

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import ConfigDict, Field
 
 from app import networks
-from app.bodies import TENSOR, Fields, Natural, either
+from app.bodies import TENSOR, Fields, Natural, at_most, either
 from app.datasets import Datasets
 from app.faults import refusals
 from app.limits import Limits
@@ -23,6 +24,7 @@ from app.stream import Subscription
 from app.wire import documents
 from app.wire.frames import frame
 from engine.data import Split
+from engine.edits import Edit, edited
 from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.score import Score, score
@@ -50,6 +52,41 @@ class ImageFields(Fields):
         json_schema_extra=TENSOR,
         description="class number, or values for each output; default: the data set's, or the network's own answer",
     )
+
+
+class EditFields(Fields):
+    """Numbers set by hand."""
+
+    model_config = ConfigDict(json_schema_extra=either(("value",), ("by",)))
+
+    place: str = Field(
+        description="a number, or a block that stops short of the last axes: of a parameter (`conv1/w/0,0`), of the "
+        "image (`input/y/0,0,12`) or of what a layer puts out (`conv1/y/0,3,5,5`)",
+        examples=["conv1/w/0,0,1,1"],
+    )
+    value: Any = Field(
+        default=None, description="a number, or nested lists in the block's shape", json_schema_extra=TENSOR
+    )
+    by: float | None = Field(default=None, ge=-1e30, le=1e30, description="in place of value: what is added")
+
+
+EditList = Annotated[list[EditFields], at_most("edits", "edits")]
+
+
+def edits_of(run: Run, asked: list[EditFields], limits: Limits, loc: Loc = ("edits",)) -> tuple[Edit, ...]:
+    """The edits, checked against the run's network: 422 with the one that does not fit."""
+    edits: list[Edit] = []
+    for k, each in enumerate(asked):
+        where = [*loc, k]
+        if (each.value is None) == (each.by is None):
+            raise invalid("expected either value or by", [*where, "value"])
+        value = None if each.value is None else networks.tensor(each.value, [*where, "value"], "float64", limits)
+        try:
+            edits.append(Edit(Place.parse(each.place), value, each.by))
+            edited(run.plan.network, edits[-1:])
+        except PlaceError as error:
+            raise invalid(str(error.args[0]), [*where, "place"]) from None
+    return tuple(edits)
 
 
 # images and passes --------------------------------------------------------------------------------------------------
@@ -106,8 +143,8 @@ def check_only_x(asked: Fields, others: tuple[str, ...], loc: Loc = ()) -> None:
             raise invalid(f"expected either x or dataset and {name}, got both x and {name}", [*loc, name])
 
 
-def trace_of(run: Run, image: Image, step: int | None) -> Trace:
-    """The image through the run's parameters at that step."""
+def trace_of(run: Run, image: Image, step: int | None, edits: Sequence[Edit] = ()) -> Trace:
+    """The image through the run's parameters at that step, with numbers set by hand."""
     target = image.target
     if target is None:
         if len(run.plan.network.loss.op.target_shape((1, *run.plan.network.layers[run.plan.network.output].shape))) > 1:
@@ -115,19 +152,24 @@ def trace_of(run: Run, image: Image, step: int | None) -> Trace:
         answers, _ = run.trainer.predict(image.x)
         target = answers.argmax(1).astype(np.int64)
     with refusals():
-        return run.trainer.trace_of(image.x, target, step)
+        return run.trainer.trace_of(image.x, target, step, edits)
 
 
-def make_pass(run: Run, image: Image, step: int | None) -> Pass:
-    """The pass of an image; the same image and step give the same pass."""
+def make_pass(run: Run, image: Image, step: int | None, edits: Sequence[Edit] = ()) -> Pass:
+    """The pass of an image; the same image, step and edits give the same pass. An edited one has a base: the pass of
+    the same image without them, whose target it keeps."""
     now = run.trainer.step if step is None else step
-    id = hashlib.blake2b(f"{run.key}/{now}/{image.key}".encode(), digest_size=8).hexdigest()
+    base = make_pass(run, image, now) if edits else None
+    written = [(str(edit.place), edit.by, None if edit.value is None else edit.value.tolist()) for edit in edits]
+    key = f"{run.key}/{now}/{image.key}" + (f"/{written!r}" if edits else "")
+    id = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
     found = run.passes.find(id)
     if found is None:
-        trace = trace_of(run, image, now)
+        kept = image if base is None else replace(image, target=base.trace["target", "y"])
+        trace = trace_of(run, kept, now, edits)
         network = run.plan.network
         probabilities = network.loss.op.answer(trace[network.output, "y"])[0]
-        found = Pass(id, run.id, now, image, trace, probabilities)
+        found = Pass(id, run.id, now, image, trace, probabilities, tuple(edits), base)
         run.passes.keep(found)
     return found
 

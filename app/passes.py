@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from app.problems import missing
+from engine.edits import Edit
 from engine.trace import Trace
 
 
@@ -41,6 +42,8 @@ class Pass:
     image: Image
     trace: Trace
     probabilities: np.ndarray
+    edits: tuple[Edit, ...] = ()
+    base: Pass | None = None
 
     @property
     def label(self) -> int | None:
@@ -59,7 +62,15 @@ class Pass:
             "source": self.image.source,
             "loss": self.loss,
             "probabilities": self.probabilities,
+            **(self._by_hand(self.base) if self.base else {}),
         }
+
+    def _by_hand(self, base: Pass) -> dict[str, Any]:
+        edits = [
+            {"place": str(edit.place), **({"by": edit.by} if edit.value is None else {"value": edit.value.tolist()})}
+            for edit in self.edits
+        ]
+        return {"edits": edits, "base": base.id, "base_loss": base.loss}
 
 
 def label_of(target: np.ndarray) -> int | None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from app import looking, pages, problems
-from app.api import datasets, looks, networks, ops, service, stream
+from app.api import datasets, explore, looks, networks, ops, service, stream
 from app.api import runs as runs_api
 from app.compress import Compress
 from app.compute import CHEAP, Compute, Pool
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
     runs = Runs(compute, settings.limits, keeper)
     app.state.context = Context(settings, warming, compute, Pool(settings.limits), data, keeper, runs)
     problems.install(app)
-    for part in (service, ops, networks, datasets, runs_api, looks, stream):
+    for part in (service, ops, networks, datasets, runs_api, looks, explore, stream):
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)

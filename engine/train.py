@@ -24,7 +24,7 @@ from engine.network import Key, Network, Values
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.paths import Draws, Pass, flat_update, path_of
-from engine.trace import Trace
+from engine.trace import PlaceError, Trace
 
 Array = np.ndarray
 
@@ -129,6 +129,11 @@ def check_dataset(network: Network, dataset: Dataset, batch_size: int) -> None:
 @lru_cache(maxsize=8)
 def _order(seed: int, epoch: int, count: int) -> Array:
     return np.random.default_rng([seed, SHUFFLING, epoch]).permutation(count)
+
+
+def _check_index(key: Key, shape: tuple[int, ...], index: tuple[int, ...]) -> None:
+    if len(index) != len(shape) or any(not 0 <= i < size for i, size in zip(index, shape, strict=True)):
+        raise PlaceError(f"{key[0]}/{key[1]} has shape {list(shape)}, there is no index {list(index)} in it")
 
 
 class Trainer:
@@ -397,13 +402,23 @@ class Trainer:
     def series(self, key: Key, index: tuple[int, ...], points: int, first: int = 0, last: int | None = None) -> Series:
         """A parameter, its gradient or its optimizer's state by step, as traces of these steps have them (`w` is what
         the step's forward pass read): at most so many steps, evenly chosen where they are cheap to have again, the
-        newest always; thinned, never interpolated. HistoryError outside the history."""
+        newest always; thinned, never interpolated. HistoryError outside the history, PlaceError for other tensors."""
+        _check_index(key, self._series_shape(key), index)
         steps, values = [], []
         for step, state in self._states(points, first, last, before=True):
             if step or "/".join(key) in state.parameters or "/".join(key) in state.optimizer:
                 steps.append(step)
                 values.append(self._number(state, key, index))
         return Series(steps, values)
+
+    def _series_shape(self, key: Key) -> tuple[int, ...]:
+        layer, tensor = key
+        state, name = self._state, f"{layer}/{tensor.removesuffix('_next')}"
+        if name in state.parameters or name in state.optimizer:
+            return (state.parameters if name in state.parameters else state.optimizer)[name].shape
+        if tensor.startswith("d") and f"{layer}/{tensor[1:]}" in self.network.learned:
+            return state.parameters[f"{layer}/{tensor[1:]}"].shape
+        raise PlaceError(f"{layer}/{tensor} belongs to no parameter; of other tensors, name a pass")
 
     def series_of(
         self,
@@ -418,8 +433,12 @@ class Trainer:
         """The same of any tensor of an image's pass through the parameters that each step left."""
         steps, values = [], []
         for step, _ in self._states(points, first, last, before=False):
+            trace = self.trace_of(x, target, step)
+            if key not in trace:
+                raise PlaceError(f"a pass has no tensor {key[0]}/{key[1]}")
+            _check_index(key, trace[key].shape, index)
             steps.append(step)
-            values.append(float(self.trace_of(x, target, step)[key][index]))
+            values.append(float(trace[key][index]))
         return Series(steps, values)
 
     def _number(self, state: State, key: Key, index: tuple[int, ...]) -> float:

@@ -36,6 +36,7 @@ Names = tuple[tuple[str, str], ...]
 
 class ImagePassFields(looking.ImageFields):
     step: Natural | None = Field(default=None, description="the parameters of this step; default: the newest")
+    edits: looking.EditList = Field(default=[], description="numbers set by hand, later ones last")
 
 
 # steps --------------------------------------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ async def step_tensor(
 ) -> Response:
     """{"layer", "tensor", "step", "shape", "dtype", "values"}. Any step of the run's history can be had; others are
     404."""
-    return await _at_step(request, here, id, step).tensor(layer, tensor, sample)
+    return await at_step(request, here, id, step).tensor(layer, tensor, sample)
 
 
 @router.get(
@@ -68,7 +69,7 @@ async def step_explanation(
     `gap: true`, between two cells (a stride leaves it out); `index` then names the cell before it. The tensor of a
     read may end in `@step`: the read belongs to that training step.
     """
-    return await _at_step(request, here, id, step).explanation(place, paging)
+    return await at_step(request, here, id, step).explanation(place, paging)
 
 
 @router.get(
@@ -86,7 +87,7 @@ async def step_frame(
 ) -> Response:
     """A frame as the live stream sends it. Each block is image `sample` alone; weights, and their gradients for the
     whole batch, are whole."""
-    look = _at_step(request, here, id, step)
+    look = at_step(request, here, id, step)
     return await look.frame(tensors, lambda trace, names: looking.step_frame(trace, sample, names))
 
 
@@ -102,15 +103,18 @@ async def step_frame(
 )
 async def create_pass(request: Request, here: Here, id: Id) -> Response:
     """Forward, backward and the update it would make, as a batch of one; nothing is learned from it. The same image
-    and step give the same pass."""
+    and step give the same pass. `edits` sets numbers by hand first: they explain themselves as given, with the value
+    before; `base` is the pass without them."""
     run = here.runs.get(id)
     asked = await read(request, here, ImagePassFields, npz_into="x")
 
     cost = networks.check_cost(run.plan.network, 1, here.limits, here.limits.multiply_adds, "multiply_adds", passes=3)
+    cost *= 2 if asked.edits else 1
 
     def make() -> dict[str, Any]:
         image = looking.image_of(run, here.datasets, asked, here.limits)
-        return looking.make_pass(run, image, asked.step).document()
+        edits = looking.edits_of(run, asked.edits, here.limits)
+        return looking.make_pass(run, image, asked.step, edits).document()
 
     # an earlier step's parameters may have to be learned once more
     document = await here.compute_for(request, make, cost=cost if asked.step is None else cost + run.plan.cost)
@@ -120,7 +124,8 @@ async def create_pass(request: Request, here: Here, id: Id) -> Response:
 
 @router.get("/{id}/passes/{pass_id}", summary="A pass", responses=answer(answered.Pass))
 async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
-    """{"id", "run", "step", "label", "source", "loss", "probabilities"}; 404 once it has expired."""
+    """{"id", "run", "step", "label", "source", "loss", "probabilities"}; with numbers set by hand `edits`, `base` and
+    `base_loss`, too. 404 once it has expired."""
     return answers.json_response(here.runs.get(id).passes.get(pass_id).document())
 
 
@@ -133,7 +138,7 @@ async def pass_tensor(
     request: Request, here: Here, id: Id, pass_id: PassId, layer: Layer, tensor: TensorName
 ) -> Response:
     """{"layer", "tensor", "step", "shape", "dtype", "values"}."""
-    return await _at_pass(request, here, id, pass_id).tensor(layer, tensor)
+    return await at_pass(request, here, id, pass_id).tensor(layer, tensor)
 
 
 @router.get(
@@ -145,7 +150,7 @@ async def pass_explanation(
     request: Request, here: Here, id: Id, pass_id: PassId, place: PlacePath, paging: Paging
 ) -> Response:
     """The explanation of any number of the pass, as for a step."""
-    return await _at_pass(request, here, id, pass_id).explanation(place, paging)
+    return await at_pass(request, here, id, pass_id).explanation(place, paging)
 
 
 @router.get(
@@ -155,7 +160,7 @@ async def pass_explanation(
 )
 async def pass_frame(request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None) -> Response:
     """A frame as the live stream sends it, in float32 blocks; whole numbers are int32."""
-    look = _at_pass(request, here, id, pass_id)
+    look = at_pass(request, here, id, pass_id)
     return await look.frame(tensors, lambda _, names: looking.pass_frame(look.run.passes.get(pass_id), names))
 
 
@@ -218,12 +223,12 @@ class Look:
         return same or answers.kept(await make(), tag, caching)
 
 
-def _at_step(request: Request, here: Context, id: str, step: int) -> Look:
+def at_step(request: Request, here: Context, id: str, step: int) -> Look:
     run = here.runs.get(id)
     cost = 0.0 if run.trainer.at_hand(step) else run.plan.cost
     return Look(request, here, run, lambda: looking.trace_at(run, step), cost)
 
 
-def _at_pass(request: Request, here: Context, id: str, pass_id: str) -> Look:
+def at_pass(request: Request, here: Context, id: str, pass_id: str) -> Look:
     run = here.runs.get(id)
     return Look(request, here, run, lambda: run.passes.get(pass_id).trace)

@@ -27,7 +27,10 @@ def plain(value: Any) -> Any:
 
 def explanation(place: str, found: Explanation) -> dict[str, Any]:
     """An explanation as api.md has it: equation, reads, terms of this page, and what they leave over."""
-    return {"place": place, **plain(found)}
+    document = {"place": place, **plain(found)}
+    if found.before is None:
+        del document["before"]
+    return document
 
 
 def score(found: Score) -> dict[str, Any]:

@@ -1,0 +1,211 @@
+"""How a pass depends on a number: what it reaches, what did not matter, a nudge of it, and its history."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from app import answered, answers, looking
+from app.api.looks import Look, PassId, PlacePath, Step, at_pass, at_step
+from app.api.runs import Id
+from app.bodies import Fields, at_most, read
+from app.context import Here
+from app.faults import refusals
+from app.openapi import answer, body
+from app.problems import invalid, missing
+from app.wire import documents
+from engine.nudge import EPSILONS, SEARCHES, nudge
+from engine.reach import Direction, inert, reach
+from engine.trace import Place, PlaceError, Trace
+
+router = APIRouter(prefix="/api/runs", tags=["steps and passes"], default_response_class=Response)
+
+Way = Annotated[Direction, Query(description="what the number can change, or what it depends on")]
+Mask = Annotated[str | None, Query(description="layer/tensor whose mask is wanted, too", examples=["conv1/y"])]
+Tensor = Annotated[str, Query(description="pixels, a layer's output or a parameter", examples=["input/y"])]
+Epsilon = Annotated[float, Field(ge=1e-15, le=1e6)]
+#: Forward passes that a pass's cost, three of them, stands for.
+PASSES = 3
+
+
+class NudgeFields(Fields):
+    place: str = Field(description="a parameter or a pixel", examples=["conv1/w/0,0,1,1"])
+    eps: Annotated[list[Epsilon], at_most("epsilons", "eps"), Field(min_length=1)] = Field(
+        default=list(EPSILONS), description="how far to move it; the curve spans the largest, to both sides"
+    )
+
+
+@router.get(
+    "/{id}/passes/{pass_id}/reach/{place:path}",
+    summary="What a number reaches, or sees",
+    responses=answer(answered.Reach),
+)
+async def pass_reach(
+    request: Request,
+    here: Here,
+    id: Id,
+    pass_id: PassId,
+    place: PlacePath,
+    direction: Way = "forward",
+    mask: Mask = None,
+) -> Response:
+    """Forward: every later tensor that the number can change, to the loss. Backward: every earlier number that it
+    depends on. `reachable` follows from the sentences alone, `active` from this pass: the derivative is not zero."""
+    return await _reach(at_pass(request, here, id, pass_id), place, direction, mask)
+
+
+@router.get(
+    "/{id}/steps/{step}/reach/{place:path}",
+    summary="The same in a training step",
+    responses=answer(answered.Reach),
+)
+async def step_reach(
+    request: Request, here: Here, id: Id, step: Step, place: PlacePath, direction: Way = "forward", mask: Mask = None
+) -> Response:
+    """Of the whole minibatch: where a layer takes its statistics from the batch, one image reaches all."""
+    return await _reach(at_step(request, here, id, step), place, direction, mask)
+
+
+async def _reach(look: Look, place: str, direction: Direction, mask: str | None) -> Response:
+    def make() -> Response:
+        trace = look.find()
+        try:
+            found = reach(trace, Place.parse(place), direction)
+        except PlaceError as error:
+            raise missing(str(error.args[0])) from None
+        document: dict[str, Any] = {
+            "place": place,
+            "direction": direction,
+            "tensors": {
+                "/".join(key): {
+                    "reachable": each.reachable,
+                    "active": each.active,
+                    "of": each.mask.size,
+                    "box": [list(end) for end in each.box],
+                }
+                for key, each in found.items()
+            },
+        }
+        if mask is not None:
+            shape = _tensor(trace, mask).shape
+            key = trace.network.resolve(*_named(mask))
+            document["mask"] = found[key].mask if key in found else np.zeros(shape, np.uint8)
+        return answers.json_response(document, limits=look.here.limits)
+
+    cost = look.cost + 4 * look.run.plan.network.work + answers.WRITING * _mask_size(look, mask)
+    return await look.kept("", lambda: look.compute(make, cost))
+
+
+@router.get(
+    "/{id}/passes/{pass_id}/inert",
+    summary="What did not matter to the loss",
+    responses=answer(answered.Inert),
+)
+async def pass_inert(request: Request, here: Here, id: Id, pass_id: PassId, tensor: Tensor = "input/y") -> Response:
+    """A mask of the numbers on which the loss does not depend in this pass, to first order, and for how many of them
+    which reason holds: nothing reads them, a gate is closed, a maximum is another's, or they are multiplied by 0."""
+    look = at_pass(request, here, id, pass_id)
+
+    def make() -> Response:
+        trace = look.find()
+        _tensor(trace, tensor)
+        try:
+            found = inert(trace, _named(tensor))
+        except PlaceError as error:
+            raise missing(str(error.args[0])) from None
+        document = {"tensor": tensor, "mask": found.mask, "reasons": found.reasons}
+        return answers.json_response(document, limits=here.limits)
+
+    cost = 4 * look.run.plan.network.work + answers.WRITING * _mask_size(look, tensor)
+    return await look.kept("", lambda: look.compute(make, cost))
+
+
+@router.post(
+    "/{id}/passes/{pass_id}/nudge",
+    summary="Move one number a little",
+    responses=answer(answered.Nudge),
+    openapi_extra=body(NudgeFields, {"place": "conv1/w/0,0,1,1"}),
+)
+async def pass_nudge(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
+    """The slope by differences beside the gradient by the backward pass, both in float64, at each eps; the loss over a
+    range; and where in it a gate or winner changes, which is where the slope may jump."""
+    look = at_pass(request, here, id, pass_id)
+    asked = await read(request, here, NudgeFields)
+
+    def make() -> Response:
+        try:
+            found = nudge(look.find(), Place.parse(asked.place), asked.eps)
+        except PlaceError as error:
+            raise invalid(str(error.args[0]), ["place"]) from None
+        document = documents.plain(found)
+        document["place"] = asked.place
+        document["kinks"] = [{**documents.plain(kink), "place": str(kink.place)} for kink in found.kinks]
+        document["curve"] = {"values": document.pop("values"), "losses": document.pop("losses")}
+        return answers.json_response(document, headers={"Cache-Control": "no-store"})
+
+    cost = (SEARCHES + 2 * len(asked.eps)) * look.run.plan.network.work
+    return await look.compute(make, min(cost, float(here.limits.multiply_adds)))
+
+
+@router.get(
+    "/{id}/history/{place:path}",
+    summary="A number over the training",
+    responses=answer(answered.NumberHistory),
+)
+async def history(
+    request: Request,
+    here: Here,
+    id: Id,
+    place: Annotated[str, Path(description="layer/tensor/index", examples=["conv1/w/0,0,1,1"])],
+    points: Annotated[int, Query(ge=1, le=1000, description="at most so many steps, evenly chosen")] = 200,
+    pass_of: Annotated[
+        str | None, Query(description="a pass: the number in that image's pass through the parameters of each step")
+    ] = None,
+    first: Annotated[int, Query(ge=0, le=2**53, description="no earlier step")] = 0,
+    last: Annotated[int | None, Query(ge=0, le=2**53, description="no later step")] = None,
+) -> Response:
+    """Parameters, their gradients and the optimizer's state by step; with `pass_of` any tensor of an image's pass. The
+    newest step is always among them; they are thinned, never interpolated."""
+    run = here.runs.get(id)
+    image = run.passes.get(pass_of) if pass_of is not None else None
+    passes = PASSES * points * run.plan.network.work if image else points * run.plan.cost / 8
+
+    def make() -> Response:
+        try:
+            where = Place.parse(place)
+            key = run.plan.network.resolve(where.layer, where.tensor)
+            with refusals():
+                if image is None:
+                    found = run.trainer.series(key, where.index, points, first, last)
+                else:
+                    target = image.trace["target", "y"]
+                    found = run.trainer.series_of(image.image.x, target, key, where.index, points, first, last)
+        except PlaceError as error:
+            raise missing(str(error.args[0])) from None
+        begin, end = run.trainer.history
+        document = {"place": place, "steps": found.steps, "values": found.values, "first": begin, "last": end}
+        return answers.json_response(document, headers={"Cache-Control": "no-store"})
+
+    return await here.compute_for(request, make, cost=min(passes, float(here.limits.multiply_adds)))
+
+
+def _named(tensor: str) -> tuple[str, str]:
+    layer, _, name = tensor.rpartition("/")
+    return layer, name
+
+
+def _tensor(trace: Trace, name: str) -> np.ndarray:
+    """404 where the pass has no such tensor."""
+    return looking.tensor_of(trace, *_named(name))
+
+
+def _mask_size(look: Look, tensor: str | None) -> int:
+    """About how many numbers a mask has: as many as the largest layer puts out."""
+    network = look.run.plan.network
+    sizes = [math.prod(shape) for shape in (network.input_shape, *(layer.shape for layer in network.layers.values()))]
+    return max(sizes) if tensor else 0
