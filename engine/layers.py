@@ -59,7 +59,7 @@ def read(document: Mapping[str, Any]) -> tuple[Shape, list[Layer], Layer]:
     shapes: dict[str, Shape] = {"input": input_shape}
     layers: list[Layer] = []
     for index, item in enumerate(listed):
-        layer = _read_layer(item, ["layers", index], shapes, layers[-1].name if layers else "input")
+        layer = read_layer(item, ["layers", index], shapes, layers[-1].name if layers else "input")
         shapes[layer.name] = layer.shape
         layers.append(layer)
     loss = _read_loss(document.get("loss", "cross_entropy"), layers[-1])
@@ -110,7 +110,7 @@ def _make_op(item: Mapping[str, Any], loc: list[str | int], losses: bool, name: 
         raise NetworkError([*loc, "settings", *error.loc], f"{name}: {error}") from None
 
 
-def _read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], before: str) -> Layer:
+def read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], before: str) -> Layer:
     _known(item, ("name", "op", "settings", "inputs"), loc)
     name = item.get("name")
     if not isinstance(name, str) or not LAYER_NAME.fullmatch(name) or name in RESERVED:

@@ -128,6 +128,29 @@ class Float(Setting):
 
 
 @dataclass(frozen=True)
+class Floats(Setting):
+    """A number, or a list of them."""
+
+    nonzero: bool = False
+    most: int = LARGEST
+
+    def check(self, value: Any) -> tuple[float, ...]:
+        expected = "a number or a list of numbers" + (", none of them 0" if self.nonzero else "")
+        values = value if isinstance(value, (list, tuple)) else [value]
+        numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values)
+        if not numbers or not 1 <= len(values) <= self.most:
+            raise SettingError([], f"expected {expected}, got {said(value)}")
+        if any(not abs(each) <= 1e12 or (self.nonzero and each == 0) for each in values):
+            raise SettingError([], f"expected {expected}, at most 1e12, got {said(value)}")
+        return tuple(map(float, values))
+
+    def kind(self) -> Schema:
+        one: Schema = {"type": "number", "minimum": -1e12, "maximum": 1e12}
+        one |= {"not": {"const": 0}} if self.nonzero else {}
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": self.most}]}
+
+
+@dataclass(frozen=True)
 class Bool(Setting):
     def check(self, value: Any) -> bool:
         if not isinstance(value, bool):
