@@ -286,6 +286,47 @@ class Score(Answer):
     phases: list[Phase] = said("in the order of time")
 
 
+class ImportedLayer(Answer):
+    source: str = said("what it is in the file")
+    layer: str | None = said("the layer that it became; null where it became none")
+    op: str | None = said("its operator")
+    shape: Shape | None = said("of y for one image")
+    parameters: int = said("learned numbers")
+    state: Literal["as_is", "moved", "guessed", "missing"] = said(
+        "as_is: the same here; moved: written in another way; guessed: see the guesses; missing: nothing like it here"
+    )
+    detail: str = said("why, or what is different")
+    nearest: list[str] = said("what may take its place: operators, or leave_out")
+
+
+class ImportGuess(Answer):
+    what: str = said("what the file does not say")
+    why: str = said("what it was taken from")
+    value: Any = said("what was taken")
+    alternatives: list[Any] = said("what else fits")
+
+
+class Placed(Answer):
+    placed: int = said("tensors that found their layer")
+    of: int = said("tensors of weights in the file")
+
+
+class ImportCheck(Answer):
+    accuracy: float = said("share of test images that the network answers rightly as it is, 0..1")
+    images: int = said("how many were tried")
+
+
+class ImportedModel(Answer):
+    id: str = said("as in addresses, and as `imported` of POST /api/runs")
+    name: str = said("the file's name")
+    format: str = said("onnx, safetensors, npz, pytorch or document")
+    network: NetworkDocument | None = said("the network; null while a layer is missing")
+    layers: list[ImportedLayer] = said("what became of everything in the file")
+    guesses: list[ImportGuess] = said("what the file does not say, and what was taken")
+    parameters: Placed = said("how many of the file's tensors are used")
+    check: ImportCheck | None = said("how it does on test images that fit; null where none do")
+
+
 # data ---------------------------------------------------------------------------------------------------------------
 
 

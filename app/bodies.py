@@ -115,7 +115,7 @@ async def read(request: Request, here: Context, model: type[Body], npz_into: str
             f"expected the Content-Type {' or '.join(accepted)}, {got}",
             headers={"Accept-Post": ", ".join(accepted)},
         )
-    chunks = await _chunks(request, limits, kind)
+    chunks = await _chunks(request, limits, "body_bytes" if kind in BINARY else "json_bytes")
     size = sum(map(len, chunks))
 
     def parse() -> Body:
@@ -127,8 +127,14 @@ async def read(request: Request, here: Context, model: type[Body], npz_into: str
     return await here.ask(request, parse)
 
 
-async def _chunks(request: Request, limits: Limits, kind: str) -> deque[bytes]:
-    name = "body_bytes" if kind in BINARY else "json_bytes"
+async def read_raw(request: Request, here: Context) -> bytes:
+    """The body as it is, of any type."""
+    chunks = await _chunks(request, here.limits, "body_bytes")
+    return await here.ask(request, _joined, chunks)
+
+
+async def _chunks(request: Request, limits: Limits, name: str) -> deque[bytes]:
+    """The body's pieces, within the limit of that name."""
     most: int = getattr(limits, name)
     said = request.headers.get("content-length", "")
     too_large = over_limit(name, most, f"the body is larger than {most} bytes")

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from app.compute import Compute, Pool
 from app.datasets import Datasets
+from app.imports.models import Imports
 from app.keeping import Keeper
 from app.limits import Limits
 from app.register import Runs
@@ -29,6 +30,7 @@ class Context:
     datasets: Datasets
     keeper: Keeper
     runs: Runs
+    imports: Imports
     viewers: int = 0
     begun: bool = False  # whether the welcome run has been made, or could not be
 

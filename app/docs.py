@@ -25,8 +25,9 @@ from engine.optimizers import OPTIMIZERS
 
 #: Stands in the pages for where the server is, until a request says so.
 BASE = "http://server.invalid"
-#: Stands in an address for a run of one's own; the page puts in the last one that was made there.
-OWN_RUN, OWN_PASS = "YOUR-RUN", "YOUR-PASS"
+#: Stand in an address for what one made oneself; the page puts in the last one that was made there.
+OWN_RUN = "YOUR-RUN"
+OWN = {"pass_id": "YOUR-PASS", "import_id": "YOUR-IMPORT"}
 JSON = "application/json"
 #: Characters in a line of an example.
 WIDTH = 56
@@ -226,8 +227,8 @@ def _address(path: str, said: Mapping[str, Any], mine: bool) -> str:
 
     def example(match: re.Match[str]) -> str:
         name = match[1]
-        if name == "pass_id":
-            return OWN_PASS
+        if name in OWN:
+            return OWN[name]
         if name == "id" and mine:
             return OWN_RUN
         found = next(each for each in said["parameters"] if each["name"] == name)

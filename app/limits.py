@@ -62,6 +62,8 @@ class Limits:
     trace_bytes: int = _limit(24 << 20, "bytes", "whole minibatch passes that a run keeps at hand for looking back")
     passes: int = _limit(48, "passes", "passes kept per run; the oldest go first")
     pass_bytes: int = _limit(32 << 20, "bytes", "memory of all passes kept per run")
+    imports: int = _limit(24, "models", "imported models kept at hand; the oldest go first")
+    import_bytes: int = _limit(256 << 20, "bytes", "memory of all imported models")
     edits: int = _limit(256, "edits", "most numbers or blocks set by hand in one pass")
     epsilons: int = _limit(32, "numbers", "most steps of one nudge")
     series_points: int = _limit(1000, "points", "most points of one number's history")

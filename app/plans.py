@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydantic import ConfigDict, Field
 
-from app import networks
-from app.bodies import TENSOR, Fields, Natural, Positive
+from app import looking, networks
+from app.bodies import TENSOR, Fields, Natural, Positive, either
 from app.datasets import Datasets
 from app.faults import refusals
+from app.imports.models import Imports
 from app.limits import Limits
 from app.networks import NetworkChoice
 from app.problems import invalid, over_limit
+from app.register import Runs
 from app.runs import Plan
 from engine.data import Dataset, from_arrays
 from engine.models import MODELS, Model
@@ -21,6 +26,7 @@ from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.settings import settings_schema
+from engine.trace import PlaceError
 from engine.train import check_dataset, optimizer_from
 
 #: What a network takes that brings no defaults of its own.
@@ -45,9 +51,29 @@ def _optimizer_schema(kind: type[Optimizer]) -> dict[str, Any]:
 NO_NAME: dict[str, Any] = {"title": "settings alone", "type": "object", "not": {"required": ["name"]}}
 
 
+class StartFields(Fields):
+    """Where another run stands."""
+
+    run: str = Field(description="a run of this server", examples=["welcome"])
+    step: Natural | None = Field(default=None, description="the parameters of this step; default: the newest")
+    edits: looking.EditList = Field(default=[], description="parameters set by hand, later ones last")
+
+
 class RunFields(NetworkChoice):
     """A run to be. Everything but the network has a default."""
 
+    model_config = ConfigDict(
+        json_schema_extra=either(("network",), ("model",), ("imported",), ("from",)), populate_by_name=True
+    )
+
+    imported: str | None = Field(
+        default=None, description="in place of network: an imported model, with its parameters; or `from`"
+    )
+    from_: StartFields | None = Field(
+        default=None,
+        alias="from",
+        description="in place of network: the network of another run, and the parameters it has",
+    )
     model: networks.TrainableField = None
     dataset: str | GivenData | None = Field(
         default=None,
@@ -67,13 +93,57 @@ class RunFields(NetworkChoice):
     start: bool = Field(default=True, description="whether to begin at once")
 
 
-def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
+@dataclass(frozen=True)
+class Start:
+    """A network and parameters that stand somewhere, in place of a document; `dataset` is what they learned from."""
+
+    network: Network
+    parameters: Mapping[str, np.ndarray]
+    title: str
+    model: str | None = None
+    dataset: Dataset | None = None
+
+
+def start_from(asked: RunFields, runs: Runs, imports: Imports, limits: Limits) -> Start | None:
+    """What `imported` or `from` name; None where the body brings a network of its own. 422 where it names several."""
+    named = {"network": asked.network, "model": asked.model, "imported": asked.imported, "from": asked.from_}
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise invalid(f"expected one of {', '.join(named)}, got {' and '.join(given)}", [given[-1]])
+    if asked.imported is not None:
+        found = imports.get(asked.imported)
+        if found.result.network is None:
+            rows = found.result.rows
+            missing = next(row for row in rows if row.state == "missing")
+            raise invalid(f"{found.name}: {missing.source} is missing: {missing.detail}", ["imported"])
+        with refusals("imported"):
+            network = Network.from_document(found.result.network)
+            return Start(network, {**network.initial(0), **found.result.parameters}, found.name)
+    if asked.from_ is not None:
+        run = runs.get(asked.from_.run)
+        edits = looking.edits_of(run, asked.from_.edits, limits, ["from", "edits"])
+        try:
+            with refusals("from"):
+                parameters = run.trainer.parameters_at(asked.from_.step, edits)
+        except PlaceError as error:
+            raise invalid(str(error.args[0]), ["from", "edits"]) from None
+        return Start(run.plan.network, parameters, run.plan.title, run.plan.model, run.plan.dataset)
+    return None
+
+
+def plan_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start | None = None) -> Plan:
     """A plan in which everything fits; 422 with what does not, 413 with the limit that it exceeds."""
-    model = networks.model_of(asked)
-    network = networks.network_of(asked)
+    if start and start.model and asked.model is None:
+        model: Model | None = MODELS.get(start.model)
+    else:
+        model = None if start else networks.model_of(asked)
+    network = start.network if start else networks.network_of(asked)
     networks.check_parameters(asked, network, limits)
     defaults = (model and model.defaults) or USUAL
-    dataset = _dataset(asked, network, model, datasets, limits)
+    if start and start.dataset and asked.dataset is None:
+        dataset = start.dataset
+    else:
+        dataset = _dataset(asked, network, model, datasets, limits)
     train = dataset.splits["train"]
     if asked.batch_size is not None and asked.batch_size > len(train):
         raise invalid(
@@ -95,10 +165,12 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits) -> Plan:
         raise invalid(str(error), ["dataset"]) from None
     optimizer = _optimizer(asked, defaults["optimizer"])
     _check_memory(network, optimizer, batch_size, limits)
-    own = networks.own_parameters(asked) if asked.parameters is None else asked.parameters
+    own: Any = asked.parameters
+    if own is None:
+        own = start.parameters if start else networks.own_parameters(asked)
     return Plan(
-        title=_title(asked, model),
-        model=asked.model,
+        title=start.title if start else _title(asked, model),
+        model=start.model if start else asked.model,
         network=network,
         cost=cost,
         dataset=dataset,

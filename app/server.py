@@ -11,12 +11,14 @@ from fastapi import FastAPI
 
 from app import looking, pages, problems
 from app.api import datasets, explore, looks, networks, ops, service, stream
+from app.api import imports as imports_api
 from app.api import runs as runs_api
 from app.compress import Compress
 from app.compute import CHEAP, Compute, Pool
 from app.context import Context
 from app.datasets import Datasets
 from app.guard import Guard
+from app.imports.models import Imports
 from app.keeping import Keeper, restore
 from app.memory import give_back
 from app.openapi import install as install_schema
@@ -56,9 +58,10 @@ def create_app(settings: Settings) -> FastAPI:
     data = Datasets(settings.data_dir)
     keeper = Keeper(Shelf(settings.data_dir / "runs"), data)
     runs = Runs(compute, settings.limits, keeper)
-    app.state.context = Context(settings, warming, compute, Pool(settings.limits), data, keeper, runs)
+    imports = Imports(settings.limits.imports, settings.limits.import_bytes)
+    app.state.context = Context(settings, warming, compute, Pool(settings.limits), data, keeper, runs, imports)
     problems.install(app)
-    for part in (service, ops, networks, datasets, runs_api, looks, explore, stream):
+    for part in (service, ops, networks, datasets, runs_api, looks, explore, imports_api, stream):
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)

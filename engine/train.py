@@ -479,6 +479,15 @@ class Trainer:
                 state = self._advance(state)[0]
             yield step, state
 
+    def parameters_at(self, step: int | None = None, edits: Sequence[Edit] = ()) -> dict[str, Array]:
+        """The parameters that update `step` left (default: the last), with numbers set by hand. PlaceError for an edit
+        of anything else."""
+        state = self._state if step is None else self._state_at(step)
+        for edit in edits:
+            if f"{edit.place.layer}/{edit.place.tensor}" not in state.parameters:
+                raise PlaceError(f"{edit.place} is no parameter")
+        return edited(self.network, edits).parameters(state.parameters)
+
     def predict(self, x: Array) -> tuple[Array, Values]:
         """The loss's reading of the last layer (probabilities, for cross-entropy), and every layer's y."""
         values = self.network.forward(self._state.parameters, np.ascontiguousarray(x, np.float32))

@@ -17,9 +17,9 @@ from app.bodies import JSON, TENSOR, WHOLE, Fields, Natural, at_most, either, re
 from app.context import Context, Here, client_of, token_of
 from app.faults import refusals
 from app.openapi import answer, body
-from app.plans import RunFields, plan_of
+from app.plans import RunFields, plan_of, start_from
 from app.problems import invalid, over_limit
-from app.runs import WELCOME, Run, sealed
+from app.runs import WELCOME, Plan, Run, sealed
 from app.wire import npz, pytorch, safe
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], default_response_class=Response)
@@ -84,7 +84,13 @@ async def create(request: Request, here: Here) -> Response:
 
     token = secrets.token_urlsafe(18) if here.settings.shared else ""
 
-    plan = await here.ask(request, plan_of, asked, here.datasets, here.limits)
+    def decide() -> Plan:
+        return plan_of(asked, here.datasets, here.limits, start_from(asked, here.runs, here.imports, here.limits))
+
+    if asked.from_ is not None:  # an earlier step's parameters may have to be learned once more
+        plan = await here.compute_for(request, decide, cost=here.runs.get(asked.from_.run).plan.cost)
+    else:
+        plan = await here.ask(request, decide)
 
     def make() -> dict[str, Any]:
         owned = dataclasses.replace(plan, owner=sealed(token) if token else "")

@@ -17,6 +17,7 @@ from app.wire.npz import REQUEST
 
 SAFETENSORS = "application/x-safetensors"
 _KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+_KINDS["BF16"] = "<u2"  # widened below
 
 
 def write_safetensors(tensors: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> bytes:
@@ -40,7 +41,8 @@ def read_safetensors(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.
             raise malformed(f"{name}: expected one of {', '.join(_KINDS)}, got {entry['dtype']}", [name])
         if 0 in entry["shape"]:
             raise invalid(f"{name} is empty: {entry['shape']}", [name])
-        arrays[name] = np.frombuffer(entry["data"], _KINDS[entry["dtype"]]).reshape(entry["shape"])
+        array = np.frombuffer(entry["data"], _KINDS[entry["dtype"]]).reshape(entry["shape"])
+        arrays[name] = (array.astype(np.uint32) << 16).view(np.float32) if entry["dtype"] == "BF16" else array
     (length,) = struct.unpack_from("<Q", content)
     metadata = text.decode(content[8 : 8 + length], limits.names).get("__metadata__") or {}
     return text.decode(metadata.get(REQUEST, "{}").encode(), limits.names), arrays

@@ -17,7 +17,7 @@ from engine.kernels import part, sum_kernel
 from engine.ops.base import Array, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
 from engine.ops.weighted import Weighted
 from engine.ops.window import Span, even, spans, torch_pad
-from engine.settings import REQUIRED, Bool, Int, Padding, Pair
+from engine.settings import REQUIRED, Bool, Choice, Int, Padding, Pair
 
 Geometry = tuple[int, int, int, int, int, int]  # stride s t, pad before p q, dilation d e
 
@@ -242,6 +242,14 @@ class Conv2d(Convolution):
         "groups": Int(1, "channels are split into so many groups that do not see one another"),
         "flip_kernel": Bool(False, "turn the kernel by 180 degrees first: the convolution of mathematics"),
     }
+    layer_settings = {
+        **Convolution.layer_settings,
+        "rounding": Choice(
+            "exact",
+            "where the stride does not divide what is left: exact refuses, floor leaves it unread, as PyTorch does",
+            options=("exact", "floor"),
+        ),
+    }
     words = {
         "y": Words(
             "the kernel looks at {window:pixels} and writes one number",
@@ -305,7 +313,7 @@ class Conv2d(Convolution):
         return {"y": (x[0], w[0], rows.count(), columns.count())}
 
     def check_fit(self, shapes: Shapes) -> None:
-        if self.options["padding"] != "same":
+        if self.options["padding"] != "same" and self.options.get("rounding") != "floor":
             for span in self.spans(shapes):
                 span.check_fit()
 

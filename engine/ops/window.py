@@ -48,7 +48,9 @@ class Span:
         over: 3 cells with padding 1 and stride 2 fit into 28 as into 27."""
         unread = self.room % self.stride - self.after
         if self.room >= 0 and unread > max(0, self.stride - self.extent):
-            raise ShapeError(f"the window does not fit: {self.arithmetic()}")
+            raise ShapeError(
+                f'the window does not fit: {self.arithmetic()}; "rounding": "floor" leaves the last cells unread'
+            )
 
 
 def padded(size: int, kernel: int, stride: int, dilation: int, padding: str | tuple[int, int]) -> Span:

@@ -78,10 +78,12 @@ def test_every_call_on_the_page_runs_and_answers_what_it_says(client: TestClient
     document = client.get("/openapi.json").json()
     own = client.post("/api/runs", json={"model": "classroom", "steps": 9, "start": False}).json()["id"]
     made = client.post(f"/api/runs/{own}/passes", json={"dataset": "mnist", "index": 0}).json()["id"]
+    network = {"input": [4], "layers": [{"name": "fc", "op": "linear", "settings": {"out": 2}}]}
+    model = client.post("/api/networks/import", json=network).json()["id"]
     tried, last = 0, []
     for method, address, body in forms(page):
         path = address.replace("YOUR-RUN", own).replace("welcome/passes/YOUR-PASS", f"{own}/passes/{made}")
-        path = path.replace("/steps/120/", "/steps/1/")
+        path = path.replace("/steps/120/", "/steps/1/").replace("YOUR-IMPORT", model)
         if method == "DELETE":
             last.append(path)
             continue

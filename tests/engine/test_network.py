@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.data import from_arrays
 from engine.fields import ReceptiveField
 from engine.layers import NetworkError
 from engine.models import MODELS
 from engine.network import Network
 from engine.ops.base import ShapeError
+from engine.train import Trainer, optimizer_from
 from tests.engine.tools import network
 
 CLASSROOM = Network.from_document(MODELS["classroom"].document)
@@ -255,3 +257,27 @@ def test_leaving_out_the_images_gradient_changes_no_other() -> None:
     assert full.keys() - short.keys() == {("conv1", "dx")}
     CLASSROOM.image_gradient(parameters, short, learning=False)
     assert full.keys() == short.keys() and all(np.array_equal(short[key], full[key]) for key in full)
+
+
+def test_a_convolution_that_rounds_down_leaves_the_last_cells_unread_on_every_path() -> None:
+    """Conv 3 with stride 2 on 28 rows: 13 windows, the last row is read by none; refused unless it says so."""
+    layer: dict[str, Any] = {"op": "conv2d", "name": "conv", "out": 3, "kernel_size": 3, "stride": 2}
+    rest: list[dict[str, Any]] = [{"op": "relu"}, {"op": "flatten"}, {"op": "linear", "out": 10}]
+    with pytest.raises(NetworkError, match=r'\(28 - 3\) / 2 \+ 1 = 13\.50; "rounding": "floor"'):
+        network(layer, *rest, input=(1, 28, 28))
+    net = network({**layer, "rounding": "floor"}, *rest, input=(1, 28, 28))
+    assert net.layers["conv"].shape == (3, 13, 13)
+    made = Network.from_document(net.document())
+    assert made.layers["conv"].op.options["rounding"] == "floor"
+    rng = np.random.default_rng(0)
+    x, target = rng.random((20, 1, 28, 28)).astype(np.float32), rng.integers(0, 10, 20)
+    run = Trainer(net, from_arrays(x, target), optimizer_from({"name": "sgd", "learning_rate": 0.1}), batch_size=20)
+    before = dict(run.parameters)
+    run.step_once()
+    values = net.forward(before, x, target)
+    net.backward(before, values, learning=False)
+    assert not values["conv", "dx"][:, :, 27].any() and values["conv", "dx"][:, :, 26].any()
+    for name in net.learned:
+        layer_name, tensor = name.split("/")
+        moved = before[name] - np.float32(0.1) * values[layer_name, f"d{tensor}"]
+        assert np.abs(run.parameters[name] - moved).max() < 1e-5, name

@@ -7,6 +7,7 @@ const WIDE = 56;
 const OWN = /** @type {[RegExp, string][]} */ ([
   [/\/api\/runs\/([^/]+)$/, "YOUR-RUN"],
   [/\/passes\/([^/]+)$/, "YOUR-PASS"],
+  [/\/networks\/import\/([^/]+)$/, "YOUR-IMPORT"],
 ]);
 
 /** @param {any} value @returns {string} */

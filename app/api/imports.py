@@ -1,0 +1,106 @@
+"""Models from elsewhere: a file becomes a network whose every guess can be changed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from app import answered, answers
+from app.bodies import JSON, Fields, read, read_raw
+from app.context import Context, Here
+from app.imports import models
+from app.openapi import answer, body
+from engine.data import Split
+
+router = APIRouter(prefix="/api/networks/import", tags=["networks"], default_response_class=Response)
+
+#: Multiply-adds that take as long as reading a byte of a file, and trying a normalisation.
+READING = 50.0
+OCTETS = "application/octet-stream"
+EXAMPLE = {"input": [4], "layers": [{"name": "fc", "op": "linear", "settings": {"out": 2}}]}
+
+
+class AnswerFields(Fields):
+    answers: dict[str, Any] = Field(
+        default={},
+        description="what to take in place of a guess, by its `what`, or for a missing layer by its `source`: the name "
+        'of an operator, or "leave_out"',
+        examples=[{"activation": "tanh"}],
+    )
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="A model's file as a network",
+    responses=answer(answered.ImportedModel, status=201),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                OCTETS: {"schema": {"type": "string", "format": "binary", "description": "the file's bytes"}},
+                JSON: {"schema": {"type": "object", "description": "a network document"}, "example": EXAMPLE},
+            },
+        }
+    },
+)
+async def create(
+    request: Request,
+    here: Here,
+    name: Annotated[str, Query(max_length=200, description="what to call it, as the file's name")] = "model",
+) -> Response:
+    """ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth) or a network document, as raw bytes. Nothing in the
+    file is ever run. A graph becomes a network layer by layer; weights alone have theirs rebuilt from names and shapes,
+    and every guess is listed. `network` is null while a layer is missing."""
+    content = await read_raw(request, here)
+    cost = READING * len(content)
+
+    def make() -> models.Imported:
+        format, source = models.read(content, name, here.limits)
+        return models.imported(models.Imports.new_id(), name, format, source, {}, _images(here), here.limits)
+
+    made = await here.compute_for(request, make, cost=cost)
+    here.imports.keep(made)
+    where = answers.location(request, f"/api/networks/import/{made.id}")
+    return answers.json_response(made.document(), 201, {"Location": where, "Cache-Control": "no-store"})
+
+
+Id = Annotated[str, Path(description="an imported model, as POST /api/networks/import names it")]
+
+
+@router.get("/{import_id}", summary="An imported model", responses=answer(answered.ImportedModel))
+async def show(here: Here, import_id: Id) -> Response:
+    """404 once newer ones have taken its place."""
+    return answers.json_response(here.imports.get(import_id).document(), headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/{import_id}",
+    summary="Settle what was guessed or is missing",
+    responses=answer(answered.ImportedModel),
+    openapi_extra=body(AnswerFields, {"answers": {"activation": "tanh"}}),
+)
+async def settle(request: Request, here: Here, import_id: Id) -> Response:
+    """The same answer, with the network as it then is. Earlier answers stay unless they are given anew; null takes one
+    back."""
+    before = here.imports.get(import_id)
+    asked = await read(request, here, AnswerFields)
+    settled = {what: value for what, value in {**before.answers, **asked.answers}.items() if value is not None}
+
+    def make() -> models.Imported:
+        return models.imported(
+            import_id, before.name, before.format, before.source, settled, _images(here), here.limits
+        )
+
+    made = await here.compute_for(request, make, cost=READING * before.nbytes)
+    here.imports.keep(made)
+    return answers.json_response(made.document(), headers={"Cache-Control": "no-store"})
+
+
+def _images(here: Context) -> Split | None:
+    """What a normalisation can be tried on."""
+    found = here.datasets.all().get("mnist")
+    return found.splits["test"] if found else None
