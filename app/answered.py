@@ -333,9 +333,13 @@ class ImportedModel(Answer):
 class DataSet(Answer):
     name: str = said("as in addresses")
     title: str = said("what it is called")
-    classes: int = said("how many classes its labels count")
+    classes: list[str] = said("the names of its classes, in the order of their numbers")
     splits: Counts = said("images in each split")
     shape: Shape = said("[channels, height, width] of an image")
+    source: str = said("whom it comes from, where that is known")
+    licence: str = said("on what terms, where that is known")
+    notes: list[str] = said("what was done to the numbers of its files")
+    problem: str = said("why it cannot be read; then nothing else is known of it")
 
 
 class Images(Answer):
@@ -382,6 +386,9 @@ class Run(Answer):
     batch_size: int = said("images in a minibatch")
     seed: int = said("of first weights, shuffling and dropout")
     dataset: str = said("what it learns from")
+    classes: list[str] = said("the names of its classes; none where targets are no classes")
+    splits: Counts = said("images that it learns from, and that it is tested on")
+    notes: list[str] = said("what was done to the data, as what was held out for testing")
     pace: float | None = said("steps a second at most; null for as fast as it goes")
     path: TrainingPath = said("how it is trained")
     kept: bool = said("whether it is the welcome run, which nobody may change")

@@ -22,7 +22,7 @@ from app.problems import Problem
 from app.runs import Moment, Plan, Run
 from app.shelf import Shelf
 from app.wire.saved import Damaged, below, pack, under, unpack
-from engine.data import from_arrays
+from engine.data import Dataset, Split, class_names, from_arrays
 from engine.network import Network
 from engine.train import Checkpoint, State, optimizer_from
 
@@ -39,7 +39,7 @@ FORMAT = 1
 
 
 def pack_plan(plan: Plan, created: float, datasets: Datasets) -> bytes:
-    named = datasets.all().get(plan.dataset.name) is plan.dataset
+    named = datasets.holds(plan.dataset)
     document = {
         "format": FORMAT,
         "created": created,
@@ -48,14 +48,22 @@ def pack_plan(plan: Plan, created: float, datasets: Datasets) -> bytes:
         "network": plan.network.document(),
         "cost": plan.cost,
         "dataset": plan.dataset.name,
+        "notes": list(plan.dataset.notes),
         "optimizer": {"name": plan.optimizer.name, **plan.optimizer.options},
         "batch_size": plan.batch_size,
         "seed": plan.seed,
         "steps": plan.steps,
         "owner": plan.owner,
     }
-    split = plan.dataset.splits["train"]
-    given = {} if named else {"x": split.images, "target": split.targets}
+    given = (
+        {}
+        if named
+        else {
+            f"{name}.{part}": array
+            for name, split in plan.dataset.splits.items()
+            for part, array in (("x", split.images), ("target", split.targets))
+        }
+    )
     return pack(document, under("dataset", given) | under("parameters", plan.parameters or {}))
 
 
@@ -64,9 +72,15 @@ def unpack_plan(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], d
     if document["format"] != FORMAT:
         raise Damaged(f"it has format {document['format']}, this version reads {FORMAT}")
     given = below("dataset", arrays)
-    dataset = (
-        from_arrays(given["x"], given["target"], document["dataset"]) if given else datasets.get(document["dataset"])
-    )
+    if not given:
+        dataset = datasets.get(document["dataset"])
+    elif "x" in given:  # as written before 0.2
+        dataset = from_arrays(given["x"], given["target"], document["dataset"])
+    else:
+        splits = {name: Split(given[f"{name}.x"], given[f"{name}.target"]) for name in ("train", "test")}
+        dataset = Dataset(
+            document["dataset"], document["dataset"], splits, class_names(splits.values()), tuple(document["notes"])
+        )
     return Plan(
         title=document["title"],
         model=document["model"],

@@ -94,10 +94,13 @@ def edits_of(run: Run, asked: list[EditFields], limits: Limits, loc: Loc = ("edi
 
 def split_of(run: Run, datasets: Datasets, dataset: str, split: str, loc: Loc = ()) -> Split:
     """A split of the run's own data set, or of one of the server's, as a body names them: 422 where there is none."""
-    known = {**datasets.all(), run.plan.dataset.name: run.plan.dataset}
-    if dataset not in known:
-        raise invalid(f"there is no data set {dataset!r}; there are: {', '.join(known)}", [*loc, "dataset"])
-    splits = known[dataset].splits
+    if dataset == run.plan.dataset.name:
+        splits = run.plan.dataset.splits
+    else:
+        try:
+            splits = datasets.get(dataset).splits
+        except Problem as problem:
+            raise invalid(problem.detail, [*loc, "dataset"]) from None
     if split not in splits:
         raise invalid(f"{dataset} has no split {split!r}; it has: {', '.join(splits)}", [*loc, "split"])
     return splits[split]
@@ -122,7 +125,7 @@ def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, l
         source: dict[str, Any] = {"dataset": asked.dataset, "split": asked.split, "index": asked.index}
         x = networks.images(network, given, [*loc, "index"], "float32", limits)
     else:
-        x = networks.images(network, asked.x, [*loc, "x"], "float32", limits)
+        x = networks.pixels(network, asked.x, [*loc, "x"], limits)
         source = {"drawn": True}
         if len(x) != 1:
             raise invalid(f"expected one image, got {len(x)}", [*loc, "x"])

@@ -25,6 +25,8 @@ from engine.trace import Trace
 from engine.train import Draws, draws
 
 DType = Literal["float64", "float32"]
+#: Images of whole numbers beyond it are taken for bytes that were not divided.
+BYTES = 31
 
 
 def _settings_by_op(losses: bool) -> dict[str, Any]:
@@ -233,6 +235,20 @@ def images(network: Network, value: Any, loc: Loc, dtype: str, limits: Limits) -
         expected = ", ".join(map(str, shape))
         raise invalid(
             f"{'.'.join(map(str, loc))} has shape {list(x.shape)}, expected [{expected}] or [N, {expected}]",
+            loc,
+        )
+    return x
+
+
+def pixels(network: Network, value: Any, loc: Loc, limits: Limits) -> np.ndarray:
+    """Images to learn from or to be looked at, as float32. 422 for bytes: 0..255 in place of 0..1 would be seen in
+    nothing but bad answers."""
+    x = images(network, value, loc, "float32", limits)
+    high = float(x.max(initial=0))
+    if x.ndim == 4 and BYTES < high <= 255 and x.min() >= 0 and (x == np.floor(x)).all():
+        raise invalid(
+            f"{'.'.join(map(str, loc))} holds whole numbers up to {high:g}, as bytes do; pixels are 0 to 1: divide by "
+            "255",
             loc,
         )
     return x

@@ -12,12 +12,12 @@ from pydantic import ConfigDict, Field
 
 from app import looking, networks
 from app.bodies import TENSOR, Fields, Natural, Positive, either
-from app.datasets import Datasets
+from app.datasets import MNIST, Datasets
 from app.faults import refusals
 from app.imports.models import Imports
 from app.limits import Limits
 from app.networks import NetworkChoice
-from app.problems import invalid, over_limit
+from app.problems import Problem, invalid, over_limit
 from app.register import Runs
 from app.runs import Plan
 from engine.data import Dataset, from_arrays
@@ -40,6 +40,12 @@ class GivenData(Fields):
     target: Any = Field(
         default=None, description="N class numbers, or values for each output", json_schema_extra=TENSOR
     )
+    x_test: Any = Field(
+        default=None,
+        description="images to test on; default: one in ten of x, drawn by the seed, where there are 50 or more",
+        json_schema_extra=TENSOR,
+    )
+    target_test: Any = Field(default=None, description="their targets", json_schema_extra=TENSOR)
 
 
 def _optimizer_schema(kind: type[Optimizer]) -> dict[str, Any]:
@@ -209,26 +215,56 @@ def _title(asked: RunFields, model: Model | None) -> str:
 
 def _dataset(asked: RunFields, network: Network, model: Model | None, datasets: Datasets, limits: Limits) -> Dataset:
     if isinstance(asked.dataset, str):
-        if asked.dataset not in datasets.all():
-            names = ", ".join(datasets.all())
-            raise invalid(f"there is no data set {asked.dataset!r}; there are: {names}", ["dataset"])
-        return datasets.get(asked.dataset)
+        try:
+            return datasets.get(asked.dataset)
+        except Problem as problem:
+            raise invalid(problem.detail, ["dataset"]) from None
     if asked.dataset is not None:
-        name, x, target, loc = "given", asked.dataset.x, asked.dataset.target, ["dataset"]
-    elif model and model.example:
-        name, x, target, loc = model.name, model.example["x"], model.example["target"], ["model"]
-    else:
-        return datasets.get("mnist")
-    for part, value in (("x", x), ("target", target)):
+        given = asked.dataset
+        train = _given(network, given.x, given.target, "", limits)
+        test = None
+        if given.x_test is not None or given.target_test is not None:
+            test = _given(network, given.x_test, given.target_test, "_test", limits)
+        with refusals("dataset"):
+            return from_arrays(*train, test=test, seed=asked.seed or 0)
+    if model and model.example:
+        images = networks.images(network, model.example["x"], ["model", "x"], "float32", limits)
+        target = networks.targets(network, model.example["target"], images, ["model", "target"], "float32", limits)
+        return from_arrays(images, target, model.name)
+    try:
+        return datasets.get(MNIST)
+    except Problem as problem:
+        there = ", ".join(datasets.names()) or "none"
+        raise invalid(f"{problem.detail}; name another in `dataset`; there are: {there}", ["dataset"]) from None
+
+
+def _given(network: Network, x: Any, target: Any, part: str, limits: Limits) -> tuple[np.ndarray, np.ndarray]:
+    """Images and targets of a body; `part` ends their names."""
+    for name, value in (("x", x), ("target", target)):
         if value is None:
-            raise invalid("expected images and targets", [*loc, part])
-    images = networks.images(network, x, [*loc, "x"], "float32", limits)
+            raise invalid("expected images and targets", ["dataset", name + part])
+    images = networks.pixels(network, x, ["dataset", f"x{part}"], limits)
     if len(images) > limits.images:
-        raise over_limit(
-            "images", limits.images, f"{len(images)} images; at most {limits.images} are taken", [*loc, "x"]
-        )
-    with refusals(*loc):
-        return from_arrays(images, networks.targets(network, target, images, [*loc, "target"], "float32", limits), name)
+        words = f"{len(images)} images; at most {limits.images} are taken"
+        raise over_limit("images", limits.images, words, ["dataset", f"x{part}"])
+    return images, networks.targets(network, target, images, ["dataset", f"target{part}"], "float32", limits)
+
+
+#: Members of an .npz that are data, and no parameters.
+DATA = ("x", "target", "x_test", "target_test")
+
+
+def with_data(asked: RunFields) -> RunFields:
+    """Members of an .npz that are named as data belong to `dataset`, unless the network has parameters of their names;
+    422 where the body gives a data set, too."""
+    members = asked.parameters or {}
+    given = {name: members[name] for name in DATA if name in members}
+    if not given:
+        return asked
+    if asked.dataset is not None:
+        raise invalid(f"a data set is given twice, in JSON and as the members {', '.join(given)}", ["dataset"])
+    rest = {name: value for name, value in members.items() if name not in given}
+    return asked.model_copy(update={"parameters": rest or None, "dataset": GivenData.model_construct(**given)})
 
 
 def _optimizer(asked: RunFields, usual: dict[str, Any]) -> Optimizer:

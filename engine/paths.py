@@ -35,7 +35,12 @@ SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
 def right_answers(answers: Array, target: Array) -> int | None:
-    """How many rows have their largest value at the target's class; None where targets are no classes."""
+    """How many rows have their largest value at the target's class, a number or a row with a single 1; None where
+    targets are no classes."""
+    if target.ndim == 2 and target.shape == answers.shape and target.shape[1] > 1:
+        if not (np.isin(target, (0, 1)).all() and (target.sum(1) == 1).all()):
+            return None
+        target = target.argmax(1)
     if target.ndim != 1 or target.dtype.kind not in "iu" or answers.ndim != 2:
         return None
     return int(np.count_nonzero(answers.argmax(1) == target))

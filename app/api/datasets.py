@@ -23,12 +23,14 @@ Split = Annotated[str, Path(description="`train` or `test`", examples=["test"])]
 
 @router.get("", summary="The data sets that this server has", responses=answer(list[answered.DataSet]))
 async def datasets(request: Request, here: Here) -> Response:
-    """A list of {"name", "title", "classes", "splits": {split: images}, "shape": [C, H, W]}. MNIST is there by itself.
+    """A list of {"name", "title", "classes": [names], "splits": {split: images}, "shape": [C, H, W], "notes",
+    "problem"}. MNIST is there by itself.
 
     A data set of your own comes with the run, as `{"x", "target"}` in its `dataset`; or, for everybody, as a folder
-    `datasets/NAME` in the folder that the server was started with (`--data`), with four idx files named as MNIST's,
-    gzipped or not: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`,
-    `t10k-labels-idx1-ubyte`. These folders are read once after a start; what is wrong with one stands in the log.
+    `datasets/NAME` in the folder that the server was started with (`--data`), with four idx files named as MNIST's or
+    EMNIST's, gzipped or not: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`,
+    `t10k-labels-idx1-ubyte`; and perhaps the names of the classes, a line each, in `classes.txt`. A folder is found
+    without a restart. One that cannot be read says why in `problem` and disturbs no other.
     """
     return answers.json_response(await here.ask(request, here.datasets.describe))
 

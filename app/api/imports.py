@@ -11,8 +11,10 @@ from starlette.responses import Response
 from app import answered, answers
 from app.bodies import JSON, Fields, read, read_raw
 from app.context import Context, Here
+from app.datasets import MNIST
 from app.imports import models
 from app.openapi import answer, body
+from app.problems import Problem
 from engine.data import Split
 
 router = APIRouter(prefix="/api/networks/import", tags=["networks"], default_response_class=Response)
@@ -102,5 +104,7 @@ async def settle(request: Request, here: Here, import_id: Id) -> Response:
 
 def _images(here: Context) -> Split | None:
     """What a normalisation can be tried on."""
-    found = here.datasets.all().get("mnist")
-    return found.splits["test"] if found else None
+    try:
+        return here.datasets.split(MNIST, "test")
+    except Problem:
+        return None

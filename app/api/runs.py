@@ -17,7 +17,7 @@ from app.bodies import JSON, TENSOR, WHOLE, Fields, Natural, at_most, either, re
 from app.context import Context, Here, client_of, token_of
 from app.faults import refusals
 from app.openapi import answer, body
-from app.plans import RunFields, plan_of, start_from
+from app.plans import RunFields, plan_of, start_from, with_data
 from app.problems import invalid, over_limit
 from app.runs import WELCOME, Plan, Run, sealed
 from app.wire import npz, pytorch, safe
@@ -80,7 +80,7 @@ async def create(request: Request, here: Here) -> Response:
 
     A server started with `--shared` answers with a `token` too: without `Authorization: Bearer <token>` nobody can
     change, step or delete the run. Anybody may watch it. It is kept on disk until its limits let go of it."""
-    asked = await read(request, here, RunFields, npz_into="parameters")
+    asked = with_data(await read(request, here, RunFields, npz_into="parameters"))
 
     token = secrets.token_urlsafe(18) if here.settings.shared else ""
 
@@ -324,7 +324,7 @@ def _images(run: Run, here: Context, asked: PredictFields) -> tuple[np.ndarray, 
         raise invalid("expected either x or dataset, split and indices", ["x"])
     if asked.x is not None:
         looking.check_only_x(asked, ("dataset", "split", "indices"))
-        return networks.images(run.plan.network, asked.x, ["x"], "float32", here.limits), None
+        return networks.pixels(run.plan.network, asked.x, ["x"], here.limits), None
     assert asked.dataset is not None and asked.indices is not None
     split = looking.split_of(run, here.datasets, asked.dataset, asked.split)
     if not asked.indices or not all(0 <= index < len(split) for index in asked.indices):

@@ -42,7 +42,7 @@ export const answers = signal(null);
 async function chooseDigits(dataset) {
   const found = (await net.datasets()).find((/** @type {any} */ { name }) => name === dataset);
   const pairs = await Promise.all(
-    Array.from({ length: 2 * (found?.classes ?? 0) }, async (_, k) => {
+    Array.from({ length: 2 * (found?.classes.length ?? 0) }, async (_, k) => {
       const query = { label: k >> 1, offset: k % 2 ? LATER : 0, limit: 1 };
       const { indices } = await net.digits(dataset, "test", query);
       return { index: indices[0], label: query.label };

@@ -385,7 +385,7 @@ def test_json_and_npy_of_a_tensor_differ_in_their_tag(client: TestClient) -> Non
 
 def test_mnist_is_there_whole(client: TestClient) -> None:
     (mnist,) = (each for each in client.get("/api/datasets").json() if each["name"] == "mnist")
-    assert mnist["splits"] == {"train": 60000, "test": 10000} and mnist["classes"] == 10
+    assert mnist["splits"] == {"train": 60000, "test": 10000} and mnist["classes"] == [str(k) for k in range(10)]
 
 
 def test_digits_are_found_by_their_class(client: TestClient) -> None:

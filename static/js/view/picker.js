@@ -129,7 +129,7 @@ function ByClass() {
   return html`<section class="by-class" aria-label="${dataset.title} by class and by number">
     <${ByNumber} dataset=${dataset} />
     <ol start="0" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>${Array.from(
-      { length: dataset.classes },
+      { length: dataset.classes.length },
       (_, label) => html`
       <${ClassRow} key=${`${dataset.name} ${label}`} dataset=${dataset.name} label=${label} />`,
     )}</ol>
