@@ -5,6 +5,10 @@ disagreeing closer to it, the function has a corner there: a kink, or a tie wher
 slope between the two is then as right as any other. Corners that meet may hide one another: two windows that share a
 tied value, two ReLUs at 0. So slopes are compared output by output, and a network's gradients in passes close by are
 looked at, too.
+
+Element by element that is necessary, not enough: of a window whose values are tied each may get all or nothing, and yet
+together they get what flowed in. The right gradients are a convex set. Its corners are the gradients of passes close
+by, each delta going where it adds most along a direction; a gradient is right if the nearest point of the set is it.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from engine.ops.base import Op
 
 Array = np.ndarray
 #: The results of a forward pass in which one tensor has been replaced.
@@ -33,6 +39,11 @@ POINTS, NEAR = 8, 1e-9
 #: The largest difference, as a share of the tensor's largest gradient, that still counts as agreement: of numbers in
 #: float64, and of numbers in float32.
 TOLERANCE, LOOSE = 1e-6, 1e-4
+#: Below it two gradients in float64 were made in the same way.
+EXACT = 1e-10
+#: How far along a direction ties are decided, as a share of the largest number; and how much slopes may differ there
+#: that have no corner between them.
+AHEAD, BENDS = 1e-8, 1e-5
 
 
 @dataclass(frozen=True)
@@ -47,11 +58,6 @@ class Kink:
     low: float
     high: float
     tie: tuple[str, tuple[int, ...], int, int] | None = None
-
-    def allows(self, slope: float) -> bool:
-        """Whether a slope is among those that are right."""
-        room = TOLERANCE * max(abs(self.low), abs(self.high))
-        return self.low - room <= slope <= self.high + room
 
     @property
     def words(self) -> str:
@@ -124,6 +130,77 @@ def around(gradients: Callable[[Nudge], Mapping[str, Array]]) -> dict[str, Range
         name: (low[name], np.where(high[name] - low[name] > 1000 * NEAR * largest, high[name], low[name]))
         for name in low
     }
+
+
+def corner(op: Op, tensors: Mapping[str, Array], ahead: Mapping[str, Array]) -> dict[str, Array]:
+    """The gradients of an op with each kink and tie taken the way that inputs a little `ahead` go: of all that are
+    right, those which add most along that way. `tensors` are the op's inputs, results and dy, float64."""
+    straight = op.backward(tensors)
+    behind = {name: 2 * tensors[name] - array for name, array in ahead.items()}
+    dy = tensors.get("dy", np.ones(()))
+
+    def slopes(moved: Mapping[str, Array], part: Array) -> dict[str, Array]:
+        inputs = {name: array for name, array in {**tensors, **moved}.items() if name in op.tensors}
+        return op.backward({**tensors, **inputs, **op.forward(inputs), "dy": part})
+
+    best, most = straight, -math.inf
+    for first, second in ((ahead, behind), (behind, ahead)):  # where the function bends up, and where it bends down
+        ups, downs = slopes(first, np.maximum(dy, 0)), slopes(second, np.minimum(dy, 0))
+        made = {name: ups[name] + downs[name] for name in straight}
+        along = sum(
+            float(np.vdot(made[f"d{name}"], array - tensors[name]))
+            for name, array in ahead.items()
+            if f"d{name}" in made
+        )
+        if along > most:
+            best, most = made, along
+    return {
+        # a function that only bends has no corner
+        name: array if apart(best[name], array).agrees(BENDS) else best[name]
+        for name, array in straight.items()
+    }
+
+
+def ahead_of(at: Array, direction: Array) -> Array:
+    """A point a little way along a direction: far enough to decide a tie, too close to make one."""
+    finite = np.where(np.isfinite(at), np.abs(at), 0)
+    return at + direction * (AHEAD * max(1.0, float(finite.max(initial=0))) / float(np.abs(direction).max()))
+
+
+def nearest(given: Array, start: Array, toward: Callable[[Array], Array], most: int) -> Array:
+    """The point nearest to `given` of the convex set in which `start` lies and whose farthest corner in a direction
+    `toward` finds, after at most so many corners: Wolfe's algorithm (1976)."""
+    corners, weights, point = [start.ravel()], np.ones(1), start.ravel()
+    wanted = given.ravel()
+    for _ in range(most):
+        direction = wanted - point
+        length = float(np.linalg.norm(direction))
+        if not math.isfinite(length) or apart(wanted, point).agrees(EXACT):
+            break
+        found = toward(direction.reshape(given.shape)).ravel()
+        if float(direction @ (found - point)) <= EXACT * length * max(length, float(np.linalg.norm(found))):
+            break
+        corners.append(found)
+        weights = np.append(weights, 0.0)
+        while True:
+            sides = np.stack([corner - corners[0] for corner in corners[1:]], 1)
+            rest = np.linalg.lstsq(sides, wanted - corners[0], rcond=None)[0]
+            better = np.append(1 - rest.sum(), rest)
+            if better.min() > 0:
+                weights = better
+                break
+            falls = better < weights
+            share = min(
+                1.0, float(np.min(weights[falls] / (weights - better)[falls], where=better[falls] <= 0, initial=1))
+            )
+            weights = weights + share * (better - weights)
+            kept = weights > EXACT
+            corners = [corner for corner, keep in zip(corners, kept, strict=True) if keep]
+            weights = weights[kept] / weights[kept].sum()
+            if len(corners) == 1:
+                break
+        point = np.stack(corners, 1) @ weights
+    return point.reshape(given.shape)
 
 
 def compare(

@@ -16,11 +16,13 @@ import numpy as np
 
 from engine.fields import ReceptiveField, through, union
 from engine.layers import Layer, NetworkError, read
-from engine.ops.base import Shape, ShapeError
+from engine.ops.base import Op, Shape, ShapeError
 
 Array = np.ndarray
 Key = tuple[str, str]
 Values = dict[Key, Array]
+#: A layer's gradients other than its op's own, from its tensors; None where the op's own stand.
+Instead = Callable[[Layer, Op, dict[str, Array]], dict[str, Array] | None]
 
 
 @dataclass(frozen=True)
@@ -245,10 +247,10 @@ class Network:
         values: Values,
         learning: bool,
         input_gradient: bool = True,
-        past: str = "",
+        instead: Instead | None = None,
     ) -> None:
         """Add every gradient to the values of a forward pass, from the loss back; `learning` as forward had draws.
-        A layer `past` which the gradient goes hands it on as it is: a mistake that is looked for."""
+        `instead` may answer in a layer's place, as where a mistake or another choice at a kink is looked for."""
         for layer in [self.loss, *reversed(self.layers.values())]:
             op = layer.op if learning else layer.resting
             tensors = self.local(layer, values, parameters)
@@ -257,11 +259,9 @@ class Network:
                 if source == (layer.name, "dy"):
                     values[source] = _sum([values[name, f"d{tensor}"] for name, tensor in self.consumers[layer.name]])
                 tensors["dy"] = values[source]
-            if layer.name == past:
-                values[past, "dx"] = tensors["dy"]
-                continue
             wrt = tuple(name for name in op.gradients if input_gradient or not self._is_image_gradient(layer, name))
-            for name, gradient in op.backward(tensors, wrt).items():
+            other = instead(layer, op, tensors) if instead else None
+            for name, gradient in (op.backward(tensors, wrt) if other is None else other).items():
                 values[layer.name, name] = gradient
         if input_gradient:
             self._sum_image_gradients(values)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.check import LOOSE, apart
+from engine.check import EXACT, LOOSE, apart
 from engine.formula import Tensors, omissions
 from engine.ops.base import Op, ShapeError, shapes_of
 from engine.settings import Axis, Bool, Choice, Float, Padding, Pair, SettingError
@@ -22,8 +22,10 @@ from engine.settings import Axis, Bool, Choice, Float, Padding, Pair, SettingErr
 Array = np.ndarray
 #: The most places of dy that are sent back one by one, to see windows that overwrite one another.
 PLACES = 1024
-#: Below it two gradients in float64 were made in the same way.
-EXACT = 1e-10
+#: Of suspects closer than this, as float32 rounds, the first is the most usual.
+CLOSE = 1e-6
+#: How far float16 and bfloat16 may be off; and of how many images and output maps each is tried alone.
+HALF, ALONE = 1e-2, 32
 #: The most elements of a sentence's grid of letters that is evaluated with one piece of it left out.
 GRID = 200_000
 
@@ -60,23 +62,57 @@ def guess(
     if apart(given, true).agrees(LOOSE):
         rounded = Guess("rounding", f"{name} is right but for rounding, as float32 rounds")
         return (op and tensors and _tiny(name, given, op, tensors)) or rounded
-    usual = [Suspect("", name, true), *_moved(name, true)]
+    with np.errstate(all="ignore"):
+        found = _like(given, true, list(suspects(name, true, op, tensors)), counts)
+    return found or _half(name, given, true) or _unwritten(name, given, true)
+
+
+def suspects(
+    name: str, true: Array, op: Op | None = None, tensors: Mapping[str, Array] | None = None
+) -> Iterator[Suspect]:
+    """Every way to get the gradient `true` of that name wrong, the more usual ones first; with the op and its tensors
+    its own too."""
+    yield Suspect("sign", "every sign is turned around", -true)
+    yield from _turned(name, true, f"{name} is", "the right one ")
     if op is None or tensors is None:
-        return _like(given, usual, counts) or _unwritten(name, given, true)
-    usual += _mistakes(name, op, tensors)
-    others = [*_forgotten(name, op, tensors, true), *_misread(name, op, tensors)]
-    return _like(given, usual, counts) or _like(given, others, counts) or _unwritten(name, given, true)
+        return
+    yield from _mistakes(name, op, tensors)
+    yield from _forgotten(name, op, tensors, true)
+    yield from _misread(name, op, tensors)
+    yield from _softened(name, op, tensors)
 
 
-def _like(given: Array, suspects: list[Suspect], counts: Mapping[int, str]) -> Guess | None:
+def _like(given: Array, true: Array, found: list[Suspect], counts: Mapping[int, str]) -> Guess | None:
     """The suspect whose gradient this is, or else the one of which it is a multiple."""
-    for suspect in suspects:
-        if suspect.outcome.shape == given.shape and apart(given, suspect.outcome).agrees(LOOSE):
-            return Guess(suspect.kind, suspect.words)
-    for suspect in suspects:
-        found = suspect.outcome.shape == given.shape and _factor(given, suspect.outcome, counts)
-        if found:
-            return found if not suspect.kind else Guess(suspect.kind, f"{suspect.words}; besides, {found.words}")
+    found = [
+        each for each in found if each.outcome.shape == given.shape and not apart(each.outcome, true).agrees(LOOSE)
+    ]
+    factor = _factor(given, true, counts)
+    gaps = [apart(given, each.outcome).relative for each in found]
+    if gaps and min(gaps) <= LOOSE:
+        bound = max(CLOSE, min(gaps))
+        best = next(each for each, gap in zip(found, gaps, strict=True) if gap <= bound)
+        lost_divisor = best.kind == "left_out" and factor is not None and factor.kind == "sum_not_mean"
+        return factor if lost_divisor else Guess(best.kind, best.words)
+    if factor:
+        return factor
+    for each in found:
+        if each.kind and (factor := _factor(given, each.outcome, counts)):
+            return Guess(each.kind, f"{each.words}; besides, {factor.words}")
+    return None
+
+
+def _half(name: str, given: Array, true: Array) -> Guess | None:
+    """Right as far as 16 bits go."""
+    if not apart(given, true).agrees(HALF):
+        return None
+    single = given.astype(np.float32)
+    for kind, kept in (
+        ("float16", given.astype(np.float16)),
+        ("bfloat16", (single.view(np.uint32) >> 16 << 16).view(np.float32)),
+    ):
+        if np.array_equal(kept.astype(np.float64), given):
+            return Guess("rounding", f"{name} is right but for rounding, as {kind} rounds")
     return None
 
 
@@ -131,24 +167,30 @@ def _tiny(name: str, given: Array, op: Op, tensors: Mapping[str, Array]) -> Gues
     return None
 
 
-def _moved(name: str, true: Array) -> Iterator[Suspect]:
-    """The right numbers in the wrong places."""
-    if true.ndim >= 3:
+def _turned(key: str, array: Array, said: str, whole: str = "") -> Iterator[Suspect]:
+    """The same numbers in other places; `said` begins the words, and an outcome is the array so turned."""
+    if array.ndim >= 3:
         yield Suspect(
-            "flip", f"{name} is the right one turned by 180°: a flip is missing, or one too many", true[..., ::-1, ::-1]
+            "flip", f"{said} {whole}turned by 180°: a flip is missing, or one too many", array[..., ::-1, ::-1]
         )
-        yield Suspect("mirrored", f"{name} is upside down: only one of the two axes is right", true[..., ::-1, :])
-        yield Suspect(
-            "mirrored", f"{name} is mirrored left to right: only one of the two axes is right", true[..., ::-1]
-        )
-    if 2 <= true.ndim <= 4:
-        for order in permutations(range(true.ndim)):
-            if order != tuple(range(true.ndim)):
+        yield Suspect("mirrored", f"{said} {whole}upside down: turned in one axis only", array[..., ::-1, :])
+        yield Suspect("mirrored", f"{said} {whole}mirrored left to right: turned in one axis only", array[..., ::-1])
+    if 2 <= array.ndim <= 4:
+        for order in permutations(range(array.ndim)):
+            if order != tuple(range(array.ndim)):
                 yield Suspect(
                     "transposed",
-                    f"the axes of {name} stand in another order: as transpose{order} leaves them",
-                    true.transpose(order),
+                    f"{said} {whole}with its axes in another order: transpose{order}",
+                    array.transpose(order),
                 )
+    if array.ndim >= 3 and array.shape[-1] == array.shape[-2]:
+        for turns, words in ((1, "left"), (3, "right")):
+            yield Suspect("transposed", f"{said} {whole}turned by 90° to the {words}", np.rot90(array, turns, (-2, -1)))
+    if array.ndim:
+        first = {"w": "outputs", "x": "images", "y": "images"}.get(key.removeprefix("d"), "entries")
+        yield Suspect("reversed", f"{said} {whole}with its {first} in reverse order", array[::-1])
+    if array.ndim > 1:
+        yield Suspect("reversed", f"{said} {whole}with its channels in reverse order", array[:, ::-1])
 
 
 def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
@@ -173,11 +215,18 @@ def _misread(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspec
     for key, array in alike.items():
         for other, stand_in in [*alike.items(), (f"-{key}", -array)]:
             if other != key and stand_in.shape == array.shape:
-                yield Suspect(
-                    "exchanged",
-                    f"{name} comes out so when {other} is read where {key} belongs",
-                    op.backward({**tensors, key: stand_in})[name],
-                )
+                outcome = _slopes(op, {**tensors, key: stand_in}).get(name)
+                if outcome is not None:
+                    yield Suspect("exchanged", f"{name} comes out so when {other} is read where {key} belongs", outcome)
+    x, var = tensors.get("x"), tensors.get("var")
+    if x is not None and var is not None and var.size and (count := x.size // var.size) > 1:
+        outcome = _slopes(op, {**tensors, "var": var * count / (count - 1)}).get(name)
+        if outcome is not None:
+            yield Suspect(
+                "unbiased",
+                f"{name} comes out so with the unbiased variance, divided by {count - 1} in place of {count}",
+                outcome,
+            )
 
 
 def _along(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
@@ -190,7 +239,9 @@ def _along(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]
         if result.shape == x.shape:
             axes = [axis for axis in range(x.ndim) if apart(_shares(x, axis), result).agrees(LOOSE)]
             for axis in range(x.ndim) if axes else ():
-                outcome = op.backward({**tensors, **made, key: _shares(x, axis)})[name]
+                outcome = _slopes(op, {**tensors, **made, key: _shares(x, axis)}).get(name)
+                if outcome is None:
+                    continue
                 yield Suspect(
                     "axis",
                     f"{name} comes out so when the shares {key} are taken along axis {axis}, in "
@@ -199,13 +250,38 @@ def _along(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]
                 )
     for key, setting in op.settings.items():
         for axis in range(x.ndim) if isinstance(setting, Axis) else ():
-            outcome = _variant(op, {key: axis}).backward({**tensors, **made})[name]
+            outcome = _slopes(_variant(op, {key: axis}), {**tensors, **made}).get(name)
+            if outcome is None:
+                continue
             yield Suspect(
                 "axis",
                 f"{name} comes out so when its sum runs along axis {axis}, in place of axis "
                 f"{op.options[key]}, and y is right",
                 outcome,
             )
+
+
+def _softened(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
+    """A loss whose prediction went through the softmax once more, or another loss's slope."""
+    x, target, p = tensors.get("x"), tensors.get("t", tensors.get("target")), tensors.get("p")
+    if not op.is_loss or x is None or x.ndim != 2 or target is None or p is None or p.shape != x.shape:
+        return
+    if target.shape != x.shape:
+        target = (np.arange(x.shape[1]) == target[:, None]).astype(np.float64)
+    dy = tensors.get("dy", np.ones(()))
+
+    def through(slopes: Array) -> Array:
+        return p * (slopes - (p * slopes).sum(1, keepdims=True))
+
+    twice = _again(op, name, {**tensors, "x": p}, {})
+    if twice is not None:
+        for outcome in (through(twice), twice):
+            yield Suspect("double_softmax", f"{name} comes out so when the softmax is applied twice", outcome)
+    for made in (through(p - target), p - target, x - target, through(x - target)):
+        for over in (x.size, len(x), 1):
+            for factor in (2, 1):
+                words = f"{name} comes out so with the slope of the squared error in place of the loss's own"
+                yield Suspect("other_loss", words, factor * made / over * dy)
 
 
 def _shares(x: Array, axis: int) -> Array:
@@ -260,21 +336,12 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     """The same call with another tensor or another setting: (kind, words, tensors, settings)."""
     options = {key: op.options[key] for key in op.settings}
     given = {key: array for key, array in tensors.items() if key in op.tensors and array.dtype.kind == "f"}
-    for key, array in given.items():
-        if array.ndim == 4 and f"d{key}" != name:
-            yield (
-                "flip",
-                f"{name} comes out so when {key} is not turned by 180° where it has to be, or is where it must not be",
-                {key: np.ascontiguousarray(array[..., ::-1, ::-1])},
-                {},
-            )
-        if array.ndim == 2 and array.shape[0] == array.shape[1] and f"d{key}" != name:
-            yield (
-                "transposed",
-                f"{name} comes out so when {key} is transposed",
-                {key: np.ascontiguousarray(array.T)},
-                {},
-            )
+    for key, array in {**given, **({"dy": tensors["dy"]} if "dy" in tensors else {})}.items():
+        for turned in _turned(key, array, f"{name} comes out so when {key} is"):
+            if turned.outcome.shape == array.shape:
+                yield turned.kind, turned.words, {key: np.ascontiguousarray(turned.outcome)}, {}
+    if op.indexes and "x" in given:
+        yield from _winners(name, given["x"])
     if "padding" in options and "x" in tensors:
         far = max(tensors["x"].shape[2:])
         yield (
@@ -298,6 +365,8 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     rank = max((array.ndim for array in given.values()), default=0)
     for key, setting in op.settings.items():
         for value in _others(setting, options[key], rank):
+            if value == options[key]:
+                continue
             kind = {("mean", "sum"): "mean_not_sum", ("sum", "mean"): "sum_not_mean"}.get((value, options[key]), key)
             words = f"{name} comes out so with {key} {_word(value)} in place of {_word(options[key])}"
             yield kind, words, {}, {key: value}
@@ -307,6 +376,13 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     dy = tensors.get("dy")
     if dy is not None and dy.ndim:
         yield "dy_ignored", f"{name} comes out so when dy is taken as 1 everywhere", {"dy": np.ones_like(dy)}, {}
+        for sign, words in ((1, "negative"), (-1, "positive")):
+            yield (
+                "gate_on_dy",
+                f"{name} comes out so when {words} deltas are stopped",
+                {"dy": np.where(sign * dy > 0, dy, 0)},
+                {},
+            )
         for words, part in _parts(dy):
             yield (
                 "overwritten",
@@ -316,18 +392,44 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
             )
 
 
+def _winners(name: str, x: Array) -> Iterator[Retold]:
+    """A maximum that went to another cell than the winner."""
+    rows, columns = np.indices(x.shape[-2:]).astype(np.float64)
+    for words, down, right in (
+        ("first", -1, -1), ("last", 1, 1), ("top right", -1, 1), ("bottom left", 1, -1)
+    ):  # fmt: skip
+        order = down * rows * (x.shape[-1] + 1) + right * columns
+        yield (
+            "fixed_corner",
+            f"{name} comes out so when the {words} cell of each window takes its delta",
+            {"x": np.broadcast_to(order, x.shape).copy()},
+            {},
+        )
+    yield "other_winner", f"{name} comes out so when the smallest value of each window takes its delta", {"x": -x}, {}
+    yield (
+        "other_winner",
+        f"{name} comes out so when the largest magnitude of each window takes its delta",
+        {"x": np.abs(x)},
+        {},
+    )
+
+
 def _parts(dy: Array) -> Iterator[tuple[str, Array]]:
     """What a loop leaves of dy that does not add up."""
     last = (-1,) * (dy.ndim - 2)
+    count, maps = len(dy), dy.shape[1] if dy.ndim > 1 else 0
     places: list[tuple[str, tuple[Any, ...]]] = [("the last image", (-1,)), ("the first image", (0,))]
-    if dy.ndim > 1:
-        places.append(("the last output channel", (slice(None), -1)))
+    if maps:
+        places += [("the last output channel", (slice(None), -1)), ("the first output channel", (slice(None), 0))]
     if last:
         places += [
             ("the last position of each image", (..., *last)),
+            ("the first position of each image", (..., *[0 for _ in last])),
             ("the last position of the last image", (-1, ..., *last)),
             ("the last output channel of the last image", (-1, -1)),
         ]
+    places += [(f"image {n}", (n,)) for n in range(1, min(count - 1, ALONE))]
+    places += [(f"output channel {o}", (slice(None), o)) for o in range(1, min(maps - 1, ALONE))]
     for words, place in places:
         part = np.zeros_like(dy)
         part[place] = dy[place]
@@ -346,6 +448,13 @@ def _others(setting: Any, value: Any, rank: int) -> list[Any]:
     others = [] if setting.default in (value, None, ...) else [setting.default]
     if isinstance(setting, Pair) and isinstance(value, tuple) and value[0] != value[1]:
         others.append(value[::-1])
+    if isinstance(setting, Pair) and isinstance(value, tuple) and isinstance(setting.default, int | tuple):
+        usual = setting.default if isinstance(setting.default, tuple) else (setting.default,) * 2
+        others += [(usual[0], value[1]), (value[0], usual[1])]
+    if isinstance(setting, Padding) and isinstance(value, tuple):
+        top, bottom, left, right = value
+        others += [(top, bottom, 0, 0), (0, 0, left, right), (left, right, top, bottom)]
+        others += [tuple(max(0, side + by) for side in value) for by in (-1, 1)]
     if isinstance(setting, Padding) and isinstance(value, tuple) and value[::2] != value[1::2]:
         others.append((value[1], value[0], value[3], value[2]))
     return others
@@ -425,9 +534,17 @@ def _backward(op: Op, tensors: Mapping[str, Array]) -> dict[str, Array] | None:
     given = {key: array for key, array in tensors.items() if key in op.tensors}
     try:
         made = op.forward(given)
-        return op.backward({**given, **made, **({"dy": tensors["dy"]} if "dy" in tensors else {})})
-    except (ShapeError, SettingError):
+    except ShapeError:
         return None
+    return _slopes(op, {**given, **made, **({"dy": tensors["dy"]} if "dy" in tensors else {})})
+
+
+def _slopes(op: Op, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """The gradients; none where the op refuses such tensors, as targets that are no classes."""
+    try:
+        return op.backward(tensors)
+    except ShapeError:
+        return {}
 
 
 def _fitted(array: Array, shape: tuple[int, ...]) -> Array:
@@ -458,7 +575,7 @@ def _counts(op: Op | None, tensors: Mapping[str, Array]) -> dict[int, str]:
 
 
 def _factor(given: Array, right: Array, counts: Mapping[int, str]) -> Guess | None:
-    """`given` as `right` times a number."""
+    """`given` as `right` times a number. A constant is a multiple of any other, which says nothing."""
     flat = right.ravel()
     square = float(flat @ flat)
     factor = float(given.ravel() @ flat) / square if square and math.isfinite(square) else 0.0
@@ -477,4 +594,6 @@ def _factor(given: Array, right: Array, counts: Mapping[int, str]) -> Guess | No
                 "mean_not_sum",
                 f"it is {count} times too small: a mean over the {count} {words} stands in place of their sum",
             )
+    if np.ptp(right) <= EXACT * np.abs(right).max():
+        return None
     return Guess("scale", f"it is {factor:.6g} times the right one everywhere")

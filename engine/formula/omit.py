@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.formula.nodes import ONE, Expr, Num, Product, Quotient, Read, Sentence, Sum, children, replace
+from engine.formula.nodes import ONE, Expr, Num, Power, Product, Quotient, Read, Sentence, Sum, children, replace
 from engine.formula.program import Program
 from engine.formula.run import Tensors, evaluate
 from engine.formula.text import sentence_text, text
@@ -32,26 +32,28 @@ def omissions(tensors: Tensors, name: str, among: Program, most: int) -> Iterato
             if each != name:
                 known = {key: array for key, array in tensors.items() if key in (*program.given, *among.names)}
                 value = Tensors(program, {**known, each: value}, tensors.numbers, _extents(tensors))[name]
-            yield text(piece), sentence_text(sentence), value
+            yield piece, sentence_text(sentence), value
 
 
 def _extents(tensors: Tensors) -> dict[str, tuple[int, ...]]:
     return {name: tensors.shape(name) for name in tensors.program.names}
 
 
-def _shorter(expr: Expr) -> Iterator[tuple[Expr, Expr]]:
+def _shorter(expr: Expr) -> Iterator[tuple[str, Expr]]:
     """Every way to leave out one piece: (the piece, what remains of the whole)."""
     match expr:
         case Sum(parts) | Product(parts):
             for k, part in enumerate(parts):
                 others = (*parts[:k], *parts[k + 1 :])
                 remaining = others[0] if len(others) == 1 else type(expr)(others)
-                yield part, remaining
+                yield text(part), remaining
                 if len(others) > 1:
-                    yield remaining, part
+                    yield text(remaining), part
         case Quotient(over, under) if not isinstance(over, Num):
-            yield under, over
-            yield over, Quotient(ONE, under)
+            yield text(under), over
+            yield text(over), Quotient(ONE, under)
+        case Power(base, exponent):
+            yield f"**{text(exponent)}", base
         case Read():
             return
     for child in children(expr):

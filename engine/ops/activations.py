@@ -83,20 +83,20 @@ def _normal_share(x):  # type: ignore[no-untyped-def]
 @kernel
 def relu_forward(x, y, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        y[i] = x[i] if x[i] > 0 else 0
+        y[i] = 0 if x[i] <= 0 else x[i]  # said so, NaN goes on
 
 
 @kernel
 def relu_backward(x, dy, dx, _):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        dx[i] = dy[i] if x[i] > 0 else 0
+        dx[i] = 0 if x[i] <= 0 else dy[i]
 
 
 class Relu(Pointwise):
     name = "relu"
     title = "ReLU"
     torch = "F.relu({x})"
-    sentence = "x if x > 0 else 0"
+    sentence = "0 if x <= 0 else x"
     kernels = (relu_forward, relu_backward)
     words = {
         "y": Words(

@@ -146,7 +146,7 @@ CASES = [
         shapes={"x": (2, 3, 4, 3)},
         extents={"y": (2, 3, 1, 1)},
     ),
-    pointwise("relu", "x[n,c,i,j] if x[n,c,i,j] > 0 else 0", "dy[n,c,i,j] if x[n,c,i,j] > 0 else 0"),
+    pointwise("relu", "0 if x[n,c,i,j] <= 0 else x[n,c,i,j]", "0 if x[n,c,i,j] <= 0 else dy[n,c,i,j]"),
     pointwise(
         "leaky_relu",
         "x[n,c,i,j] if x[n,c,i,j] > 0 else slope*x[n,c,i,j]",

@@ -83,7 +83,7 @@ def test_a_fraction_that_several_reads_have_as_index_is_written_once() -> None:
 
 
 def test_a_choice_is_a_brace_of_cases() -> None:
-    assert gradient("relu", "dx") == "{∂L/∂{x_c,i,j}}={{δ_c,i,j}if\u00a0{x_c,i,j}>00otherwise"
+    assert gradient("relu", "dx") == "{∂L/∂{x_c,i,j}}={0if\u00a0{x_c,i,j}≤0{δ_c,i,j}otherwise"
 
 
 def test_an_indicator_is_an_iverson_bracket() -> None:

@@ -124,7 +124,7 @@ PLUGGED = [
         "dx[c,h,k] = sum[u,v](dy[c,(h-u)/2,(k-v)/2] * (indices[c,(h-u)/2,(k-v)/2] == 26*h + k))",
     ),
     ("global_avg_pool", "dx", {"H": 4, "K": 5}, "dx[c,h,k] = sum[i,j](dy[c,i,j] / 20)"),
-    ("relu", "dx", {}, "dx[c,i,j] = dy[c,i,j] if x[c,i,j] > 0 else 0"),
+    ("relu", "dx", {}, "dx[c,i,j] = 0 if x[c,i,j] <= 0 else dy[c,i,j]"),
 ]
 
 
