@@ -141,6 +141,16 @@ class Compared(Answer):
     numeric: Any = numbers("central differences, NaN where none was taken")
 
 
+class Mistake(Answer):
+    name: str = said("as in looks_like")
+    sentence: str = said("what went wrong, for people")
+    applies: str = said("where it can happen")
+
+
+class Mistakes(Answer):
+    mistakes: list[Mistake] = said("every mistake that a check names")
+
+
 class Judged(Answer):
     agrees: bool = said("whether it is right")
     largest_absolute: Number | None = said("largest difference from the right one; null for another shape")

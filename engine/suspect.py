@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.check import EXACT, LOOSE, apart
+from engine.check import EXACT, LOOSE, ahead_of, apart
 from engine.formula import Tensors, omissions
 from engine.ops.base import Op, ShapeError, shapes_of
 from engine.settings import Axis, Bool, Choice, Float, Padding, Pair, SettingError
@@ -195,10 +195,12 @@ def _turned(key: str, array: Array, said: str, whole: str = "") -> Iterator[Susp
 
 def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
     dy = tensors.get("dy")
+    yield from _tied(name, op, tensors)
     for kind, words, changed, settings in _retold(name, op, tensors):
         outcome = _again(op, name, {**tensors, **changed}, settings)
         if outcome is not None:
             yield Suspect(kind, words, outcome)
+    yield from _interleaved(name, op, tensors)
     yield from _along(name, op, tensors)
     for other, array in (_backward(op, tensors) or {}).items():
         if other != name:
@@ -207,6 +209,53 @@ def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspe
         yield Suspect("passed_on", f"{name} is dy itself: the op's own slope is missing", dy)
         yield from _overwritten(name, op, tensors, dy)
         yield from _alone(name, op, tensors, dy)
+
+
+def _interleaved(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
+    """Channels dealt out to the groups in turn (c % groups), not in blocks: of the input, of the output, or of both."""
+    groups = op.options.get("groups", 1)
+    if groups == 1 or "w" not in tensors or "dy" not in tensors:
+        return
+
+    def dealt(count: int) -> Array:
+        return np.arange(count).reshape(-1, groups).T.ravel()
+
+    x_order, y_order = dealt(tensors["x"].shape[1]), dealt(tensors["dy"].shape[1])
+    straight = np.arange(tensors["w"].shape[0])
+    for into, out, turned in product((True, False), repeat=3):
+        if not into and not out:
+            continue
+        xs = x_order if into else np.arange(len(x_order))
+        ys = y_order if out else np.arange(len(y_order))
+        ws = ys if turned and len(ys) == len(straight) else straight
+        moved = {"x": tensors["x"][:, xs], "dy": tensors["dy"][:, ys], "w": tensors["w"][ws]}
+        part = _again(op, name, {**tensors, **{key: np.ascontiguousarray(array) for key, array in moved.items()}}, {})
+        order, axis = {"dx": (xs, 1), "dw": (ws, 0), "db": (ys, 0)}.get(name, (None, 0))
+        if part is not None and order is not None:
+            words = f"{name} comes out so when channels are dealt out to the {groups} groups in turn, not in blocks"
+            yield Suspect("interleaved", words, np.take(part, np.argsort(order), axis))
+
+
+def _tied(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
+    """A maximum whose tied cells each take the whole delta, or whose padding takes part as zeros."""
+    if not op.indexes or name != "dx":
+        return
+    x, padding = tensors["x"], op.options.get("padding", 0)
+    if math.prod(x.shape[2:]) <= PLACES:
+        outcome = np.zeros_like(x)
+        for place in np.ndindex(x.shape[2:]):
+            direction = np.zeros_like(x)
+            direction[(..., *place)] = 1
+            made = _backward(op, {**tensors, "x": ahead_of(x, direction)}) or {}
+            outcome[(..., *place)] = made[name][(..., *place)] if made else 0
+        yield Suspect("tie_to_all", f"{name} comes out so when each of the tied cells takes the whole delta", outcome)
+    if isinstance(padding, tuple) and any(padding):
+        top, bottom, left, right = padding
+        wide = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        part = _again(op, name, {**tensors, "x": wide}, {"padding": 0})
+        if part is not None:
+            words = f"{name} comes out so when the padding takes part as zeros: where all values are negative it wins"
+            yield Suspect("zero_padding", words, part[..., top : top + x.shape[2], left : left + x.shape[3]])
 
 
 def _misread(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Suspect]:
@@ -316,8 +365,17 @@ def _forgotten(name: str, op: Op, tensors: Mapping[str, Array], true: Array) -> 
     whole = program.gradients((name[1:],))
     known = {key: array for key, array in tensors.items() if key in (*whole.given, *program.names)}
     values = Tensors(whole, known, op.numbers(shapes), op.extents(_given(op, tensors)))
+    bare = bool(op.indexes) or ("kernel_size" in op.options and "w" not in op.tensors)  # its formulas are all indices
     for piece, sentence, outcome in omissions(values, name, program, GRID):
-        yield Suspect("left_out", f"{name} comes out so when `{piece}` is left out of {sentence}", outcome)
+        if bare and "==" in piece:
+            words = f"{name} comes out so when every cell of a window takes its whole delta, not the winner alone"
+            yield Suspect("winner_ignored", words, outcome)
+        elif bare and "dy" in piece:
+            yield Suspect("dy_ignored", f"{name} comes out so when dy is left out: each window hands back 1", outcome)
+        elif bare:
+            yield Suspect("left_out", f"{name} comes out so when a part of each window's share is left out", outcome)
+        else:
+            yield Suspect("left_out", f"{name} comes out so when `{piece}` is left out of {sentence}", outcome)
     for key in op.results:
         shares = tensors.get(key)
         if shares is not None and shares.shape == true.shape and shares.min() >= 0 and shares.max() <= 1:
@@ -376,13 +434,6 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     dy = tensors.get("dy")
     if dy is not None and dy.ndim:
         yield "dy_ignored", f"{name} comes out so when dy is taken as 1 everywhere", {"dy": np.ones_like(dy)}, {}
-        for sign, words in ((1, "negative"), (-1, "positive")):
-            yield (
-                "gate_on_dy",
-                f"{name} comes out so when {words} deltas are stopped",
-                {"dy": np.where(sign * dy > 0, dy, 0)},
-                {},
-            )
         for words, part in _parts(dy):
             yield (
                 "overwritten",
@@ -390,6 +441,14 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
                 {"dy": part},
                 {},
             )
+        if "w" not in given:
+            for sign, words in ((1, "negative"), (-1, "positive")):
+                yield (
+                    "gate_on_dy",
+                    f"{name} comes out so when {words} deltas are stopped",
+                    {"dy": np.where(sign * dy > 0, dy, 0)},
+                    {},
+                )
 
 
 def _winners(name: str, x: Array) -> Iterator[Retold]:

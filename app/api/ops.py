@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from app.checks import CheckFields, Report
 from app.context import Context, Here
 from app.openapi import answer, body
 from app.wire import npz, text
+from engine.mistakes import MISTAKES
 from engine.ops import OPS
 from engine.optimizers import OPTIMIZERS
 
@@ -126,10 +128,9 @@ async def check(request: Request, here: Here, op: OpName) -> Response:
     """Differences are central, in float64, and largest differences leave kinks and ties out, which are listed. Of a
     large tensor a random choice of places is checked, always the same.
 
-    `gradients` compares your own. `looks_like` is null, or the mistake in a word: `flip`, `mirrored`, `transposed`,
-    `padding`, `stride`, `dilation`, `groups`, `axis`, `sum_not_mean`, `mean_not_sum`, `sign`, `scale`, `zero`,
-    `overwritten`, `not_summed`, `dy_ignored`, `passed_on`, `own_slope`, `left_out`, `slope_again`, `exchanged`,
-    `shape`, `rounding`, `kink`, or another setting's name.
+    `gradients` compares your own. `looks_like` is null, or the name of a mistake of GET /api/mistakes, or of a setting
+    that is another: `stride`, `dilation`. Where ties and kinks leave a choice, each window's shares must still add up
+    to what flowed in.
     """
     asked = await read(request, here, CheckFields, npz_into="tensors")
     call, own = await here.ask(request, checks.check_of, op, asked, here.limits)
@@ -147,6 +148,21 @@ async def checked(request: Request, here: Context, make_report: Callable[[], Rep
         return answers.json_response(report.document(arrays=True), limits=here.limits)
 
     return await here.compute_for(request, make, cost=here.limits.multiply_adds)
+
+
+@cache
+def _mistakes() -> bytes:
+    return text.encode({"mistakes": [asdict(each) for each in MISTAKES.values()]})
+
+
+@router.get(
+    "/mistakes",
+    summary="Every mistake that a check names",
+    responses=answer(answered.Mistakes),
+)
+async def mistakes(request: Request, here: Here) -> Response:
+    """{"mistakes": [{"name", "sentence", "applies"}]}: what `looks_like` may be."""
+    return answers.constant(request, await here.ask(request, _mistakes))
 
 
 @router.get(

@@ -174,3 +174,94 @@ def test_what_is_no_tensor_of_an_npz_is_told_where_it_belongs(
     np.savez(stream, x=np.ones((1, 1, 3, 3)), w=np.ones((1, 1, 3, 3)), **member)
     answer = client.post("/api/ops/conv2d/check", content=stream.getvalue(), headers={"Content-Type": NPZ})
     assert answer.status_code == 400 and said in answer.json()["detail"]
+
+
+TIED = [[[[1, 2], [2, 2]]]]
+POOLED = {
+    "input": [1, 2, 2],
+    "layers": [{"name": "p", "op": "max_pool2d", "settings": {"kernel_size": 2}}, {"name": "f", "op": "flatten"}],
+    "loss": "mse_loss",
+}
+
+
+@pytest.mark.parametrize(
+    ("dx", "right"),
+    [
+        ([[0, 1], [0, 0]], True),
+        ([[0, 0], [0, 1]], True),
+        ([[0, 0.5], [0.25, 0.25]], True),
+        ([[0, 1], [1, 1]], False),
+        ([[0, 0], [0, 0]], False),
+        ([[0, 0.5], [0.5, 0.5]], False),
+        ([[0.5, 0.5], [0, 0]], False),
+        ([[0, 2], [-1, 0]], False),
+    ],
+)
+def test_the_shares_of_a_tie_add_up_to_what_flowed_in(client: TestClient, dx: Any, right: bool) -> None:
+    own = {"gradients": {"dx": [[dx]]}}
+    tensors = {"x": TIED, "dy": [[[[1]]]]}
+    for op, settings in (("max_pool2d", {"kernel_size": 2}), ("global_max_pool", {})):
+        report = client.post(f"/api/ops/{op}/check", json={"settings": settings, "tensors": tensors, **own}).json()
+        assert report["gradients"]["dx"]["agrees"] == right
+    body = {"network": POOLED, "x": TIED, "target": [[1.5]], "gradients": {"x": [[dx]]}}  # dy of the pool is 1
+    assert client.post("/api/networks/check", json=body).json()["gradients"]["x"]["agrees"] == right
+
+
+def test_windows_that_overlap_in_a_region_of_zeros_share_what_flowed_in(client: TestClient) -> None:
+    rng = np.random.default_rng(0)
+    dy, shares, dx = rng.normal(size=(4, 4)), rng.dirichlet(np.ones(4), (4, 4)), np.zeros((5, 5))
+    for i, j in np.ndindex(4, 4):
+        dx[i : i + 2, j : j + 2] += dy[i, j] * shares[i, j].reshape(2, 2)
+    moved = dx + 0.0
+    moved[0, 0] += abs(dy).max()  # the sum stays, and yet no choice gives it
+    moved[4, 4] -= abs(dy).max()
+    tensors = {"x": np.zeros((1, 1, 5, 5)).tolist(), "dy": dy[None, None].tolist()}
+    for own, right in ((dx, True), (moved, False), (1.01 * dx, False)):
+        body = {"settings": {"kernel_size": 2, "stride": 1}, "tensors": tensors}
+        report = client.post("/api/ops/max_pool2d/check", json={**body, "gradients": {"dx": own[None, None].tolist()}})
+        assert report.json()["gradients"]["dx"]["agrees"] == right
+
+
+@pytest.mark.parametrize(
+    ("op", "tensors", "dx", "kind", "words"),
+    [
+        (
+            "cross_entropy",
+            {"x": [[0, 0], [0, 0]], "target": [1, 0]},
+            [[0.5, -0.5], [-0.5, 0.5]],
+            "sum_not_mean",
+            "reduction sum in place of mean",
+        ),
+        (
+            "dropout",
+            {"x": [[1, 2, 3], [4, 5, 6]], "mask": [[1, 0, 1], [0, 1, 1]], "dy": [[1, 2, 3], [4, 5, 6]]},
+            [[1, 0, 3], [0, 5, 6]],
+            "left_out",
+            "`scale` is left out",
+        ),
+        (
+            "mse_loss",
+            {"x": [[1, 2], [3, 5]], "target": [[0, 0], [0, 0]]},
+            [[0.25, 0.5], [0.75, 1.25]],
+            "left_out",
+            "`2`",
+        ),
+    ],
+)
+def test_the_exact_cause_is_named(client: TestClient, op: str, tensors: Any, dx: Any, kind: str, words: str) -> None:
+    answer = client.post(f"/api/ops/{op}/check", json={"tensors": tensors, "gradients": {"dx": dx}})
+    said = answer.json()["gradients"]["dx"]
+    assert said["looks_like"] == kind and words in said["guess"]
+
+
+def test_a_constant_is_no_multiple_of_a_constant(client: TestClient) -> None:
+    tensors = {"x": [[[[1, 2], [3, 5]]]], "w": [[[[2]]]], "b": [1], "dy": [[[[1, 2], [4, 8.5]]]]}
+    body = {"tensors": tensors, "gradients": {"db": [-1.6275]}}
+    said = client.post("/api/ops/conv2d/check", json=body).json()["gradients"]["db"]
+    assert not said["agrees"] and said["looks_like"] is None
+
+
+def test_every_mistake_is_listed_with_a_sentence(client: TestClient) -> None:
+    listed = client.get("/api/mistakes").json()["mistakes"]
+    assert {"flip", "tie_to_all", "double_softmax"} <= {each["name"] for each in listed}
+    assert all(each["sentence"].endswith(".") and each["applies"] for each in listed)

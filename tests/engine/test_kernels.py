@@ -316,6 +316,25 @@ def test_padding_never_wins_and_counted_as_zero_would_be_caught() -> None:
     assert difference(zeros[..., :2, :2], sentence) > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("name", "y", "dx"),
+    [("relu", [np.nan, 0, 0, np.inf], [3, 0, 0, 3]), ("leaky_relu", [np.nan, -0.01, 0, np.inf], [0.03, 0.03, 0.03, 3])],
+)
+def test_nan_goes_through_a_gate_as_in_pytorch(name: str, y: list[float], dx: list[float]) -> None:
+    x = np.array([np.nan, -1.0, 0.0, np.inf])
+    op, dy = OPS[name](), np.full(4, 3.0)
+    for made in (from_kernels(op, {"x": x}, dy), from_sentences(op, {"x": x}, dy)):
+        assert np.array_equal(made["y"], y, equal_nan=True) and np.array_equal(made["dx"], dx)
+
+
+@pytest.mark.parametrize(
+    "name", ["relu", "leaky_relu", "sigmoid", "tanh", "elu", "softplus", "silu", "hardswish", "gelu"]
+)
+def test_no_activation_hides_nan(name: str) -> None:
+    op, x = OPS[name](), np.array([np.nan])
+    assert np.isnan(op.forward({"x": x})["y"]).all() and np.isnan(from_sentences(op, {"x": x}, x)["y"]).all()
+
+
 def test_nan_wins_a_maximum_as_in_pytorch() -> None:
     x = np.array([[[[1.0, np.nan], [np.nan, 9.0]]]])
     result = MaxPool2d(kernel_size=2).forward({"x": x})
