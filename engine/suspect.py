@@ -170,9 +170,10 @@ def _tiny(name: str, given: Array, op: Op, tensors: Mapping[str, Array]) -> Gues
 def _turned(key: str, array: Array, said: str, whole: str = "") -> Iterator[Suspect]:
     """The same numbers in other places; `said` begins the words, and an outcome is the array so turned."""
     if array.ndim >= 3:
-        yield Suspect(
-            "flip", f"{said} {whole}turned by 180°: a flip is missing, or one too many", array[..., ::-1, ::-1]
-        )
+        flip = "turned by 180°: a flip is missing, or one too many"
+        if not whole:
+            flip = "not turned by 180° where it has to be, or is where it must not be"
+        yield Suspect("flip", f"{said} {whole}{flip}", array[..., ::-1, ::-1])
         yield Suspect("mirrored", f"{said} {whole}upside down: turned in one axis only", array[..., ::-1, :])
         yield Suspect("mirrored", f"{said} {whole}mirrored left to right: turned in one axis only", array[..., ::-1])
     if 2 <= array.ndim <= 4:
@@ -394,10 +395,14 @@ def _retold(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Retold]
     """The same call with another tensor or another setting: (kind, words, tensors, settings)."""
     options = {key: op.options[key] for key in op.settings}
     given = {key: array for key, array in tensors.items() if key in op.tensors and array.dtype.kind == "f"}
-    for key, array in {**given, **({"dy": tensors["dy"]} if "dy" in tensors else {})}.items():
-        for turned in _turned(key, array, f"{name} comes out so when {key} is"):
-            if turned.outcome.shape == array.shape:
-                yield turned.kind, turned.words, {key: np.ascontiguousarray(turned.outcome)}, {}
+    turns = [
+        (each, key)
+        for key, array in {**given, **({"dy": tensors["dy"]} if "dy" in tensors else {})}.items()
+        for each in _turned(key, array, f"{name} comes out so when {key} is")
+        if each.outcome.shape == array.shape
+    ]
+    for each, key in sorted(turns, key=lambda turn: turn[0].kind != "flip"):  # along axes of one cell they are alike
+        yield each.kind, each.words, {key: np.ascontiguousarray(each.outcome)}, {}
     if op.indexes and "x" in given:
         yield from _winners(name, given["x"])
     if "padding" in options and "x" in tensors:

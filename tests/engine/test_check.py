@@ -81,7 +81,7 @@ def test_a_tie_is_named_with_the_winners_to_its_sides() -> None:
         (0, 0, 0, 0): ("indices", (0, 0, 0, 0), 3, 0),
         (0, 0, 1, 1): ("indices", (0, 0, 0, 0), 0, 3),
     }
-    assert all((kink.low, kink.high) == (pytest.approx(0), pytest.approx(1)) for kink in found.kinks)
+    assert all(kink.low == pytest.approx(0) and kink.high == pytest.approx(1) for kink in found.kinks)
 
 
 @pytest.mark.parametrize("x", [np.ones((1, 1, 3, 3)), [[[[0, 1, 0], [0, 1, 0], [0, 1, 0]]]], np.zeros((1, 1, 2, 2))])

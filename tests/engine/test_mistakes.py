@@ -66,6 +66,8 @@ def wrongs(op: Op, given: dict[str, Array], true: dict[str, Array], rng: np.rand
         ("dy_ignored", "dx", again(dy=np.ones_like(dy))["dx"]),
         ("reversed", "dw", dw[::-1]),
         ("flip", "dw", again(dy=dy[..., ::-1, ::-1])["dw"]),
+        ("mirrored", "dw", again(dy=dy[..., ::-1, :])["dw"]),
+        ("mirrored", "dw", again(dy=dy[..., ::-1])["dw"]),
         ("reversed", "dw", again(dy=dy[::-1])["dw"]),
         ("reversed", "dw", again(dy=dy[:, ::-1])["dw"]),
         ("padding", "dw", loops(given, op, corner=True)["dw"]),

@@ -43,7 +43,8 @@ def test_gradients_of_any_call_equal_central_differences_but_for_the_kinks_that_
         )
         assert compared.difference.agrees(), (gradient, op.options, compared.difference)
         for kink in compared.kinks:
-            assert kink.allows(kink.analytic), (gradient, op.options, kink.words)
+            room = 1e-6 * max(abs(kink.low), abs(kink.high))
+            assert kink.low - room <= kink.analytic <= kink.high + room, (gradient, op.options, kink.words)
 
 
 def linear_in(kind: type[Op]) -> tuple[str, ...]:
