@@ -85,6 +85,15 @@ class Read(Answer):
     gap: bool = said("true between two cells that a stride leaves apart; `index` is the cell before")
 
 
+class Part(Answer):
+    role: Literal["read", "made", "divisor", "made_divisor", "constant", "constant_divisor", "winner"] = said(
+        "a cell, what is computed from cells, or a constant; divided by, or not; or 1 where a maximum is taken, else 0"
+    )
+    value: Number = said("the factor, or what it divides by")
+    reads: list[int] = said("positions in `reads`")
+    text: str = said("what stands in the sentence, without indices")
+
+
 class Term(Answer):
     reads: list[int] = said("positions in `reads`, in the order of the factors")
     factors: list[Number] = said("what is multiplied")
@@ -92,6 +101,7 @@ class Term(Answer):
     at: Counts = said("where the letters of the sum stand")
     family: int = said("which summand of the sentence it comes from")
     label: str = said("a word for a summand of one factor, as `bias`")
+    parts: list[Part] = said("what each of the factors is")
 
 
 class Group(Answer):

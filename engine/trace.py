@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from engine import formula
-from engine.formula import Equation, Explanation, Program, Tensors, Term
+from engine.formula import Equation, Explanation, Part, Program, Tensors, Term
 from engine.layers import Layer
 from engine.network import Key, Network, Values
 from engine.optimizers import LETTERS, Optimizer
@@ -347,7 +347,7 @@ def _given(array: Array, index: tuple[int, ...], words: str, name: str) -> Expla
         f'<math display="block"><mi data-tensor="{escape(name)}">{escape(name)}</mi><mo>:</mo>'
         f"<mtext>{escape(words)}</mtext></math>"
     )
-    term = Term(reads=[], factors=[value], value=value, at={}, family=0, label=words)
+    term = Term(reads=[], factors=[value], value=value, at={}, family=0, label=words, parts=[Part("constant", value, [], name)])
     return Explanation(
         value=value,
         equation=Equation(text, mathml),

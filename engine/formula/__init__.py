@@ -10,7 +10,7 @@ Sentences come from this repository, never from a client: the grammar allows num
 """
 
 from engine.formula.explain import explain
-from engine.formula.explanation import Explanation, Group, Read, Term
+from engine.formula.explanation import Explanation, Group, Part, Read, Term
 from engine.formula.mathml import Equation
 from engine.formula.nodes import FormulaError
 from engine.formula.omit import omissions
@@ -24,6 +24,7 @@ __all__ = [
     "Explanation",
     "FormulaError",
     "Group",
+    "Part",
     "Program",
     "Read",
     "Tensors",

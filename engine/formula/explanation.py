@@ -20,11 +20,28 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a factor of a term is.
+
+    role: "read" (a cell), "made" (computed from cells: a difference, a function), "divisor" (1 over a cell),
+    "made_divisor" (1 over what is computed from cells), "constant", "constant_divisor", or "winner" (1 for the
+    candidate that a maximum takes, 0 for the others). value: the factor, or what it divides by. reads: positions in
+    the explanation's reads. text: what stands in the sentence, without indices.
+    """
+
+    role: str
+    value: float
+    reads: list[int]
+    text: str
+
+
+@dataclass(frozen=True)
 class Term:
     """One term. value == math.prod(factors), except that an infinite candidate that did not win counts 0.
 
     reads: positions in the explanation's reads, in the order of the factors; at: where the reducer's letters
-    stand; family: which summand of the sentence; label: a word for a family of a single read, "bias".
+    stand; family: which summand of the sentence; label: a word for a family of a single read, "bias";
+    parts: what each factor is.
     """
 
     reads: list[int]
@@ -33,6 +50,7 @@ class Term:
     at: dict[str, int]
     family: int
     label: str
+    parts: list[Part]
 
 
 @dataclass(frozen=True)

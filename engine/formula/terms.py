@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from engine.formula.explanation import Group, Read, Term
+from engine.formula.explanation import Group, Part, Read, Term
 from engine.formula.families import Family, cases_of, factors_of, labels
 from engine.formula.grid import Grid, Present, Values, both, first_best
-from engine.formula.nodes import Expr, FormulaError, reads
+from engine.formula.nodes import ONE, Expr, FormulaError, Quotient, reads, rebuild
 from engine.formula.nodes import Read as Access
 from engine.formula.run import GRID_LIMIT, Tensors
+from engine.formula.text import text
 
 Cell = tuple[str, tuple[int, ...], float, bool, bool]
 """A read's tensor, index, value, whether it lies inside, and whether between two cells."""
+_Row = tuple[list[float], list[Cell], dict[str, int], list[Part]]
+"""A term's factors, the cells it reads, where its letters stand, what its factors are."""
+
+
+@dataclass(frozen=True)
+class _Role:
+    """What a factor is, before its cells are known: what it reads, and below what it divides by, if it does."""
+
+    name: str
+    text: str
+    reads: tuple[Access, ...]
+    under: Expr | None = None
 
 
 class _Terms:
@@ -34,6 +48,7 @@ class _Terms:
         self.taken: Any = 0  # the branch of a choice each term takes
         self.columns: list[list[Any]] = []  # per branch, its factors
         self.looked: list[tuple[Access, ...]] = []  # per branch, what it reads
+        self.roles: list[list[_Role]] = []  # per branch, what its factors are
         grid = Grid(tensors, dict(zip(family.letters, self.shape, strict=True)), at)
         with np.errstate(all="ignore"):
             if family.reducer is not None and family.reducer.kind != "sum":
@@ -54,6 +69,7 @@ class _Terms:
             tests = (*tests, *(reads(test) if test else ()))
             factors = (*self.family.before, *factors_of(branch), *self.family.after)
             product, here = self._branch([grid.value(f) for f in factors], factors, tests)
+            self.roles.append([_role(f) for f in factors])
             if number == 0:
                 values, inside = product, here
             else:
@@ -78,6 +94,8 @@ class _Terms:
         shown = reducer.body if reducer.answer is None else reducer.answer
         found = [*map(grid.value, before), (grid.value(shown)[0], present), (won, None), *map(grid.value, after)]
         product, inside = self._branch(found, (*before, reducer, *after), ())
+        roles = [*map(_role, before), _role(shown), _Role("winner", reducer.kind, ()), *map(_role, after)]
+        self.roles.append(roles)
         return np.where(won == 0, 0.0, product), inside
 
     def _branch(
@@ -98,8 +116,9 @@ class _Terms:
     def _flat(self, values: Any) -> np.ndarray:
         return np.broadcast_to(np.asarray(values), self.shape).reshape(-1)
 
-    def rows(self, numbers: np.ndarray) -> Iterator[tuple[list[float], list[Cell], dict[str, int]]]:
-        """(factors, cells read, where the letters stand) of the terms with these numbers."""
+    def rows(self, numbers: np.ndarray) -> Iterator[_Row]:
+        """(factors, cells read, where the letters stand, parts) of the terms with these numbers. A part's reads are
+        positions among the cells read."""
         letters = self.family.letters
         where = np.unravel_index(numbers, self.shape) if self.shape else ()
         size = len(numbers)
@@ -107,9 +126,17 @@ class _Terms:
         grid = Grid(self.tensors, {}, {**self.at, **dict(zip(letters, where, strict=True))})
         factors = {k: _transposed([self._picked(f, where, size) for f in self.columns[k]], size) for k in set(taken)}
         cells = {k: _transposed([_cells(grid, r, size) for r in self.looked[k]], size) for k in set(taken)}
+        divided = {k: _transposed([_divisors(grid, r, size) for r in self.roles[k]], size) for k in set(taken)}
+        seats = {k: [[self.looked[k].index(read) for read in r.reads] for r in self.roles[k]] for k in set(taken)}
         at = _transposed([w.tolist() for w in where], size)
         for row, k in enumerate(taken):
-            yield list(factors[k][row]), list(cells[k][row]), dict(zip(letters, at[row], strict=True))
+            parts = [
+                Part(role.name, value if under is None else under, seat, role.text)
+                for role, value, under, seat in zip(
+                    self.roles[k], factors[k][row], divided[k][row], seats[k], strict=True
+                )
+            ]
+            yield list(factors[k][row]), list(cells[k][row]), dict(zip(letters, at[row], strict=True)), parts
 
     def _picked(self, values: Any, where: tuple[np.ndarray, ...], size: int) -> list[float]:
         return np.broadcast_to(values, self.shape)[where].tolist() if np.ndim(values) else [float(values)] * size
@@ -171,7 +198,7 @@ class Ledger:
     def terms(self, numbers: np.ndarray) -> tuple[list[Term], list[Read]]:
         """The terms with these numbers, and the cells that they read, each once."""
         family_of = np.searchsorted(self.starts, numbers, side="right") - 1
-        rows: dict[int, tuple[list[float], list[Cell], dict[str, int]]] = {}
+        rows: dict[int, _Row] = {}
         for k in dict.fromkeys(family_of.tolist()):
             mine = np.flatnonzero(family_of == k)
             rows.update(zip(mine.tolist(), self.families[k].rows(numbers[mine] - self.starts[k]), strict=True))
@@ -179,15 +206,39 @@ class Ledger:
         cells: list[Read] = []
         terms = []
         for row, (k, value) in enumerate(zip(family_of.tolist(), self.values[numbers].tolist(), strict=True)):
-            factors, looked, at = rows[row]
+            factors, looked, at, parts = rows[row]
             where = []
             for tensor, index, number, inside, gap in looked:
                 position = seen.setdefault((tensor, index, inside), len(cells))
                 if position == len(cells):
                     cells.append(Read(tensor, index, number, inside, gap))
                 where.append(position)
-            terms.append(Term(where, factors, value, at, k, self.labels[k]))
+            placed = [replace(part, reads=[where[seat] for seat in part.reads]) for part in parts]
+            terms.append(Term(where, factors, value, at, k, self.labels[k], placed))
         return terms, cells
+
+
+def _role(factor: Expr) -> _Role:
+    """What a factor of a sentence is."""
+    under = factor.under if isinstance(factor, Quotient) and factor.over == ONE else None
+    body = factor if under is None else under
+    found = tuple(dict.fromkeys(reads(body)))
+    name = "constant" if not found else "read" if isinstance(body, Access) else "made"
+    if under is not None:
+        name = "divisor" if name == "read" else f"{name}_divisor"
+    return _Role(name, text(_unplaced(body)), found, under)
+
+
+def _unplaced(expr: Expr) -> Expr:
+    """The expression with no index on what it reads."""
+    return Access(expr.tensor) if isinstance(expr, Access) else rebuild(expr, _unplaced)
+
+
+def _divisors(grid: Grid, role: _Role, size: int) -> list[Any]:
+    """What a factor divides by in each of `size` terms, None where it does not divide."""
+    if role.under is None:
+        return [None] * size
+    return [float(v) for v in _spread(grid.value(role.under)[0], size)]
 
 
 def _cells(grid: Grid, read: Access, size: int) -> list[Cell]:
