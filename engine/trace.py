@@ -347,7 +347,9 @@ def _given(array: Array, index: tuple[int, ...], words: str, name: str) -> Expla
         f'<math display="block"><mi data-tensor="{escape(name)}">{escape(name)}</mi><mo>:</mo>'
         f"<mtext>{escape(words)}</mtext></math>"
     )
-    term = Term(reads=[], factors=[value], value=value, at={}, family=0, label=words, parts=[Part("constant", value, [], name)])
+    term = Term(
+        reads=[], factors=[value], value=value, at={}, family=0, label=words, parts=[Part("constant", value, [], name)]
+    )
     return Explanation(
         value=value,
         equation=Equation(text, mathml),

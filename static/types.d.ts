@@ -131,7 +131,22 @@ type Figure =
 type WindowCell = { at: Letters; index: number[] | null; pad: boolean; letter: string; kernelIndex: number[] | null };
 /** gap: between two cells that a stride keeps apart; `index` is the cell before. */
 type ReadCell = { tensor: string; index: number[]; value: number; inside: boolean; gap?: boolean };
-type Term = { reads: number[]; factors: number[]; value: number; at?: Letters; family?: number; label?: string };
+/** What a factor of a term is; reads: positions in the explanation's reads. */
+type TermPart = {
+  role: "read" | "made" | "divisor" | "made_divisor" | "constant" | "constant_divisor" | "winner";
+  value: number;
+  reads: number[];
+  text: string;
+};
+type Term = {
+  reads: number[];
+  factors: number[];
+  value: number;
+  at?: Letters;
+  family?: number;
+  label?: string;
+  parts: TermPart[];
+};
 type Group = { letter: string; at: number; value: number; count: number; first: number };
 /** added: what is added at the end (a bias), where it stands on another page. */
 type Explanation = {
@@ -159,7 +174,7 @@ type Factor = {
   inside: boolean;
   gap?: boolean;
   over?: string; // what is divided by, where that is more than the number that was read
-  made?: { text: string; places: string[] }; // what was made of the numbers that were read, before it is multiplied
+  made?: { text: string; places: string[]; values: number[] }; // what was made of the numbers that were read, before it is multiplied
 };
 type Entry = {
   id: string;

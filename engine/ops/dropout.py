@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 
@@ -16,7 +17,7 @@ from engine.settings import Float, Int
 @cache
 def _program(rank: int) -> Program:
     at = letters(rank)
-    return Program(f"x{at} mask{at}", f"y{at} = x{at} * mask{at} * scale", held=("mask",))
+    return Program(f"x{at} mask{at}", f"y{at} = x{at} * mask{at} / kept", held=("mask",))
 
 
 @part
@@ -60,7 +61,8 @@ class Dropout(Op):
         return _program(len(shapes["x"]))
 
     def numbers(self, shapes: Shapes) -> dict[str, float]:
-        return {"scale": self._scale()}
+        """`kept`: the share that is kept; where nothing is, what is left is 0 and not 0 / 0."""
+        return {"kept": 1 - self.options["p"] if self.options["p"] < 1 else math.inf}
 
     def _scale(self) -> float:
         """1 / (1 - p); where everything is dropped, 0 instead of 0 / 0."""

@@ -12,95 +12,52 @@ export function placeOfRead({ tensor, index }) {
 }
 
 /**
- * The factors of a term with the cells they were read from. What stands for no read is a number of the sentence: all
- * of them make one factor, the last.
- * A read that is divided by under more than its own name ("√v̂ + ε") keeps what stands there. Reads that stand together
- * in a power make one factor, "(x − target)²".
- * @param {Term} term @param {ReadCell[]} reads @param {string} [text] the equation @returns {Factor[]}
+ * The factors of a term with the cells they were read from, as the engine says what each is. The numbers that the
+ * sentence itself puts in make one factor, the last.
+ * @param {Term} term @param {ReadCell[]} reads @returns {Factor[]}
  */
-export function factorsOf(term, reads, text = "") {
-  const free = term.reads.map(k => reads[k]);
-  /** @type {Factor[]} */
-  const found = [];
-  /** @type {number[]} */
-  const constants = [];
-  for (const value of term.factors) {
-    let divisor = false;
-    let at = free.findIndex(read => (read.inside ? read.value === value : value === 0));
-    if (at < 0) {
-      at = free.findIndex(read => read.inside && read.value !== 0 && Math.abs(value * read.value - 1) < 1e-12);
-      divisor = at >= 0;
-    }
-    if (at < 0) {
-      constants.push(value);
-      continue;
-    }
-    const [read] = free.splice(at, 1);
-    found.push({
-      value: divisor ? read.value : value,
-      place: read.inside ? placeOfRead(read) : null,
-      constant: false,
-      divisor,
-      tensor: read.tensor.split("@")[0],
-      inside: read.inside,
-      ...(read.gap ? { gap: true } : {}),
-    });
-  }
-  const power = free.length && constants.length > 1 ? powerIn(text) : "";
-  if (power) {
-    found.push({
-      value: /** @type {number} */ (constants.shift()),
-      place: null,
-      constant: false,
-      divisor: false,
-      tensor: null,
-      inside: true,
-      made: { text: power, places: free.splice(0).map(placeOfRead) },
-    });
-  }
-  for (const read of free) {
-    const over = dividedBy(text, read);
-    if (!over || !constants.length) continue;
-    found.push({
-      value: 1 / /** @type {number} */ (constants.pop()),
-      place: placeOfRead(read),
-      constant: false,
-      divisor: true,
-      tensor: read.tensor.split("@")[0],
-      inside: true,
-      over,
-    });
-  }
+export function factorsOf(term, reads) {
+  const constants = term.parts.filter(({ role }) => PUT.includes(role));
+  const found = term.parts.flatMap(part => (PUT.includes(part.role) ? [] : [factorOf(part, reads)]));
   if (constants.length) {
-    found.push({
-      value: constants.reduce((all, value) => all * value, 1),
-      place: null,
-      constant: true,
-      divisor: false,
-      tensor: null,
-      inside: true,
-    });
+    const value = constants.reduce(
+      (all, part) => (part.role === "constant_divisor" ? all / part.value : all * part.value),
+      1,
+    );
+    found.push({ value, place: null, constant: true, divisor: false, tensor: null, inside: true });
   }
   return found;
 }
 
-/** A bracket that is raised to a power, as it is written. @param {string} text */
-const powerIn = text => /\([^()]*\)\*\*\d+/.exec(text.replace(/\[[^\]]*\]/g, ""))?.[0] ?? "";
+/** Roles of numbers that no cell holds. */
+const PUT = ["constant", "constant_divisor", "winner"];
 
-/** The bracket under a fraction in which a read stands with more than itself. @param {string} text @param {ReadCell} read */
-function dividedBy(text, { tensor }) {
-  const name = tensor.split("@")[0].split(/[/.]/).at(-1);
-  const under = /\/\s*\((.*)\)$/.exec(text.replace(/\[[^\]]*\]/g, ""))?.[1] ?? "";
-  return under.split(/\W+/).includes(name ?? "") ? under : "";
+/** @param {TermPart} part @param {ReadCell[]} reads @returns {Factor} */
+function factorOf({ role, value, reads: at, text }, reads) {
+  const cells = at.map(k => reads[k]);
+  const divisor = role === "divisor" || role === "made_divisor";
+  const here = cells.filter(({ inside }) => inside);
+  const factor = { value, place: null, constant: false, divisor, tensor: null, inside: true };
+  if (role === "made" || cells.length > 1)
+    return { ...factor, made: { text, places: here.map(placeOfRead), values: here.map(read => read.value) } };
+  const [read] = cells;
+  return {
+    ...factor,
+    place: read.inside ? placeOfRead(read) : null,
+    tensor: read.tensor.split("@")[0],
+    inside: read.inside,
+    ...(role === "made_divisor" ? { over: text } : {}),
+    ...(read.gap ? { gap: true } : {}),
+  };
 }
 
 /** @param {Explanation} explanation @returns {Entry[]} */
-export function entriesOf({ terms, reads, equation }) {
+export function entriesOf({ terms, reads }) {
   return terms.map((term, k) => ({
     id: `${term.family ?? 0} ${Object.values(term.at ?? { k }).join(",")}`,
     label: term.label ?? "",
     at: term.at ?? {},
-    factors: factorsOf(term, reads, equation?.text),
+    factors: factorsOf(term, reads),
     exact: term.value,
     places: term.reads.flatMap(at => (reads[at].inside ? [placeOfRead(reads[at])] : [])),
     group: null,
@@ -116,7 +73,14 @@ export function candidatesOf({ terms, reads }, most) {
   const all = terms.flatMap(term => {
     const read = reads[term.reads[0]];
     return read?.inside
-      ? [{ place: placeOfRead(read), index: read.index, value: read.value, wins: term.factors.at(-1) === 1 }]
+      ? [
+          {
+            place: placeOfRead(read),
+            index: read.index,
+            value: read.value,
+            wins: term.parts.some(({ role, value }) => role === "winner" && value === 1),
+          },
+        ]
       : [];
   });
   return all.length > most

@@ -1,6 +1,9 @@
 /** Numbers as they are printed: three decimals, a true minus, "0" only for exactly zero. */
 
 const MINUS = "\u2212";
+/** From here on a number is written with a power of ten, and below SMALL. */
+const LARGE = 1e5;
+const SMALL = 0.001;
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** @param {string} text */
@@ -14,7 +17,7 @@ export function number(value, exponent = 0) {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : typographic(value > 0 ? "∞" : "-∞");
   const scaled = value / 10 ** exponent;
-  if (Math.abs(scaled) >= 1e6) return scientific(scaled);
+  if (Math.abs(scaled) >= LARGE) return scientific(scaled);
   const text = scaled.toFixed(3);
   return Number(text) === 0 ? "0.000" : typographic(text);
 }
@@ -29,14 +32,25 @@ function scientific(value) {
 export const tail = text => (text === "0" ? ".000" : "");
 
 /**
- * The power of ten a grid is printed in: 0, or -3, -6, ... when every value would round to zero.
+ * The power of ten that numbers are printed in together: none where the largest is at least a thousandth and below a
+ * hundred thousand, else that of its first digit.
  * @param {ArrayLike<number>} values
  */
 export function exponentOf(values) {
   let largest = 0;
-  for (let k = 0; k < values.length; k++) largest = Math.max(largest, Math.abs(values[k]));
-  if (largest === 0 || largest >= 0.0005) return 0;
-  return Math.max(-30, 3 * Math.round(Math.log10(largest) / 3));
+  for (let k = 0; k < values.length; k++) {
+    const size = Math.abs(values[k]);
+    if (size > largest && size < Infinity) largest = size;
+  }
+  return largest === 0 || (largest >= SMALL && largest < LARGE) ? 0 : Math.floor(Math.log10(largest));
+}
+
+/** A number that stands alone, with a power of ten of its own and at least three digits. @param {number} value */
+export function alone(value) {
+  const exponent = exponentOf([value]);
+  const size = Math.abs(value);
+  if (exponent || !(size >= SMALL && size < 0.1)) return `${number(value, exponent)}${factor(exponent)}`;
+  return typographic(value.toFixed(2 - Math.floor(Math.log10(size))));
 }
 
 /** "×10⁻³", or "" for no factor. @param {number} exponent */

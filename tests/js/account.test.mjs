@@ -14,6 +14,7 @@ import {
   windowEntries,
 } from "../../static/js/account.js";
 
+const part = (role, value, reads = [], text = "") => ({ role, value, reads, text });
 const cell = (tensor, index, value, inside = true) => ({ tensor, index, value, inside });
 
 /** A sum of x[c,u] * w[c,u] + bias over `maps` maps of three cells. */
@@ -32,6 +33,7 @@ function explanation(maps, { bias = 0.5, listed = Infinity } = {}) {
         at: { c, u },
         family: 0,
         label: "",
+        parts: [part("read", x, [reads.length]), part("read", w, [reads.length + 1])],
       });
       reads.push(cell("a/y", [0, c, 0, u], x), cell("b/w", [0, c, 0, u], w));
       sum += x * w;
@@ -39,7 +41,15 @@ function explanation(maps, { bias = 0.5, listed = Infinity } = {}) {
     groups.push({ letter: "c", at: c, value: sum, count: 3, first: 3 * c });
   }
   const value = exactSum(terms.map(term => term.value)) + bias;
-  terms.push({ reads: [reads.length], factors: [bias], value: bias, at: {}, family: 1, label: "bias" });
+  terms.push({
+    reads: [reads.length],
+    factors: [bias],
+    value: bias,
+    at: {},
+    family: 1,
+    label: "bias",
+    parts: [part("read", bias, [reads.length])],
+  });
   reads.push(cell("b/b", [0], bias));
   const page = terms.slice(0, listed);
   return {
@@ -64,64 +74,59 @@ describe("factors", () => {
     const [x, w] = entriesOf(explanation(1))[2].factors;
     assert.deepEqual([x.place, w.place, w.tensor], ["a/y/0,0,0,2", "b/w/0,0,0,2", "b/w"]);
   });
-  it("of equal value are told apart by their order", () => {
-    const reads = [cell("p/y", [0], 2), cell("q/w", [1], 2)];
+  it("are what the engine says, whatever their numbers: a rate of 0.5 beside a gradient of 2 divides nothing", () => {
+    const told = { reads: [0], factors: [-1, 0.5, 2], value: -1 };
+    const parts = [part("constant", -1), part("constant", 0.5), part("read", 2, [0])];
     assert.deepEqual(
-      factorsOf({ reads: [0, 1], factors: [2, 2], value: 4 }, reads).map(({ tensor }) => tensor),
-      ["p/y", "q/w"],
-    );
-  });
-  it("that were read nowhere are one constant, the last", () => {
-    const made = factorsOf({ reads: [0], factors: [-1, 0.03, 5], value: -0.15 }, [cell("v/v", [0], 5)]);
-    assert.deepEqual(
-      made.map(({ value, constant }) => [value, constant]),
+      factorsOf({ ...told, parts }, [cell("c/dw", [3], 2)]).map(({ value, constant, divisor, place }) => [
+        value,
+        constant,
+        divisor,
+        place,
+      ]),
       [
-        [5, false],
-        [-0.03, true],
+        [2, false, false, "c/dw/3"],
+        [-0.5, true, false, null],
       ],
     );
   });
-  it("that are the inverse of what was read are divisors", () => {
-    const made = factorsOf({ reads: [0, 1], factors: [1, 1 / 1.5], value: 1 / 1.5 }, [
+  it("that divide are divisors, a divisor of 1 too", () => {
+    const parts = [part("read", 1, [0]), part("divisor", 1, [1], "z")];
+    const made = factorsOf({ reads: [0, 1], factors: [1, 1], value: 1, parts }, [
       cell("e/e", [3], 1),
-      cell("z/z", [], 1.5),
+      cell("z/z", [], 1),
     ]);
-    assert.deepEqual([made[1].value, made[1].divisor, made[1].place], [1.5, true, "z/z"]);
+    assert.deepEqual([made[0].divisor, made[1].divisor, made[1].place], [false, true, "z/z"]);
   });
   it("under a fraction keep what stands there with them", () => {
-    const reads = [cell("c/w.m", [0], 0.03), cell("c/w.v", [0], 0.0004)];
-    const [, under, put] = factorsOf(
-      { reads: [0, 1], factors: [-1, 0.1, 0.03, 50], value: -0.15 },
-      reads,
-      "w[o] = w[o] - 0.1*m[o]/(sqrt(v[o]) + 1e-08)",
-    );
+    const parts = [part("read", 0.03, [0]), part("made_divisor", 0.02, [1], "sqrt(v) + 1e-08"), part("constant", -0.1)];
+    const [, under, put] = factorsOf({ reads: [0, 1], factors: [0.03, 50, -0.1], value: -0.15, parts }, [
+      cell("c/w.m", [0], 0.03),
+      cell("c/w.v", [0], 0.0004),
+    ]);
     assert.deepEqual([under.value, under.over, under.place, put.value], [0.02, "sqrt(v) + 1e-08", "c/w.v/0", -0.1]);
   });
-  it("that were made of several reads together say what of, and each can be opened", () => {
-    const reads = [cell("c/y", [0, 0], 1.5), cell("target/y", [0, 0], 1)];
-    const [square, half] = factorsOf(
-      { reads: [0, 1], factors: [0.25, 0.5], value: 0.125 },
-      reads,
-      "y = sum[c]((x[c] - target[c])**2) / 2",
-    );
-    assert.deepEqual(
-      [square.value, square.made.text, square.made.places],
-      [0.25, "(x - target)**2", ["c/y/0,0", "target/y/0,0"]],
-    );
-    assert.deepEqual([half.value, half.constant], [0.5, true]);
+  it("that were made of several reads say what of, and each can be opened", () => {
+    const parts = [part("made", -0.9, [0, 1], "p - t"), part("constant_divisor", 64)];
+    const [difference, batch] = factorsOf({ reads: [0, 1], factors: [-0.9, 1 / 64], value: -0.9 / 64, parts }, [
+      cell("loss/p", [0, 0], 0.1),
+      cell("loss/t", [0, 0], 1),
+    ]);
+    assert.deepEqual(difference.made, { text: "p - t", places: ["loss/p/0,0", "loss/t/0,0"], values: [0.1, 1] });
+    assert.deepEqual([batch.value, batch.constant], [1 / 64, true]);
   });
   it("outside the map are zero and have no place", () => {
-    const [pad] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [
-      cell("a/y", [0, 0, -1, 0], 0, false),
-      cell("b/w", [0], 3),
-    ]);
+    const [pad] = factorsOf(
+      { reads: [0, 1], factors: [0, 3], value: 0, parts: [part("read", 0, [0]), part("read", 3, [1])] },
+      [cell("a/y", [0, 0, -1, 0], 0, false), cell("b/w", [0], 3)],
+    );
     assert.deepEqual([pad.value, pad.place, pad.inside], [0, null, false]);
   });
   it("between two cells are told from those outside", () => {
-    const [gap] = factorsOf({ reads: [0, 1], factors: [0, 3], value: 0 }, [
-      { ...cell("a/dy", [0, 0, 0, 0], 0, false), gap: true },
-      cell("b/w", [0], 3),
-    ]);
+    const [gap] = factorsOf(
+      { reads: [0, 1], factors: [0, 3], value: 0, parts: [part("read", 0, [0]), part("read", 3, [1])] },
+      [{ ...cell("a/dy", [0, 0, 0, 0], 0, false), gap: true }, cell("b/w", [0], 3)],
+    );
     assert.deepEqual([gap.value, gap.place, gap.gap], [0, null, true]);
   });
   it("of another step keep it in their place", () =>
@@ -134,8 +139,8 @@ describe("the largest", () => {
       equation: { text: "y[i] = max[u](x[2*i+u])" },
       reads: [cell("a/y", [0], 0), cell("a/y", [1], 2)],
       terms: [
-        { reads: [0], factors: [0, 0], value: 0 },
-        { reads: [1], factors: [2, 1], value: 2 },
+        { reads: [0], factors: [0, 0], value: 0, parts: [part("read", 0, [0]), part("winner", 0)] },
+        { reads: [1], factors: [2, 1], value: 2, parts: [part("read", 2, [1]), part("winner", 1)] },
       ],
     };
     assert.ok(isLargest(told) && !isLargest(explanation(1)));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { count, exponentOf, factor, number, percent, range, tail } from "../../static/js/format.js";
+import { alone, count, exponentOf, factor, number, percent, range, tail } from "../../static/js/format.js";
 
 test("a number has three decimals and a true minus", () => {
   assert.equal(number(1.6914), "1.691");
@@ -22,15 +22,26 @@ test("what is no finite number is named", () => {
   assert.equal(number(-Infinity), "−∞");
 });
 
-test("a grid of tiny values takes a factor of a thousand at a time, other grids none", () => {
-  assert.equal(exponentOf([0.0001, -0.0004, 0]), -3);
-  assert.equal(exponentOf([3e-5]), -6);
-  assert.equal(exponentOf([0.0005, 1e-9]), 0);
-  assert.equal(exponentOf([0, 0]), 0);
+test("numbers take one power of ten together where a person would write one", () => {
+  assert.deepEqual(
+    [[0.38], [0.0011, 1e-9], [99999], [0, 0], [0.00038, -0.0001], [3e-5], [1e5, 2], [NaN, Infinity]].map(exponentOf),
+    [0, 0, 0, 0, -4, -5, 5, 0],
+  );
   assert.equal(number(0.00012, -3), "0.120");
-  assert.equal(factor(-3), "×10⁻³");
-  assert.equal(factor(-12), "×10⁻¹²");
-  assert.equal(factor(0), "");
+  assert.equal(number(123456), "1.235×10⁵");
+  assert.deepEqual([factor(-3), factor(-12), factor(0)], ["×10⁻³", "×10⁻¹²", ""]);
+});
+
+test("a number that stands alone has three digits and a power of its own", () => {
+  assert.deepEqual([3.3e-10, 0.00104, -0.0404, 0.38, 0, 123456, -Infinity].map(alone), [
+    "3.300×10⁻¹⁰",
+    "0.00104",
+    "−0.0404",
+    "0.380",
+    "0",
+    "1.235×10⁵",
+    "−∞",
+  ]);
 });
 
 test("a legend's range has two digits at any size", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { constant, divided, exponentFor, ledger, printed, product, units, written } from "../../static/js/sums.js";
+import { constant, divided, ledger, printed, product, units, written } from "../../static/js/sums.js";
 
 const plain = value => Number(value.replace("\u2212", "-"));
 const pair = (a, b, options = {}) => ({ factors: [{ value: a }, { value: b, ...options }], exact: a * b });
@@ -15,18 +15,18 @@ describe("printed terms add up", () => {
       const entries = Array.from({ length: 1 + (trial % 12) }, () => pair(random(), random()));
       const value = entries.reduce((sum, { exact }) => sum + exact, 0);
       const made = ledger(value, entries);
-      const shown = made.lines.reduce((sum, { text }) => sum + Math.round(1000 * plain(text)), 0);
+      const shown = made.lines.reduce((sum, { text }) => sum + Math.round(10 ** made.decimals * plain(text)), 0);
       assert.equal(shown + made.rounding, made.total);
-      assert.equal(plain(made.text), Number(value.toFixed(3)));
+      assert.equal(plain(made.text), Number(value.toFixed(made.decimals)));
       rounded += Number(made.rounding !== 0);
     }
     assert.ok(rounded > 100, "without any rounding this test would show nothing");
   });
   it("and each printed product is the product of its printed factors, rounded", () => {
-    const [line] = ledger(0, [pair(0.0824, -0.5016)]).lines;
+    const [line] = ledger(-0.5 + 0.0824 * -0.5016, [pair(0.0824, -0.5016), { exact: -0.5 }]).lines;
     assert.deepEqual(
       line.factors.map(({ text }) => text),
-      ["0.082", "\u22120.502"],
+      ["0.0824", "\u22120.502"],
     );
     assert.equal(line.text, "\u22120.041");
   });
@@ -35,7 +35,7 @@ describe("printed terms add up", () => {
     const made = ledger(0.0019, [{ exact: 0.0004 }, { exact: 0.0015 }]);
     assert.deepEqual(
       made.lines.map(({ units: count }) => count),
-      [0, 2],
+      [40, 150],
     );
     assert.equal(made.rounding, 0);
   });
@@ -48,7 +48,7 @@ describe("printed terms add up", () => {
 describe("a printed number", () => {
   it('is "0" only when it is exactly zero', () => {
     assert.equal(written(0, true), "0");
-    assert.equal(ledger(0, [{ exact: 0.0001 }]).lines[0].text, "0.000");
+    assert.equal(ledger(1.0001, [{ exact: 0.0001 }, { exact: 1 }]).lines[0].text, "0.000");
     assert.equal(ledger(0, [{ exact: 0 }]).lines[0].text, "0");
   });
   it("shows its first digit where it is a factor, however small", () => {
@@ -61,7 +61,7 @@ describe("a printed number", () => {
       ["0.000367", "1.2×10⁻⁶"],
     );
     const tiny = ledger(0.0028, [pair(0.0003669, 7.644)], { exponent: -3 });
-    assert.deepEqual([tiny.lines[0].factors[0].text, tiny.lines[0].text, tiny.rounding], ["0.0003669", "2.805", -5]);
+    assert.deepEqual([tiny.lines[0].factors[0].text, tiny.lines[0].text, tiny.rounding], ["0.000367", "2.805", -5]);
     assert.deepEqual(
       [NaN, Infinity, -Infinity].map(value => printed(value).text),
       ["NaN", "∞", "\u2212∞"],
@@ -79,11 +79,14 @@ describe("a printed number", () => {
       ["0.420", "0.210", "×10⁻³", 0],
     );
   });
-  it("is written in thousandths where a line has nothing larger than a hundredth", () => {
-    assert.deepEqual(
-      [[0.02, 0.0001], [0.0099], [0.000004], [0, 0]].map(values => exponentFor(values)),
-      [0, -3, -6, 0],
-    );
+  it("has more digits where terms cancel, until the sum can be checked by hand", () => {
+    const entries = [pair(12.3456789, 1.0004321), pair(-12.3356789, 1.0003321)];
+    const made = ledger(entries[0].exact + entries[1].exact, entries);
+    assert.ok(Math.abs(made.rounding) <= 0.005 * Math.abs(made.total), `${made.roundingText} in ${made.text}`);
+  });
+  it("has three digits at any size", () => {
+    const texts = [0.00104, 0.0404, 0.38, 12].map(exact => ledger(exact, [{ exact }]).text);
+    assert.deepEqual(texts, ["0.00104", "0.0404", "0.380", "12.000"]);
   });
 });
 

@@ -5,12 +5,11 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { isLargest, rowsOf } from "../account.js";
 import { css, gradient } from "../colour.js";
-import { count, exponentOf, factor } from "../format.js";
+import { count } from "../format.js";
 import { askCard } from "../ask.js";
 import { Refused } from "../net/requests.js";
 import { at, parse, spoken } from "../place.js";
 import { phaseOf } from "../score.js";
-import { scale } from "../sums.js";
 import { cellPlace, lit, symbol } from "../spotlight.js";
 import {
   axesOf,
@@ -123,8 +122,6 @@ function Explained({ place }) {
   const kind = info?.kind ?? "value";
   const where = info ? spoken(index, info.shape, axesOf(place)) : "";
   const rows = data && data.terms.length > 0 ? cardRows(data, place) : [];
-  const exponent =
-    value === undefined ? 0 : rows.length && !(data && isLargest(data)) ? scale(value, rows) : exponentOf([value]);
   const title = info?.title ? info.title[0].toUpperCase() + info.title.slice(1) : place;
   const [general, generalise] = useState(false);
   const equation = general && phase ? phase.general : (data?.equation ?? phase?.equation);
@@ -133,7 +130,7 @@ function Explained({ place }) {
     <h2 class="card-title">${title}${of === null ? "" : ` of step ${count(of)}`}${where && `: ${where}`}</h2>
     ${
       there || openPlace.value
-        ? html`<p class="big-value">${value === undefined ? "…" : valueText(place, value, exponent)}${exponent !== 0 && html`<small>${factor(exponent)}</small>`}
+        ? html`<p class="big-value">${value === undefined ? "…" : valueText(place, value)}
       ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>`
         : html`<p class="big-value soft">not yet</p>`
     }

@@ -3,47 +3,15 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import { html } from "./html.js";
-import { exponentFor, fine, ledger, scale } from "../sums.js";
+import { book } from "../sums.js";
 import { candidatesOf } from "../account.js";
-import { factor, number } from "../format.js";
+import { alone, factor } from "../format.js";
 import { lit, symbol } from "../spotlight.js";
 import { infoOf, open, phase, setHover } from "../store.js";
 import { Symbol, colourOf } from "./symbol.js";
 import { emptyWords } from "./words.js";
 
 /** @typedef {{name: string, kind: string, text?: string}} Line */
-
-/**
- * Entries as they are printed: a power of ten for each line of factors, one for the products.
- * @param {number} value @param {Entry[]} entries
- * @param {{divide?: boolean, exponent?: number}} [options]
- */
-export function book(value, entries, { divide = true, exponent: given } = {}) {
-  const lines = Math.max(0, ...entries.map(({ factors }) => factors.length));
-  const exponents = Array.from({ length: lines }, (_, k) =>
-    exponentFor(
-      entries.flatMap(({ factors }) =>
-        factors[k] && !factors[k].constant && (divide || factors.length > 1) ? [factors[k].value] : [],
-      ),
-      divide ? undefined : 1,
-    ),
-  );
-  const exponent = given ?? (divide ? scale : fine)(value, entries);
-  const made = ledger(
-    value,
-    entries.map(({ factors, exact }) => ({
-      exact,
-      factors: factors.map((each, k) => ({
-        value: each.value,
-        exponent: exponents[k],
-        constant: each.constant,
-        divisor: each.divisor,
-      })),
-    })),
-    { exponent, divide },
-  );
-  return { ...made, exponents };
-}
 
 /**
  * @param {{place: string, value: number, entries: Entry[], lines: Line[], kind: string, lettersOf: (entry: Entry) => string,
@@ -86,6 +54,12 @@ function Opening({ factor, text, before }) {
   const { place, tensor, inside, constant } = factor;
   const colour = constant ? "soft" : tensor && infoOf(tensor) ? colourOf(/** @type {any} */ (infoOf(tensor)).kind) : "";
   const shown = html`${before && html`<span class="times">${before}</span>`}<span class=${colour}>${text}</span>`;
+  if (factor.made) {
+    return html`<span class="factor">${before && html`<span class="times">${before}</span>`}${factor.made.places.map(
+      (from, k) =>
+        html`<button class="factor soft" tabIndex=${-1} title=${from} onClick=${() => open(from)}>${k ? ", " : ""}${alone(factor.made?.values[k] ?? NaN)}</button>`,
+    )} → ${text}</span>`;
+  }
   return place
     ? html`<button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${shown}</button>`
     : html`<span class="factor" title=${inside ? undefined : emptyWords(factor, phase.value)}>${shown}</span>`;
@@ -103,7 +77,7 @@ function Row({ place, entries, made, lines, lettersOf, result, onCramped }) {
   const columns = entries.length + (made.rounding ? 1 : 0);
   return html`<div class="products ${columns > 10 ? "dense" : columns < 6 ? "few" : ""}" role="group" aria-label="terms" ref=${row}>
     ${
-      height > 1 &&
+      (height > 1 || made.caption) &&
       html`<div class="column gutter" aria-hidden="true">${Array.from(
         { length: Math.max(2, height) },
         (_, k) =>
@@ -166,7 +140,7 @@ const nameOf = (entry, lettersOf) => entry.label || lettersOf(entry);
 function Table({ place, entries, made, lettersOf, result }) {
   const lights = usePointed(place, entries);
   return html`<table class="terms"><caption class="spoken">terms</caption><tbody>
-    ${made.exponents.slice(0, 2).some(Boolean) && html`<tr class="soft"><th></th><td>${factor(made.exponents[0])}</td><td></td><td>${factor(made.exponents[1] ?? 0)}</td><td></td><td>${made.caption}</td></tr>`}
+    ${(made.caption || made.exponents.slice(0, 2).some(Boolean)) && html`<tr class="soft"><th></th><td>${factor(made.exponents[0] ?? 0)}</td><td></td><td>${factor(made.exponents[1] ?? 0)}</td><td></td><td>${made.caption}</td></tr>`}
     ${entries.map((entry, k) => {
       const line = made.lines[k];
       return html`<tr key=${entry.id} class=${isLit(entry) ? "marked" : ""} ...${lights(entry)}>
@@ -197,7 +171,7 @@ export function Candidates({ whole, name, text }) {
         wins,
       }) => html`<div class="block ${wins || lit.value.has(place) ? "marked" : ""}" key=${place}
       onPointerEnter=${() => setHover({ place })} onPointerLeave=${() => setHover(null)}><span>${seatOf(index)}</span>
-      <span><button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${number(value)}</button>${wins && html` <b>max</b>`}</span></div>`,
+      <span><button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${alone(value)}</button>${wins && html` <b>max</b>`}</span></div>`,
     )}
     <div class="block"><span>the largest</span><span aria-label="${name} is ${text}">= <b class="value">${text}</b></span></div></div>`;
 }

@@ -6,10 +6,11 @@ import { html } from "./html.js";
 import { ask } from "../ask.js";
 import { candidatesOf, counted, exactSum, isLargest, largestEntries, subtotal, windowEntries } from "../account.js";
 import { planeLetters, strongest, termsOf, windowOf } from "../figure.js";
-import { exponentOf, factor, number } from "../format.js";
+import { alone } from "../format.js";
 import { at, parse, sizeOf, spoken } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
+import { book } from "../sums.js";
 import { cellPlace, figure as figureNow, lit, strip, tell, told, waiting, walkTo } from "../spotlight.js";
 import {
   axesOf,
@@ -35,7 +36,7 @@ import {
   tensorOf,
   valueOf,
 } from "../store.js";
-import { Candidates, Products, book } from "./products.js";
+import { Candidates, Products } from "./products.js";
 import { Cells } from "./figures/cells.js";
 import { Pool, Route, routeOf } from "./figures/pool.js";
 import { Product } from "./figures/product.js";
@@ -144,12 +145,11 @@ function Head({ phase, figure }) {
       : 1;
   const sample = source.value?.kind === "step" ? source.value.sample : -1;
   const share = whole?.groups?.find(group => axisWord(phase, group.letter) === "image" && group.at === sample)?.value;
-  const unit = exponentOf([share ?? 0]);
   const batch =
     phase.part === "backward" && images > 2
       ? share === undefined
         ? `sum over ${images} images`
-        : `${images} images, this one ${number(share, unit)}${factor(unit)}`
+        : `${images} images, this one ${alone(share)}`
       : "";
   const narrow = shape.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
@@ -368,7 +368,7 @@ function Foot({ phase, figure, listed }) {
     return html`<${Plain} phase=${phase} figure=${figure} value=${account.whole.value} />`;
   }
   if (isLargest(account.whole))
-    return html`<${Candidates} whole=${account.whole} name=${phase.tensor} text=${number(account.whole.value)} />`;
+    return html`<${Candidates} whole=${account.whole} name=${phase.tensor} text=${alone(account.whole.value)} />`;
   if (figure.kind === "route" && shape.value !== "narrow") {
     const blocks = Blocks({ phase, figure });
     if (blocks) return blocks;
@@ -389,8 +389,8 @@ function Plain({ phase, figure, value }) {
       nameOf(read.tensor),
       read.axes.map(axis => (axis && positionOn(axis, letters)) ?? 0),
     );
-    return html`<span><${Symbol} name=${read.name} kind=${read.kind} /> = ${number(valueOf(place) ?? 0)}</span>`;
-  })}<span>→</span><span><${Symbol} name=${phase.tensor} kind=${phase.kind} /> = <b>${number(value)}</b></span></p>`;
+    return html`<span><${Symbol} name=${read.name} kind=${read.kind} /> = ${alone(valueOf(place) ?? 0)}</span>`;
+  })}<span>→</span><span><${Symbol} name=${phase.tensor} kind=${phase.kind} /> = <b>${alone(value)}</b></span></p>`;
 }
 
 /** The cells of a small window on the way back, each with what it gets. @param {{phase: Phase, figure: Extract<Figure, {kind: "route"}>}} props */
@@ -407,7 +407,7 @@ function Blocks({ phase, figure }) {
       onPointerLeave=${() => setHover(null)}><span>row ${index[2]}, column ${index[3]}</span>
       <span><b class=${wins ? "" : "act"}>${wins ? "won" : "lost"}</b>: ${
         there
-          ? html`${wins ? 1 : 0} × <span class="grad">${number(delta)}</span> = <b>${number(valueOf(place) ?? 0)}</b>`
+          ? html`${wins ? 1 : 0} × <span class="grad">${alone(delta)}</span> = <b>${alone(valueOf(place) ?? 0)}</b>`
           : html`<span class="soft">not yet</span>`
       }</span></div>`;
     },
@@ -463,8 +463,8 @@ function sentenceOf(phase, place, { whole, entries }) {
     .filter(Boolean)
     .join(", ");
   if (isLargest(whole))
-    return `${spot} is ${aloud(number(whole.value))}, the largest of ${candidatesOf(whole, 9)
-      .map(each => aloud(number(each.value)))
+    return `${spot} is ${aloud(alone(whole.value))}, the largest of ${candidatesOf(whole, 9)
+      .map(each => aloud(alone(each.value)))
       .join(", ")}.`;
   const made = book(whole.value, entries, { divide: phase.part !== "update" });
   const terms = made.lines

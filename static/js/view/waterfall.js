@@ -6,9 +6,10 @@ import { html } from "./html.js";
 import { candidatesOf, entriesOf } from "../account.js";
 import { css } from "../colour.js";
 import { letterOf, planeLetters, figureOf } from "../figure.js";
-import { factor, number } from "../format.js";
+import { alone, factor } from "../format.js";
 import { explanationOf } from "../net/session.js";
 import { lit } from "../spotlight.js";
+import { book } from "../sums.js";
 import {
   focusChannel,
   focusOn,
@@ -20,7 +21,7 @@ import {
   tensorOf,
   valueOf,
 } from "../store.js";
-import { book, seatOf } from "./products.js";
+import { seatOf } from "./products.js";
 import { colourOf } from "./symbol.js";
 import { emptyWords, factorName, termName, termText, valueText } from "./words.js";
 
@@ -100,7 +101,7 @@ export function Largest({ data, place }) {
       <td class="bars"><svg class="bar" viewBox="0 0 ${WIDTH} 24" preserveAspectRatio="none" aria-hidden="true"><line x1=${x(0)} x2=${x(0)} y1="0" y2="24" />
         <rect x=${Math.min(x(0), x(each.value))} width=${Math.max(1.5, Math.abs(x(each.value) - x(0)))} y="7" height="10"
           fill=${each.value === 0 ? "var(--rule2)" : css(infoOf(each.place)?.kind ?? "value", each.value, Math.max(high, -low), each.wins ? "light" : scheme.value)} /></svg></td>
-      <td class="term">${number(each.value)}</td><td class="won">${each.wins ? "max" : ""}</td></tr>`,
+      <td class="term">${alone(each.value)}</td><td class="won">${each.wins ? "max" : ""}</td></tr>`,
     )}</tbody></table></div>`;
 }
 
@@ -142,7 +143,7 @@ function Factors({ entry, line, exponents, phase }) {
           : html`<span class="soft">${each.constant ? "a constant" : emptyWords(each, phase)}</span>`
     }
     ${(each.over || each.made) && html`<i>${factorName(each, phase)}</i>`}
-    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : number(each.value)}</span></li>`,
+    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : alone(each.value)}</span></li>`,
   )}
     ${deciding.map(
       place =>

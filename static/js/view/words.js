@@ -1,7 +1,7 @@
 /** How letters of a sentence are called on the screen. */
 
 import { termsOf } from "../figure.js";
-import { count, number } from "../format.js";
+import { alone, count } from "../format.js";
 import { axisWords } from "../place.js";
 import { constant } from "../sums.js";
 import { infoOf, nameOf, score, tensorOf } from "../store.js";
@@ -68,9 +68,8 @@ export function factorName({ tensor, over, made }, phase) {
 export const emptyWords = (factor, phase) =>
   `${factorName(factor, phase)} ${factor.gap ? "between two cells" : "outside the map"}: zero`;
 
-/** A value as it is printed where it stands alone: what counts something has no decimals. @param {string} place @param {number} value @param {number} [exponent] */
-export const valueText = (place, value, exponent = 0) =>
-  tensorOf(place)?.data instanceof Int32Array ? count(value) : number(value, exponent);
+/** A value as it is printed where it stands alone: what counts something has no decimals. @param {string} place @param {number} value */
+export const valueText = (place, value) => (tensorOf(place)?.data instanceof Int32Array ? count(value) : alone(value));
 
 /** "sqrt(vhat) + 1e-08", "(x - t)**2" as they are written by hand. @param {string} text */
 export const byHand = text =>
