@@ -405,7 +405,10 @@ class _Composer:
             return f"gradient of the loss for {self._seen(found.inputs[found.op.inputs.index(tensor[1:])])}"
         if tensor == "dy":
             return f"gradient of the loss for {self._seen(layer)}"
-        return f"output of {layer}" if tensor == "y" else f"{tensor} of {layer}"
+        if tensor == "y":
+            return f"output of {layer}"
+        words = found.op.words.get(tensor)
+        return f"{tensor}: {words.head}" if words and "{" not in words.head else f"{tensor} of {layer}"
 
     def _seen(self, name: str) -> str:
         """The layer whose numbers a view shows under other indices: that is the one on the stage."""

@@ -192,6 +192,10 @@ class Op:
         """The key of `words` for this tensor when letters count so many."""
         return tensor
 
+    def told(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+        """Counts that the words name and that no letter counts."""
+        return {}
+
     @classmethod
     def example(cls, rng: np.random.Generator) -> dict[str, Array]:
         """Small tensors with which a call succeeds, float64."""
@@ -225,6 +229,7 @@ def describe(op: Op, tensor: str, free: Mapping[str, int], bound: Mapping[str, i
     chosen = op.words.get(op.wording(tensor, counts), Words(""))
     terms = math.prod(bound.values())
     counts |= {"terms": terms, "each": terms // bound.get("n", 1), "window": counts.get("u", 1) * counts.get("v", 1)}
+    counts |= op.told(counts)
     names: dict[str, Count] = {name: Count(count) for name, count in counts.items()}
     names |= {name.capitalize(): FirstCount(count) for name, count in counts.items()}
     return Words(chosen.head.format_map(names), chosen.note.format_map(names))

@@ -268,16 +268,24 @@ class Conv2d(Convolution):
         ),
         "dx": Words(
             "the gradient of its input. The kernel is turned by 180°.",
-            "At most {window:outputs} read this cell. The minus signs in δ’s index turn the kernel.",
+            "At most {heard:outputs} read this cell. The minus signs in δ’s index turn the kernel.",
         ),
         "dx of maps": Words(
             "the gradient of its input. The kernel is turned by 180°.",
-            "At most {window:outputs} in each of {o:maps} read this cell. The minus signs in δ’s "
-            "index turn the kernel.",
+            "At most {heard:outputs} in each of {o:maps} read this cell. The minus signs in δ’s index turn the kernel.",
+        ),
+        "dx apart": Words(
+            "the gradient of its input. The kernel is turned by 180°.",
+            "At most {heard:outputs} in each of {o:maps} read this cell: zeros stand between the deltas where the "
+            "stride left cells out. The minus signs in δ’s index turn the kernel.",
+        ),
+        "dx of one": Words(
+            "the gradient of its input. Each delta times its one weight.",
+            "A kernel of one cell does not turn. At most one output in each of {o:maps} reads this cell.",
         ),
         "dx flipped": Words(
             "the gradient of its input. The kernel lies as it is.",
-            "At most {window:outputs} of each map read this cell. The kernel was turned on the way "
+            "At most {heard:outputs} of each map read this cell. The kernel was turned on the way "
             "forward, so it is not on the way back.",
         ),
         "dw": Words(
@@ -358,11 +366,22 @@ class Conv2d(Convolution):
         return math.prod(self.extents(shapes)["y"][2:])
 
     def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
+        if tensor == "dx" and counts.get("u", 1) * counts.get("v", 1) == 1:
+            return "dx of one"
         if self.options["flip_kernel"] and tensor in ("y", "dx"):
             return f"{tensor} flipped"
+        if tensor == "dx" and max(self.options["stride"]) > 1:
+            return "dx apart"
         if counts.get({"y": "c", "dx": "o"}.get(tensor, ""), 1) > 1:
             return f"{tensor} of maps"
         return super().wording(tensor, counts)
+
+    def told(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+        """`heard`: the most outputs of one map that read one cell; a stride passes over the others."""
+        heard = 1
+        for letter, stride, dilation in zip("uv", self.options["stride"], self.options["dilation"], strict=True):
+            heard *= -(-counts.get(letter, 1) // (stride // math.gcd(stride, dilation)))
+        return {"heard": heard}
 
     def torch_module(self, shapes: Shapes) -> str:
         rows, columns = self.spans(shapes)

@@ -81,7 +81,15 @@ export function figureOf(phase) {
     if (whole && phase.form === "sum") {
       const focus = focusLetter(phase, inside);
       return whole.kind === "weight"
-        ? { kind: "slide", plane: window, kernel: whole, turned: isTurned(window, whole, inside), spread, back, focus }
+        ? {
+            kind: "slide",
+            plane: window,
+            kernel: whole,
+            turned: isTurned(window, whole, inside, phase),
+            spread,
+            back,
+            focus,
+          }
         : { kind: "product", plane: window, over: whole, focus };
     }
     if (!whole && (spread || backwards)) {
@@ -108,10 +116,11 @@ export function figureOf(phase) {
   return { kind: "terms", reads, back };
 }
 
-/** Whether the kernel's cells meet the plane's in the opposite order. @param {Read} plane @param {Read} kernel @param {string[]} letters */
-function isTurned(plane, kernel, letters) {
+/** Whether the kernel's cells meet the plane's in the opposite order; a single cell does not turn. @param {Read} plane @param {Read} kernel @param {string[]} letters @param {Phase} phase */
+function isTurned(plane, kernel, letters, phase) {
   return letters.some(
     (letter, k) =>
+      phase.bound[letter] > 1 &&
       Math.sign(plane.axes[2 + k]?.letters[letter] ?? 1) * Math.sign(kernel.axes[2 + k]?.letters[letter] ?? 1) < 0,
   );
 }

@@ -247,3 +247,28 @@ def test_titles_name_what_a_number_is() -> None:
     assert titles["linear/dx"] == titles["flatten/dx"] == "gradient of the loss for pool2"
     assert titles["conv2/y"] == "output of conv2" and titles["conv2/dw"] == "gradient of the loss for conv2’s weight"
     assert titles["conv2/w_next"] == "weight of conv2 after the update" and titles["loss/p"] == "probability"
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({"kernel_size": 3}, "nine outputs"),
+        ({"kernel_size": 3, "stride": 2}, "four outputs"),
+        ({"kernel_size": 3, "stride": 2, "dilation": 2}, "nine outputs"),
+        ({"kernel_size": 1}, "one output"),
+        ({"kernel_size": 1, "stride": 2}, "one output"),
+    ],
+)
+def test_words_count_the_outputs_that_read_a_cell(settings: dict[str, Any], count: str) -> None:
+    first = {"name": "first", "op": "conv2d", "out": 2, "kernel_size": 3, "padding": 1}
+    second = {"name": "second", "op": "conv2d", "out": 4, **settings}
+    flat = {"name": "flat", "op": "flatten"}
+    found = score(network(first, second, flat, input=(1, 9, 9)), 1)
+    [phase] = [phase for phase in found.phases if phase.place == "second/dx"]
+    assert f"At most {count} in each of four maps" in phase.note
+    assert ("zeros stand between" in phase.note) == (settings.get("stride", 1) > 1 and settings["kernel_size"] > 1)
+    assert ("turned" in phase.head) == (settings["kernel_size"] > 1)
+
+
+def test_titles_of_intermediates_say_what_they_are() -> None:
+    assert CLASSROOM.tensors["loss/z"].title == "z: the sum of all shares"

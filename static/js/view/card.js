@@ -122,7 +122,11 @@ function Explained({ place }) {
   const kind = info?.kind ?? "value";
   const where = info ? spoken(index, info.shape, axesOf(place)) : "";
   const rows = data && data.terms.length > 0 ? cardRows(data, place) : [];
-  const title = info?.title ? info.title[0].toUpperCase() + info.title.slice(1) : place;
+  const title = info?.title
+    ? /^\p{L}\P{L}/u.test(info.title)
+      ? info.title
+      : info.title[0].toUpperCase() + info.title.slice(1)
+    : place;
   const [general, generalise] = useState(false);
   const equation = general && phase ? phase.general : (data?.equation ?? phase?.equation);
   return html`<div class="explained">

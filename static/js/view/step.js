@@ -282,7 +282,12 @@ function accountOf(phase, figure, limit) {
       whole,
       entries,
       figure.back ? [figure.kernel, figure.plane] : [figure.plane, figure.kernel],
-      entry => (Object.keys(entry.at).length ? (seat(entry.at)?.letter ?? "") : ""),
+      entry =>
+        Object.keys(entry.at).length
+          ? seats.size > 1
+            ? (seat(entry.at)?.letter ?? "")
+            : termName(phase, entry.at, whole.terms_total)
+          : "",
     );
   }
   if (figure.kind === "product" && batch && part) {

@@ -118,7 +118,8 @@ function labelOf(entry, phase, total) {
         const axisForm = figure.kernel.axes[axis];
         return axisForm ? axisForm.offset + (axisForm.letters[letter] ?? 0) * (entry.at[letter] ?? 0) : 0;
       };
-      const name = letterOf(form(2, u) * columns + form(3, v));
+      const single = phase.bound[u] * phase.bound[v] === 1;
+      const name = single ? "" : letterOf(form(2, u) * columns + form(3, v));
       if (name) return name;
     }
     const name = termName(phase, entry.at, total);
