@@ -86,8 +86,9 @@ class Read(Answer):
 
 
 class Part(Answer):
-    role: Literal["read", "made", "divisor", "made_divisor", "constant", "constant_divisor", "winner"] = said(
-        "a cell, what is computed from cells, or a constant; divided by, or not; or 1 where a maximum is taken, else 0"
+    role: Literal["read", "made", "divisor", "made_divisor", "constant", "constant_divisor", "test", "winner"] = said(
+        "a cell, what is computed from cells, or a constant; divided by, or not; or 1 where a test holds or a maximum "
+        "is taken, else 0"
     )
     value: Number = said("the factor, or what it divides by")
     reads: list[int] = said("positions in `reads`")

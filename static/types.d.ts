@@ -133,7 +133,7 @@ type WindowCell = { at: Letters; index: number[] | null; pad: boolean; letter: s
 type ReadCell = { tensor: string; index: number[]; value: number; inside: boolean; gap?: boolean };
 /** What a factor of a term is; reads: positions in the explanation's reads. */
 type TermPart = {
-  role: "read" | "made" | "divisor" | "made_divisor" | "constant" | "constant_divisor" | "winner";
+  role: "read" | "made" | "divisor" | "made_divisor" | "constant" | "constant_divisor" | "test" | "winner";
   value: number;
   reads: number[];
   text: string;

@@ -24,9 +24,10 @@ class Part:
     """What a factor of a term is.
 
     role: "read" (a cell), "made" (computed from cells: a difference, a function), "divisor" (1 over a cell),
-    "made_divisor" (1 over what is computed from cells), "constant", "constant_divisor", or "winner" (1 for the
-    candidate that a maximum takes, 0 for the others). value: the factor, or what it divides by. reads: positions in
-    the explanation's reads. text: what stands in the sentence, without indices.
+    "made_divisor" (1 over what is computed from cells), "constant", "constant_divisor", "test" (1 where a comparison
+    of cells holds, else 0), or "winner" (1 for the candidate that a maximum takes, 0 for the others). value: the
+    factor, or what it divides by. reads: positions in the explanation's reads. text: what stands in the sentence,
+    without indices.
     """
 
     role: str

@@ -12,7 +12,7 @@ import numpy as np
 from engine.formula.explanation import Group, Part, Read, Term
 from engine.formula.families import Family, cases_of, factors_of, labels
 from engine.formula.grid import Grid, Present, Values, both, first_best
-from engine.formula.nodes import ONE, Expr, FormulaError, Quotient, reads, rebuild
+from engine.formula.nodes import ONE, Compare, Expr, FormulaError, Quotient, reads, rebuild
 from engine.formula.nodes import Read as Access
 from engine.formula.run import GRID_LIMIT, Tensors
 from engine.formula.text import text
@@ -224,6 +224,8 @@ def _role(factor: Expr) -> _Role:
     body = factor if under is None else under
     found = tuple(dict.fromkeys(reads(body)))
     name = "constant" if not found else "read" if isinstance(body, Access) else "made"
+    if found and isinstance(factor, Compare):
+        name = "test"
     if under is not None:
         name = "divisor" if name == "read" else f"{name}_divisor"
     return _Role(name, text(_unplaced(body)), found, under)

@@ -29,8 +29,8 @@ export function factorsOf(term, reads) {
   return found;
 }
 
-/** Roles of numbers that no cell holds. */
-const PUT = ["constant", "constant_divisor", "winner"];
+/** Roles of numbers that no cell holds; cells may decide them. */
+const PUT = ["constant", "constant_divisor", "test", "winner"];
 
 /** @param {TermPart} part @param {ReadCell[]} reads @returns {Factor} */
 function factorOf({ role, value, reads: at, text }, reads) {

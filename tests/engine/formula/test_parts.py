@@ -39,3 +39,9 @@ def test_what_is_made_of_cells_says_how_and_of_which() -> None:
     ]
     [[_, under]] = roles("y[i] = x[i] / (sqrt(v[i]) + 1)", x=X, v=np.full(2, 9.0))
     assert under == ("made_divisor", 4.0, [1], "sqrt(v) + 1")
+
+
+def test_a_comparison_of_cells_is_a_test() -> None:
+    assert roles("y[i] = (x[i] > 1) * t[i]", x=X, t=np.ones(2)) == [
+        [("test", 1.0, [0], "x > 1"), ("read", 1.0, [1], "t")],
+    ]
