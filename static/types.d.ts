@@ -49,6 +49,9 @@ type Score = {
 };
 /** `cell` counts in scan order; -1 stands before the first one. */
 type Position = { phase: number; cell: number };
+/** Where play is in a phase: milliseconds at speed 1 since its first slow cell, `from`. */
+type Clock = { phase: number; time: number; from: number };
+type Pace = { from: number; speed: number };
 type Place = { layer: string; tensor: string; index: number[]; step: number | null };
 
 // What is looked at.

@@ -566,18 +566,31 @@ export function headOf(stage, score, phase) {
   const { place, part } = score.phases[phase];
   const way = part === "backward" || part === "update" ? "backward" : "forward";
   const stored = source(score, place);
+  const first = stage.columns[0];
+  if (part === "update") return { system: 0, x: first.x, way, turn: false };
   const row = way === "forward" ? "values" : "gradients";
   const column = stage.columns.find(({ blocks }) => blocks.some(each => each.prefix === stored && each.row === row));
-  const first = stage.columns[0];
-  if (part === "update" || !column) {
-    return way === "forward" ? nearest() : { system: 0, x: first.x, way, turn: false };
+  if (!column) {
+    // A tensor without a column: the head stays where the phase before left it.
+    return phase > 0 ? headOf(stage, score, phase - 1) : { system: 0, x: first.x, way: "forward", turn: false };
   }
   if (column.kind === "loss") return { system: column.system, x: column.x + column.width, way, turn: true };
   const edge = way === "forward" ? column.x + column.width + 4 : column.x - 4;
   return { system: column.system, x: Math.max(edge, first.x), way, turn: false };
+}
 
-  /** A tensor without a column: the head stays where the phase before left it. @returns {ReturnType<typeof headOf>} */
-  function nearest() {
-    return phase > 0 ? headOf(stage, score, phase - 1) : { system: 0, x: first.x, way: "forward", turn: false };
-  }
+/**
+ * Where the eye is to be during a phase: at the column that it writes, which for an update is that of its parameter;
+ * else where the racetrack's head is.
+ * @param {Layout} stage @param {Score} score @param {number} phase
+ * @returns {{system: number, x: number, way: "forward"|"backward"}}
+ */
+export function sightOf(stage, score, phase) {
+  const { place, part, layer } = score.phases[phase];
+  if (part !== "update") return headOf(stage, score, phase);
+  const own = stage.columns.find(({ blocks }) => blocks.some(({ next }) => next === place));
+  const column = own ?? stage.columns.find(each => each.layer === layer);
+  return column
+    ? { system: column.system, x: column.x + column.width / 2, way: "forward" }
+    : headOf(stage, score, phase);
 }

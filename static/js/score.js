@@ -211,39 +211,48 @@ export function positionAt(score, mark, share) {
   return { phase, cell: cellsIn(score.phases[phase]) - 1 };
 }
 
-/* Pace. The first cells of a phase are slow enough to be read; then the pace rises smoothly, so that a phase of any
-   size is over in a bounded time. The same for every phase, forward and backward, so that the two can be compared. */
+/* Pace. From the cell at which play begins in a phase, the first cells are slow enough to be read; then the pace rises
+   smoothly, so that a phase of any size is over in a bounded time. Below speed 1 every cell takes its time. The same
+   for every phase, forward and backward, so that the two can be compared. */
 
 export const CELL = 600;
-const SLOW_CELLS = 4;
-const TAIL = 5000;
+export const SLOW_CELLS = 4;
+const TAIL = 1800;
 
 /** The longest a phase lasts at speed 1, in milliseconds. */
 export const LONGEST = SLOW_CELLS * CELL + TAIL;
 
-/** Milliseconds a phase of `cells` lasts at speed 1. @param {number} cells */
-export function duration(cells) {
-  const rest = cells - SLOW_CELLS;
-  return rest <= 0 ? cells * CELL : SLOW_CELLS * CELL + Math.min(rest * CELL, TAIL);
+/** Cells that are slow when a phase of `cells` begins at cell `from`. @param {number} cells @param {Pace} pace */
+const slowIn = (cells, { from, speed }) => Math.min(cells - from, speed < 1 ? Infinity : SLOW_CELLS);
+
+/** Milliseconds a phase of `cells` lasts at speed 1. @param {number} cells @param {Pace} [pace] */
+export function duration(cells, pace = PLAIN) {
+  const slow = slowIn(cells, pace);
+  const rest = cells - pace.from - slow;
+  return slow * CELL + Math.min(rest * CELL, TAIL);
 }
 
-/** Cells (a fraction) written after `time` milliseconds of a phase. @param {number} cells @param {number} time */
-export function cellsAfter(cells, time) {
-  const slow = Math.min(cells, SLOW_CELLS);
-  if (time <= slow * CELL) return Math.max(0, time / CELL);
-  const rest = cells - slow;
-  const tail = duration(cells) - slow * CELL;
+/** From the first cell, at speed 1. @type {Pace} */
+const PLAIN = { from: 0, speed: 1 };
+
+/** Cells (a fraction) written after `time` milliseconds of a phase; those before the first slow one are there at once. @param {number} cells @param {number} time @param {Pace} [pace] */
+export function cellsAfter(cells, time, pace = PLAIN) {
+  const slow = slowIn(cells, pace);
+  if (time <= slow * CELL) return pace.from + Math.max(0, time / CELL);
+  const rest = cells - pace.from - slow;
+  const tail = duration(cells, pace) - slow * CELL;
   if (rest <= 0 || time >= slow * CELL + tail) return cells;
-  return slow + rest * rise((time - slow * CELL) / tail, tail / (rest * CELL));
+  return pace.from + slow + rest * rise((time - slow * CELL) / tail, tail / (rest * CELL));
 }
 
-/** Milliseconds until `count` cells are written. @param {number} cells @param {number} count */
-export function timeOf(cells, count) {
-  const slow = Math.min(cells, SLOW_CELLS);
-  if (count <= slow) return Math.max(0, count) * CELL;
-  const rest = cells - slow;
-  const tail = duration(cells) - slow * CELL;
-  const share = Math.min(1, (count - slow) / rest);
+/** Milliseconds until `count` cells are written. @param {number} cells @param {number} count @param {Pace} [pace] */
+export function timeOf(cells, count, pace = PLAIN) {
+  const slow = slowIn(cells, pace);
+  const done = Math.max(0, count - pace.from);
+  if (done <= slow) return done * CELL;
+  const rest = cells - pace.from - slow;
+  const tail = duration(cells, pace) - slow * CELL;
+  const share = Math.min(1, (done - slow) / rest);
   const first = tail / (rest * CELL);
   return slow * CELL + tail * bisect(t => rise(t, first) < share);
 }
@@ -265,37 +274,47 @@ const rise = (t, first) => first * t + (1 - first) * t ** 3;
 
 /**
  * Milliseconds the cell at a position takes: what a view asks to decide between terms in order and a mere jump.
- * @param {Score} score @param {Position} position @param {number} speed
+ * @param {Score} score @param {Position} position @param {number} speed @param {number} [from] the phase's first slow cell
  */
-export function cellTime(score, { phase, cell }, speed) {
+export function cellTime(score, { phase, cell }, speed, from = 0) {
   const cells = cellsIn(score.phases[phase]);
   const at = Math.max(0, cell);
-  return (timeOf(cells, at + 1) - timeOf(cells, at)) / speed;
+  if (at < from) return CELL / speed;
+  const pace = { from: Math.min(from, cells - 1), speed };
+  return (timeOf(cells, at + 1, pace) - timeOf(cells, at, pace)) / speed;
 }
 
 /**
- * Where play stands after some milliseconds. `time` runs within the phase, at speed 1.
- * @param {Score} score @param {{phase: number, time: number}} from @param {number} elapsed already times the speed
- * @returns {{phase: number, time: number, cell: number, over: boolean}}
+ * Where play stands after some milliseconds. `time` runs within the phase, at speed 1, from its first slow cell on.
+ * @param {Score} score @param {Clock} clock @param {number} elapsed already times the speed
+ * @param {{speed?: number, begins?: (phase: number) => number}} [how] begins: the cell at which a phase is entered
+ * @returns {Clock & {cell: number, over: boolean}}
  */
-export function advance(score, { phase, time }, elapsed) {
+export function advance(score, { phase, time, from = 0 }, elapsed, { speed = 1, begins = () => 0 } = {}) {
   const order = walked(score);
   let now = time + elapsed;
   let at = Math.max(0, order.indexOf(phase));
+  let first = from;
   for (;;) {
     const cells = cellsIn(score.phases[order[at]]);
-    const lasts = duration(cells);
+    const pace = { from: first, speed };
+    const lasts = duration(cells, pace);
     if (now < lasts) {
-      const cell = Math.min(cells - 1, Math.floor(cellsAfter(cells, now) + 1e-6));
-      return { phase: order[at], time: now, cell, over: false };
+      const cell = Math.min(cells - 1, Math.floor(cellsAfter(cells, now, pace) + 1e-6));
+      return { phase: order[at], time: now, from: first, cell, over: false };
     }
-    if (at === order.length - 1) return { phase: order[at], time: lasts, cell: cells - 1, over: true };
+    if (at === order.length - 1) return { phase: order[at], time: lasts, from: first, cell: cells - 1, over: true };
     now -= lasts;
     at++;
+    first = begins(order[at]);
   }
 }
 
-/** The clock of a position: play goes on from here. @param {Score} score @param {Position} position */
-export function clockAt(score, { phase, cell }) {
-  return { phase, time: cell < 0 ? 0 : timeOf(cellsIn(score.phases[phase]), cell + 1) };
+/**
+ * The clock of a position: play goes on from here, slowly at first. Before a phase it begins where the phase does.
+ * @param {Score} score @param {Position} position @param {(phase: number) => number} [begins] @returns {Clock}
+ */
+export function clockAt(score, { phase, cell }, begins = () => 0) {
+  const cells = cellsIn(score.phases[phase]);
+  return { phase, time: 0, from: cell < 0 ? begins(phase) : Math.min(cells, cell + 1) };
 }

@@ -8,6 +8,7 @@ import { batch, computed, signal } from "@preact/signals-core";
 import { largest, roundUp, follow } from "./colour.js";
 import { format, parse, prefixOf, ravel } from "./place.js";
 import * as walk from "./score.js";
+import { telling } from "./telling.js";
 
 // What the server says.
 
@@ -97,8 +98,22 @@ export const phase = computed(() => {
 /** Whether the numbers of a pass are here, so that it can be walked. */
 export const walkable = computed(() => score.value !== null && tensors.value.has(score.value.phases[0]?.place));
 
+/** How far the pass had come when the learner looked back at an earlier cell; what was computed stays computed. @type {Signal<Position|null>} */
+const kept = signal(null);
+
 /** Phases that count as finished: all of them when live. @type {Signal<Position|null>} */
-export const reached = computed(() => (live.value && score.value ? walk.end(score.value) : position.value));
+export const reached = computed(() => {
+  if (live.value && score.value) return walk.end(score.value);
+  const [here, far] = [position.value, kept.value];
+  return here && far && walk.compare(far, here) > 0 ? far : here;
+});
+
+/** The cell at which a phase has most to show, and what is skipped before it. @param {number} phase */
+export const tellingOf = phase =>
+  score.value ? telling(score.value, phase, tensorOf, label.value) : { cell: 0, zeros: 0 };
+
+/** @param {number} phase */
+const begins = phase => tellingOf(phase).cell;
 
 /** @type {Map<string, {range: number, time: number}>} */
 const ranges = new Map();
@@ -208,12 +223,25 @@ export const show = to =>
   });
 
 /** Set when play last moved, so that a position set by hand starts the clock anew. */
-export const clock = { phase: 0, time: 0 };
+export const clock = { phase: 0, time: 0, from: 0 };
 
-/** @param {Position|null} to */
-function settle(to) {
-  if (to && score.value) Object.assign(clock, walk.clockAt(score.value, to));
-  position.value = to;
+/** The first slow cell of the phase that plays. */
+const slowFrom = signal(0);
+
+/** Play goes on slowly from a position. @param {Position} from */
+function wind(from) {
+  if (!score.value) return;
+  Object.assign(clock, walk.clockAt(score.value, from, begins));
+  slowFrom.value = clock.from;
+}
+
+/** @param {Position|null} to @param {Position|null} [far] how far the pass counts as computed, where that is further */
+function settle(to, far = null) {
+  batch(() => {
+    if (to) wind(to);
+    kept.value = far;
+    position.value = to;
+  });
 }
 
 /** The score of another kind of pass through the same network; the position stays where its phase is. @param {Score} to */
@@ -240,6 +268,36 @@ export function goToPlace(text) {
   if (to) goTo(to);
 }
 
+/**
+ * Take the figure to where a number is written, and open its card. What was computed stays so; what was not is where
+ * the pass goes. A number that no phase writes (a weight, a pixel) only opens its card.
+ * @param {string} text
+ */
+export function visit(text) {
+  batch(() => {
+    makeSeen(text);
+    open(text);
+  });
+}
+
+/** Take the figure to where a number is written. @param {string} text */
+export function makeSeen(text) {
+  const whole = score.value;
+  if (!whole || !walkable.value || live.value || elsewhere(text)) return;
+  const to = walk.positionOf(whole, prefixOf(text), parse(text).index);
+  if (!to || !walk.valid(whole, to)) return;
+  pause();
+  settle(to, reached.value);
+}
+
+/** Whether a phase of the pass writes a number, and the figure can be taken there. @param {string} text */
+export const canSee = text =>
+  score.value !== null &&
+  walkable.value &&
+  !live.value &&
+  !elsewhere(text) &&
+  walk.positionOf(score.value, prefixOf(text), parse(text).index) !== null;
+
 /** One cell on or back; stops the play. @param {1|-1} by */
 export function stepCell(by) {
   if (!score.value) return;
@@ -247,17 +305,21 @@ export function stepCell(by) {
     playing.value = false;
     const from = position.value ?? walk.start(/** @type {Score} */ (score.value));
     const to = walk.nextCell(/** @type {Score} */ (score.value), from, by);
-    if (to) settle(to);
+    if (to) settle(to, kept.value);
   });
 }
 
-/** One phase on or back. @param {1|-1} by */
+/** One phase on or back, to where it has something to show; back from further on in a phase leads there first. @param {1|-1} by */
 export function stepPhase(by) {
   if (!score.value) return;
   const from = position.value ?? walk.start(score.value);
-  const to = walk.nextPhase(score.value, from, by);
-  if (to) settle(to);
+  const here = { ...from, cell: by < 0 && from.cell <= begins(from.phase) ? Math.min(from.cell, 0) : from.cell };
+  const to = walk.nextPhase(score.value, here, by);
+  if (to) settle(to.cell === 0 ? { ...to, cell: begins(to.phase) } : to);
 }
+
+/** Go to where a phase has something to show. @param {number} phase */
+export const goToPhase = phase => goTo({ phase, cell: begins(phase) });
 
 /** The run that is to stand still, so that its newest pass can be played. @type {Signal<string|null>} */
 export const halted = signal(null);
@@ -270,6 +332,7 @@ export function play() {
     if (live.value) halted.value = run.value.id;
     const from = position.value;
     if (!from || walk.compare(from, walk.end(whole)) >= 0) settle(walk.start(whole));
+    else settle(from);
     playing.value = true;
   });
 }
@@ -284,9 +347,10 @@ export const togglePlay = () => (playing.value ? pause() : play());
 export function tick(milliseconds) {
   const whole = score.value;
   if (!whole || !playing.value || live.value || away.value) return;
-  const now = walk.advance(whole, clock, milliseconds * speed.value);
-  Object.assign(clock, { phase: now.phase, time: now.time });
+  const now = walk.advance(whole, clock, milliseconds * speed.value, { speed: speed.value, begins });
+  Object.assign(clock, { phase: now.phase, time: now.time, from: now.from });
   batch(() => {
+    slowFrom.value = now.from;
     const before = position.value;
     if (!before || before.phase !== now.phase || before.cell !== now.cell) {
       position.value = { phase: now.phase, cell: now.cell };
@@ -297,9 +361,13 @@ export function tick(milliseconds) {
 
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 
-/** @param {number} to */
+/** A speed of 1 or less, chosen anywhere, slows down there. @param {number} to */
 export function setSpeed(to) {
-  speed.value = Math.min(8, Math.max(0.25, to));
+  const before = speed.value;
+  batch(() => {
+    speed.value = Math.min(8, Math.max(0.25, to));
+    if (position.value && (speed.value <= 1 || before < 1)) wind(position.value);
+  });
 }
 
 /** Speed of the next notch up or down. @param {1|-1} by */
@@ -310,7 +378,7 @@ export function changeSpeed(by) {
 
 /** Milliseconds the current cell takes at this speed: above 300 there is time for its terms. */
 export const cellTime = computed(() =>
-  score.value && position.value ? walk.cellTime(score.value, position.value, speed.value) : walk.CELL,
+  score.value && position.value ? walk.cellTime(score.value, position.value, speed.value, slowFrom.value) : walk.CELL,
 );
 
 /**

@@ -9,6 +9,7 @@ import {
   neighbour,
   pair,
   rowsOf,
+  sightOf,
   systemsFor,
   tallFor,
   tileOf,
@@ -202,4 +203,19 @@ test("of texts in a row each moves a little to stand clear of the ones before, o
   assert.deepEqual(clear(at(10, 25, 90)).map(Math.abs), [0, 9, 0]);
   assert.deepEqual(clear(at(10, 12, 40)), [0, null, 0]);
   assert.deepEqual(clear([{ middle: 90, width: 0 }]), [null]);
+});
+
+test("a gradient without a column leaves the head where it was; an update brings its own weights into sight", () => {
+  const score = classroom();
+  const stage = layout(score, 920);
+  const before = phaseOf(score, "d/dx");
+  const lone = { ...score.phases[before], place: "side/dx", layer: "side", tensor: "dx" };
+  const branched = { ...score, phases: score.phases.toSpliced(before + 1, 0, lone) };
+  assert.deepEqual(headOf(stage, branched, before + 1), headOf(stage, score, before));
+  assert.notEqual(headOf(stage, branched, before + 1).x, stage.columns[0].x);
+  for (const layer of ["a", "d", "g"]) {
+    const column = stage.columns.find(each => each.kind === "weights" && each.layer === layer);
+    const { x, system } = sightOf(stage, score, phaseOf(score, `${layer}/w_next`));
+    assert.ok(column.x <= x && x <= column.x + column.width && system === column.system, layer);
+  }
 });

@@ -173,7 +173,7 @@ test("the first cells of a phase take their full time, and no phase lasts longer
   assert.equal(timeOf(5408, 1), CELL);
   assert.equal(timeOf(5408, 3), 3 * CELL);
   assert.equal(duration(3), 3 * CELL);
-  assert.equal(duration(9), 9 * CELL);
+  assert.equal(duration(7), 7 * CELL);
   for (const cells of [1, 5, 12, 13, 400, 5408, 1e6]) assert.ok(duration(cells) <= LONGEST, String(cells));
   assert.equal(duration(1e6), LONGEST);
 });
@@ -193,6 +193,29 @@ test("cells never run backwards, never jump in pace, and are all written at the 
     for (const count of [0, 1, Math.floor(cells / 2), cells])
       assert.ok(Math.abs(cellsAfter(cells, timeOf(cells, count)) - count) < 1e-3);
   }
+});
+
+test("a phase begins slowly at the cell it is entered at, and those before it are there at once", () => {
+  const begins = phase => (phase === 1 ? 700 : 0);
+  const into = advance(score, { phase: 0, time: 0, from: 0 }, LONGEST + 1, { begins });
+  assert.deepEqual([into.phase, into.cell, into.from], [1, 700, 700]);
+  assert.equal(advance(score, into, 1.5 * CELL, { begins }).cell, 701);
+  for (const cell of [700, 701, 703]) assert.ok(Math.abs(cellTime(score, { phase: 1, cell }, 1, 700) - CELL) < 1e-6);
+  assert.ok(cellTime(score, { phase: 1, cell: 900 }, 1, 700) < CELL / 2);
+});
+
+test("play that begins anywhere is slow there, and below speed 1 it stays slow", () => {
+  const clock = clockAt(score, { phase: 0, cell: 2000 });
+  assert.equal(advance(score, clock, 2.5 * CELL).cell, 2003);
+  assert.ok(advance(score, clock, 6 * CELL).cell > 2010);
+  assert.equal(advance(score, clock, 50.5 * CELL, { speed: 0.25 }).cell, 2051);
+  assert.ok(Math.abs(cellTime(score, { phase: 0, cell: 2050 }, 0.25, 0) - 4 * CELL) < 1e-6);
+  assert.ok(cellTime(score, { phase: 0, cell: 2050 }, 1, 0) < 10);
+});
+
+test("a whole pass of the classroom's network is over in less than two minutes", () => {
+  const all = walked(score).reduce((sum, k) => sum + duration(cellsIn(score.phases[k])), 0);
+  assert.ok(all < 120_000, String(all));
 });
 
 test("forward and backward have the same clock", () => {

@@ -139,7 +139,7 @@ function Name({ column, rows, narrow, move }) {
             kind === "weights"
               ? `${symbols}, weights of ${layer}: go to their gradient`
               : `${symbol ? `${symbol} ` : ""}${name}: go to this phase`
-          } onClick=${() => store.goTo({ phase: writes, cell: 0 })}>${inside}</button>`
+          } onClick=${() => store.goToPhase(writes)}>${inside}</button>`
         : inside
     }
   </span>`;

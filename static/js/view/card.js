@@ -14,11 +14,13 @@ import { cellPlace, lit, symbol } from "../spotlight.js";
 import {
   axesOf,
   back,
+  canSee,
   closeCard,
   explanation,
   infoOf,
   isKnown,
   live,
+  makeSeen,
   nameOf,
   open,
   pin,
@@ -241,6 +243,7 @@ function Way({ place }) {
       <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
         isPinned ? "Unpin" : "Pin"
       }</button>
+      ${canSee(place) && place !== cellPlace.value && html`<button class="flat" onClick=${() => makeSeen(place)}>See it made</button>`}
       ${openPlace.value && html`${trail.value.length > 1 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>
     <nav aria-label="trail"><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
       ${way.length > near.length || !trail.value.length ? html` › …` : ""}${near.map(step => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;

@@ -7,7 +7,7 @@ import { paint, table } from "../colour.js";
 import { number } from "../format.js";
 import { at, parse, spoken } from "../place.js";
 import { lit, symbol as litSymbol } from "../spotlight.js";
-import { axesOf, open, pinned, scheme, setHover } from "../store.js";
+import { axesOf, visit, pinned, scheme, setHover } from "../store.js";
 
 /** @param {number} px design pixels @returns {string} */
 export const rem = px => `${px / 16}rem`;
@@ -77,7 +77,15 @@ export function Heat({
     const on = cellUnder(event);
     if (!on) return;
     walk(on);
-    if (isThere(on[0], on[1])) open(placeAt(on[0], on[1]));
+    if (isThere(on[0], on[1])) visit(placeAt(on[0], on[1]));
+  };
+  /** A drag takes the figure along. @param {any} event */
+  const onPointerMove = event => {
+    const on = cellUnder(event);
+    const before = under.current;
+    point(on);
+    const dragged = event.buttons === 1 && event.pointerType !== "touch";
+    if (dragged && on && (on[0] !== before?.[0] || on[1] !== before?.[1])) onClick(event);
   };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const to = moved(event.key, r0, c0, rows, columns);
@@ -104,7 +112,7 @@ export function Heat({
     name && litSymbol.value === name ? "linked" : ""
   }" role=${mute ? "img" : "group"} aria-label=${label}
     style="width:${rem(cell * across.size)};height:${rem(cell * down.size)}"
-    onPointerMove=${mute ? undefined : (/** @type {any} */ event) => point(cellUnder(event))} onPointerLeave=${mute ? undefined : () => point(null)} onClick=${mute ? undefined : onClick}>
+    onPointerMove=${mute ? undefined : onPointerMove} onPointerLeave=${mute ? undefined : () => point(null)} onClick=${mute ? undefined : onClick}>
     <canvas ref=${canvas} style="width:100%;height:100%"></canvas>
     <div class="plane ${tiled ? "tiled" : ""} ${cell >= 4 && down.pitch === 1 ? "lined" : ""}" style="${shelf(
       down.before,
@@ -123,7 +131,7 @@ export function Heat({
       html`<button class="cursor" data-place=${placeAt(r0, c0)} aria-label=${words} aria-disabled=${hidden}
       onKeyDown=${onKeyDown} onClick=${(/** @type {Event} */ event) => {
         event.stopPropagation();
-        if (!hidden) open(placeAt(r0, c0));
+        if (!hidden) visit(placeAt(r0, c0));
       }} onFocus=${() => point([r0, c0])} onBlur=${() => point(null)}
       style=${shelf(r0 * down.pitch + down.before, c0 * across.pitch + across.before)}></button>`
     }

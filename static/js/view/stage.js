@@ -10,7 +10,7 @@ import { Lens, lensed } from "./lens.js";
 import { Track } from "./track.js";
 import { Wires } from "./wires.js";
 import * as format from "../format.js";
-import { around, cellBox, headOf, hit, layout, neighbour, pair, systemsFor, tallFor } from "../layout.js";
+import { around, cellBox, hit, layout, neighbour, pair, sightOf, systemsFor, tallFor } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
 import * as store from "../store.js";
@@ -70,15 +70,10 @@ function announce({ block, tile, flat, inside }) {
   );
 }
 
-/** Opens a cell's card; a cell that is not computed yet is where the pass goes first. @param {Block} block @param {number} flat */
+/** Takes the figure to a cell and opens its card. @param {Block} block @param {number} flat */
 function choose(block, flat) {
-  const text = placeAt(block.prefix, flat);
-  if (flat >= cellsShown(block)) {
-    if (!store.walkable.value) return;
-    store.pause();
-    store.goToPlace(text);
-  }
-  store.open(text);
+  if (flat >= cellsShown(block) && !store.walkable.value) return;
+  store.visit(placeAt(block.prefix, flat));
 }
 
 export function Stage() {
@@ -120,7 +115,7 @@ function useFollowing(section, stage, phase) {
     const box = section.current;
     const score = store.score.peek();
     if (!box || !stage?.columns.length || !score?.phases[phase]) return;
-    const { system, way, x } = headOf(stage, score, phase);
+    const { system, way, x } = sightOf(stage, score, phase);
     const { scale } = store.room.peek();
     const from = stage.systems[system] * scale;
     const over = Math.max(0, stage.rows.height * scale - box.clientHeight);
@@ -291,6 +286,10 @@ function Slots({ stage }) {
         const found = under(event);
         lensed.value = found && { ...found, inside: true, by: "pointer" };
         store.setHover(found && { place: placeAt(found.block.prefix, found.flat) });
+        const last = clicked.current;
+        if (event.buttons !== 1 || !found || (last?.block === found.block && last.flat === found.flat)) return;
+        clicked.current = { ...found, inside: true };
+        choose(found.block, found.flat);
       }}
       onPointerLeave=${() => {
         if (lensed.peek()?.by === "pointer") lensed.value = { .../** @type {any} */ (lensed.peek()), leaving: true };

@@ -7,8 +7,22 @@ import { Chevron, Icon } from "./icons.js";
 import { Choice, Popover } from "./popover.js";
 import * as format from "../format.js";
 import { spoken } from "../place.js";
-import { CELL, LONGEST, cellsIn, compare, end, indexAt, marks, positionAt, shareOf, start, valid } from "../score.js";
+import {
+  CELL,
+  LONGEST,
+  SLOW_CELLS,
+  cellsIn,
+  compare,
+  end,
+  indexAt,
+  marks,
+  positionAt,
+  shareOf,
+  start,
+  valid,
+} from "../score.js";
 import * as store from "../store.js";
+import { skipped } from "../telling.js";
 
 /** @typedef {ReturnType<typeof marks>[number]} Mark */
 
@@ -61,7 +75,7 @@ function Speed() {
   return html`<${Popover} name="speed" className="speed" align="up" spoken=${`Speed ${words(now)}`} title="Speed (+ and −)" label=${html`${words(now)} <${Chevron} />`}>
     <${Choice} legend="Speed" choices=${store.SPEEDS.map(speed => ({ value: String(speed), words: words(speed) }))} value=${String(now)}
       choose=${(/** @type {string} */ speed) => store.setSpeed(Number(speed))} />
-    <p class="soft">The first cells of a phase take ${CELL / 1000} s each at 1×. Then the pace rises, so that no phase lasts longer than ${LONGEST / 1000} s.</p>
+    <p class="soft">A phase begins where it has most to show. ${SLOW_CELLS} cells take ${CELL / 1000} s each at 1×; then the pace rises, so that no phase lasts longer than ${LONGEST / 1000} s. Below 1× every cell takes its time. A speed of 1× or less, chosen anywhere, slows down there.</p>
   <//>`;
 }
 
@@ -208,7 +222,13 @@ function useFit(root, shown, at) {
 /** Play that runs ahead says so: a simplification is never animated in silence. */
 export function Hurry() {
   const phase = store.phase.value;
-  if (!store.playing.value || store.live.value || !phase || store.cellTime.value >= TERMS) return null;
+  if (!store.playing.value || store.live.value || !phase) return null;
+  const { phase: at, cell } = store.position.value ?? { phase: 0, cell: -1 };
+  if (store.cellTime.value >= TERMS) {
+    const telling = store.tellingOf(at);
+    const words = cell < telling.cell + SLOW_CELLS && cell >= telling.cell ? skipped(telling, format.count) : "";
+    return words && html`<p class="hurry soft">${words}.</p>`;
+  }
   return html`<p class="hurry soft">Faster now, through ${format.count(cellsIn(phase))} cells. Pause at any of them to see its terms.</p>`;
 }
 
