@@ -387,6 +387,15 @@ class TrainingPath(Answer):
     reason: str | None = said("why it is not the fast one")
 
 
+class Trouble(Answer):
+    kind: str = said("`diverged`: a number is none any more; `dead`: a layer answers zero to every image")
+    layer: str = said("the first layer in which that is so")
+    tensor: str = said("its tensor")
+    step: int = said("the minibatch in which it was found")
+    largest: Number = said("the largest parameter, by size, with which that minibatch was passed")
+    words: str = said("the same in a sentence, with what to try")
+
+
 class Run(Answer):
     id: str = said("as in addresses")
     model: str | None = said("the preset, if any")
@@ -418,6 +427,7 @@ class Run(Answer):
     notice: str = said("what goes otherwise than it should, as a full disk", default="")
     network: NetworkDocument = said("with every setting written out")
     error: str = said("why it failed", default="")
+    trouble: Trouble | None = said("why it no longer learns, where it does not", default=None)
 
 
 class Expired(Answer):
@@ -464,6 +474,7 @@ class Pass(Answer):
     label: int | None = said("the class it was told")
     source: dict[str, Any] = said("where the image comes from")
     loss: Number = said("of this image")
+    loss_after: Number = said("of this image, through the parameters that its update would leave")
     probabilities: list[Number] = said("the network's answer")
 
     edits: list[EditMade] = said("the numbers set by hand", default=[])

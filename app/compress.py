@@ -1,4 +1,4 @@
-"""Large JSON and pages travel compressed where the client takes that, which never keeps the event loop for long."""
+"""Large JSON, frames and pages travel compressed where the client takes that; the event loop never waits long."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import gzip
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.wire.frames import FRAME
 
 #: Bytes below which nothing is gained, and above which a thread compresses.
 SMALL, LARGE = 4096, 65_536
@@ -28,7 +30,7 @@ class Compress:
         async def send_compressed(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
-                if _is_plain_text(message):
+                if _is_worth_it(message):
                     start = message
                     return
             elif start is not None:
@@ -49,10 +51,12 @@ class Compress:
         await self.app(scope, receive, send_compressed)
 
 
-def _is_plain_text(start: Message) -> bool:
+def _is_worth_it(start: Message) -> bool:
     headers = Headers(raw=start["headers"])
     kind = headers.get("content-type", "").partition(";")[0]
-    return (kind in ("application/json", "text/html") or kind.endswith("+json")) and "content-encoding" not in headers
+    return (
+        kind in ("application/json", "text/html", FRAME) or kind.endswith("+json")
+    ) and "content-encoding" not in headers
 
 
 def _shrunk(body: bytes) -> bytes:

@@ -172,7 +172,8 @@ def make_pass(run: Run, image: Image, step: int | None, edits: Sequence[Edit] = 
         trace = trace_of(run, kept, now, edits)
         network = run.plan.network
         probabilities = network.loss.op.answer(trace[network.output, "y"])[0]
-        found = Pass(id, run.id, now, image, trace, probabilities, tuple(edits), base)
+        after = run.trainer.loss_after(trace)
+        found = Pass(id, run.id, now, image, trace, probabilities, after, tuple(edits), base)
         run.passes.keep(found)
     return found
 

@@ -42,6 +42,7 @@ class Pass:
     image: Image
     trace: Trace
     probabilities: np.ndarray
+    loss_after: float | None  # through the parameters that its update would leave
     edits: tuple[Edit, ...] = ()
     base: Pass | None = None
 
@@ -61,6 +62,7 @@ class Pass:
             "label": self.label,
             "source": self.image.source,
             "loss": self.loss,
+            "loss_after": self.loss_after,
             "probabilities": self.probabilities,
             **(self._by_hand(self.base) if self.base else {}),
         }

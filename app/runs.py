@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from engine.data import Dataset
 from engine.network import Network
 from engine.optimizers import Optimizer
 from engine.score import Score
-from engine.train import Checkpoint, Trainer
+from engine.train import Checkpoint, Trainer, Trouble
 
 logger = logging.getLogger("convscope")
 
@@ -100,6 +100,8 @@ class Run:
         self.scores: dict[tuple[int, bool], Score] = {}
         self.state: State = "created"
         self.error = ""
+        #: Why it no longer learns, where it does not.
+        self.trouble: Trouble | None = None
         #: What its viewers should know, such as why it is not being saved.
         self.notice = ""
         self.pace: float | None = None
@@ -115,6 +117,7 @@ class Run:
         self._speed: float | None = None
         self._build: Callable[[Subscription], bytes] | None = None
         self._measuring: Iterator[None] | None = None
+        self._measured_now = False
         self._point = self._new_point()
 
     # commands -------------------------------------------------------------------------------------------------------
@@ -184,6 +187,7 @@ class Run:
             standing = {
                 "state": self.state,
                 "error": self.error,
+                "trouble": asdict(self.trouble) if self.trouble else None,
                 "until": self._until,
                 "pace": self.pace,
                 "learning_rate": self._rate,
@@ -195,6 +199,8 @@ class Run:
         """Stand as a moment stood, once trainer and figures are those of its checkpoint."""
         with self._lock:
             self.state, self.error = standing["state"], standing["error"]
+            trouble = standing.get("trouble")
+            self.trouble = Trouble(**trouble) if trouble else None
             self._until, self.pace, self._rate = standing["until"], standing["pace"], standing["learning_rate"]
             self.changed = standing["changed"]
             self._point = self._new_point()
@@ -250,9 +256,10 @@ class Run:
         self._tick(now)
         self.figures.train.add(metrics.loss, metrics.accuracy, step=metrics.step)
         if not math.isfinite(metrics.loss):
+            found = self.trainer.trouble() or Trouble("diverged", "loss", "y", metrics.step, math.nan)
             with self._lock:
-                self._point = self._new_point()
-                self.fail(f"the loss is no longer a number at step {metrics.step}: try a smaller learning rate")
+                self._point, self.trouble = self._new_point(), found
+                self.fail(self._words(found))
             return
         self._measuring = self._measurement(metrics.step)
         if not self._measuring:
@@ -261,6 +268,9 @@ class Run:
     def _settle(self) -> None:
         """Once a step is done and measured."""
         step, now = self.trainer.step, time.monotonic()
+        if self._measured_now or step >= self.plan.steps:
+            self._examine()
+        self._measured_now = False
         with self._lock:
             self._point, self.changed = self._new_point(), time.time()
             if self.state != "running":
@@ -270,6 +280,26 @@ class Run:
             elif self._until is not None and step >= self._until:
                 self.state, self._until = "paused", None
             self._next = max(now, self._next + 1 / self.pace) if self.pace else 0.0
+
+    def _examine(self) -> None:
+        """Whether it still learns. The minibatch in which trouble was first found is kept."""
+        found = self.trainer.trouble()
+        before = self.trouble
+        same = found and before and (before.kind, before.layer) == (found.kind, found.layer)
+        self.trouble = before if same else found
+
+    def _words(self, trouble: Trouble) -> str:
+        """What happened, where, and what to try."""
+        rate = f"try a smaller learning rate than {self.optimizer['learning_rate']:g}"
+        where = {"y": f"the output of {trouble.layer}"}.get(trouble.tensor, f"{trouble.tensor} of {trouble.layer}")
+        where = "the loss" if (trouble.layer, trouble.tensor) == ("loss", "y") else where
+        if trouble.kind == "dead":
+            return (
+                f"{trouble.layer} answers 0 to every image of minibatch {trouble.step}, so no gradient passes it and "
+                f"nothing before it learns any more: start again, and {rate}"
+            )
+        grown = f"; parameters had grown to {trouble.largest:.3g}" if math.isfinite(trouble.largest) else ""
+        return f"{where} is no longer a number at step {trouble.step}{grown}: start again, and {rate}"
 
     def _tick(self, now: float) -> None:
         """Images per second by the wall clock, measurements left out."""
@@ -298,7 +328,7 @@ class Run:
         try:
             next(self._measuring)
         except StopIteration:
-            self._measuring = None
+            self._measuring, self._measured_now = None, True
             self._clock = time.monotonic()
             self._settle()
 
@@ -365,5 +395,8 @@ class Run:
             "owned": bool(plan.owner),
             "network": plan.network.document(),
         }
-        said = {"error": self.error, "notice": self.notice}
+        trouble = self.trouble
+        said: dict[str, Any] = {"error": self.error, "notice": self.notice}
+        if trouble:
+            said["trouble"] = {**asdict(trouble), "words": self._words(trouble)}
         return facts | {name: words for name, words in said.items() if words}

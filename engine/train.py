@@ -82,6 +82,19 @@ class Series:
     values: list[float]
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """Why a run no longer learns: `kind` is "diverged" (a number that is none) or "dead" (a layer that answers zero
+    to every image of a minibatch, so that no gradient passes). `tensor` of `layer` is the first such one in the pass of
+    minibatch `step`; `largest` is the largest finite parameter that the pass used."""
+
+    kind: str
+    layer: str
+    tensor: str
+    step: int
+    largest: float
+
+
 def optimizer_from(document: Mapping[str, Any]) -> Optimizer:
     """{"name": "momentum", "learning_rate": 0.03, ...} as an optimizer; SettingError or KeyError when it is none."""
     settings = {name: value for name, value in document.items() if name != "name"}
@@ -487,6 +500,54 @@ class Trainer:
             if f"{edit.place.layer}/{edit.place.tensor}" not in state.parameters:
                 raise PlaceError(f"{edit.place} is no parameter")
         return edited(self.network, edits).parameters(state.parameters)
+
+    def loss_after(self, trace: Trace) -> float | None:
+        """The loss of a pass's own images through the parameters that its update would leave; None without one."""
+        if trace.optimizer is None:
+            return None
+        after = {}
+        for name in self._state.parameters:
+            layer, tensor = name.split("/")
+            moved = (layer, f"{tensor}_next")
+            after[name] = trace[moved if moved in trace else (layer, tensor)]
+        values = self.network.forward(after, trace["input", "y"], trace["target", "y"])
+        return float(values["loss", "y"])
+
+    def trouble(self) -> Trouble | None:
+        """What is wrong with the pass of the last minibatch through the parameters before its update, if anything is:
+        the first tensor, in the order of time, with a number that is not finite; else the first layer whose answer is
+        all zero though what it reads is not, and before which no gradient arrives."""
+        step, state = self._state.step, self._before
+        x, target = self.dataset.splits["train"].batch(self.indices(max(1, step)))
+        with np.errstate(all="ignore"):
+            values = self.network.forward(state.parameters, x, target)
+        finite = [array[np.isfinite(array)] for array in state.parameters.values()]
+        largest = max((float(np.abs(array).max()) for array in finite if array.size), default=0.0)
+        for name, array in state.parameters.items():
+            if not np.isfinite(array).all():
+                return Trouble("diverged", *name.split("/"), step - 1, largest)
+        for (layer, tensor), array in values.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                return Trouble("diverged", layer, tensor, step, largest)
+        for name, layer in self.network.layers.items():
+            read = any(values[source, "y"].any() for source in layer.inputs)
+            if read and not values[name, "y"].any() and self._nothing_reaches(name, state, values):
+                return Trouble("dead", name, "y", step, largest)
+        return None
+
+    def _nothing_reaches(self, name: str, state: State, values: Values) -> bool:
+        """Whether the gradient of every parameter up to a layer is exactly zero, and there are such parameters."""
+        with np.errstate(all="ignore"):
+            self.network.backward(state.parameters, values, learning=False)
+        names = list(self.network.layers)
+        before = names[: names.index(name) + 1]
+        gradients = [
+            values[layer, f"d{tensor}"]
+            for layer in before
+            for tensor in self.network.layers[layer].learned
+            if (layer, f"d{tensor}") in values
+        ]
+        return bool(gradients) and not any(gradient.any() for gradient in gradients)
 
     def predict(self, x: Array) -> tuple[Array, Values]:
         """The loss's reading of the last layer (probabilities, for cross-entropy), and every layer's y."""

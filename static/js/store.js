@@ -115,6 +115,18 @@ export const tellingOf = phase =>
 /** @param {number} phase */
 const begins = phase => tellingOf(phase).cell;
 
+/** Exactly where play is. While it runs ahead `position` follows a few times a second, and only canvases keep up. @type {Signal<Position|null>} */
+const swept = signal(null);
+
+/** Cells of a tensor that are written as play runs: for what is redrawn every frame. @param {string} prefix */
+export function knownNow(prefix) {
+  const [now, said] = [swept.value, reached.value];
+  const exact = playing.value && now && said && walk.compare(now, said) > 0 ? now : said;
+  return score.value ? walk.known(score.value, exact, prefix) : 0;
+}
+/** Changes whenever `knownNow` does. */
+export const running = computed(() => [swept.value, reached.value]);
+
 /** @type {Map<string, {range: number, time: number}>} */
 const ranges = new Map();
 let rangesOf = "";
@@ -240,7 +252,7 @@ function settle(to, far = null) {
   batch(() => {
     if (to) wind(to);
     kept.value = far;
-    position.value = to;
+    position.value = swept.value = to;
   });
 }
 
@@ -302,7 +314,7 @@ export const canSee = text =>
 export function stepCell(by) {
   if (!score.value) return;
   batch(() => {
-    playing.value = false;
+    pause();
     const from = position.value ?? walk.start(/** @type {Score} */ (score.value));
     const to = walk.nextCell(/** @type {Score} */ (score.value), from, by);
     if (to) settle(to, kept.value);
@@ -337,11 +349,17 @@ export function play() {
   });
 }
 
-export function pause() {
-  playing.value = false;
-}
+export const pause = () =>
+  batch(() => {
+    if (playing.value) position.value = swept.value;
+    playing.value = false;
+  });
 
 export const togglePlay = () => (playing.value ? pause() : play());
+
+/** Milliseconds between two moves of all that is written out, while play runs ahead: nobody reads faster. */
+const BEAT = 400;
+let since = 0;
 
 /** Time passes (main.js calls this on each animation frame while playing). @param {number} milliseconds */
 export function tick(milliseconds) {
@@ -351,9 +369,15 @@ export function tick(milliseconds) {
   Object.assign(clock, { phase: now.phase, time: now.time, from: now.from });
   batch(() => {
     slowFrom.value = now.from;
-    const before = position.value;
+    const before = swept.value;
     if (!before || before.phase !== now.phase || before.cell !== now.cell) {
-      position.value = { phase: now.phase, cell: now.cell };
+      swept.value = { phase: now.phase, cell: now.cell };
+    }
+    since += milliseconds;
+    const slow = walk.cellTime(whole, now, speed.value, now.from) >= BEAT;
+    if (slow || now.over || position.value?.phase !== now.phase || since >= BEAT) {
+      if (position.value !== swept.value) since = 0;
+      position.value = swept.value;
     }
     if (now.over) playing.value = false;
   });

@@ -118,7 +118,17 @@ def test_a_change_is_made_whole_or_not_at_all(client: TestClient, train: Train) 
 def test_a_run_whose_loss_is_no_number_any_more_says_so(train: Train) -> None:
     run = train(model="tiny", optimizer={"name": "sgd", "learning_rate": 1e6}, steps=500)
     assert run["state"] == "failed"
-    assert "smaller learning rate" in run["error"]
+    trouble = run["trouble"]
+    assert run["error"] == trouble["words"] and "smaller learning rate than 1e+06" in run["error"]
+    assert trouble["kind"] == "diverged" and str(trouble["step"]) in run["error"]
+    layers = [layer["name"] for layer in run["network"]["layers"]]
+    assert trouble["layer"] in (*layers, "loss")
+
+
+def test_a_run_with_all_gates_shut_says_so(train: Train) -> None:
+    run = train(model="seed", dataset="mnist", optimizer={"name": "sgd", "learning_rate": 50}, steps=10)
+    assert run["state"] in ("finished", "failed")
+    assert run["trouble"]["kind"] in ("dead", "diverged")
 
 
 def test_beyond_the_limit_the_oldest_resting_run_makes_way(client: TestClient) -> None:

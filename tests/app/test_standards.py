@@ -64,6 +64,15 @@ def test_large_json_is_compressed_where_the_client_takes_it(client: TestClient) 
     assert "content-encoding" not in small.headers and "Accept-Encoding" in small.headers["vary"]
 
 
+def test_the_frame_of_a_pass_is_compressed_too(client: TestClient) -> None:
+    made = client.post("/api/runs/welcome/passes", json={"dataset": "mnist", "index": 464}).json()
+    path = f"/api/runs/welcome/passes/{made['id']}/frame"
+    with client.stream("GET", path, headers={"Accept-Encoding": "gzip"}) as packed:
+        raw = b"".join(packed.iter_raw())
+    plain = client.get(path, headers={"Accept-Encoding": "identity"}).content
+    assert gzip.decompress(raw) == plain and len(raw) < 0.6 * len(plain)
+
+
 @pytest.mark.parametrize(
     ("accepted", "taken"),
     [("gzip, br", True), ("br;q=1, gzip;q=0.5", True), ("*", True), ("", False), ("gzip;q=0, *", False), ("br", False)],

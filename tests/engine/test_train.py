@@ -330,3 +330,41 @@ def test_of_two_learning_rates_before_the_same_step_the_later_is_kept() -> None:
     for rate in (0.5, 0.25, 0.125):
         training.learning_rate = rate
     assert [optimizer.options["learning_rate"] for _, optimizer in training.checkpoint().optimizers] == [0.125]
+
+
+def test_a_diverged_run_names_the_first_number_that_is_none() -> None:
+    parameters = {name: array * np.float32(1e30) for name, array in trainer().parameters.items()}
+    learner = trainer(parameters=parameters)
+    assert not np.isfinite(learner.step_once().loss)
+    found = learner.trouble()
+    assert found is not None and found.kind == "diverged"
+    before = learner.trace(found.step)
+    order = list(before.network.layers)
+    bad = [layer for layer in order if not np.isfinite(before[layer, "y"]).all()]
+    assert (found.layer, found.tensor) == (bad[0], "y")
+    assert found.step == 1 and found.largest == max(float(np.abs(array).max()) for array in parameters.values())
+
+
+def test_a_dead_layer_is_named_and_a_healthy_run_has_no_trouble() -> None:
+    healthy = trainer()
+    for _ in range(3):
+        healthy.step_once()
+    assert healthy.trouble() is None
+    parameters = {name: array.copy() for name, array in healthy.parameters.items()}
+    parameters["conv1/b"][:] = -1e3  # no pixel opens a gate behind it
+    dead = Trainer(healthy.network, healthy.dataset, healthy.optimizer, 8, 7, parameters)
+    dead.step_once()
+    found = dead.trouble()
+    assert found is not None
+    assert (found.kind, found.layer, found.tensor, found.step) == ("dead", "relu1", "y", 1)
+
+
+def test_the_loss_after_an_update_is_that_of_the_parameters_it_leaves() -> None:
+    learner = trainer()
+    x, target = learner.dataset.splits["train"].batch(slice(0, 1))
+    trace = learner.trace_of(x, target)
+    after = learner.loss_after(trace)
+    assert after is not None and after < float(trace["loss", "y"])
+    moved = {name: trace[name.split("/")[0], f"{name.split('/')[1]}_next"] for name in learner.parameters}
+    values = learner.network.forward(moved, x, target)
+    assert after == float(values["loss", "y"])

@@ -194,8 +194,9 @@ function Equation({ mathml, text, place }) {
     for (const element of box.current?.querySelectorAll("[data-tensor]") ?? []) {
       const name = element.getAttribute("data-tensor") ?? "";
       const kind = phase?.reads.find(read => read.name === name)?.kind ?? (name === phase?.tensor ? phase.kind : "");
-      element.classList.toggle("marked", names.has(name));
-      if (kind) element.classList.add(colourOf(kind));
+      // An unchanged class that is set again counts as a change.
+      if (element.classList.contains("marked") !== names.has(name)) element.classList.toggle("marked");
+      if (kind && !element.classList.contains(colourOf(kind))) element.classList.add(colourOf(kind));
     }
   });
   const point = (/** @type {Event} */ event) => {

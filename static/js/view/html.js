@@ -4,4 +4,8 @@ import { h } from "preact";
 import htm from "htm";
 import "@preact/signals";
 
-export const html = htm.bind(h);
+/** An empty text is no child: Preact would set it again at every drawing, which counts as a change of the document. */
+const element = (/** @type {any} */ type, /** @type {any} */ props, /** @type {any[]} */ ...children) =>
+  h(type, props, ...children.map(child => (child === "" ? null : child)));
+
+export const html = htm.bind(element);

@@ -36,10 +36,10 @@ export function placeAt(prefix, flat) {
 function contentOf(block) {
   const tensor = store.tensorOf(block.prefix);
   const next = block.next && !store.live.value ? store.tensorOf(block.next) : undefined;
-  const replaced = block.next && next ? store.known(block.next) : 0;
+  const replaced = block.next && next ? store.knownNow(block.next) : 0;
   return {
     data: tensor?.data ?? null,
-    known: tensor ? store.known(block.prefix) : 0,
+    known: tensor ? store.knownNow(block.prefix) : 0,
     range: tensor ? rangeOf(block) : 1,
     next: replaced ? (next?.data ?? null) : null,
     replaced,
@@ -159,7 +159,7 @@ function Canvas({ stage }) {
       atlas.draw(contentOf);
     };
     const stop = effect(() => {
-      for (const signal of [store.tensors, store.reached, store.scheme, store.room, store.size, store.live])
+      for (const signal of [store.tensors, store.running, store.scheme, store.room, store.size, store.live])
         void signal.value;
       frame ||= requestAnimationFrame(draw);
     });

@@ -92,7 +92,8 @@ export function Track({ stage, margin }) {
     const [x, y, angle] = piece.at(Math.min(piece.length, at - piece.start));
     const arrow = /** @type {SVGPathElement} */ (root.querySelector(".head"));
     arrow.setAttribute("transform", `translate(${x} ${y}) rotate(${angle})`);
-    arrow.setAttribute("class", `head ${piece.way}`);
+    const look = `head ${piece.way}`;
+    if (arrow.getAttribute("class") !== look) arrow.setAttribute("class", look);
     arrow.style.visibility = at > 0 ? "visible" : "hidden";
   };
 
