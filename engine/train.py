@@ -525,12 +525,13 @@ class Trainer:
         largest = max((float(np.abs(array).max()) for array in finite if array.size), default=0.0)
         for name, array in state.parameters.items():
             if not np.isfinite(array).all():
-                return Trouble("diverged", *name.split("/"), step - 1, largest)
+                layer, tensor = name.split("/")
+                return Trouble("diverged", layer, tensor, step - 1, largest)
         for (layer, tensor), array in values.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 return Trouble("diverged", layer, tensor, step, largest)
-        for name, layer in self.network.layers.items():
-            read = any(values[source, "y"].any() for source in layer.inputs)
+        for name, found in self.network.layers.items():
+            read = any(values[source, "y"].any() for source in found.inputs)
             if read and not values[name, "y"].any() and self._nothing_reaches(name, state, values):
                 return Trouble("dead", name, "y", step, largest)
         return None

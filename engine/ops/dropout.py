@@ -54,6 +54,10 @@ class Dropout(Op):
             "What is kept is divided by the share that is kept, so that the mean stays.",
         ),
         "dx": Words("what was dropped hears nothing", "The gradient passes through the same mask."),
+        "y at rest": Words(
+            "nothing is dropped", "Only while it learns are values dropped; here all of them pass as they are."
+        ),
+        "dx at rest": Words("every gradient passes", "Nothing was dropped, so nothing is held back."),
     }
     example_shapes = {"x": (2, 3), "mask": (2, 3)}
 
@@ -97,6 +101,9 @@ class Dropout(Op):
     def key(rng: np.random.Generator) -> np.uint64:
         """What a pass's masks are drawn under."""
         return rng.integers(0, 2**64, dtype=np.uint64)
+
+    def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
+        return tensor if self.options["p"] else f"{tensor} at rest"
 
     def at_rest(self) -> Op:
         return Dropout(p=0.0)

@@ -4,7 +4,7 @@
  * bound letters alone is the kernel that lies in it. Nothing here knows a layer's name or what it is called.
  */
 
-import { sizeOf } from "./place.js";
+import { ravel, sizeOf } from "./place.js";
 import { cellsOf, padding, positionOn, raw } from "./windows.js";
 
 const NAMES = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -227,4 +227,28 @@ export function strongest(read, phase, letter, tensor) {
     if (at < sums.length) sums[at] += tensor.data[k] === 0 ? 0 : 1 + Math.abs(tensor.data[k]);
   }
   return sums.indexOf(Math.max(...sums));
+}
+
+/**
+ * The summed map that gives one cell most: the one whose window and kernel multiply to the largest sum.
+ * @param {Extract<Figure, {kind: "slide"}>} figure @param {Phase} phase @param {Letters} letters of the written cell
+ * @param {{shape: number[], data: ArrayLike<number>}} x @param {{shape: number[], data: ArrayLike<number>}} w
+ */
+export function strongestAt({ plane, kernel, focus }, phase, letters, x, w) {
+  let best = 0;
+  let most = 0;
+  for (let at = 0; focus && at < phase.bound[focus]; at++) {
+    let sum = 0;
+    for (const { index, kernelIndex } of windowOf(
+      plane,
+      kernel,
+      phase,
+      { ...letters, [focus]: at },
+      x.shape,
+      w.shape,
+    ).flat())
+      if (index && kernelIndex) sum += x.data[ravel(index, x.shape)] * w.data[ravel(kernelIndex, w.shape)];
+    if (Math.abs(sum) > most) [most, best] = [Math.abs(sum), at];
+  }
+  return best;
 }

@@ -22,6 +22,8 @@ export const score = signal(null);
 export const tensors = signal(new Map());
 /** @type {Signal<number|null>} */
 export const label = signal(null);
+/** The loss of the single image that is looked at, through the parameters that its update would leave. @type {Signal<number|null>} */
+export const lossAfter = signal(null);
 /** The step whose parameters are used. @type {Signal<number|null>} */
 export const step = signal(null);
 /** @type {Signal<{place: string, data: any}|null>} the explanation of the opened place */
@@ -211,6 +213,9 @@ export function rangeOf(prefix, now = performance.now()) {
   return roundUp(fresh);
 }
 
+/** Whether the network takes what can be drawn: one map of 28 x 28. */
+export const takesDigits = computed(() => infoOf("input/y")?.shape.join() === "1,1,28,28");
+
 // Actions.
 
 /** An action that only sets its signal. @template T @param {Signal<T>} signal @returns {(to: T) => void} */
@@ -300,6 +305,17 @@ export function makeSeen(text) {
   if (!to || !walk.valid(whole, to)) return;
   pause();
   settle(to, reached.value);
+}
+
+/** All of the pass is there, and the figure stands where its last gradient of a parameter has most to show. */
+export function showLast() {
+  const whole = score.value;
+  if (!whole) return;
+  const parameters = (/** @type {Phase} */ { part, layer, tensor, shape }) =>
+    part === "backward" && shape.length > 1 && `${layer}/${tensor.slice(1)}_next` in whole.tensors;
+  const phase = whole.phases.findLastIndex(parameters);
+  if (phase < 0) return goTo(walk.end(whole));
+  settle({ phase, cell: begins(phase) }, walk.end(whole));
 }
 
 /** Whether a phase of the pass writes a number, and the figure can be taken there. @param {string} text */

@@ -70,6 +70,37 @@ test("a step stops the play; scrubbing back hatches what comes after", () => {
   assert.equal(store.known("b/y"), 0);
 });
 
+test("a visit takes the figure to a cell and keeps what was computed; going back in time does not", () => {
+  store.goTo({ phase: phaseOf(score, "d/y"), cell: 4 });
+  store.visit("a/y/0,2,5,5");
+  assert.equal(store.phase.value.place, "a/y");
+  assert.equal(store.position.value.cell, 2 * 676 + 5 * 26 + 5);
+  assert.equal(store.place.value, "a/y/0,2,5,5");
+  assert.equal(store.known("b/y"), 8 * 676);
+  assert.equal(store.known("d/y"), 5);
+  store.visit("a/w/0,0,1,1");
+  assert.equal(store.phase.value.place, "a/y", "what no phase writes only opens its card");
+  assert.ok(!store.canSee("a/w/0,0,1,1") && store.canSee("d/y/0,0,1,1"));
+  store.goTo({ phase: 0, cell: 9 });
+  assert.equal(store.known("b/y"), 0);
+});
+
+test("while play runs ahead the written position moves a few times a second, and a pause stands exactly there", () => {
+  store.goTo({ phase: 0, cell: 0 });
+  store.play();
+  const stops = new Set();
+  store.tick(4 * CELL + 200);
+  for (let k = 0; k < 60; k++) {
+    store.tick(16);
+    stops.add(store.position.value.cell);
+  }
+  assert.ok(stops.size <= 4, `${stops.size} positions in a second`);
+  const drawn = store.knownNow("a/y");
+  assert.ok(drawn > store.known("a/y"));
+  store.pause();
+  assert.equal(store.known("a/y"), drawn);
+});
+
 test("a position off the score is ignored", () => {
   store.goTo({ phase: 0, cell: 3 });
   store.goTo({ phase: 0, cell: 1e9 });

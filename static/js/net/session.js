@@ -95,6 +95,19 @@ export async function patchRun(id, change) {
   return run;
 }
 
+/** Stop a run, and open the minibatch of the step that just happened where it has most to show. @param {string} id */
+export async function stopAndLook(id) {
+  const run = await patchRun(id, { state: "paused" });
+  for (let tries = 0; tries < 100 && store.live.value; tries++) await sleep(60);
+  const step = store.run.value?.id === id ? store.run.value.step : run.step;
+  if (store.run.value?.id !== id || step < 1) return;
+  store.look({ kind: "step", step, sample: 0 });
+  const stop = effect(() => {
+    const there = store.source.value?.kind === "step" && !store.loading.value && store.walkable.value;
+    if (there) queueMicrotask(() => (stop(), store.showLast()));
+  });
+}
+
 /** Exactly `count` steps of a paused run. @param {string} id @param {number} [count] */
 export async function stepRun(id, count = 1) {
   const before = store.run.value?.step ?? 0;
@@ -195,14 +208,18 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
     const step = wanted.step ?? undefined;
     let made = source;
     let path;
-    let facts = { label: /** @type {number|null} */ (null), step: step ?? null };
+    let facts = {
+      label: /** @type {number|null} */ (null),
+      step: step ?? null,
+      after: /** @type {number|null} */ (null),
+    };
     if (source.kind === "step") {
       path = `api/runs/${run}/steps/${source.step}/frame${search({ sample: source.sample })}`;
       facts.step = source.step;
     } else {
       const pass = await post(`api/runs/${run}/passes`, { ...named(source), step }, { signal });
       made = { ...source, pass: pass.id };
-      facts = { label: pass.label ?? null, step: pass.step };
+      facts = { label: pass.label ?? null, step: pass.step, after: pass.loss_after ?? null };
       path = `api/runs/${run}/passes/${pass.id}/frame`;
     }
     const [frame, score] = await Promise.all([ask(path, { signal }), scoreOf(run, made)]);
@@ -213,6 +230,7 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       take(header, blocks, true);
       store.source.value = made;
       store.step.value = facts.step ?? header.step;
+      store.lossAfter.value = facts.after;
       store.label.value = facts.label ?? header.label ?? null;
     });
   } catch (error) {

@@ -5,7 +5,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { isLargest, rowsOf } from "../account.js";
 import { css, gradient } from "../colour.js";
-import { count } from "../format.js";
+import { DELTA, GRADIENT, readers, relatives } from "../facts.js";
+import { alone, count } from "../format.js";
 import { askCard } from "../ask.js";
 import { Refused } from "../net/requests.js";
 import { at, parse, spoken } from "../place.js";
@@ -154,11 +155,47 @@ function Explained({ place }) {
       }</button>`
     }</p>
     ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} bare=${phase.part === "update"} />`}
+    ${!phase && score.value && index.length > 0 && html`<${Given} place=${place} value=${value} />`}
+    ${phase && phase === score.value?.phases.find(({ part }) => part === "backward") && html`<p class="note">${GRADIENT} ${DELTA}</p>`}
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
     ${data && isLargest(data) ? html`<${Largest} data=${data} place=${place} />` : data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
     <${Way} place=${place} />
   </div>`;
+}
+
+/** What is said of a number that no phase writes, a weight or a pixel: who reads it, its gradient, its update. @param {{place: string, value: number|undefined}} props */
+function Given({ place, value }) {
+  const whole = /** @type {Score} */ (score.value);
+  const used = readers(whole, place);
+  const { gradient: grows, after } = relatives(whole, place);
+  const link = (/** @type {string} */ to, /** @type {any} */ words) =>
+    html`<button class="link" onClick=${() => open(to, { from: "card" })}>${words}</button>`;
+  const slope = grows && isKnown(grows) ? valueOf(grows) : undefined;
+  const next = after && isKnown(after) ? valueOf(after) : undefined;
+  const trial = source.value?.kind === "pass";
+  return html`<ul class="note given">
+    ${used.map(
+      ({ layer, count: many }) =>
+        html`<li>Read by <b>${count(many)}</b> ${many === 1 ? "number" : "numbers"} of <b>${layer}</b>.</li>`,
+    )}
+    ${
+      grows &&
+      (slope === undefined
+        ? html`<li>Its ${link(grows, "gradient")} is not computed yet.</li>`
+        : html`<li>${link(grows, "Gradient")} <b>${alone(slope)}</b>: ${
+            slope === 0
+              ? "a little more or less of it leaves the loss as it is."
+              : `a little more of it makes the loss ${slope > 0 ? "larger" : "smaller"}, by ${alone(Math.abs(slope))} for each 1.`
+          }</li>`)
+    }
+    ${
+      after &&
+      value !== undefined &&
+      (next === undefined
+        ? html`<li>The ${link(after, "update")} comes at the end of the pass.</li>`
+        : html`<li>The ${link(after, "update")} ${trial ? "would take" : "takes"} it to <b>${alone(next)}</b>, a change of ${alone(next - value)}.</li>`)
+    }</ul>`;
 }
 
 /** @param {Explanation} data @param {string} place */

@@ -8,6 +8,7 @@ import * as format from "../format.js";
 import * as net from "../net/requests.js";
 import * as session from "../net/session.js";
 import * as store from "../store.js";
+import { compilingWords } from "./words.js";
 
 export function First() {
   const button = useRef(/** @type {HTMLButtonElement|null} */ (null));
@@ -31,18 +32,17 @@ export function First() {
     [],
   );
   if (store.live.value) return html`<${Learning} />`;
-  const count = compiling?.total ? `, ${compiling.done} of ${compiling.total}` : "";
   return html`<section class="first" aria-label="Welcome">
     <p class="sentence">Press play, and ${what} goes through the network, one number at a time, to the loss and back.</p>
     <div class="ways">
       <button type="button" class="button primary" ref=${button} aria-disabled=${able ? undefined : "true"} onClick=${store.play}>
         <${Icon} name="play" /> Play the pass</button>
-      <button type="button" class="button" onClick=${() => store.openPanel("draw")}>Draw your own digit</button>
+      ${store.takesDigits.value && html`<button type="button" class="button" onClick=${() => store.openPanel("draw")}>Draw your own digit</button>`}
       <button type="button" class="button" onClick=${() => store.show("train")}>Train the network first</button>
     </div>
     <p class="soft" role="status">${
       compiling && !ready
-        ? `Compiling the kernels once${count}${compiling.name ? `: ${compiling.name}` : " …"}`
+        ? `${compilingWords(compiling)} Meanwhile the image, the network and the pages behind API and ? work; drawing a digit too.`
         : able
           ? html`or press <b>space</b>`
           : "The network is being trained for a moment …"
@@ -57,7 +57,7 @@ function Learning() {
   return html`<section class="first" aria-label="Training">
     <p class="sentence">The network is learning. Stop it anywhere, and every number of that step can be opened.</p>
     <div class="ways">
-      <button type="button" class="button primary" onClick=${() => session.patchRun(id, { state: "paused" }).catch(net.complain)}>
+      <button type="button" class="button primary" onClick=${() => session.stopAndLook(id).catch(net.complain)}>
         <${Icon} name="pause" /> Stop and look</button>
       <button type="button" class="button" onClick=${store.play}>Stop and play the pass</button>
       <button type="button" class="button" onClick=${() => store.show("train")}>See the curves</button>

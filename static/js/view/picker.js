@@ -5,15 +5,13 @@ import { useEffect, useState } from "preact/hooks";
 
 import * as format from "../format.js";
 import * as net from "../net/requests.js";
-import { infoOf, look, openPanel, run, say, source, status } from "../store.js";
+import { infoOf, look, openPanel, run, say, source, status, takesDigits } from "../store.js";
 import { Draw } from "./draw.js";
 import { html } from "./html.js";
 import { Dialog } from "./popover.js";
 import { rove } from "./roving.js";
 import { Digit, Thumb } from "./tiles.js";
 
-/** The input that a drawing fits. */
-const DRAWN = "1,1,28,28";
 /** Digits of a class shown at a time. */
 const ROW = 12;
 
@@ -224,6 +222,6 @@ export const Picker = () => html`<${Dialog} name="picker">
   <div class="picker-page">
     <header><h2 id="picker-title">What shall the network look at?</h2>
       <button class="button" onClick=${() => openPanel(null)} aria-label="close" title="Esc">✕</button></header>
-    <${ByClass} />${infoOf("input/y")?.shape.join() === DRAWN && html`<${Draw} />`}<${Minibatch} />
+    <${ByClass} />${takesDigits.value && html`<${Draw} />`}<${Minibatch} />
   </div>
 <//>`;

@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { ask } from "../ask.js";
 import { candidatesOf, counted, exactSum, isLargest, largestEntries, subtotal, windowEntries } from "../account.js";
-import { planeLetters, strongest, termsOf, windowOf } from "../figure.js";
+import { planeLetters, strongest, strongestAt, termsOf, windowOf } from "../figure.js";
 import { alone } from "../format.js";
 import { at, parse, sizeOf, spoken } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
@@ -13,6 +13,7 @@ import { positionOn } from "../windows.js";
 import { book } from "../sums.js";
 import { cellPlace, figure as figureNow, lit, strip, tell, told, waiting, walkTo } from "../spotlight.js";
 import {
+  atStep,
   axesOf,
   cellTime,
   focusChannel,
@@ -22,11 +23,13 @@ import {
   infoOf,
   isKnown,
   live,
+  lossAfter,
   nameOf,
   phase as phaseNow,
   playing,
   position,
   room,
+  run,
   say,
   score,
   setHover,
@@ -154,17 +157,32 @@ function Head({ phase, figure }) {
   const narrow = shape.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
   const pointed = on ? valueOf(on) : undefined;
+  const trial = phase.part === "update" && source.value?.kind === "pass";
   return html`<header class="step-head">
-    <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${part.words}</span>
-    <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${phase.head}`}</h2>
+    <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${trial ? "What if" : part.words}</span>
+    <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${trial ? "it learned from this image alone" : phase.head}`}</h2>
     <span class="where">${
       on && pointed !== undefined && isKnown(on)
         ? html`<span class="pointed">${shortPlace(on)} <b>${valueText(on, pointed)}</b></span>`
         : waiting.value
           ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>`
-          : html`<span class="spot">${batch || (narrow ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`
+          : html`${phase.part === "update" && !narrow && html`<${Loop} />`}<span class="spot">${batch || (narrow || trial ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`
     }</span>
   </header>`;
+}
+
+/** The loop closes: the loss before the update, the loss after it, and the step that follows. */
+function Loop() {
+  const before = valueOf("loss/y");
+  const after = lossAfter.value;
+  const what = source.value;
+  const last = run.value?.history?.last ?? 0;
+  if (what?.kind === "step")
+    return what.step < last
+      ? html`<span class="loop"><button class="link" onClick=${() => atStep(what.step + 1)}>next step</button> · </span>`
+      : null;
+  if (before === undefined || after === null) return null;
+  return html`<span class="loop" title="Nothing is learned from a test image: this is what one update would do to its loss">loss <b>${alone(before)}</b>, after the update <b>${alone(after)}</b></span>`;
 }
 
 /** A place without the batch axis where there is only one image. @param {string} place */
@@ -200,9 +218,17 @@ function useFocus(phase, figure) {
   const tensor = focus && "plane" in figure ? tensorOf(figure.plane.tensor) : undefined;
   const ready = tensor !== undefined;
   const before = useRef({ place: "", cell: -9 });
-  useEffect(() => {
+  useLayoutEffect(() => {
     chosen = "";
-    if (focus && tensor && "plane" in figure) focusOn(strongest(figure.plane, phase, focus, tensor));
+    if (!focus || !tensor || !("plane" in figure)) return;
+    const cell = position.peek()?.cell ?? -1;
+    const kernel = figure.kind === "slide" ? tensorOf(figure.kernel.tensor) : undefined;
+    // Chosen before anything is drawn, so that the kernel does not change its numbers while it turns.
+    focusOn(
+      figure.kind === "slide" && kernel && cell >= 0
+        ? strongestAt(figure, phase, lettersAt(phase, cell), tensor, kernel)
+        : strongest(figure.plane, phase, focus, tensor),
+    );
   }, [phase.place, ready, source.value]);
   const answer = told.value;
   useEffect(() => {

@@ -11,6 +11,7 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { Strip } from "./strip.js";
 import { Thumb } from "./tiles.js";
+import { compilingWords } from "./words.js";
 
 const { draft, isOver, isWelcome, pending, settings } = training;
 
@@ -20,17 +21,17 @@ const PACES = [1, 2, 5, 10, 30, 100, 300];
 
 /** What the run does now, in words. */
 function stateWords() {
-  const { state, step, error, images_per_second: speed } = run.value;
+  const { state, step, error, trouble, images_per_second: speed } = run.value;
   const { ready, compiling } = status.value;
   if (!ready) {
-    return compiling
-      ? `Compiling the arithmetic, ${compiling.done} of ${compiling.total}: ${compiling.name}. Once only.`
-      : "The server is getting ready.";
+    return compiling ? compilingWords(compiling) : "The server is getting ready.";
   }
   if (isWelcome.value) return "The first visit's network, kept as it is. Start makes one of your own, from step 0.";
   if (state === "running") return speed ? `${count(speed)} images per second` : "starting";
-  if (state === "finished") return `Finished after ${count(step)} steps.`;
-  if (state === "failed") return `Failed: ${error}.`;
+  const why = trouble ? ` ${trouble.words[0].toUpperCase()}${trouble.words.slice(1)}.` : "";
+  if (state === "finished") return `Finished after ${count(step)} steps.${why}`;
+  if (state === "failed") return trouble ? `Stopped.${why}` : `Failed: ${error}.`;
+  if (trouble) return `It no longer learns.${why}`;
   return state === "created" ? "Not started yet." : "Paused.";
 }
 
@@ -44,7 +45,7 @@ function Progress() {
     <div class="bar" role="progressbar" aria-label="Progress through the epoch" aria-valuemin="0" aria-valuemax="100"
       aria-valuenow=${Math.round(100 * share)}><i style=${{ width: `${100 * share}%` }} /></div>
     <p class="soft">${count(seen)} of ${count(images)} ${images === 1 ? "image" : "images"}</p>
-    <p class=${run.value.state === "failed" ? "" : "soft"}>${stateWords()}</p>
+    <p class=${run.value.state === "failed" || run.value.trouble ? "" : "soft"} role=${run.value.trouble ? "alert" : undefined}>${stateWords()}</p>
   </div>`;
 }
 

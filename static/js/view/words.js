@@ -94,3 +94,9 @@ export function termText({ factors }, phase) {
   const put = constant(number.value, phase?.part !== "update").text;
   return put.startsWith("÷") ? `${text} ${put}` : put === "1" ? text : put === "−1" ? `−${text}` : `${put}·${text}`;
 }
+
+/** How compiling stands, for whoever waits. @param {{done: number, total: number}} compiling */
+export const compilingWords = ({ done, total }) =>
+  `Preparing the arithmetic for this machine: about two minutes, on a first start only.${
+    total ? ` ${done} of ${total} parts are ready${done >= 0.9 * total ? "; the last ones take longest" : ""}.` : ""
+  }`;

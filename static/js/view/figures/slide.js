@@ -3,7 +3,7 @@
  * Where kernel and window run against each other, the kernel is turned, and the turn is shown.
  */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { html } from "../html.js";
 import { boxIn, pictureOf, windowOf, fixed } from "../../figure.js";
@@ -21,6 +21,7 @@ import {
   position,
   rangeOf,
   still,
+  tellingOf,
   tensorOf,
 } from "../../store.js";
 import { NumberGrid } from "../grid.js";
@@ -35,7 +36,9 @@ const turned = new Set();
 /** @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>}} props */
 export function Slide({ phase, figure }) {
   const cell = position.value?.cell ?? -1;
-  const first = figure.turned && cell <= 0;
+  const begin = tellingOf(position.value?.phase ?? 0).cell;
+  const first = figure.turned && (cell <= 0 || cell === begin);
+  const past = cell > 0 && cell !== begin;
   useEffect(() => {
     showStrip(still.peek() && first);
     return () => showStrip(false);
@@ -48,11 +51,11 @@ export function Slide({ phase, figure }) {
     wait(true);
   }, []);
   useEffect(() => {
-    if (cell > 0 || playing.value) wait(false);
-  }, [cell > 0, playing.value]);
+    if (past || playing.value) wait(false);
+  }, [past, playing.value]);
   useEffect(() => {
-    if (cell > 0 && still.value) showStrip(false);
-  }, [cell > 0]);
+    if (past && still.value) showStrip(false);
+  }, [past]);
 
   const scene = sceneOf(phase, figure, cell);
   if (!scene) return null;
@@ -179,8 +182,8 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
       html`<${Part} kind="asitis" caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
       <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
         width=${small / Math.max(rows, 3)} height=${small / Math.max(rows, 3)} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" />
-      <button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
-        <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button><//>`,
+      <div class="half-turn"><svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></div>
+      <button class="link why" aria-label="Why is the kernel rotated?" onClick=${onWhy}>Why?</button><//>`,
     plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} short=${short}
         more=${size.inner < 660 || (numbers.numbers && columns > 3) ? "" : wordFor(sides)} />`}>
       <${Map2D} picture=${scene.picture} target=${map} cell=${planeCell} sides=${sides} rings=${rings} name=${plane.name} glide=${glide}
@@ -266,6 +269,38 @@ function Narrow({ phase, figure, scene, size }) {
     <div class="figure pair">${back ? weights : window}<${Sign} height=${rows * numbers.height} label="times">×<//>${back ? window : weights}</div>`;
 }
 
+/** The letters of the kernel in its own order, each with the output cell that it sent a pixel to. @param {Scene} scene */
+const sendings = scene =>
+  scene.windowCells
+    .flat()
+    .filter(({ letter }) => letter)
+    .sort((a, b) => (a.letter < b.letter ? -1 : 1));
+
+/** One pixel, and the outputs that read it: each in turn with its letter. @param {{scene: Scene}} props */
+function Reach({ scene }) {
+  const all = sendings(scene);
+  const [on, turn] = useState(still.peek() ? -1 : 0);
+  useEffect(() => {
+    if (still.peek()) return;
+    const timer = setInterval(() => turn(k => (k + 1) % all.length), 900);
+    return () => clearInterval(timer);
+  }, [all.length]);
+  const now = all[on]?.letter;
+  const side = 132 / Math.max(scene.windowCells.length, scene.windowCells[0].length);
+  return html`<div class="pose" data-letter=${now}><${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(scene.planeName)}
+    cells=${scene.windowCells.map(line => line.map(cell => ({ ...cell, mark: cell.letter === now ? "ring" : "" })))}
+    width=${side} height=${side} numbers=${false} letters=${true} label="outputs that read the pixel" /></div>`;
+}
+
+/** Why the kernel turns, in words. @param {{scene: Scene, result: any, source: any}} props */
+function Reason({ scene, result, source }) {
+  const all = sendings(scene);
+  const [first, last] = [all[0]?.letter ?? "a", all.at(-1)?.letter ?? ""];
+  return html`Going forward, one pixel met <i>${first}</i> in the window of the output to its lower right and <i>${last}</i> in that of the
+    output to its upper left. So around the pixel the outputs’ ${source} lie from <i>${last}</i> to <i>${first}</i>. Each comes back through
+    the letter that it went out by: ${result} reads the kernel from its end.`;
+}
+
 /** The turn as a strip of pictures: for reduced motion, and for whoever asks why the kernel is turned. @param {{phase: Phase, scene: any, onClose: () => void}} props */
 export function Strip({ phase, scene, onClose }) {
   const rows = scene.asItIs.length;
@@ -288,6 +323,9 @@ export function Strip({ phase, scene, onClose }) {
   const result = html`<${Symbol} name=${phase.tensor} kind=${phase.kind} />`;
   const apart = Math.max(down.pitch, across.pitch) > 1;
   const frames = [
+    ...(back
+      ? [[html`<${Reach} scene=${scene} />`, html`<${Reason} scene=${scene} result=${result} source=${source} />`]]
+      : []),
     [grid(scene.asItIs, "first"), html`The kernel as it lies in memory: <i>a</i> comes first.`],
     [grid(scene.asItIs, "first", "tilted"), html`It turns about its centre by half a turn. Letters stay upright.`],
     [grid(scene.kernelCells, "last"), html`Turned: the last cell comes first, the marked corner is last.`],
@@ -299,7 +337,7 @@ export function Strip({ phase, scene, onClose }) {
     ],
     [map([{ ...scene.box, look: "ring" }]), html`It slides over ${source}; each stop writes one cell of ${result}.`],
   ];
-  return html`<ol class="strip" aria-label="Why the kernel is turned">
-    ${frames.map(([picture, words], k) => html`<li key=${k}>${picture}<p><b>${k + 1}</b> ${words}</p></li>`)}
+  return html`<ol class="strip ${back ? "reasoned" : ""}" aria-label="Why the kernel is turned">
+    ${frames.map(([picture, words], k) => html`<li key=${k} class=${back && k === 0 ? "reason" : ""}>${picture}<p><b>${k + 1}</b> ${words}</p></li>`)}
     <li class="go"><button class="button" onClick=${onClose}>Show the numbers</button></li></ol>`;
 }
