@@ -59,7 +59,8 @@ export function Slide({ phase, figure }) {
 
   const scene = sceneOf(phase, figure, cell);
   if (!scene) return null;
-  if (strip.value) return html`<${Strip} phase=${phase} scene=${scene} onClose=${() => showStrip(false)} />`;
+  if (strip.value)
+    return html`<${Strip} phase=${phase} scene=${scene} story=${still.value && first} onClose=${() => showStrip(false)} />`;
   const size = fit();
   return size.narrow
     ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} />`
@@ -296,13 +297,13 @@ function Reach({ scene }) {
 function Reason({ scene, result, source }) {
   const all = sendings(scene);
   const [first, last] = [all[0]?.letter ?? "a", all.at(-1)?.letter ?? ""];
-  return html`Going forward, one pixel met <i>${first}</i> in the window of the output to its lower right and <i>${last}</i> in that of the
-    output to its upper left. So around the pixel the outputs’ ${source} lie from <i>${last}</i> to <i>${first}</i>. Each comes back through
-    the letter that it went out by: ${result} reads the kernel from its end.`;
+  return html`Going forward, one pixel meets <i>${first}</i> in the window of the output to its lower right, <i>${last}</i> in that to its upper
+    left. So around it the outputs’ ${source} lie from <i>${last}</i> to <i>${first}</i>, and each comes back by the letter it went out by:
+    ${result} reads the kernel from its end.`;
 }
 
-/** The turn as a strip of pictures: for reduced motion, and for whoever asks why the kernel is turned. @param {{phase: Phase, scene: any, onClose: () => void}} props */
-export function Strip({ phase, scene, onClose }) {
+/** The turn as a strip of pictures: for reduced motion, and for whoever asks why the kernel is turned. @param {{phase: Phase, scene: any, story: boolean, onClose: () => void}} props */
+export function Strip({ phase, scene, story, onClose }) {
   const rows = scene.asItIs.length;
   const side = 132 / Math.max(rows, scene.asItIs[0].length);
   const grid = (
@@ -323,9 +324,6 @@ export function Strip({ phase, scene, onClose }) {
   const result = html`<${Symbol} name=${phase.tensor} kind=${phase.kind} />`;
   const apart = Math.max(down.pitch, across.pitch) > 1;
   const frames = [
-    ...(back
-      ? [[html`<${Reach} scene=${scene} />`, html`<${Reason} scene=${scene} result=${result} source=${source} />`]]
-      : []),
     [grid(scene.asItIs, "first"), html`The kernel as it lies in memory: <i>a</i> comes first.`],
     [grid(scene.asItIs, "first", "tilted"), html`It turns about its centre by half a turn. Letters stay upright.`],
     [grid(scene.kernelCells, "last"), html`Turned: the last cell comes first, the marked corner is last.`],
@@ -337,7 +335,17 @@ export function Strip({ phase, scene, onClose }) {
     ],
     [map([{ ...scene.box, look: "ring" }]), html`It slides over ${source}; each stop writes one cell of ${result}.`],
   ];
-  return html`<ol class="strip ${back ? "reasoned" : ""}" aria-label="Why the kernel is turned">
-    ${frames.map(([picture, words], k) => html`<li key=${k} class=${back && k === 0 ? "reason" : ""}>${picture}<p><b>${k + 1}</b> ${words}</p></li>`)}
+  // Who asks why gets the reason, and the turn in three pictures; the storyboard of the turn itself has all five.
+  const asked = back && !story;
+  const shown = asked
+    ? [
+        [html`<${Reach} scene=${scene} />`, html`<${Reason} scene=${scene} result=${result} source=${source} />`],
+        frames[0],
+        frames[2],
+        frames[4],
+      ]
+    : frames;
+  return html`<ol class="strip ${asked ? "reasoned" : ""}" aria-label="Why the kernel is turned">
+    ${shown.map(([picture, words], k) => html`<li key=${k} class=${asked && k === 0 ? "reason" : ""}>${picture}<p><b>${k + 1}</b> ${words}</p></li>`)}
     <li class="go"><button class="button" onClick=${onClose}>Show the numbers</button></li></ol>`;
 }
