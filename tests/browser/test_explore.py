@@ -468,3 +468,11 @@ def test_training_is_alive_on_the_stage_at_sixty_frames_a_second(page: Page, ser
     page.get_by_role("button", name="Stop and look").click()
     expect(page.locator(".steps .trigger")).to_be_visible()
     assert server.get(f"/api/runs/{run['id']}")["state"] == "paused"
+
+
+def test_a_delta_that_is_not_computed_yet_leaves_no_coloured_tick(page: Page, server: Server) -> None:
+    visit(page, server, "at=loss/dx/0,3")
+    bars = page.locator(".bar-cell i")
+    expect(bars).to_have_count(10)
+    heights = bars.evaluate_all("all => all.map(bar => bar.getBoundingClientRect().height)")
+    assert all(height > 0 for height in heights[:4]) and not any(heights[4:])

@@ -306,7 +306,7 @@ function Bars({ phase, width, length }) {
         ),
       );
       const high = there ? (17 * Math.abs(value)) / most : 0;
-      return html`<span class="bar-cell" style="width:${rem(width)}"><i style="height:${rem(Math.max(value ? 1.5 : 0, high))};${
+      return html`<span class="bar-cell" style="width:${rem(width)}"><i style="height:${rem(there && value ? Math.max(1.5, high) : 0)};${
         value < 0 ? "top:50%" : "bottom:50%"
       };background:${css("gradient", value, range, theme)}"></i></span>`;
     })}</div>`;
