@@ -13,7 +13,7 @@ import { GAP, TALL, biases, boxOf, kernelShape, kernels, maps, strip, vector } f
 export const ROWS = { top: 4, lane: 7, name: 24, legend: 26, shape: 28 };
 const FIXED = ROWS.top + ROWS.name + 2 * ROWS.legend + ROWS.shape;
 /** The least height of a row of tiles that can still be read. */
-const LOW = 84;
+const LOW = 78;
 
 /** Where the rows of a system stand when its tiles have a certain height. @param {number} [tall] @param {number} [lanes] of wires @returns {Rows} */
 export function rowsOf(tall = TALL, lanes = 0) {

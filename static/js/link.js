@@ -2,7 +2,7 @@
 
 import { batch } from "@preact/signals-core";
 
-import { at, parse } from "./place.js";
+import { at, holds, parse } from "./place.js";
 import { indexAt, start } from "./score.js";
 import * as store from "./store.js";
 
@@ -111,54 +111,58 @@ export function read(hash) {
     run: text("run"),
     step,
     source: readSource(text("source"), step),
-    at: placed(text("at")),
-    place: placed(text("place")),
-    pin: placed(text("pin")),
+    at: text("at"),
+    place: text("place"),
+    pin: text("pin"),
     speed: Number(text("speed")),
     theme: text("theme"),
     size: text("size"),
   };
 }
 
-/** @param {string|null} text a place, or null for what is none */
-function placed(text) {
-  try {
-    return text === null ? null : (parse(text), text);
-  } catch {
-    return null;
-  }
-}
-
 /** @template {string} T @param {readonly T[]} choices @param {string|null} text @returns {T} the first choice for anything else */
 const oneOf = (choices, text) => choices.find(choice => choice === text) ?? choices[0];
 
-/** Put what was read into the store; positions wait for the score. @param {ReturnType<typeof read>} given */
-export function apply(given) {
+/** Put what was read of the view and its looks into the store. @param {ReturnType<typeof read>} given */
+export const look = given =>
   batch(() => {
     store.show(oneOf(["explore", "train"], given.view));
     store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
     store.setSize(oneOf(["auto", "laptop", "projector"], given.size));
     if (given.speed > 0) store.setSpeed(given.speed);
   });
-  whenScored(() => {
-    const score = /** @type {Score} */ (store.score.value);
-    const here = (/** @type {string|null} */ place) => place && store.trueName(place);
-    batch(() => {
-      store.pin(here(given.pin));
-      const place = here(given.place);
-      if (place && place !== store.place.value) store.open(place);
-      if (given.at) store.goToPlace(store.trueName(given.at));
-      else if (place && !store.position.value) store.goTo(start(score));
-    });
+
+/** Put the places that were read into the store, as soon as their run is there. @param {ReturnType<typeof read>} given */
+export function place(given) {
+  const { score } = store;
+  if (!score.value) return;
+  const here = (/** @type {string|null} */ text, /** @type {string} */ name) => {
+    const why = text === null ? null : misplaced(text);
+    if (why && !store.problem.peek()) store.complain({ title: `The address asks for ${name}=${text}`, detail: why });
+    return text === null || why ? null : store.trueName(text);
+  };
+  batch(() => {
+    store.pin(here(given.pin, "pin"));
+    const opened = here(given.place, "place");
+    if (!opened) store.closeCard();
+    else if (opened !== store.place.value) store.open(opened);
+    const position = here(given.at, "at");
+    if (position) store.goToPlace(position);
+    else if (opened && !store.position.value) store.goTo(start(/** @type {Score} */ (score.value)));
   });
 }
 
-/** @param {() => void} act once, as soon as the score is there */
-function whenScored(act) {
-  if (store.score.peek()) return act();
-  const stop = store.score.subscribe(score => {
-    if (!score) return;
-    queueMicrotask(() => stop());
-    queueMicrotask(act);
-  });
+/** Why a text names no number of this pass, null where it does. @param {string} text */
+function misplaced(text) {
+  let where;
+  try {
+    where = parse(text);
+  } catch {
+    return "A place is layer/tensor/index, as conv1/y/0,1,2,3.";
+  }
+  const info = store.infoOf(text);
+  if (!info) return `This network has no ${where.layer}/${where.tensor}.`;
+  if (!where.index.length || holds(info.shape, where.index)) return null;
+  const last = info.shape.map(extent => extent - 1).join(",");
+  return `${where.layer}/${where.tensor} has the places ${info.shape.map(() => 0).join(",")} to ${last}.`;
 }

@@ -34,7 +34,7 @@ for (const query of [dark, contrast, motion]) query.addEventListener("change", r
 addEventListener("resize", measure);
 
 const first = link.read(location.hash);
-link.apply(first);
+link.look(first);
 
 effect(() => {
   resolve();
@@ -51,24 +51,46 @@ effect(() => {
 });
 effect(() => {
   root.dataset.shape = store.shape.value;
+  if (store.short.value) root.dataset.short = "";
+  else delete root.dataset.short;
 });
+
+/** What makes an entry of the browser's history of its own: views, runs, images and cards. @param {string} hash */
+function entryOf(hash) {
+  const given = new URLSearchParams(hash.slice(1));
+  return ["view", "run", "source", "place"].map(name => given.get(name) ?? "").join(" ");
+}
 
 /** Written at most a few times a second, however often it changes: browsers refuse a history that changes every frame. */
 let writing = 0;
+/** True until what the address asks for is there: until then it is not written over. */
+let arriving = true;
+/** The first address after an arrival is the same place in other words. */
+let arrived = false;
 effect(() => {
   link.write();
   writing ||= setTimeout(() => {
     writing = 0;
     const hash = link.write();
-    if (location.hash === hash) return;
-    const source = (/** @type {string} */ text) => new URLSearchParams(text.slice(1)).get("source");
-    history[source(hash) === source(location.hash) ? "replaceState" : "pushState"](null, "", hash);
+    if (arriving || (location.hash || "#") === hash) return;
+    const same = arrived || entryOf(hash) === entryOf(location.hash);
+    arrived = false;
+    history[same ? "replaceState" : "pushState"](null, "", hash);
   }, 250);
 });
+
+/** @param {ReturnType<typeof link.read>} given @param {Promise<any>} there when its run and its score are */
+async function arrive(given, there) {
+  arriving = true;
+  link.look(given);
+  await there;
+  link.place(given);
+  arriving = false;
+  arrived = true;
+}
 addEventListener("hashchange", () => {
   const given = link.read(location.hash);
-  link.apply(given);
-  void session.visit(given);
+  void arrive(given, session.visit(given));
 });
 
 let last = 0;
@@ -88,4 +110,4 @@ effect(() => {
 addEventListener("keydown", handle);
 
 render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));
-void session.connect({ run: first.run, step: first.step, source: first.source });
+void arrive(first, session.connect({ run: first.run, step: first.step, source: first.source }));

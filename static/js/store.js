@@ -28,7 +28,7 @@ export const lossAfter = signal(null);
 export const step = signal(null);
 /** @type {Signal<{place: string, data: any}|null>} the explanation of the opened place */
 export const explanation = signal(null);
-/** What could not be had, said once at the top. @type {Signal<{title: string, detail: string}|null>} */
+/** What could not be had, said once at the top. @type {Signal<{title: string, detail: string, retry?: () => void}|null>} */
 export const problem = signal(null);
 /** True while the server does not answer: nothing moves until it does. */
 export const away = signal(false);
@@ -80,6 +80,8 @@ export const room = signal({ width: 1280, height: 720, scale: 1 });
 export const shape = computed(() =>
   room.value.width >= 1152 ? "wide" : room.value.width >= 640 ? "medium" : "narrow",
 );
+/** True where the window is wide and not high: what stands above and beneath the figures gives way. */
+export const short = computed(() => shape.value === "wide" && room.value.height < 700);
 /** True where motion is to be reduced. */
 export const still = signal(false);
 /** The last sentence for the live region. */

@@ -191,7 +191,8 @@ test("the address holds what is seen, and is read as it was written", () => {
   store.setTheme("auto");
   const given = link.read(hash);
   assert.equal(given.step, 100);
-  link.apply(given);
+  link.look(given);
+  link.place(given);
   assert.equal(link.write(), hash);
 });
 
@@ -215,13 +216,25 @@ test("an image, a minibatch's image and a drawing are told in the address", () =
   assert.deepEqual(link.read(link.write()).source, labelled);
 });
 
+test("an address that asks for a cell that is not there says so and goes nowhere", () => {
+  store.goTo(null);
+  link.place(link.read("#at=d/dx/0,5,99,2"));
+  assert.equal(store.position.value, null);
+  assert.deepEqual(store.problem.value, {
+    title: "The address asks for at=d/dx/0,5,99,2",
+    detail: `d/dx has the places 0,0,0,0 to ${score.tensors["d/dx"].shape.map(extent => extent - 1).join(",")}.`,
+  });
+  store.complain(null);
+});
+
 test("an address that makes no sense leads to a first visit", () => {
   const given = link.read("#view=cat&step=-3&source=../../etc&at=%00&place=x&theme=pink&speed=soon");
   assert.equal(given.step, null);
-  assert.equal(given.at, null);
-  assert.equal(given.place, null);
   assert.deepEqual(given.source, { kind: "pass", dataset: "mnist", split: "test", index: 464 });
-  link.apply(given);
+  link.look(given);
+  link.place(given);
+  assert.match(store.problem.value?.detail ?? "", /^A place is layer\/tensor\/index/);
+  store.complain(null);
   assert.equal(store.view.value, "explore");
   assert.equal(store.theme.value, "auto");
   assert.equal(store.position.value, null);

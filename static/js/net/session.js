@@ -315,7 +315,7 @@ export async function visit({ run, step, source }) {
 }
 
 /**
- * Connect: status, run, score, the first pass; then follow the store.
+ * Connect: status, run, score; then follow the store. The first pass comes when the kernels are compiled.
  * @param {{run: string|null, step: number|null, source: Source}} first
  */
 export async function connect(first) {
@@ -376,11 +376,7 @@ export async function connect(first) {
       if (!first.run) throw error;
       await lost(error, first.run);
     }
-    if (ready) {
-      await ready;
-      await refresh();
-      lookAgain();
-    }
+    void ready?.then(refresh).then(lookAgain).catch(complain);
   } catch (error) {
     complain(error);
   }

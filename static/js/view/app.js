@@ -25,7 +25,7 @@ export function App() {
   const settled = walkable.value;
   useEffect(() => {
     if (!settled) return;
-    const timer = setTimeout(() => [Picker, Train, Help].forEach(({ bring }) => void bring()), IDLE);
+    const timer = setTimeout(() => [Picker, Train, Help].forEach(({ fetchAhead }) => fetchAhead()), IDLE);
     return () => clearTimeout(timer);
   }, [settled]);
   return html`

@@ -49,7 +49,9 @@ export function Card() {
   const place = shown();
   const own = place && (parse(place).index.length || infoOf(place)) ? ownPlace(place) : null;
   return html`<aside class="card" aria-label="Explanation">${
-    own && (position.value || openPlace.value) ? html`<${Explained} key=${own} place=${own} />` : html`<${Empty} />`
+    own && (position.value || openPlace.value || pinned.value)
+      ? html`<${Explained} key=${own} place=${own} />`
+      : html`<${Empty} />`
   }</aside>`;
 }
 
@@ -136,7 +138,7 @@ function Explained({ place }) {
     <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${source.value?.kind === "step" && !place.includes("@") ? `${place}@${step.value}` : place} /></div>
     <h2 class="card-title">${title}${of === null ? "" : ` of step ${count(of)}`}${where && `: ${where}`}</h2>
     ${
-      there || openPlace.value
+      there || openPlace.value || (off && pinned.value === place)
         ? html`<p class="big-value">${value === undefined ? "…" : valueText(place, value)}
       ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>`
         : html`<p class="big-value soft">not yet</p>`

@@ -7,7 +7,7 @@ import { css, ink } from "../colour.js";
 import { factor, number, tail } from "../format.js";
 import { at, spoken } from "../place.js";
 import { lit, symbol as litSymbol } from "../spotlight.js";
-import { axesOf, open, scheme } from "../store.js";
+import { axesOf, open, pinned, place as opened, scheme } from "../store.js";
 import { moved, rem } from "./heatmap.js";
 import { usePointing } from "./pointing.js";
 
@@ -36,9 +36,10 @@ export function NumberGrid({
   turning = false,
 }) {
   const table = useRef(/** @type {HTMLElement|null} */ (null));
-  const [[row, column], walk] = useState([0, 0]);
+  const [walked, walk] = useState(/** @type {number[]|null} */ (null));
   const rows = cells.length;
   const columns = cells[0]?.length ?? 0;
+  const [row, column] = walked ?? current(cells, prefix);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const to = moved(event.key, Math.min(row, rows - 1), Math.min(column, columns - 1), rows, columns);
     if (!to) return;
@@ -59,6 +60,17 @@ export function NumberGrid({
     </div>`,
     )}
   </div>`;
+}
+
+/** Where the Tab key enters: the pinned cell, else the opened one, else the one that is written. @param {Cell[][]} cells @param {string} prefix */
+function current(cells, prefix) {
+  for (const wanted of [pinned.value, opened.value]) {
+    const here = (/** @type {Cell} */ { index }) => index !== null && at(prefix, index) === wanted;
+    const row = wanted ? cells.findIndex(line => line.some(here)) : -1;
+    if (row >= 0) return [row, cells[row].findIndex(here)];
+  }
+  const row = cells.findIndex(line => line.some(({ mark }) => mark));
+  return row < 0 ? [0, 0] : [row, cells[row].findIndex(({ mark }) => mark)];
 }
 
 /** @param {Cell & {prefix: string, shape: number[], kind: any, range: number, width: number, height: number, exponent: number,

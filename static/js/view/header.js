@@ -182,6 +182,7 @@ function LookMenu() {
   <//>`;
 }
 
+/** @type {{title: string, detail: string, retry?: () => void}} */
 const AWAY = { title: "The server is away", detail: "This page waits, and goes on when it is back." };
 
 /** What could not be had, until it is dismissed or the view is left. */
@@ -190,5 +191,6 @@ function Problem() {
   const problem = away ? AWAY : store.problem.value;
   if (!problem) return null;
   return html`<div class="problem" role="alert"><p><b>${problem.title}.</b> ${problem.detail}</p>
+    ${!away && problem.retry && html`<button type="button" class="button primary" onClick=${problem.retry}>Try again</button>`}
     ${!away && html`<button type="button" class="button" onClick=${() => store.complain(null)}>Close</button>`}</div>`;
 }

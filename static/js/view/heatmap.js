@@ -6,8 +6,8 @@ import { html } from "./html.js";
 import { paint, table } from "../colour.js";
 import { number } from "../format.js";
 import { at, parse, spoken } from "../place.js";
-import { lit, symbol as litSymbol } from "../spotlight.js";
-import { axesOf, visit, pinned, scheme, setHover } from "../store.js";
+import { cellPlace, lit, symbol as litSymbol } from "../spotlight.js";
+import { axesOf, pinned, place as opened, scheme, setHover, visit } from "../store.js";
 
 /** @param {number} px design pixels @returns {string} */
 export const rem = px => `${px / 16}rem`;
@@ -37,8 +37,9 @@ export function Heat({
 }) {
   const { prefix, kind, rows, columns, data, offset, shape, holes, tile } = picture;
   const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
-  const [[row, column], walk] = useState([0, 0]);
+  const [walked, walk] = useState(/** @type {number[]|null} */ (null));
   const [down, across] = sides;
+  const [row, column] = walked ?? current(picture);
   const theme = scheme.value;
   useLayoutEffect(
     () => draw(/** @type {HTMLCanvasElement} */ (canvas.current), picture, sides, range, theme),
@@ -136,6 +137,16 @@ export function Heat({
       style=${shelf(r0 * down.pitch + down.before, c0 * across.pitch + across.before)}></button>`
     }
   </div>`;
+}
+
+/** Where the Tab key enters: the pinned cell, else the opened one, else the one that is written. @param {Picture} picture */
+function current({ prefix, spotOf }) {
+  for (const place of [pinned.value, opened.value, cellPlace.value]) {
+    const { layer, tensor, index } = place ? parse(place) : { layer: "", tensor: "", index: [] };
+    const spot = place && `${layer}/${tensor}` === prefix ? spotOf(index) : null;
+    if (spot) return spot;
+  }
+  return [0, 0];
 }
 
 /** The rings of what is lit in this picture. @param {Set<string>} places @param {Picture} picture @param {Side[]} sides @param {Ring["look"]} [look] @returns {Ring[]} */

@@ -1,9 +1,21 @@
 /** Views that the first page does without: fetched when they are first shown, or before, when nothing else is to be done. */
 
 import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
 import { html } from "./html.js";
-import { complain } from "../store.js";
+import { complain, openPanel } from "../store.js";
+
+/** The modules that were asked for and did not arrive. */
+function missing() {
+  const asked = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType("resource"));
+  const gone = asked.filter(
+    ({ name, responseStatus, decodedBodySize }) =>
+      /\.js($|\?)/.test(name) && (responseStatus >= 400 || !decodedBodySize),
+  );
+  const base = new URL(".", document.baseURI).href;
+  return [...new Set(gone.map(({ name }) => name.replace(base, "").split("?")[0]))].join(", ");
+}
 
 /**
  * @param {() => Promise<Record<string, any>>} load @param {string} name of the view in its module
@@ -11,20 +23,33 @@ import { complain } from "../store.js";
  */
 export function later(load, name, meanwhile = null) {
   const view = signal(/** @type {any} */ (null));
-  let asked = false;
-  const bring = async () => {
-    if (asked) return;
-    asked = true;
-    try {
-      view.value = (await load())[name];
-    } catch {
-      asked = false;
-      complain({ title: "A part of the page is missing", detail: "The server did not answer. Try once more." });
-    }
-  };
+  /** @type {Promise<void>|null} */
+  let asked = null;
+  const bring = () =>
+    (asked ??= load().then(
+      module => {
+        view.value = module[name];
+      },
+      error => {
+        asked = null;
+        throw error;
+      },
+    ));
+  /** Nobody has asked for it yet: a failure is said when somebody does. */
+  const fetchAhead = () => void bring().catch(() => {});
   const Later = () => {
-    if (!view.value) void bring();
+    useEffect(() => {
+      if (view.value) return;
+      bring().catch(error => {
+        openPanel(null);
+        complain({
+          title: "A part of the page did not load",
+          detail: `${missing() || error.message}. The address holds what you are looking at.`,
+          retry: () => location.reload(),
+        });
+      });
+    }, []);
     return view.value ? html`<${view.value} />` : meanwhile;
   };
-  return Object.assign(Later, { bring });
+  return Object.assign(Later, { fetchAhead });
 }

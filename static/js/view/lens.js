@@ -43,7 +43,8 @@ export function Lens({ stage, placeAt, choose }) {
     if (!now) return;
     const close = (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Escape" || lensed.peek()?.by !== "pointer") return;
-      event.preventDefault();
+      // An open card hides no less: one press closes both.
+      if (store.place.peek() === null) event.preventDefault();
       lensed.value = null;
     };
     addEventListener("keydown", close, true);

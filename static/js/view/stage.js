@@ -13,6 +13,7 @@ import * as format from "../format.js";
 import { around, cellBox, hit, layout, neighbour, pair, sightOf, systemsFor, tallFor } from "../layout.js";
 import { at, parse, ravel, spoken, unravel } from "../place.js";
 import { rings, tilesBox } from "../rings.js";
+import { cellPlace } from "../spotlight.js";
 import * as store from "../store.js";
 
 /** The tile the keyboard is at, and whether it walks the tile's cells. @typedef {{block: Block, tile: Tile, flat: number, inside: boolean}} Cursor */
@@ -21,6 +22,7 @@ const margins = { wide: 24, medium: 24, narrow: 16 };
 const card = 312;
 /** What stands above and beneath the stage: header, step view, transport; the closed drawer. */
 const others = 42 + 292 + 52;
+const shortOthers = 36 + 286 + 44;
 const drawer = 44;
 
 /** @type {Signal<Cursor|null>} */
@@ -95,9 +97,9 @@ export function Stage() {
       margin,
       pages,
       systemsFor(score, room, pages, wide ? 1 : 2),
-      tallFor(height - others - (wide ? 0 : drawer), score),
+      tallFor(height - (store.short.value ? shortOthers : others) - (wide ? 0 : drawer), score),
     );
-  }, [score, shape, width, height, pages, shape === "narrow" ? phase : -1]);
+  }, [score, shape, width, height, store.short.value, pages, shape === "narrow" ? phase : -1]);
   const section = useRef(/** @type {HTMLElement|null} */ (null));
   useFollowing(section, stage, phase);
   return html`
@@ -243,8 +245,7 @@ function Slots({ stage }) {
   /** @param {KeyboardEvent} event @param {Block} main */
   const key = (event, main) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const from = cursor.peek() ??
-      clicked.current ?? { block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false };
+    const from = cursor.peek() ?? clicked.current ?? entry(main);
     const to = from.inside ? walkCells(from, event.key) : walkTiles(stage, from, event.key);
     if (to === undefined) return;
     event.preventDefault();
@@ -269,8 +270,7 @@ function Slots({ stage }) {
       onFocus=${(/** @type {FocusEvent} */ event) => {
         if (!(/** @type {HTMLElement} */ (event.currentTarget).matches(":focus-visible"))) return;
         const here = cursor.peek();
-        if (!here || !blocks.includes(here.block))
-          move({ block: main, tile: main.tiles[0], flat: main.tiles[0].start, inside: false });
+        if (!here || !blocks.includes(here.block)) move(entry(main));
         else lensed.value = { ...here, by: "keyboard" };
       }}
       onBlur=${(/** @type {FocusEvent} */ event) => {
@@ -303,6 +303,20 @@ function Slots({ stage }) {
         choose(found.block, found.flat);
       }}></button>`;
   });
+}
+
+/** Where the keyboard enters a block: at the pinned number, else the opened one, else the one that is written. @param {Block} block @returns {Cursor} */
+function entry(block) {
+  for (const text of [store.pinned.peek(), store.place.peek(), cellPlace.peek()]) {
+    const info = text && store.infoOf(text);
+    const { index } = text ? parse(text) : { index: [] };
+    if (!text || !info || store.nameOf(text) !== store.nameOf(block.prefix) || index.length !== info.shape.length)
+      continue;
+    const flat = ravel(index, info.shape);
+    const tile = block.tiles.find(({ start, rows, cols }) => flat >= start && flat < start + rows * cols);
+    if (tile) return { block, tile, flat, inside: false };
+  }
+  return { block, tile: block.tiles[0], flat: block.tiles[0].start, inside: false };
 }
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

@@ -111,7 +111,7 @@ const LISTED = 9;
 const TALL = 526;
 
 /**
- * Whether a window that is not wide is so tall that it would be empty below the figure: there the terms are a list.
+ * Whether a window is so tall that it would be empty below the figure: there the terms are a list.
  * @param {{current: HTMLElement|null}} section
  */
 function useTall(section) {
@@ -121,7 +121,7 @@ function useTall(section) {
     watch.observe(/** @type {HTMLElement} */ (section.current));
     return () => watch.disconnect();
   }, []);
-  return shape.value === "medium" && tall;
+  return shape.value !== "narrow" && tall;
 }
 
 /** @param {{phase: Phase, figure: Figure}} props */

@@ -99,6 +99,8 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
   const [typed, setTyped] = useState(/** @type {string|null} */ (null));
   const [refused, refuse] = useState(/** @type {string|null} */ (null));
   const why = useId();
+  const drafted = draft.value;
+  useEffect(() => refuse(null), [drafted]);
   const take = (/** @type {any} */ event) => {
     setTyped(null);
     const text = event.currentTarget.value;

@@ -63,7 +63,7 @@ export function Slide({ phase, figure }) {
     return html`<${Strip} phase=${phase} scene=${scene} story=${still.value && first} onClose=${() => showStrip(false)} />`;
   const size = fit();
   return size.narrow
-    ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} />`
+    ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} onWhy=${() => showStrip(true)} />`
     : html`<${Wide} phase=${phase} figure=${figure} scene=${scene} size=${size} turning=${first} onWhy=${() => showStrip(true)} />`;
 }
 
@@ -243,8 +243,11 @@ function wordFor(sides) {
   return spread ? "spread" : padded ? "padded" : "";
 }
 
-/** The phone's layout: both maps small, then window and kernel. @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof fit>}} props */
-function Narrow({ phase, figure, scene, size }) {
+/**
+ * The phone's layout: both maps small, or the kernel as it is beside the map that the window lies in; then window and kernel.
+ * @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof fit>, onWhy: () => void}} props
+ */
+function Narrow({ phase, figure, scene, size, onWhy }) {
   const { plane, kernel, back } = figure;
   const half = (size.inner - 24) / 2;
   const rows = scene.windowCells.length;
@@ -252,11 +255,12 @@ function Narrow({ phase, figure, scene, size }) {
   const small = Math.max(rows, columns) > 3;
   const width = Math.min(56, (size.inner - 24) / 2 / columns);
   const readable = !small && width >= 52;
-  const numbers = { width, height: small ? width : 46, numbers: readable, letters: width >= 16 };
-  const target = Math.min(128, half - 8);
+  const numbers = { width, height: small ? width : figure.turned ? 40 : 46, numbers: readable, letters: width >= 16 };
+  const target = figure.turned ? 84 : Math.min(128, half - 8);
+  const side = target / Math.max(rows, columns);
   const rings = scene.began ? [{ ...scene.box, look: "read" }] : [];
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
-  const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} />`}>
+  const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} short=${figure.turned && size.inner < 340} />`}>
     <${Map2D} picture=${scene.picture} target=${target} sides=${scene.sides} rings=${rings} name=${plane.name} label="map the window lies in" /><//>`;
   const result = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
     <${Map2D} picture=${scene.result} target=${target} rings=${ringAt(scene)} name=${phase.tensor} label="map that is written" /><//>`;
@@ -266,7 +270,13 @@ function Narrow({ phase, figure, scene, size }) {
   const weights = html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? "turned 180°" : title(scene)} ${factor(ww)}`}>
     <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells} ...${numbers}
       exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} /><//>`;
-  return html`<div class="figure maps">${back ? [result, source] : [source, result]}</div>
+  const asItIs = html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
+    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
+      width=${side} height=${side} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" /><//>`;
+  const turn = html`<button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
+    <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button>`;
+  const maps = figure.turned ? [asItIs, turn, source] : back ? [result, source] : [source, result];
+  return html`<div class="figure maps ${figure.turned ? "turned" : ""}">${maps}</div>
     <div class="figure pair">${back ? weights : window}<${Sign} height=${rows * numbers.height} label="times">×<//>${back ? window : weights}</div>`;
 }
 
