@@ -400,6 +400,7 @@ class Run(Answer):
     id: str = said("as in addresses")
     model: str | None = said("the preset, if any")
     title: str = said("what it is called")
+    name: str = said("as whoever made it calls it; empty where it was given none")
     state: Literal["created", "running", "paused", "finished", "failed"] = said("what it is doing")
     step: int = said("finished updates")
     epoch: int = said("finished times through the training set")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from app import looking, networks
 from app.bodies import TENSOR, Fields, Natural, Positive, either
@@ -54,6 +54,8 @@ def _optimizer_schema(kind: type[Optimizer]) -> dict[str, Any]:
     return {**schema, "title": kind.name, "properties": properties, "required": ["name", *schema["required"]]}
 
 
+#: One line that a list has room for.
+RunName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
 NO_NAME: dict[str, Any] = {"title": "settings alone", "type": "object", "not": {"required": ["name"]}}
 
 
@@ -97,6 +99,7 @@ class RunFields(NetworkChoice):
     epochs: Positive | None = Field(default=None, description="times to see every image; default: the model's, else 1")
     parameters: networks.Parameters = None
     start: bool = Field(default=True, description="whether to begin at once")
+    name: RunName = Field(default="", description="what to call it in the list of runs")
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start |
         dataset=dataset,
         optimizer=optimizer,
         batch_size=batch_size,
+        name=asked.name,
         seed=defaults["seed"] if asked.seed is None else asked.seed,
         steps=_steps(asked, defaults, -(-len(train) // batch_size), limits),
         parameters=None if own is None else networks.parameters_of(network, own, "float32", limits),

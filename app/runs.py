@@ -50,6 +50,7 @@ class Plan:
     seed: int
     steps: int
     parameters: Mapping[str, np.ndarray] | None = None
+    name: str = ""  # as whoever made it calls it; may be changed later
     owner: str = ""  # what `sealed` makes of the token without which it may not be changed; "": anybody may
 
 
@@ -98,6 +99,7 @@ class Run:
         self.passes = Passes(limits.passes, limits.pass_bytes)
         self.hub = Hub()
         self.scores: dict[tuple[int, bool], Score] = {}
+        self.name = plan.name
         self.state: State = "created"
         self.error = ""
         #: Why it no longer learns, where it does not.
@@ -148,8 +150,8 @@ class Run:
         self._command()
 
     def change(self, asked: Mapping[str, Any]) -> None:
-        """All of `state`, `pace` (steps a second at most, None for as fast as it goes) and `learning_rate` (from the
-        next step on) that is asked for, or nothing. Raises Problem 409 and the engine's SettingError."""
+        """All of `name`, `state`, `pace` (steps a second at most, None for as fast as it goes) and `learning_rate`
+        (from the next step on) that is asked for, or nothing. Raises Problem 409 and the engine's SettingError."""
         rate = asked.get("learning_rate")
         if rate is not None:
             self.trainer.optimizer.with_rate(rate)
@@ -158,6 +160,8 @@ class Run:
                 self.start()
             elif asked.get("state") == "paused":
                 self.pause()
+            if asked.get("name") is not None:
+                self.name = asked["name"]
             if "pace" in asked:
                 self.pace, self._next = asked["pace"], 0.0
             if rate is not None:
@@ -185,6 +189,7 @@ class Run:
         with self._lock:
             checkpoint, rows = self._point
             standing = {
+                "name": self.name,
                 "state": self.state,
                 "error": self.error,
                 "trouble": asdict(self.trouble) if self.trouble else None,
@@ -198,6 +203,7 @@ class Run:
     def restore(self, standing: Mapping[str, Any]) -> None:
         """Stand as a moment stood, once trainer and figures are those of its checkpoint."""
         with self._lock:
+            self.name = standing.get("name", "")
             self.state, self.error = standing["state"], standing["error"]
             trouble = standing.get("trouble")
             self.trouble = Trouble(**trouble) if trouble else None
@@ -376,6 +382,7 @@ class Run:
             "id": self.id,
             "model": plan.model,
             "title": plan.title,
+            "name": self.name,
             **self.progress(),
             "steps": plan.steps,
             "steps_per_epoch": trainer.steps_per_epoch,

@@ -17,7 +17,7 @@ from app.bodies import JSON, TENSOR, WHOLE, Fields, Natural, at_most, either, re
 from app.context import Context, Here, client_of, token_of
 from app.faults import refusals
 from app.openapi import answer, body
-from app.plans import RunFields, plan_of, start_from, with_data
+from app.plans import RunFields, RunName, plan_of, start_from, with_data
 from app.problems import invalid, over_limit
 from app.runs import WELCOME, Plan, Run, sealed
 from app.wire import npz, pytorch, safe
@@ -37,6 +37,7 @@ ParameterNames = Annotated[
 
 class Change(Fields):
     state: Literal["running", "paused"] | None = Field(default=None, description="start or pause")
+    name: RunName | None = Field(default=None, description="what to call it in the list of runs")
     learning_rate: float | None = Field(default=None, ge=0, le=1e6, description="from the next step on")
     pace: float | None = Field(
         default=None, gt=0, le=1e6, description="at most so many steps a second; null for as fast as it goes"
@@ -116,7 +117,7 @@ async def show(here: Here, id: Id) -> Response:
 
 @router.patch(
     "/{id}",
-    summary="Start, pause, or change the pace or the learning rate",
+    summary="Start, pause, rename, or change the pace or the learning rate",
     responses=answer(answered.Run),
     openapi_extra=body(Change, {"state": "paused"}),
 )

@@ -6,9 +6,6 @@ import { at, holds, parse } from "./place.js";
 import { indexAt, start } from "./score.js";
 import * as store from "./store.js";
 
-/** The digit of a first visit: a 3 that the welcome run's network is not yet sure of. */
-const DIGIT = /** @type {const} */ ({ kind: "pass", dataset: "mnist", split: "test", index: 464 });
-
 /** @param {Source|null} source */
 function nameSource(source) {
   if (!source) return null;
@@ -16,12 +13,13 @@ function nameSource(source) {
   if (source.drawn)
     return source.x ? ["drawn", pack(source.x), source.target].filter(part => part !== undefined).join("/") : null;
   const { dataset, split, index } = source;
-  return index === DIGIT.index && split === DIGIT.split && dataset === DIGIT.dataset
+  const usual = store.usual.value;
+  return usual && index === usual.index && split === usual.split && dataset === usual.dataset
     ? null
     : `${dataset}/${split}/${index}`;
 }
 
-/** @param {string|null} text @param {number|null} step @returns {Source} */
+/** @param {string|null} text @param {number|null} step @returns {Source|null} null: the run's usual image */
 export function readSource(text, step) {
   const parts = (text ?? "").split("/");
   if (parts[0] === "step" && step !== null && /^\d+$/.test(parts[1] ?? "")) {
@@ -32,7 +30,7 @@ export function readSource(text, step) {
   if (parts.length === 3 && /^\d+$/.test(parts[2])) {
     return { kind: "pass", dataset: parts[0], split: parts[1], index: Number(parts[2]) };
   }
-  return { ...DIGIT };
+  return null;
 }
 
 /** A drawing as text, a byte a pixel. @param {number[][]} x */

@@ -28,7 +28,7 @@ export const lossAfter = signal(null);
 export const step = signal(null);
 /** @type {Signal<{place: string, data: any}|null>} the explanation of the opened place */
 export const explanation = signal(null);
-/** What could not be had, said once at the top. @type {Signal<{title: string, detail: string, retry?: () => void}|null>} */
+/** What could not be had, said once at the top. @type {Signal<{title: string, detail: string, retry?: {words: string, act: () => void}}|null>} */
 export const problem = signal(null);
 /** True while the server does not answer: nothing moves until it does. */
 export const away = signal(false);
@@ -38,6 +38,13 @@ export const streaming = signal(false);
 export const frame = signal(null);
 /** True while a pass is on its way. */
 export const loading = signal(false);
+
+/** The image of the run's data that is looked at when none is asked for. @type {Signal<{kind: "pass", dataset: string, split: string, index: number}|null>} */
+export const usual = signal(null);
+/** What the classes of the data are called; null where it has none. @type {Signal<string[]|null>} */
+export const classes = signal(null);
+/** True where the server has no first run to look at: without MNIST it makes none. */
+export const homeless = signal(false);
 
 // What the learner chose.
 
@@ -217,6 +224,21 @@ export function rangeOf(prefix, now = performance.now()) {
 
 /** Whether the network takes what can be drawn: one map of 28 x 28. */
 export const takesDigits = computed(() => infoOf("input/y")?.shape.join() === "1,1,28,28");
+
+/** What a class is called. @param {number} label */
+export const className = label => classes.value?.[label] ?? String(label);
+
+/** Whether the classes are the ten digits. */
+export const digital = computed(() => (classes.value ?? []).join() === "0,1,2,3,4,5,6,7,8,9");
+
+/** What an image of the data is called in a sentence. */
+export const thing = computed(() => (digital.value ? "digit" : "image"));
+
+/** An image by its label: "a 3", "a T-shirt/top", "an Ankle boot". @param {number} label */
+export function withArticle(label) {
+  const name = className(label);
+  return `${/^[aeiou]/i.test(name) || /^(8|11|18)$/.test(name) ? "an" : "a"} ${name}`;
+}
 
 // Actions.
 

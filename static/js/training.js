@@ -33,7 +33,7 @@ const LATE = 300;
 // Answers: two digits of each class, the first of the test set and a later one.
 
 const LATER = 33;
-/** @type {Signal<{dataset: string, digits: Digit[]}|null>} */
+/** @type {Signal<{dataset: string, total: number, digits: Digit[]}|null>} */
 export const digits = signal(null);
 /** @type {Signal<{run: string, step: number, probabilities: number[][]}|null>} */
 export const answers = signal(null);
@@ -42,13 +42,13 @@ export const answers = signal(null);
 async function chooseDigits(dataset) {
   const found = (await net.datasets()).find((/** @type {any} */ { name }) => name === dataset);
   const pairs = await Promise.all(
-    Array.from({ length: 2 * (found?.classes.length ?? 0) }, async (_, k) => {
+    Array.from({ length: 2 * Math.min(10, found ? net.classesOf(found).length : 0) }, async (_, k) => {
       const query = { label: k >> 1, offset: k % 2 ? LATER : 0, limit: 1 };
       const { indices } = await net.digits(dataset, "test", query);
       return { index: indices[0], label: query.label };
     }),
   );
-  digits.value = { dataset, digits: pairs.filter(({ index }) => index !== undefined) };
+  digits.value = { dataset, total: found?.splits.test ?? 0, digits: pairs.filter(({ index }) => index !== undefined) };
 }
 
 async function readAnswers() {
@@ -134,6 +134,16 @@ export const draft = signal({});
 export const isWelcome = computed(
   () => store.run.value !== null && store.run.value.id === (store.status.value.welcome ?? "welcome"),
 );
+
+/** A run that only its maker may change: it is watched. */
+export const isForeign = computed(() => store.run.value !== null && !isWelcome.value && !mayChange(store.run.value));
+
+/** A run of one's own that goes on from where this one stands. */
+export const copy = () =>
+  command("copy", async () => {
+    await session.copyRun(store.run.peek());
+    store.say("This is your own copy.");
+  });
 
 /** Epochs a run is asked for; not whole where it was asked for steps. @param {any} run */
 function epochsOf({ steps, steps_per_epoch: perEpoch }) {
@@ -232,13 +242,14 @@ async function create(start) {
 export const start = () =>
   command("start", async () => {
     const run = store.run.peek();
-    if (isWelcome.peek() || isOver.peek()) return create(true);
+    if (isWelcome.peek() || isForeign.peek() || isOver.peek()) return create(true);
     await session.patchRun(run.id, { state: "running" });
     store.say("Training goes on.");
   });
 
 export const pause = () =>
   command("pause", async () => {
+    if (isForeign.peek()) return;
     await session.patchRun(store.run.peek().id, { state: "paused" });
     await session.refresh();
     store.say(`Training stands at step ${count(store.run.peek().step)}.`);
@@ -249,7 +260,7 @@ export const oneStep = () =>
   command("step", async () => {
     const run = store.run.peek();
     if (isOver.peek()) return store.say(`The run has ${run.state}.`);
-    if (isWelcome.peek()) await create(false);
+    if (isWelcome.peek() || isForeign.peek()) await create(false);
     else if (run.state === "running") await session.patchRun(run.id, { state: "paused" });
     await session.stepRun(store.run.peek().id, 1);
     const { step, loss } = store.run.peek();
@@ -271,7 +282,7 @@ export async function adjust(change) {
   const { optimizer } = /** @type {Settings} */ (settings.peek());
   const planned = "pace" in change ? change : { optimizer: { ...optimizer, ...change } };
   plan(planned);
-  if (isWelcome.peek() || ("optimizer" in planned && pending.peek().includes("optimizer"))) return;
+  if (isWelcome.peek() || isForeign.peek() || ("optimizer" in planned && pending.peek().includes("optimizer"))) return;
   await session.patchRun(store.run.peek().id, change).catch(net.complain);
   const { [Object.keys(planned)[0]]: _, ...others } = /** @type {Record<string, any>} */ (draft.peek());
   draft.value = others;

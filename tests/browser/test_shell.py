@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.axe import axe
 from tests.browser.conftest import Watch
@@ -132,3 +132,66 @@ def test_on_a_shared_server_a_page_changes_its_own_runs_and_watches_others(
 
 MAKE = "() => import('./static/js/net/session.js').then(net => net.createRun({ model: 'tiny', start: false }))"
 CHANGE = "id => import('./static/js/net/session.js').then(net => net.patchRun(id, { pace: 5 }))"
+
+
+@pytest.mark.parametrize(
+    "name", ["static/js/main.js", "static/js/colour.js", "static/vendor/signals-core.js", "static/css/base.css"]
+)
+@pytest.mark.parametrize("how", ["aborted", "not found", "another page"])
+def test_a_part_that_does_not_load_is_named_and_can_be_fetched_again(
+    page: Page, watch: Watch, name: str, how: str
+) -> None:
+    """Whichever part it is, and whether nothing comes, an error or what a captive portal says."""
+    answers: dict[str, Callable[[Route], None]] = {
+        "aborted": lambda route: route.abort(),
+        "not found": lambda route: route.fulfill(status=404, body="gone"),
+        "another page": lambda route: route.fulfill(body="<html>Log in</html>", content_type="text/html"),
+    }
+    if name.endswith(".css") and how == "another page":
+        pytest.skip("a stylesheet of another type is no error to a browser")
+    page.route(f"**/{name}", answers[how])
+    page.goto("/")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("A part of this page did not load")
+    expect(alert.locator("code")).to_have_text(name)
+    page.unroute(f"**/{name}")
+    alert.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Play the pass")).to_be_visible()
+    watch.errors.clear()
+
+
+def test_a_view_that_does_not_load_is_named_and_can_be_fetched_again(page: Page, watch: Watch) -> None:
+    page.route("**/static/js/view/chart.js", lambda route: route.abort())
+    page.goto("/#view=train")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("static/js/view/chart.js")
+    page.unroute("**/static/js/view/chart.js")
+    alert.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+    watch.errors.clear()
+
+
+def test_back_returns_through_cards_runs_and_views(server: Server, page: Page) -> None:
+    run = make_run(server, model="tiny")["id"]
+    visit(page, server, "at=conv2/dx/0,5,10,5")
+    cards = page.locator(".card-title")
+    for place in ("conv2/y/0,1,2,3", "conv1/y/0,1,2,3"):
+        page.evaluate("place => import('./static/js/store.js').then(store => store.open(place))", place)
+        page.wait_for_url(f"**place={place}*")
+    page.get_by_role("link", name="Train").click()
+    page.wait_for_url("**view=train*")
+    page.get_by_role("button", name="Network: classroom").click()
+    page.locator(f".popover [data-run='{run}'] button").first.click()
+    page.wait_for_url(f"**run={run}*")
+    page.go_back()
+    expect(page.get_by_role("button", name="Network: classroom")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("link", name="Explore")).to_have_attribute("aria-current", "page")
+    expect(cards).to_contain_text("map 1, row 2, column 3")
+    expect(page.locator(".place-line .place")).to_have_text("conv1/y/0,1,2,3")
+    page.go_back()
+    expect(page.locator(".place-line .place")).to_have_text("conv2/y/0,1,2,3")
+    page.go_back()
+    expect(page.locator(".place-line .place")).to_have_text("conv2/dx/0,5,10,5")
+    page.go_forward()
+    expect(page.locator(".place-line .place")).to_have_text("conv2/y/0,1,2,3")

@@ -91,7 +91,7 @@ export const post = async (path, body, options) => (await ask(path, { ...options
 
 /** The address of a run's stream. @param {string} id */
 export function streamOf(id) {
-  const url = new URL(`api/runs/${id}/stream`, BASE);
+  const url = new URL(`api/runs/${encodeURIComponent(id)}/stream`, BASE);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url;
 }
@@ -136,22 +136,29 @@ export const models = () =>
 export const optimizers = async () => (await once("api/optimizers")).optimizers;
 export const datasets = () => once("api/datasets");
 
+/** What the classes of a data set are called: by number where nobody has named them. @param {{classes: number|string[]}} dataset @returns {string[]} */
+export const classesOf = ({ classes }) =>
+  Array.isArray(classes) ? classes : Array.from({ length: classes ?? 0 }, (_, k) => String(k));
+
 /** @param {string} dataset @param {string} split @param {{label?: number, offset?: number, limit?: number}} [query] */
-export const digits = (dataset, split, query = {}) => once(`api/datasets/${dataset}/${split}${search(query)}`);
+export const digits = (dataset, split, query = {}) =>
+  once(`api/datasets/${encodeURIComponent(dataset)}/${split}${search(query)}`);
 
 /** @param {string} dataset @param {string} split @param {number} index */
-export const image = (dataset, split, index) => once(`api/datasets/${dataset}/${split}/${index}`);
+export const image = (dataset, split, index) => once(`api/datasets/${encodeURIComponent(dataset)}/${split}/${index}`);
 
 /** The address of an image as a picture. @param {string} dataset @param {string} split @param {number} index */
-export const pictureOf = (dataset, split, index) => new URL(`api/datasets/${dataset}/${split}/${index}`, BASE).href;
+export const pictureOf = (dataset, split, index) =>
+  new URL(`api/datasets/${encodeURIComponent(dataset)}/${split}/${index}`, BASE).href;
 
 export const runs = () => get("api/runs");
 
 /** A whole tensor as a step left it. @param {string} id @param {number} step @param {string} name layer/tensor */
-export const tensor = (id, step, name) => get(`api/runs/${id}/steps/${step}/tensors/${name}`);
+export const tensor = (id, step, name) => get(`api/runs/${encodeURIComponent(id)}/steps/${step}/tensors/${name}`);
 
 /** @param {string} id @param {any} body */
-export const predict = (id, body) => post(`api/runs/${id}/predict`, body);
+export const predict = (id, body) => post(`api/runs/${encodeURIComponent(id)}/predict`, body);
 
 /** @param {string} id @param {number} since @param {number} [points] */
-export const metrics = (id, since = 0, points) => get(`api/runs/${id}/metrics${search({ since, points })}`);
+export const metrics = (id, since = 0, points) =>
+  get(`api/runs/${encodeURIComponent(id)}/metrics${search({ since, points })}`);

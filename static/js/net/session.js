@@ -5,9 +5,22 @@ import { batch, computed, effect, untracked } from "@preact/signals-core";
 import { decode } from "../codec.js";
 import { batched, end } from "../score.js";
 import * as store from "../store.js";
-import { Refused, ask, complain, forget, get, image, once, post, search, sleep } from "./requests.js";
+import {
+  Refused,
+  ask,
+  classesOf,
+  complain,
+  datasets,
+  forget,
+  get,
+  image,
+  once,
+  post,
+  search,
+  sleep,
+} from "./requests.js";
 import { follow, named, subscribe, take } from "./stream.js";
-import { keepToken } from "./tokens.js";
+import { keepToken, mayChange } from "./tokens.js";
 
 // Questions.
 
@@ -16,8 +29,8 @@ function room() {
   const run = store.run.value;
   const source = store.source.value;
   if (!run || !source) return null;
-  if (source.kind === "step") return `api/runs/${run.id}/steps/${source.step}`;
-  return source.pass ? `api/runs/${run.id}/passes/${source.pass}` : null;
+  if (source.kind === "step") return `api/runs/${encodeURIComponent(run.id)}/steps/${source.step}`;
+  return source.pass ? `api/runs/${encodeURIComponent(run.id)}/passes/${source.pass}` : null;
 }
 
 /** Resolves as soon as there is a pass to ask about. @returns {Promise<string>} */
@@ -90,7 +103,7 @@ export async function createRun(body) {
 
 /** @param {string} id @param {any} change */
 export async function patchRun(id, change) {
-  const run = await (await ask(`api/runs/${id}`, { method: "PATCH", body: change })).json();
+  const run = await (await ask(`api/runs/${encodeURIComponent(id)}`, { method: "PATCH", body: change })).json();
   if (store.run.value?.id === id) await refresh();
   return run;
 }
@@ -111,7 +124,7 @@ export async function stopAndLook(id) {
 /** Exactly `count` steps of a paused run. @param {string} id @param {number} [count] */
 export async function stepRun(id, count = 1) {
   const before = store.run.value?.step ?? 0;
-  await ask(`api/runs/${id}/step`, { method: "POST", body: { count } });
+  await ask(`api/runs/${encodeURIComponent(id)}/step`, { method: "POST", body: { count } });
   for (let tries = 0; tries < 100; tries++) {
     await refresh();
     if (store.run.value?.id !== id || store.run.value.step >= before + count) break;
@@ -121,38 +134,83 @@ export async function stepRun(id, count = 1) {
 }
 
 /** @param {string} id */
-export const deleteRun = id => ask(`api/runs/${id}`, { method: "DELETE" });
+export const deleteRun = id => ask(`api/runs/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+/** The first run gives way to none: where the one that is looked at was deleted, it takes its place. @param {string} id */
+export async function removeRun(id) {
+  await deleteRun(id);
+  if (store.run.value?.id === id) await adopt(store.status.value.welcome ?? "welcome");
+}
 
 /**
- * The image to look at in a run: the same one where the network takes it, else the first of the run's own data.
- * @param {Source|null} source @param {any} run @param {any} score @returns {Source}
+ * A run of one's own that goes on from where another stands.
+ * @param {any} run
  */
-function fitting(source, run, score) {
-  const digit = score.tensors["input/y"]?.shape.join() === "1,1,28,28";
-  const { dataset } = run;
-  const own = typeof dataset === "string" ? dataset : "own";
+export async function copyRun(run) {
+  const network = await get(`api/runs/${encodeURIComponent(run.id)}/network`);
+  const here = (await datasets()).some((/** @type {any} */ { name }) => name === run.dataset);
+  return createRun({
+    ...(run.model ? { model: run.model, parameters: network.parameters } : { network }),
+    ...(here ? { dataset: run.dataset } : {}),
+    optimizer: run.optimizer,
+    batch_size: run.batch_size,
+    seed: run.seed,
+    steps: run.steps,
+    name: `copy of ${run.name || run.model || run.title}`.slice(0, 60),
+    start: false,
+  });
+}
+
+/** On the first visit's digits: a 3 that its network is not yet sure of. */
+const FIRST = 464;
+
+/**
+ * The image of a run's data that is looked at when none is asked for, and what its classes are called.
+ * @param {any} run @param {any} score
+ */
+async function dataOf(run, score) {
+  const shape = score.tensors["input/y"]?.shape.slice(1).join();
+  const found = (await datasets().catch(() => [])).find((/** @type {any} */ { name }) => name === run.dataset);
+  const fits = found && !found.problem && found.shape?.join() === shape;
+  const dataset = typeof run.dataset === "string" ? run.dataset : "own";
+  const split = fits && found.splits.test ? "test" : "train";
+  const first = fits && dataset === "mnist" && found.splits.test > FIRST ? FIRST : 0;
+  return {
+    usual: { kind: /** @type {const} */ ("pass"), dataset, split, index: first },
+    classes: found ? classesOf(found) : null,
+  };
+}
+
+/**
+ * The image to look at in a run: the same one where the network takes it, else the usual one of the run's own data.
+ * @param {Source|null} source @param {any} score @param {NonNullable<typeof store.usual.value>} usual @returns {Source}
+ */
+function fitting(source, score, usual) {
   if (source?.kind === "step") return source;
-  if (source && (source.drawn ? digit : source.dataset === own || (digit && source.dataset === "mnist")))
-    return { ...source, pass: undefined };
-  return digit
-    ? { kind: "pass", dataset: "mnist", split: "test", index: 464 }
-    : { kind: "pass", dataset: own, split: "train", index: 0 };
+  const padded = score.tensors["input/y"]?.shape.join() === "1,1,28,28";
+  if (source && (source.drawn ? padded : source.dataset === usual.dataset)) return { ...source, pass: undefined };
+  return usual;
 }
 
 /** What happens in a run's pass: that of a training step may differ from one of which nothing is learned. @param {string} id @param {Source|null} source */
-const scoreOf = (id, source) => once(`api/runs/${id}/score${source?.kind === "step" ? "?training=true" : ""}`);
+const scoreOf = (id, source) =>
+  once(`api/runs/${encodeURIComponent(id)}/score${source?.kind === "step" ? "?training=true" : ""}`);
 
 /** Look at another run: its score, its newest step, the same image. @param {string} id @param {number|null} [step] */
 export async function adopt(id, step = null) {
   const stays = store.run.value === null || store.run.value.id === id;
-  const [run, score] = await Promise.all([get(`api/runs/${id}`), scoreOf(id, stays ? store.source.value : null)]);
+  const [run, score] = await Promise.all([
+    get(`api/runs/${encodeURIComponent(id)}`),
+    scoreOf(id, stays ? store.source.value : null),
+  ]);
+  const { usual, classes } = await dataOf(run, score);
   batch(() => {
     const other = store.run.value !== null && store.run.value.id !== id;
-    const what = fitting(
-      other && step === null && store.source.value?.kind === "step" ? null : store.source.value,
-      run,
-      score,
-    );
+    const known = store.source.value;
+    const what = fitting(other && step === null && known?.kind === "step" ? null : known, score, usual);
+    store.usual.value = usual;
+    store.classes.value = classes;
+    store.homeless.value = false;
     store.run.value = run;
     if (store.score.value && store.score.value !== score) {
       store.tensors.value = new Map();
@@ -173,7 +231,7 @@ export async function adopt(id, step = null) {
 export async function refresh() {
   const id = store.run.value?.id;
   if (!id) return;
-  const run = await get(`api/runs/${id}`);
+  const run = await get(`api/runs/${encodeURIComponent(id)}`);
   if (store.run.value?.id === id) store.run.value = run;
 }
 
@@ -214,13 +272,13 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       after: /** @type {number|null} */ (null),
     };
     if (source.kind === "step") {
-      path = `api/runs/${run}/steps/${source.step}/frame${search({ sample: source.sample })}`;
+      path = `api/runs/${encodeURIComponent(run)}/steps/${source.step}/frame${search({ sample: source.sample })}`;
       facts.step = source.step;
     } else {
-      const pass = await post(`api/runs/${run}/passes`, { ...named(source), step }, { signal });
+      const pass = await post(`api/runs/${encodeURIComponent(run)}/passes`, { ...named(source), step }, { signal });
       made = { ...source, pass: pass.id };
       facts = { label: pass.label ?? null, step: pass.step, after: pass.loss_after ?? null };
-      path = `api/runs/${run}/passes/${pass.id}/frame`;
+      path = `api/runs/${encodeURIComponent(run)}/passes/${pass.id}/frame`;
     }
     const [frame, score] = await Promise.all([ask(path, { signal }), scoreOf(run, made)]);
     const { header, blocks } = decode(await frame.arrayBuffer());
@@ -276,8 +334,12 @@ async function resume() {
 async function lost(error, id) {
   const { welcome = "welcome" } = store.status.value;
   const missing = (/** @type {unknown} */ what) => (what instanceof Refused && what.status === 404 ? what : null);
-  const gone = missing(error) && (await get(`api/runs/${id}`).then(() => null, missing));
+  const gone = missing(error) && (await get(`api/runs/${encodeURIComponent(id)}`).then(() => null, missing));
   if (!gone) return complain(error);
+  if (!store.status.value.welcome && store.status.value.ready) {
+    store.homeless.value = store.run.value === null;
+    return complain(error);
+  }
   if (id === welcome) {
     // A server that has just started still makes it.
     await sleep(500);
@@ -298,17 +360,31 @@ async function untilReady() {
   }
 }
 
-/** Follow the address to another run, image or step. @param {{run: string|null, step: number|null, source: Source}} to */
+/** Whether there is a first run to look at, as soon as that is known; a server without its data makes none. */
+async function untilWelcome() {
+  while (!store.status.value.welcome) {
+    if (store.status.value.ready) {
+      store.homeless.value = true;
+      return false;
+    }
+    await sleep(300);
+    store.status.value = await get("api/status");
+  }
+  return true;
+}
+
+/** Follow the address to another run, image or step. @param {{run: string|null, step: number|null, source: Source|null}} to */
 export async function visit({ run, step, source }) {
   const id = run ?? store.status.value.welcome ?? "welcome";
   const known = store.source.value;
+  const what = source ?? store.usual.value;
   const same = (/** @type {any} */ a, /** @type {any} */ b) =>
     JSON.stringify({ ...a, pass: undefined }) === JSON.stringify({ ...b, pass: undefined });
   if (id !== store.run.value?.id) {
     store.source.value = source;
     await adopt(id, step).catch(complain);
-  } else if (!same(known, source)) {
-    store.look(source);
+  } else if (what && !same(known, what)) {
+    store.look(what);
   } else if (step !== null && step !== store.step.value) {
     store.atStep(step);
   }
@@ -316,7 +392,7 @@ export async function visit({ run, step, source }) {
 
 /**
  * Connect: status, run, score; then follow the store. The first pass comes when the kernels are compiled.
- * @param {{run: string|null, step: number|null, source: Source}} first
+ * @param {{run: string|null, step: number|null, source: Source|null}} first
  */
 export async function connect(first) {
   effect(() => {
@@ -354,6 +430,16 @@ export async function connect(first) {
   });
   effect(() => {
     const id = store.halted.value;
+    const run = untracked(() => store.run.value);
+    if (id && run?.id === id && !mayChange(run)) {
+      store.pause();
+      store.halted.value = null;
+      return store.complain({
+        title: "This run is somebody else's",
+        detail: "It can be watched. Make your own copy, and stop that.",
+        retry: { words: "Make my own copy", act: () => void copyRun(run).catch(complain) },
+      });
+    }
     if (id) patchRun(id, { state: "paused" }).catch(complain);
   });
   const shown = computed(
@@ -367,11 +453,12 @@ export async function connect(first) {
   store.source.value = first.source;
   try {
     store.status.value = await get("api/status");
-    const welcome = store.status.value.welcome ?? "welcome";
     const ready = store.status.value.ready ? null : untilReady();
-    if (ready) showImage().catch(() => {});
+    if (!first.run && !(await untilWelcome())) return;
+    const welcome = store.status.value.welcome ?? "welcome";
     try {
       await adopt(first.run ?? welcome, first.step);
+      if (ready) showImage().catch(() => {});
     } catch (error) {
       if (!first.run) throw error;
       await lost(error, first.run);

@@ -3,10 +3,11 @@
 import { useEffect } from "preact/hooks";
 
 import { html } from "./html.js";
-import { panel, position, said, shape, view, walkable } from "../store.js";
+import { homeless, panel, position, said, shape, view, walkable } from "../store.js";
 import { Drawer } from "./drawer.js";
 import { First } from "./first.js";
 import { Header } from "./header.js";
+import { Homeless } from "./homeless.js";
 import { later } from "./later.js";
 import { Stage } from "./stage.js";
 import { Step } from "./step.js";
@@ -32,9 +33,11 @@ export function App() {
     <div class="app ${training ? "training" : "exploring"} ${shape.value}">
       <${Header} />
       ${
-        training
-          ? html`<${Train} />`
-          : html`
+        homeless.value
+          ? html`<${Homeless} />`
+          : training
+            ? html`<${Train} />`
+            : html`
         <main class="explore">
           <h1 class="spoken">Explore a pass through the network</h1>
           <${Stage} />

@@ -201,7 +201,7 @@ function Digits({ column, rows, narrow }) {
     ${bars.map(block =>
       block.tiles.map(
         tile => html`
-      <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }}>${tile.start}</span>`,
+      <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }} title=${store.className(tile.start)}>${tile.start}</span>`,
       ),
     )}
     ${

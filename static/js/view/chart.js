@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import * as curve from "../curve.js";
 import { count, number, percent } from "../format.js";
-import { room, run, say, scheme } from "../store.js";
+import { room, run, say, scheme, thing } from "../store.js";
 import { digits, metrics, openStep } from "../training.js";
 import { html } from "./html.js";
 
@@ -336,6 +336,10 @@ function AccuracyWords() {
   );
 }
 
+/** Test images that accuracy is measured over now and then; the server takes so many of them. */
+const PROBE = 1000;
+const probed = () => count(Math.min(PROBE, digits.value?.total ?? PROBE));
+
 export function Curves() {
   const untested = digits.value?.digits.length === 0;
   const leave = (/** @type {PointerEvent} */ event) => {
@@ -344,8 +348,8 @@ export function Curves() {
   return html`<section class="curves" aria-label="Curves" onPointerLeave=${leave}>
     <header><h2>Loss</h2><${LossWords} /></header>
     <${Plot} paint=${drawLoss} />
-    <header><h2>${untested ? "Accuracy" : "Accuracy on 1,000 test digits"}</h2>
-      ${untested ? html`<p class="soft">this data has no test digits</p>` : html`<${AccuracyWords} />`}</header>
+    <header><h2>${untested ? "Accuracy" : `Accuracy on ${probed()} test ${thing.value}s`}</h2>
+      ${untested ? html`<p class="soft">this data has no test ${thing.value}s</p>` : html`<${AccuracyWords} />`}</header>
     <${Plot} paint=${drawAccuracy} />
     <${Reader} />
   </section>`;

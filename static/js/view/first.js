@@ -7,6 +7,7 @@ import { Icon } from "./icons.js";
 import * as format from "../format.js";
 import * as net from "../net/requests.js";
 import * as session from "../net/session.js";
+import { mayChange } from "../net/tokens.js";
 import * as store from "../store.js";
 import { compilingWords } from "./words.js";
 
@@ -17,7 +18,11 @@ export function First() {
   const label = store.label.value;
   const source = store.source.value;
   const what =
-    source?.kind === "pass" && source.drawn ? "your digit" : label === null ? "this image" : html`this <i>${label}</i>`;
+    source?.kind === "pass" && source.drawn
+      ? "your digit"
+      : label === null
+        ? "this image"
+        : html`this <i>${store.className(label)}</i>`;
   useEffect(() => {
     if (able && (document.activeElement === document.body || document.activeElement === null))
       button.current?.focus({ focusVisible: true });
@@ -37,7 +42,7 @@ export function First() {
     <div class="ways">
       <button type="button" class="button primary" ref=${button} aria-disabled=${able ? undefined : "true"} onClick=${store.play}>
         <${Icon} name="play" /> Play the pass</button>
-      ${store.takesDigits.value && html`<button type="button" class="button" onClick=${() => store.openPanel("draw")}>Draw your own digit</button>`}
+      ${store.takesDigits.value && store.digital.value && html`<button type="button" class="button" onClick=${() => store.openPanel("draw")}>Draw your own digit</button>`}
       <button type="button" class="button" onClick=${() => store.show("train")}>Train the network first</button>
     </div>
     <p class="soft" role="status">${
@@ -54,12 +59,17 @@ export function First() {
 /** While it trains, and no pass is walked through. */
 function Learning() {
   const { id, step, loss } = store.run.value;
+  const foreign = !mayChange(store.run.value);
   return html`<section class="first" aria-label="Training">
-    <p class="sentence">The network is learning. Stop it anywhere, and every number of that step can be opened.</p>
+    <p class="sentence">${foreign ? "Somebody else's network is learning. Watch it, or make a copy of your own." : "The network is learning. Stop it anywhere, and every number of that step can be opened."}</p>
     <div class="ways">
-      <button type="button" class="button primary" onClick=${() => session.stopAndLook(id).catch(net.complain)}>
+      ${
+        foreign
+          ? html`<button type="button" class="button primary" onClick=${() => session.copyRun(store.run.value).catch(net.complain)}>Make my own copy</button>`
+          : html`<button type="button" class="button primary" onClick=${() => session.stopAndLook(id).catch(net.complain)}>
         <${Icon} name="pause" /> Stop and look</button>
-      <button type="button" class="button" onClick=${store.play}>Stop and play the pass</button>
+      <button type="button" class="button" onClick=${store.play}>Stop and play the pass</button>`
+      }
       <button type="button" class="button" onClick=${() => store.show("train")}>See the curves</button>
     </div>
     <p class="soft">step <b>${format.count(step)}</b>${typeof loss === "number" && html`, loss <b>${format.number(loss)}</b>`}</p>

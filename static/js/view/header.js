@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { Chevron } from "./icons.js";
 import { Choice, Popover } from "./popover.js";
+import { Runs, nameOfRun } from "./runs.js";
 import { Tiles } from "./tiles.js";
 import * as format from "../format.js";
 import * as net from "../net/requests.js";
@@ -72,11 +73,11 @@ function SourceChip() {
       : source.drawn
         ? "drawn"
         : `${source.split} ${source.index}`;
-  const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : `a ${label}`;
+  const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : store.withArticle(label);
   return html`<button type="button" class="trigger source" aria-haspopup="dialog" aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}
       onClick=${() => store.openPanel("picker")}>
     <${Tiles} picture=${input} across=${1} width=${28} name="thumbnail" />
-    <span>${source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : html`a <b>${label}</b>`}
+    <span>${source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : html`${store.withArticle(label).split(" ")[0]} <b>${store.className(label)}</b>`}
       ${source.kind === "pass" && source.drawn ? "" : html` <span class="soft from">${from}</span>`}</span><${Chevron} />
   </button>`;
 }
@@ -95,9 +96,10 @@ function ModelMenu() {
   const open = store.panel.value === "model";
   const [runs, setRuns] = useState(/** @type {any[]} */ ([]));
   const [models, setModels] = useState(/** @type {any[]} */ ([]));
+  const list = () => void net.runs().then(setRuns).catch(net.complain);
   useEffect(() => {
     if (!open) return;
-    net.runs().then(setRuns).catch(net.complain);
+    list();
     net.models().then(setModels).catch(net.complain);
   }, [open]);
   if (!run) return null;
@@ -105,13 +107,10 @@ function ModelMenu() {
     store.openPanel(null);
     act().catch(net.complain);
   };
-  const name = run.model ?? run.title ?? "network";
+  const name = nameOfRun(run);
   return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`} label=${html`<span>${name}</span><${Chevron} />`}>
     <p class="soft">Networks here</p>
-    <ul>${runs.map(
-      each => html`<li><button type="button" aria-current=${each.id === run.id ? "true" : undefined} onClick=${() => choose(() => session.adopt(each.id))}>
-      <b>${each.model ?? each.title ?? each.id}</b><span class="soft">${each.step ? `step ${format.count(each.step)}` : "untrained"}${each.state === "running" ? ", training" : ""}</span></button></li>`,
-    )}</ul>
+    <${Runs} runs=${runs} choose=${(/** @type {string} */ id) => choose(() => session.adopt(id))} changed=${list} />
     <p class="soft">A new one, untrained</p>
     <ul class="new">${models.map(
       each => html`<li><button type="button" onClick=${() => choose(() => session.createRun({ model: each.name, start: false }))}>
@@ -182,7 +181,7 @@ function LookMenu() {
   <//>`;
 }
 
-/** @type {{title: string, detail: string, retry?: () => void}} */
+/** @type {{title: string, detail: string, retry?: {words: string, act: () => void}}} */
 const AWAY = { title: "The server is away", detail: "This page waits, and goes on when it is back." };
 
 /** What could not be had, until it is dismissed or the view is left. */
@@ -191,6 +190,13 @@ function Problem() {
   const problem = away ? AWAY : store.problem.value;
   if (!problem) return null;
   return html`<div class="problem" role="alert"><p><b>${problem.title}.</b> ${problem.detail}</p>
-    ${!away && problem.retry && html`<button type="button" class="button primary" onClick=${problem.retry}>Try again</button>`}
+    ${
+      !away &&
+      problem.retry &&
+      html`<button type="button" class="button primary" onClick=${() => {
+        store.complain(null);
+        problem.retry?.act();
+      }}>${problem.retry.words}</button>`
+    }
     ${!away && html`<button type="button" class="button" onClick=${() => store.complain(null)}>Close</button>`}</div>`;
 }

@@ -45,7 +45,7 @@ export function later(load, name, meanwhile = null) {
         complain({
           title: "A part of the page did not load",
           detail: `${missing() || error.message}. The address holds what you are looking at.`,
-          retry: () => location.reload(),
+          retry: { words: "Try again", act: () => location.reload() },
         });
       });
     }, []);

@@ -5,7 +5,19 @@ import { useEffect, useState } from "preact/hooks";
 
 import * as format from "../format.js";
 import * as net from "../net/requests.js";
-import { infoOf, look, openPanel, run, say, source, status, takesDigits } from "../store.js";
+import {
+  className,
+  infoOf,
+  look,
+  openPanel,
+  run,
+  say,
+  source,
+  status,
+  takesDigits,
+  thing,
+  withArticle,
+} from "../store.js";
 import { Draw } from "./draw.js";
 import { html } from "./html.js";
 import { Dialog } from "./popover.js";
@@ -63,19 +75,21 @@ function ClassRow({ dataset, label }) {
     /** @type {HTMLElement} */ (to).focus();
   };
   return html`<li class="class-row">
-    <b>${label}</b>
-    <button class="turn" tabindex=${mine && offset > 0 ? 0 : -1} aria-label="earlier digits ${label}" aria-disabled=${offset === 0} onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
-    <div role="group" aria-label="digits ${label}" onKeyDown=${overEdge}>${page.indices.map((index, k) => {
-      const chosen = what?.kind === "pass" && what.dataset === dataset && what.split === part && what.index === index;
-      const spot = `${label} ${k}`;
-      return html`<button key=${k} class="digit-button" aria-pressed=${chosen} title="${part} ${index}"
+    <b title=${className(label)}>${className(label)}</b>
+    <button class="turn" tabindex=${mine && offset > 0 ? 0 : -1} aria-label="earlier ${thing.value}s ${className(label)}" aria-disabled=${offset === 0} onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
+    <div role="group" aria-label="${thing.value}s ${className(label)}" onKeyDown=${overEdge}>${page.indices.map(
+      (index, k) => {
+        const chosen = what?.kind === "pass" && what.dataset === dataset && what.split === part && what.index === index;
+        const spot = `${label} ${k}`;
+        return html`<button key=${k} class="digit-button" aria-pressed=${chosen} title="${part} ${index}"
         tabindex=${stop.value === spot ? 0 : -1} onFocus=${() => {
           stop.value = spot;
         }}
-        aria-label="${label}, ${part} image ${index}" onClick=${() => choose(dataset, index)}>
+        aria-label="${className(label)}, ${part} image ${index}" onClick=${() => choose(dataset, index)}>
         <${Thumb} dataset=${dataset} split=${part} index=${index} width=${34} /></button>`;
-    })}</div>
-    <button class="turn" tabindex=${mine && offset + ROW < page.total ? 0 : -1} aria-label="further digits ${label}" aria-disabled=${offset + ROW >= page.total}
+      },
+    )}</div>
+    <button class="turn" tabindex=${mine && offset + ROW < page.total ? 0 : -1} aria-label="further ${thing.value}s ${className(label)}" aria-disabled=${offset + ROW >= page.total}
       onClick=${() => offset + ROW < page.total && turn(ROW)}>›</button>
   </li>`;
 }
@@ -115,19 +129,19 @@ function ByClass() {
   const [all, setAll] = useState(/** @type {any[]} */ ([]));
   useEffect(() => void net.datasets().then(setAll, net.complain), []);
   const [, ...input] = infoOf("input/y")?.shape ?? [];
-  const fitting = all.filter(({ shape }) => shape.join() === input.join());
+  const fitting = all.filter(({ shape, problem }) => !problem && shape?.join() === input.join());
   const dataset = fitting.find(({ name }) => name === run.value?.dataset) ?? fitting[0];
   if (!dataset) {
     return html`<section class="by-class"><p class="soft">${
       all.length
         ? `This network takes images of ${format.shape(input)}. Its own are below.`
-        : "Fetching the lists of digits."
+        : "Fetching the lists of images."
     }</p></section>`;
   }
   return html`<section class="by-class" aria-label="${dataset.title} by class and by number">
     <${ByNumber} dataset=${dataset} />
     <ol start="0" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>${Array.from(
-      { length: dataset.classes.length },
+      { length: net.classesOf(dataset).length },
       (_, label) => html`
       <${ClassRow} key=${`${dataset.name} ${label}`} dataset=${dataset.name} label=${label} />`,
     )}</ol>
@@ -208,8 +222,8 @@ function Minibatch() {
           ? mine.images.slice(first, first + PAGE).map((image, k) => {
               const sample = first + k;
               const chosen = what?.kind === "step" && what.step === asked && what.sample === sample;
-              return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)} title="image ${sample}, a ${mine.labels[sample]}"
-          aria-label="image ${sample}, a ${mine.labels[sample]}" onClick=${() => choose(sample)}><${Digit} image=${image} width=${26} /></button>`;
+              return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)} title="image ${sample}, ${withArticle(mine.labels[sample])}"
+          aria-label="image ${sample}, ${withArticle(mine.labels[sample])}" onClick=${() => choose(sample)}><${Digit} image=${image} width=${26} /></button>`;
             })
           : html`<p class="soft">${!ready ? "There as soon as the arithmetic is compiled." : fits ? "Fetching the minibatch." : `Choose a step that is kept.`}</p>`
       }

@@ -19,9 +19,10 @@ import {
   source,
   status,
   tensorOf,
+  thing,
   valueOf,
 } from "../store.js";
-import { digits, firstWeights, readFirstWeights } from "../training.js";
+import { firstWeights, readFirstWeights } from "../training.js";
 import { Bars } from "./bars.js";
 import { html } from "./html.js";
 import { Tiles } from "./tiles.js";
@@ -169,10 +170,10 @@ function Probabilities({ place }) {
 function subject() {
   const what = source.value;
   if (what?.kind === "step") return `image ${what.sample} of each minibatch as the network learns`;
-  const thing = digits.value?.digits.length ? "digit" : "image";
+  const noun = thing.value;
   return what?.drawn
     ? "your digit seen by the network as it learns"
-    : `one ${what?.split === "train" ? "training" : "test"} ${thing} seen by the network as it learns`;
+    : `one ${what?.split === "train" ? "training" : "test"} ${noun} seen by the network as it learns`;
 }
 
 function pace() {

@@ -4,7 +4,7 @@ import { useEffect, useId, useState } from "preact/hooks";
 
 import { count, percent } from "../format.js";
 import * as net from "../net/requests.js";
-import { run, show, status } from "../store.js";
+import { className, run, show, status, thing, withArticle } from "../store.js";
 import * as training from "../training.js";
 import { Curves } from "./chart.js";
 import { html } from "./html.js";
@@ -13,7 +13,7 @@ import { Strip } from "./strip.js";
 import { Thumb } from "./tiles.js";
 import { compilingWords } from "./words.js";
 
-const { draft, isOver, isWelcome, pending, settings } = training;
+const { draft, isForeign, isOver, isWelcome, pending, settings } = training;
 
 const BATCHES = [8, 16, 32, 64, 128, 256];
 const EPOCHS = [1, 2, 3, 5, 10, 20];
@@ -27,6 +27,8 @@ function stateWords() {
     return compiling ? compilingWords(compiling) : "The server is getting ready.";
   }
   if (isWelcome.value) return "The first visit's network, kept as it is. Start makes one of your own, from step 0.";
+  if (isForeign.value)
+    return `Somebody else's run, watched${state === "running" && speed ? `: ${count(speed)} images per second` : ""}. A copy of your own goes on from here.`;
   if (state === "running") return speed ? `${count(speed)} images per second` : "starting";
   const why = trouble ? ` ${trouble.words[0].toUpperCase()}${trouble.words.slice(1)}.` : "";
   if (state === "finished") return `Finished after ${count(step)} steps.${why}`;
@@ -53,6 +55,8 @@ function Commands() {
   const running = run.value.state === "running";
   const { ready } = status.value;
   const over = isOver.value;
+  if (isForeign.value)
+    return html`<div class="commands"><button class="button primary" onClick=${training.copy}>Make my own copy</button></div>`;
   const why = ready ? "" : "Training waits until the arithmetic is compiled";
   const [words, act] = running
     ? ["Pause", training.pause]
@@ -68,15 +72,15 @@ function Commands() {
   </div>`;
 }
 
-/** @param {{name: string, value: any, options: [any, string][], onChange: (value: any) => void}} props */
+/** @param {{name: string, value: any, options: [any, string, string?][], onChange: (value: any) => void}} props */
 function Choice({ name, value, options, onChange }) {
   const all = options.some(([option]) => option === value)
     ? options
-    : /** @type {[any, string][]} */ ([...options, [value, String(value)]]);
+    : /** @type {[any, string, string?][]} */ ([...options, [value, String(value)]]);
   const at = all.findIndex(([option]) => option === value);
   return html`<label class="row"><span>${name}</span>
     <select value=${at} onChange=${(/** @type {any} */ event) => onChange(all[event.currentTarget.value][0])}>
-      ${all.map(([option, words], k) => html`<option key=${String(option)} value=${k} selected=${k === at}>${words}</option>`)}
+      ${all.map(([option, words, misfit], k) => html`<option key=${String(option)} value=${k} disabled=${Boolean(misfit) && k !== at} selected=${k === at}>${words}</option>`)}
     </select></label>`;
 }
 
@@ -182,7 +186,15 @@ function Settings() {
     const { optimizer, batch_size, seed, steps, epochs = steps / Math.ceil(example.x.length / batch_size) } = defaults;
     plan({ model, optimizer, batch_size, seed, epochs });
   };
-  const data = datasets.map(({ name, title, splits }) => [name, `${short(name, title)}, ${count(splits.train)}`]);
+  const takes = models.find(({ name }) => name === now.model)?.input ?? run.value.network.input;
+  const data = datasets.map(({ name, title, splits, shape, problem }) => {
+    const misfit = problem
+      ? "cannot be read"
+      : shape.join() === takes.join()
+        ? ""
+        : `${shape.join("×")} does not fit ${takes.join("×")}`;
+    return [name, `${short(name, title)}, ${misfit || count(splits.train)}`, misfit];
+  });
   const own = datasets.length > 0 && !datasets.some(({ name }) => name === now.dataset);
   const changed = pending.value;
   return html`<div class="settings">
@@ -231,16 +243,16 @@ function Answer({ digit, probabilities }) {
   const wrong = answer !== undefined && answer !== label;
   const certainty = percent(share, 0);
   const words =
-    `test digit ${index}, a ${label}: ` +
+    `test ${thing.value} ${index}, ${withArticle(label)}: ` +
     (answer === undefined
       ? "no answer yet"
-      : `the network says ${answer}${wrong ? ", wrong" : ""}, ${certainty} certain`);
+      : `the network says ${className(answer)}${wrong ? ", wrong" : ""}, ${certainty} certain`);
   return html`<li><button class="answer ${wrong ? "wrong" : ""}" title="Open in Explore"
       onClick=${() => training.openDigit(index)}>
     <${Thumb} dataset=${training.digits.value?.dataset} split="test" index=${index} width=${56} />
     <span class="spoken">${words}</span>
-    <span aria-hidden="true"><b>${answer ?? "–"}</b>${
-      wrong ? html`<b class="not">✗ is ${label}</b>` : share < CERTAIN ? html`<i>${certainty}</i>` : null
+    <span aria-hidden="true"><b>${answer === undefined ? "–" : className(answer)}</b>${
+      wrong ? html`<b class="not">✗ is ${className(label)}</b>` : share < CERTAIN ? html`<i>${certainty}</i>` : null
     }</span>
   </button></li>`;
 }
@@ -259,7 +271,7 @@ function Answers() {
             (digit, k) => html`
       <${Answer} key=${digit.index} digit=${digit} probabilities=${known?.probabilities[k]} />`,
           )}</ul>`
-        : html`<p class="soft">${training.digits.value ? "This data has no test digits." : "Fetching twenty test digits."}</p>`
+        : html`<p class="soft">${training.digits.value ? `This data has no test ${thing.value}s.` : `Fetching twenty test ${thing.value}s.`}</p>`
     }
   </section>`;
 }
