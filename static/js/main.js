@@ -72,9 +72,10 @@ effect(() => {
   writing ||= setTimeout(() => {
     writing = 0;
     const hash = link.write();
-    if (arriving || (location.hash || "#") === hash) return;
+    if (arriving) return;
     const same = arrived || entryOf(hash) === entryOf(location.hash);
     arrived = false;
+    if ((location.hash || "#") === hash) return;
     history[same ? "replaceState" : "pushState"](null, "", hash);
   }, 250);
 });

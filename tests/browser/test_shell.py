@@ -195,3 +195,37 @@ def test_back_returns_through_cards_runs_and_views(server: Server, page: Page) -
     expect(page.locator(".place-line .place")).to_have_text("conv2/dx/0,5,10,5")
     page.go_forward()
     expect(page.locator(".place-line .place")).to_have_text("conv2/y/0,1,2,3")
+
+
+def test_without_a_first_run_the_page_offers_what_is_there_and_says_how_to_get_it(page: Page, server: Server) -> None:
+    server.wait_ready()
+
+    def bare(route: Route) -> None:
+        route.fulfill(json={**server.get("/api/status"), "welcome": None})
+
+    page.route("**/api/status", bare)
+    page.route("**/api/datasets", lambda route: route.fulfill(json=[]))
+    page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("no MNIST digits")
+    expect(page.get_by_role("main")).to_contain_text("python3 -m app")
+    page.get_by_role("button", name="tiny on its own small data").click()
+    expect(page.get_by_role("button", name="Play the pass")).to_be_visible()
+    expect(page.locator(".model .trigger")).to_contain_text("tiny")
+
+
+def test_a_run_is_named_told_apart_renamed_and_deleted(page: Page, server: Server) -> None:
+    run = make_run(server, name="one of many", seed=23)["id"]
+    visit(page, server, f"run={run}")
+    page.locator(".model .trigger").click()
+    line = page.locator(f"[data-run='{run}']")
+    expect(line).to_contain_text("one of many")
+    expect(line).to_contain_text("mnist, momentum 0.03, batch 32, seed 23")
+    line.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name of the run").fill("mine & <b>only</b>")
+    page.keyboard.press("Enter")
+    expect(line).to_contain_text("mine & <b>only</b>")
+    assert server.get(f"/api/runs/{run}")["name"] == "mine & <b>only</b>"
+    line.get_by_role("button", name="Delete").click()
+    page.locator(".sure").get_by_role("button", name="Delete").click()
+    expect(page.locator(".model .trigger")).to_contain_text("classroom")
+    assert run not in [each["id"] for each in server.get("/api/runs")]

@@ -64,14 +64,14 @@ function Line({ run, choose, changed }) {
   return html`<li class="run-line" data-run=${run.id}>
     <button type="button" aria-current=${current ? "true" : undefined} onClick=${() => choose(run.id)}>
       <i class="run-colour" style=${{ background: colourOfRun(run.id) }}></i>
-      <span><b>${name}</b>${run.owner ? html` <span class="soft">by ${run.owner}</span>` : ""}${!mine && !run.kept && !run.owner ? html` <span class="soft">somebody else's</span>` : ""}
+      <span><b>${name}</b>${run.owner ? html` <span class="soft by">by ${run.owner}</span>` : ""}${!mine && !run.kept && !run.owner ? html` <span class="soft by">somebody else's</span>` : ""}
         <span class="soft">${standing(run)}</span><span class="soft">${settingsOfRun(run)}</span></span></button>
     ${
       mine &&
       html`<span class="run-acts">
-      <button type="button" class="act-on" title="Rename" aria-label=${`Rename ${name}`} onClick=${() => setDoing("rename")}>✎</button>
-      ${key && html`<button type="button" class="act-on" title="Copy its key: pasted in another browser it may change this run" aria-label=${`Copy the key of ${name}`} onClick=${() => copyKey(key)}>⚿</button>`}
-      <button type="button" class="act-on" title="Delete" aria-label=${`Delete ${name}`} onClick=${() => setDoing("delete")}>✕</button></span>`
+      <button type="button" class="act-on" title="Rename" aria-label=${`Rename ${name}`} onClick=${() => setDoing("rename")}>Rename</button>
+      ${key && html`<button type="button" class="act-on" title="Copy its key: pasted in another browser it may change this run" aria-label=${`Copy the key of ${name}`} onClick=${() => copyKey(key)}>Key</button>`}
+      <button type="button" class="act-on" title="Delete" aria-label=${`Delete ${name}`} onClick=${() => setDoing("delete")}>Delete</button></span>`
     }
   </li>`;
 }
