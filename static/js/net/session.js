@@ -146,12 +146,9 @@ export async function removeRun(id) {
  * A run of one's own that goes on from where another stands.
  * @param {any} run
  */
-export async function copyRun(run) {
-  const network = await get(`api/runs/${encodeURIComponent(run.id)}/network`);
-  const here = (await datasets()).some((/** @type {any} */ { name }) => name === run.dataset);
-  return createRun({
-    ...(run.model ? { model: run.model, parameters: network.parameters } : { network }),
-    ...(here ? { dataset: run.dataset } : {}),
+export const copyRun = run =>
+  createRun({
+    from: { run: run.id },
     optimizer: run.optimizer,
     batch_size: run.batch_size,
     seed: run.seed,
@@ -159,7 +156,6 @@ export async function copyRun(run) {
     name: `copy of ${run.name || run.model || run.title}`.slice(0, 60),
     start: false,
   });
-}
 
 /** On the first visit's digits: a 3 that its network is not yet sure of. */
 const FIRST = 464;
