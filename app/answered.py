@@ -401,6 +401,8 @@ class Run(Answer):
     model: str | None = said("the preset, if any")
     title: str = said("what it is called")
     name: str = said("as whoever made it calls it; empty where it was given none")
+    owner: str | None = said("the nickname of whoever made it")
+    mine: bool = said("whether the token of the call may change it; without owners anybody may")
     state: Literal["created", "running", "paused", "finished", "failed"] = said("what it is doing")
     step: int = said("finished updates")
     epoch: int = said("finished times through the training set")
@@ -436,6 +438,7 @@ class Expired(Answer):
     title: str = said("what it was called")
     why: str = said("why it is no longer here")
     when: float = said("when it went, in seconds since 1970")
+    kept: bool = said("whether it can be brought back: POST /api/expired/{id}/restore")
 
 
 class Curve(Answer):

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from app.limits import Limits
@@ -24,6 +25,10 @@ NICENESS = 10
 #: Multiply-adds (or what costs as much) of a question that one thread of the pool is kept free for.
 CHEAP = 20_000_000
 NEVER = float("inf")
+#: How far behind the others' somebody's time may be, in seconds: for so long a newcomer is served alone at most.
+SAVED = 0.05
+#: Of so many it is remembered how much time they had.
+MOST_PAYERS = 1000
 
 
 def be_nice(niceness: int = NICENESS) -> None:
@@ -38,30 +43,54 @@ def be_nice(niceness: int = NICENESS) -> None:
 class Turn(Protocol):
     """A run, as the compute thread sees it."""
 
-    def take_turn(self) -> float:
-        """Do at most one step's work. When to come again, on time.monotonic's clock: 0 at once, NEVER when woken."""
+    @property
+    def payer(self) -> Hashable:
+        """Whose share of the thread its time is taken from."""
+
+    def take_turn(self, share: float) -> float:
+        """Do at most one step's work, and build frames for at most this share of the thread's time. When to come
+        again, on time.monotonic's clock: 0 at once, NEVER when woken."""
+
+
+@dataclass
+class _Clock:
+    """Seconds of the thread that somebody has had, or would have had who came late."""
+
+    spent: float = 0.0
+
+
+@dataclass(eq=False)
+class _Seat:
+    turn: Turn
+    clock: _Clock
+    due: float = 0.0
 
 
 class Compute(threading.Thread):
-    """The one thread that trains. Runs take turns by step; `gate` holds it back until the kernels are compiled."""
+    """The one thread that trains; `gate` holds it back until the kernels are compiled.
+
+    Runs take turns by time. Next is a run of whoever has had the least of the thread, and of theirs the one that has
+    had the least: so nobody has less because somebody else trains many runs, or large ones. Who comes late starts
+    level with the others.
+    """
 
     def __init__(self, gate: threading.Event) -> None:
         super().__init__(name="compute", daemon=True)
         self._gate = gate
-        self._turns: list[Turn] = []
+        self._seats: list[_Seat] = []
+        self._payers: dict[Hashable, _Clock] = {}
         self._changed = threading.Condition()
         self._woken = False
         self._stopping = False
 
     def add(self, turn: Turn) -> None:
         with self._changed:
-            self._turns.append(turn)
+            self._seats.append(_Seat(turn, _Clock()))
         self.wake()
 
     def remove(self, turn: Turn) -> None:
         with self._changed:
-            if turn in self._turns:
-                self._turns.remove(turn)
+            self._seats = [seat for seat in self._seats if seat.turn is not turn]
 
     def wake(self) -> None:
         with self._changed:
@@ -79,17 +108,40 @@ class Compute(threading.Thread):
         self._gate.wait()
         while not self._stopping:
             with self._changed:
-                turns = list(self._turns)
-            due = NEVER
-            for turn in turns:
-                if self._stopping:
-                    return
-                due = min(due, turn.take_turn())
-            with self._changed:
-                wait = due - time.monotonic()
-                if not self._woken and not self._stopping and wait > 0:
-                    self._changed.wait(None if due == NEVER else wait)
+                seats = list(self._seats)
+                if self._woken:
+                    for seat in seats:
+                        seat.due = 0.0
                 self._woken = False
+            ready = [seat for seat in seats if seat.due <= time.monotonic()]
+            if ready:
+                self._next(ready)
+                continue
+            with self._changed:
+                due = min((seat.due for seat in seats), default=NEVER)
+                if not self._woken and not self._stopping and (wait := due - time.monotonic()) > 0:
+                    self._changed.wait(None if due == NEVER else wait)
+
+    def _next(self, ready: list[_Seat]) -> None:
+        payers = {seat.turn.payer for seat in ready}
+        self._level([self._payers.setdefault(payer, _Clock()) for payer in payers])
+        for payer in payers:
+            self._level([seat.clock for seat in ready if seat.turn.payer == payer])
+        seat = min(ready, key=lambda each: (self._payers[each.turn.payer].spent, each.clock.spent))
+        began = time.monotonic()
+        seat.due = seat.turn.take_turn(1 / len(ready))
+        took = time.monotonic() - began
+        seat.clock.spent += took
+        self._payers[seat.turn.payer].spent += took
+        if len(self._payers) > MOST_PAYERS:
+            self._payers = {payer: self._payers[payer] for payer in payers}
+
+    @staticmethod
+    def _level(clocks: list[_Clock]) -> None:
+        """Nobody among those who want the thread has saved up more than SAVED seconds."""
+        most = max(clock.spent for clock in clocks)
+        for clock in clocks:
+            clock.spent = max(clock.spent, most - SAVED)
 
 
 class Pool:

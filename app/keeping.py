@@ -30,6 +30,12 @@ logger = logging.getLogger("convscope")
 
 #: Seconds between two checkpoints of a run that trains.
 INTERVAL = 1.0
+#: Bytes a second that checkpoints may take of the disk, and the seconds of training that a kill may lose unsaid.
+BYTES_A_SECOND, LOST = 8e6, 2.0
+#: How notices about saving begin.
+UNSAVED, SELDOM = "This run is not being saved", "This run is saved"
+CRASHED = "The server did not end in order, so this run was paused; start it again when you like."
+NEVER_SAVED = "Nothing of this run's training had been saved when the server ended: it begins again."
 #: Seconds that a run has rested before its history is written, and the most bytes of one.
 REST, HISTORY_BYTES = 5.0, 32 << 20
 FORMAT = 1
@@ -54,6 +60,8 @@ def pack_plan(plan: Plan, created: float, datasets: Datasets) -> bytes:
         "seed": plan.seed,
         "steps": plan.steps,
         "owner": plan.owner,
+        "name": plan.name,
+        "nickname": plan.nickname,
     }
     given = (
         {}
@@ -93,6 +101,8 @@ def unpack_plan(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], d
         steps=document["steps"],
         parameters=below("parameters", arrays) or None,
         owner=document["owner"],
+        name=document.get("name", ""),
+        nickname=document.get("nickname", ""),
     )
 
 
@@ -184,6 +194,9 @@ class Keeper(threading.Thread):
         self._kept: dict[str, _Kept] = {}
         self._changed = threading.Event()
         self._stopping = False
+        self._written = 0
+        #: Seconds of training that a kill may lose, where they are more than LOST.
+        self.lag = 0.0
 
     def put(self, run: Run) -> None:
         """Keep this run from now on; its plan is on disk when this returns, unless the run's notice says why not."""
@@ -193,6 +206,22 @@ class Keeper(threading.Thread):
     def put_back(self, run: Run) -> None:
         """Keep on with a run that has just been read."""
         self._kept[run.id] = _Kept(run, planned=True, last=run.moment(), history=run.trainer.step)
+
+    def expire(self, run: Run, why: str, most: int) -> None:
+        """Keep it no longer where runs are, but so that it can be brought back."""
+        kept = self._kept.get(run.id)
+        if kept is None:
+            self.shelf.note(run.id, run.name or run.plan.title, why)
+            return
+        self._save(kept)
+        self._kept.pop(run.id, None)
+        with kept.lock:
+            kept.dropped = True
+            try:
+                self.shelf.expire(run.id, run.name or run.plan.title, why, most)
+            except OSError as error:
+                logger.error("the files of run %s cannot be kept: %s", run.id, error)
+                self.shelf.note(run.id, run.name or run.plan.title, why)
 
     def drop(self, run: Run) -> None:
         """Keep it no longer."""
@@ -216,13 +245,16 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         be_nice()
-        took = 0.0
+        pause = INTERVAL
         while not self._stopping:
-            self._changed.wait(max(INTERVAL / 4, INTERVAL - took))
+            self._changed.wait(pause)
             self._changed.clear()
-            began = time.monotonic()
+            began, self._written = time.monotonic(), 0
             self.save_all()
             took = time.monotonic() - began
+            between = max(INTERVAL, self._written / BYTES_A_SECOND)
+            self.lag = between if between > LOST else 0.0
+            pause = max(INTERVAL / 4, between - took)
         self.save_all()
 
     def save_all(self) -> None:
@@ -241,14 +273,20 @@ class Keeper(threading.Thread):
                     kept.planned = True
                 moment = run.moment()
                 if kept.last is None or not kept.last.same(moment):
-                    self.shelf.write(run.id, "state.npz", pack_moment(run, moment))
+                    content = pack_moment(run, moment)
+                    self.shelf.write(run.id, "state.npz", content)
                     kept.last = moment
+                    self._written += len(content)
             except Exception as error:
                 self._complain(run, error)
             else:
-                if run.notice:
+                if run.notice.startswith(UNSAVED):
                     logger.info("run %s is being saved again", run.id)
-                run.notice = ""
+                    run.notice = ""
+                elif self.lag and run.state == "running":
+                    run.notice = f"{SELDOM} every {self.lag:.0f} seconds: the runs under way are large."
+                elif run.notice.startswith(SELDOM):
+                    run.notice = ""
 
     def _save_history(self, kept: _Kept) -> None:
         with kept.lock:
@@ -271,7 +309,7 @@ class Keeper(threading.Thread):
         """Once for each reason; training goes on, and the next round tries again."""
         reason = (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
         notice = (
-            f"This run is not being saved ({reason}). It goes on, but a restart of the server would take it back "
+            f"{UNSAVED} ({reason}). It goes on, but a restart of the server would take it back "
             "to its last saved step, or lose it."
         )
         if run.notice != notice:
@@ -279,35 +317,68 @@ class Keeper(threading.Thread):
             logger.error("run %s cannot be saved: %s", run.id, error, exc_info=not isinstance(error, OSError))
 
 
-def restore(keeper: Keeper, datasets: Datasets, make: Callable[[str, Plan], Run], add: Callable[[Run], None]) -> None:
+def restore(
+    keeper: Keeper,
+    datasets: Datasets,
+    make: Callable[[str, Plan], Run],
+    add: Callable[[Run], None],
+    orderly: bool = True,
+) -> None:
     """Every kept run: `make` makes each from its plan, `add` takes it. What is damaged is set aside; what a later start
-    may be able to read stays."""
+    may be able to read stays, and so does what somebody else put there. Where the last server did not end in order,
+    what it trained may be what ended it: these runs come back paused."""
     shelf = keeper.shelf
     started = time.monotonic()
     found: list[Run] = []
     for id in shelf.ids():
-        title = ""
         try:
-            content = shelf.read(id, "plan.npz")
-            if content is None:  # killed while it was made or removed
-                shelf.remove(id)
-                continue
-            document, arrays = unpack(content)
-            title = document["title"]
-            run = make(id, unpack_plan(document, arrays, datasets))
-            run.created = document["created"]
-            if (content := shelf.read(id, "state.npz")) is not None:
-                restore_moment(run, content, shelf.read(id, "history.npz"))
-        except Exception as error:
-            _set_aside(shelf, id, title, error)
+            run = read_run(shelf, id, datasets, make)
+        except Unreadable as error:
+            _set_aside(shelf, id, error.title, error.reason)
         else:
-            found.append(run)
+            if run is not None:
+                found.append(run)
     for run in sorted(found, key=lambda run: run.created):
+        if not orderly and run.state == "running":
+            run.state, run.notice = "paused", CRASHED
         shelf.forget(run.id)
         keeper.put_back(run)
         add(run)
     if found:
         logger.info("%d runs restored in %.2f s", len(found), time.monotonic() - started)
+
+
+class Unreadable(Exception):
+    """A run whose files cannot be read: its title as far as it is known, and the reason."""
+
+    def __init__(self, title: str, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.title, self.reason = title, reason
+
+
+def read_run(shelf: Shelf, id: str, datasets: Datasets, make: Callable[[str, Plan], Run]) -> Run | None:
+    """A run from its files. None for a folder without a plan: one of a run that was killed while it was made or removed
+    goes, any other stays. Raises Unreadable."""
+    title = ""
+    try:
+        content = shelf.read(id, "plan.npz")
+        if content is None:
+            if shelf.is_own(id):
+                shelf.remove(id)
+            else:
+                logger.warning("the folder runs/%s is none of a run and is left alone", id)
+            return None
+        document, arrays = unpack(content)
+        title = document["title"]
+        run = make(id, unpack_plan(document, arrays, datasets))
+        run.created = document["created"]
+        if (content := shelf.read(id, "state.npz")) is not None:
+            restore_moment(run, content, shelf.read(id, "history.npz"))
+        else:
+            run.notice = NEVER_SAVED
+    except Exception as error:
+        raise Unreadable(title, error) from error
+    return run
 
 
 def _set_aside(shelf: Shelf, id: str, title: str, error: Exception) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.memory import machine_bytes
+
 
 def _limit(value: float, unit: str, description: str) -> Any:
     return field(default=value, metadata={"unit": unit, "description": description})
@@ -47,14 +49,22 @@ class Limits:
     batch_size: int = _limit(4096, "images", "largest minibatch")
     predicted_images: int = _limit(1000, "images", "most images in one predict call")
     steps: int = _limit(1_000_000, "steps", "longest run")
-    runs: int = _limit(
-        40, "runs", "runs kept at once; beyond it the oldest one that neither trains nor is watched makes way"
-    )
+    runs: int = _limit(120, "runs", "runs kept at once; beyond it one that rests makes way")
     runs_per_client: int = _limit(
-        16, "runs", "the same for the runs that one client's address has made since the server's start"
+        16, "runs", "the same for the runs of one owner or, where runs have none, of one client's address"
+    )
+    runs_per_address: int = _limit(400, "runs", "the same for one address, behind which a whole class may be")
+    grace_seconds: int = _limit(
+        300, "seconds", "a run that was made, changed or asked about so lately makes way for nobody else's"
+    )
+    memory_bytes: int = _limit(
+        machine_bytes() // 2, "bytes", "memory of all runs together: half of the machine's or the container's"
+    )
+    expired_bytes: int = _limit(
+        512 << 20, "bytes", "disk space of runs that made way and can be brought back; the oldest go first"
     )
     run_bytes: int = _limit(640 << 20, "bytes", "memory that one run may come to need")
-    run_days: int = _limit(30, "days", "a run that has neither trained nor been changed for so long goes")
+    run_days: int = _limit(30, "days", "a run that has rested for so many days of the server's running goes")
     stored_bytes: int = _limit(
         2 << 30, "bytes", "disk space of all runs; beyond it the oldest ones that neither train nor are watched go"
     )

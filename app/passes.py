@@ -88,6 +88,11 @@ class Passes:
         self._kept: OrderedDict[str, Pass] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def nbytes(self) -> int:
+        with self._lock:
+            return sum(each.trace.nbytes for each in self._kept.values())
+
     def find(self, id: str) -> Pass | None:
         with self._lock:
             found = self._kept.get(id)

@@ -100,6 +100,7 @@ class RunFields(NetworkChoice):
     parameters: networks.Parameters = None
     start: bool = Field(default=True, description="whether to begin at once")
     name: RunName = Field(default="", description="what to call it in the list of runs")
+    owner: RunName = Field(default="", description="a nickname of whoever makes it, shown beside it")
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ def plan_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start |
         seed=defaults["seed"] if asked.seed is None else asked.seed,
         steps=_steps(asked, defaults, -(-len(train) // batch_size), limits),
         parameters=None if own is None else networks.parameters_of(network, own, "float32", limits),
+        nickname=asked.owner,
     )
 
 

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from app.compute import Compute
 from app.keeping import Keeper
 from app.limits import Limits
 from app.problems import Problem, conflict, missing, too_many, unavailable
-from app.runs import WELCOME, Plan, Run, sealed
-from app.shelf import Gone
+from app.runs import WELCOME, Plan, Run
+from app.shelf import Gone, write_whole
 from app.stream import Subscription
+
+logger = logging.getLogger("convscope")
 
 Build = Callable[[Run, Subscription], bytes]
 DAY = 86_400.0
+
+
+class Clock:
+    """Seconds for which this server has run, over all its starts, kept in a file. The time of day may jump, and a
+    server may rest for weeks: neither makes a run older."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._began = file, time.monotonic()
+        try:
+            self._before = float(file.read_text("utf-8"))
+        except (OSError, ValueError):
+            self._before = 0.0
+
+    def now(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    def save(self) -> None:
+        try:
+            write_whole(self._file, f"{self.now():.0f}\n".encode())
+        except OSError as error:
+            logger.warning("the clock of runs cannot be kept: %s", error)
 
 
 class Runs:
@@ -28,6 +53,8 @@ class Runs:
         self._lock = threading.RLock()
         self._reading = True
         self._went = False
+        self._clock = Clock(keeper.shelf.folder / "clock")
+        self._rested: dict[str, tuple[float, float]] = {}  # what a run was when it was found at rest, and since when
 
     def all_read(self) -> None:
         """The runs of earlier starts have been added."""
@@ -55,6 +82,7 @@ class Runs:
         """Raises Problem 404, of kind `gone` where it is known what became of it, 503 while it may still be read."""
         run = self.find(id)
         if run is not None:
+            run.used = time.monotonic()
             return run
         self._check_read()
         if gone := self._keeper.shelf.why_gone(id):
@@ -68,7 +96,7 @@ class Runs:
             raise conflict(
                 "the welcome run is kept as it is for every first visit; create your own with POST /api/runs"
             )
-        if run.plan.owner and not secrets.compare_digest(run.plan.owner, sealed(token)):
+        if not run.may_be_changed_by(token):
             got = "a token of another run" if token else "none"
             raise Problem(
                 403,
@@ -101,17 +129,17 @@ class Runs:
         self._compute.add(run)
 
     def create(self, plan: Plan, build: Build, client: str = "", start: bool = False) -> Run:
-        """A new run, on disk as it is when this returns. Where there are too many, the oldest one that neither trains
-        nor is watched makes way: one of this client's where this client has too many. Raises Problem 429 when none
-        can."""
+        """A new run, on disk as it is when this returns. Where there are too many, one that neither trains nor is
+        watched makes way: of the same owner's first, and of others' only one that nobody has used for a while. What
+        makes way can be brought back. Raises Problem 429 when none can."""
         self._check_read()
-        self._making_way(client)  # before anything is allocated
+        self._making_way(plan, client)  # before anything is allocated
         run = self.make(secrets.token_urlsafe(6).replace("-", "a").replace("_", "b"), plan, build)
         run.client = client
         if start:
             run.start()
         with self._lock:
-            gone = self._making_way(client)
+            gone = self._making_way(plan, client)
             for each, _ in gone:
                 del self._runs[each.id]
             self._runs[run.id] = run
@@ -121,25 +149,82 @@ class Runs:
         self._compute.add(run)
         return run
 
-    def _making_way(self, client: str) -> list[tuple[Run, str]]:
-        """Which runs a new one of this client's pushes out, and why."""
-        everybody = self._all()
-        own = [run for run in everybody if run.client == client]
+    def _making_way(self, plan: Plan, client: str) -> list[tuple[Run, str]]:
+        """Which runs a new one of this plan and client pushes out, and why."""
+        everybody = [run for run in self._all() if run.id != WELCOME]
+        mine = [run for run in everybody if _same_owner(run, plan, client)]
+        near = [run for run in everybody if client and run.client == client]
+        limits = self._limits
         gone: dict[Run, str] = {}
-        for name, runs, whose in (("runs_per_client", own, " of this client"), ("runs", everybody, "")):
-            most = getattr(self._limits, name)
-            if len([run for run in runs if run not in gone]) < most:
-                continue
-            oldest = next(_resting(runs), None)
-            if oldest is None:
-                raise too_many(
-                    name,
-                    most,
-                    f"{len(runs)} runs{whose} are training or being watched; pause or delete one first",
-                    retry_after=10,
+
+        def left(runs: list[Run]) -> list[Run]:
+            return [run for run in runs if run not in gone]
+
+        def make_way(name: str, runs: list[Run], whose: str, what: str) -> None:
+            found = next(self._may_go(left(mine), left(runs)), None)
+            if found is None:
+                said = (
+                    f"{len(left(runs))} runs{whose} are training, watched or in use; pause or delete one of yours first"
                 )
-            gone[oldest] = f"it made way for a new run; at most {most} runs{whose} are kept (limit {name})"
+                raise too_many(name, getattr(limits, name), said, retry_after=10)
+            gone[found] = f"it made way for a new run; {what} (limit {name})"
+
+        for name, runs, whose in (
+            ("runs_per_client", mine, " of yours"),
+            ("runs_per_address", near, " of this address"),
+            ("runs", everybody, ""),
+        ):
+            most = getattr(limits, name)
+            if len(left(runs)) >= most:
+                make_way(name, runs, whose, f"at most {most} runs{whose} are kept")
+        needed = 4 * plan.network.size * (4 + 2 * len(plan.optimizer.state))
+        while left(everybody) and sum(run.nbytes for run in left(everybody)) + needed > limits.memory_bytes:
+            make_way("memory_bytes", everybody, "", f"all runs together may hold {limits.memory_bytes} bytes")
         return list(gone.items())
+
+    def _may_go(self, mine: list[Run], runs: list[Run]) -> Iterator[Run]:
+        """Runs at rest, those that make way first: of one's own, then of others' that nobody has used for a while, each
+        the longest unused first."""
+        lately = time.monotonic() - self._limits.grace_seconds
+        own = [run for run in mine if run in runs]
+        others = [run for run in runs if run not in mine and run.used < lately]
+        for group in (own, others):
+            yield from sorted(_resting(group), key=lambda run: run.used)
+
+    def restore(self, id: str, token: str, read: Callable[[str], Run | None]) -> Run:
+        """A run that made way, back as it was and paused; `read` makes it from its files. 404 where they are no longer
+        kept, 403 for a token that is not its owner's, 429 where no other can make way for it."""
+        self._check_read()
+        if self.find(id) is not None:
+            raise conflict(f"run {id} is here")
+        gone = self._keeper.shelf.why_gone(id)
+        if gone is None:
+            raise missing(f"there is no run {id[:40]!r}, and none went")
+        if not self._keeper.shelf.bring_back(id):
+            raise Problem(404, f"run {id} cannot be brought back: its files are no longer kept", kind="gone")
+        run = read(id)
+        if run is None or not run.may_be_changed_by(token):
+            self._keeper.shelf.expire(id, gone.title, gone.why, self._limits.expired_bytes)
+            if run is None:
+                raise Problem(404, f"run {id} cannot be brought back: its files cannot be read", kind="gone")
+            raise Problem(403, f"run {id} belongs to whoever made it; expected the token of its owner", kind="token")
+        if run.state == "running":
+            run.state = "paused"
+        try:
+            with self._lock:
+                pushed = self._making_way(run.plan, "")
+                for each, _ in pushed:
+                    del self._runs[each.id]
+                self._runs[run.id] = run
+        except Problem:
+            self._keeper.shelf.expire(id, gone.title, gone.why, self._limits.expired_bytes)
+            raise
+        for each, why in pushed:
+            self._expire(each, why)
+        self._keeper.shelf.forget(id)
+        self._keeper.put_back(run)
+        self._compute.add(run)
+        return run
 
     def delete(self, id: str, token: str = "") -> None:
         run = self.own(id, token)
@@ -148,18 +233,25 @@ class Runs:
         self._drop(run, "this run was deleted")
 
     def expire_old(self) -> None:
-        """Let go of what has rested for too long, and of the oldest where all of them take too much room on disk."""
+        """Let go of what has rested for so many days of the server's running, and of the oldest where all of them take
+        too much room on disk."""
         days, most = self._limits.run_days, self._limits.stored_bytes
-        now = time.time()
-        for run in _resting(self._all()):
-            if now - run.changed > days * DAY:
+        now = self._clock.now()
+        everybody = self._all()
+        self._rested = {
+            run.id: known if (known := self._rested.get(run.id)) and known[0] == run.changed else (run.changed, now)
+            for run in everybody
+        }
+        for run in _resting(everybody):
+            if now - self._rested[run.id][1] > days * DAY:
                 self._remove(run, f"it had rested for {days} days (limit run_days)")
         sizes = {run: self._keeper.shelf.bytes_of(run.id) for run in self._all()}
-        for run in _resting(list(sizes)):
+        for run in sorted(_resting(list(sizes)), key=lambda run: run.used):
             if sum(sizes.values()) <= most:
                 break
             self._remove(run, f"the runs took more than {most} bytes on disk (limit stored_bytes)")
             del sizes[run]
+        self._clock.save()
 
     def _remove(self, run: Run, why: str) -> None:
         with self._lock:
@@ -167,8 +259,10 @@ class Runs:
         self._expire(run, why)
 
     def _expire(self, run: Run, why: str) -> None:
-        self._keeper.shelf.note(run.id, run.plan.title, why)
-        self._drop(run, f"this run is no longer here: {why}")
+        self._went = True
+        self._compute.remove(run)
+        run.close(f"this run is no longer here: {why}")
+        self._keeper.expire(run, why, self._limits.expired_bytes)
 
     def some_went(self) -> bool:
         """Whether runs have gone since this was last asked: each leaves cycles of its own behind."""
@@ -180,6 +274,11 @@ class Runs:
         self._compute.remove(run)
         run.close(reason)
         self._keeper.drop(run)
+
+
+def _same_owner(run: Run, plan: Plan, client: str) -> bool:
+    """By token where runs have owners: behind one address there may be a whole class."""
+    return run.plan.owner == plan.owner if plan.owner else not run.plan.owner and run.client == client
 
 
 def _resting(runs: Iterable[Run]) -> Iterator[Run]:

@@ -19,7 +19,7 @@ from app.limits import Limits
 from app.metrics import Column, Figures
 from app.passes import Passes
 from app.problems import conflict
-from app.stream import Hub, Subscription
+from app.stream import SHARE, Hub, Subscription
 from engine.data import Dataset
 from engine.network import Network
 from engine.optimizers import Optimizer
@@ -52,6 +52,7 @@ class Plan:
     parameters: Mapping[str, np.ndarray] | None = None
     name: str = ""  # as whoever made it calls it; may be changed later
     owner: str = ""  # what `sealed` makes of the token without which it may not be changed; "": anybody may
+    nickname: str = ""  # of its maker
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Run:
         self.notice = ""
         self.pace: float | None = None
         self.created = self.changed = time.time()
+        #: When it was last made, changed or asked about, on time.monotonic's clock.
+        self.used = time.monotonic()
         #: Who made it, for the limit of runs of one client; not kept on disk.
         self.client = ""
         self._wake = wake
@@ -169,8 +172,17 @@ class Run:
         self._command()
 
     def _command(self) -> None:
-        self.changed = time.time()
+        self.changed, self.used = time.time(), time.monotonic()
         self._wake()
+
+    def may_be_changed_by(self, token: str) -> bool:
+        """Whether this token is its owner's; a run without an owner is everybody's."""
+        return not self.plan.owner or secrets.compare_digest(self.plan.owner, sealed(token))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds beside its data set."""
+        return self.trainer.nbytes + self.passes.nbytes
 
     def fail(self, error: str) -> None:
         with self._lock:
@@ -220,15 +232,21 @@ class Run:
         """How frames of this run are built."""
         self._build = build
 
-    def take_turn(self) -> float:
-        """One step if one is due, then the frames that are wanted."""
+    @property
+    def payer(self) -> str:
+        """Whose share of the compute thread training takes: the owner's, or else that of the client who made it."""
+        return self.plan.owner or self.client or self.id
+
+    def take_turn(self, share: float = 1.0) -> float:
+        """One step if one is due, then the frames that are wanted: all watched runs together have one budget for
+        frames, of which this is the run's share."""
         try:
             due = self._train()
         except Exception:
             logger.exception("run %s failed at step %d", self.id, self.trainer.step)
             self.fail(f"something went wrong at step {self.trainer.step}; the server's log says what")
             due = NEVER
-        return min(due, self._show())
+        return min(due, self._show(share))
 
     def _train(self) -> float:
         if self._measuring:
@@ -244,10 +262,10 @@ class Run:
         self.trainer.path.rest()
         return NEVER
 
-    def _show(self) -> float:
+    def _show(self, share: float) -> float:
         if self._build is None:
             return NEVER
-        return self.hub.serve((self.trainer.step, self.state), self._build)
+        return self.hub.serve((self.trainer.step, self.state), self._build, SHARE * share)
 
     def _take_rate(self) -> None:
         with self._lock:
@@ -375,7 +393,8 @@ class Run:
             "images_per_second": self._speed,
         }
 
-    def document(self) -> dict[str, Any]:
+    def document(self, token: str = "") -> dict[str, Any]:
+        """Of the run as it is; `token` says whose question it is."""
         trainer, plan = self.trainer, self.plan
         first, last = trainer.history
         facts = {
@@ -383,6 +402,8 @@ class Run:
             "model": plan.model,
             "title": plan.title,
             "name": self.name,
+            "owner": plan.nickname or None,
+            "mine": self.id != WELCOME and self.may_be_changed_by(token),
             **self.progress(),
             "steps": plan.steps,
             "steps_per_epoch": trainer.steps_per_epoch,

@@ -95,6 +95,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         here.keeper.stop()
         if here.keeper.is_alive():
             await asyncio.to_thread(here.keeper.join, FAREWELL)
+        with suppress(OSError):
+            here.keeper.shelf.end()
 
 
 async def _keep(here: Context) -> None:
@@ -105,7 +107,11 @@ async def _keep(here: Context) -> None:
             return here.runs.make(id, plan, looking.live_frame)
 
         try:
-            restore(here.keeper, here.datasets, make, here.runs.add)
+            orderly = here.keeper.shelf.begin()
+        except OSError:
+            orderly = True
+        try:
+            restore(here.keeper, here.datasets, make, here.runs.add, orderly)
         except OSError as error:
             logger.error("the runs of earlier starts cannot be found: %s", error)
         finally:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,22 +17,27 @@ logger = logging.getLogger("convscope")
 
 #: Runs of which it is remembered why they are no longer here.
 REMEMBERED = 1000
-ASIDE, GONE = "aside", "gone.json"
+ASIDE, EXPIRED, GONE = "aside", "expired", "gone.json"
+#: What stands in a run's folder. A folder that holds anything else is not ours to remove.
+OWN_FILES = {f"{name}.npz{new}" for name in ("plan", "state", "history") for new in ("", ".new")}
+#: A file that is there while the server runs: found at a start, it says that the last one did not end in order.
+RUNNING = "running"
 
 
 @dataclass(frozen=True)
 class Gone:
-    """A run that was expired or set aside: why, and when (seconds since 1970)."""
+    """A run that was expired or set aside: why, when (seconds since 1970), and whether it can be brought back."""
 
     id: str
     title: str
     why: str
     when: float
+    kept: bool = False
 
 
 class Shelf:
-    """`<data>/runs/<id>/plan.npz`, `state.npz` and `history.npz`. Every method may raise OSError and be called from any
-    thread."""
+    """`<data>/runs/<id>/plan.npz`, `state.npz` and `history.npz`; the same below `expired/` for runs that made way.
+    Every method may raise OSError and be called from any thread."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +47,8 @@ class Shelf:
     def ids(self) -> list[str]:
         if not self.folder.is_dir():
             return []
-        return sorted(each.name for each in self.folder.iterdir() if each.is_dir() and each.name != ASIDE)
+        others = (ASIDE, EXPIRED)
+        return sorted(each.name for each in self.folder.iterdir() if each.is_dir() and each.name not in others)
 
     def write(self, id: str, name: str, content: bytes) -> None:
         folder = self.folder / id
@@ -72,6 +78,58 @@ class Shelf:
             _sync(folder)
             shutil.rmtree(folder)
 
+    def is_own(self, id: str) -> bool:
+        """Whether a folder holds nothing but what this program writes there."""
+        return all(each.is_file() and each.name in OWN_FILES for each in (self.folder / id).iterdir())
+
+    def expire(self, id: str, title: str, why: str, most: int) -> None:
+        """Keep the run's files so that it can be brought back, and remember why it went; of all such files the oldest
+        are removed beyond `most` bytes."""
+        place = self.folder / EXPIRED / id
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        source = self.folder / id
+        kept = (source / "plan.npz").is_file()
+        if kept:
+            source.rename(place)
+        self.note(id, title, why, kept)
+        sizes = {each: sum(file.stat().st_size for file in each.iterdir()) for each in self._expired()}
+        for each in list(sizes):
+            if sum(sizes.values()) <= most:
+                break
+            shutil.rmtree(each, ignore_errors=True)
+            del sizes[each]
+            with self._lock:
+                gone = [replace(g, kept=False) if g.id == each.name else g for g in self._gone.values()]
+                self._remember(gone)
+
+    def _expired(self) -> list[Path]:
+        """Folders of runs that can be brought back, in the order in which they went."""
+        folder = self.folder / EXPIRED
+        there = [self._gone[id] for id in (each.name for each in folder.iterdir()) if id in self._gone]
+        return [folder / gone.id for gone in sorted(there, key=lambda gone: gone.when)]
+
+    def bring_back(self, id: str) -> bool:
+        """Put an expired run's files where runs are; whether there were any."""
+        place = self.folder / EXPIRED / id
+        if id not in self._gone or not place.is_dir():
+            return False
+        place.rename(self.folder / id)
+        return True
+
+    # how the server ended ---------------------------------------------------------------------------------------------
+
+    def begin(self) -> bool:
+        """Note that a server runs; whether the last one ended in order."""
+        mark = self.folder / RUNNING
+        orderly = not mark.exists()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(f"{os.getpid()}\n", "utf-8")
+        return orderly
+
+    def end(self) -> None:
+        (self.folder / RUNNING).unlink(missing_ok=True)
+
     def set_aside(self, id: str, title: str, why: str) -> None:
         """Keep the run's files for somebody to look at, but let no start stumble over them again."""
         self.note(id, title, why)
@@ -89,12 +147,12 @@ class Shelf:
     def why_gone(self, id: str) -> Gone | None:
         return self._gone.get(id)
 
-    def note(self, id: str, title: str, why: str) -> None:
+    def note(self, id: str, title: str, why: str, kept: bool = False) -> None:
         """Remember why this run is not here any more. Newer notes push out the oldest ones."""
         logger.warning("run %s is no longer here: %s", id, why)
         with self._lock:
             others = [each for each in self._gone.values() if each.id != id]
-            self._remember([*others, Gone(id, title, why, round(time.time(), 3))][-REMEMBERED:])
+            self._remember([*others, Gone(id, title, why, round(time.time(), 3), kept)][-REMEMBERED:])
 
     def forget(self, id: str) -> None:
         """The run is here again, if ever it was not."""

@@ -11,7 +11,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -139,11 +138,6 @@ def check_dataset(network: Network, dataset: Dataset, batch_size: int) -> None:
             raise ShapeError(f"{dataset.name}/{name}: {error}") from None
 
 
-@lru_cache(maxsize=8)
-def _order(seed: int, epoch: int, count: int) -> Array:
-    return np.random.default_rng([seed, SHUFFLING, epoch]).permutation(count)
-
-
 def _check_index(key: Key, shape: tuple[int, ...], index: tuple[int, ...]) -> None:
     if len(index) != len(shape) or any(not 0 <= i < size for i, size in zip(index, shape, strict=True)):
         raise PlaceError(f"{key[0]}/{key[1]} has shape {list(shape)}, there is no index {list(index)} in it")
@@ -186,6 +180,7 @@ class Trainer:
         self._capacity = min(SNAPSHOTS, max(4, history_bytes // max(1, self._state.nbytes)))
         self._traces: OrderedDict[int, Trace] = OrderedDict()
         self._trace_bytes = trace_bytes
+        self._orders: dict[int, Array] = {}
         self._lock = threading.Lock()
         check_dataset(network, dataset, batch_size)
 
@@ -261,13 +256,28 @@ class Trainer:
             self._snapshots = OrderedDict(sorted(kept.items()))
             self._traces.clear()
 
+    @property
+    def nbytes(self) -> int:
+        """Of all that is kept for looking back."""
+        with self._lock:
+            states = [*self._snapshots.values(), self._before, self._state]
+            return sum(state.nbytes for state in states) + sum(trace.nbytes for trace in self._traces.values())
+
     # steps ----------------------------------------------------------------------------------------------------------
 
     def indices(self, step: int) -> Array:
         """Which training images the `step`-th update learns from, counted from 1."""
         epoch, place = divmod(step - 1, self.steps_per_epoch)
-        order = _order(self.seed, epoch, len(self.dataset.splits["train"]))
+        order = self._order(epoch)
         return order[place * self.batch_size : (place + 1) * self.batch_size]
+
+    def _order(self, epoch: int) -> Array:
+        """The order of the training images in an epoch; those of the last two that were asked for are kept."""
+        orders = self._orders
+        if epoch not in orders:
+            order = np.random.default_rng([self.seed, SHUFFLING, epoch]).permutation(len(self.dataset.splits["train"]))
+            self._orders = orders = {**dict(list(orders.items())[-1:]), epoch: order}
+        return orders[epoch]
 
     def _advance(self, state: State) -> tuple[State, Metrics, Pass]:
         """The state after one more update, what its minibatch gave, and the pass itself. Training and replays go

@@ -80,10 +80,11 @@ async def create(request: Request, here: Here) -> Response:
     """The new run, with its Location. It begins at once unless `start` is false.
 
     A server started with `--shared` answers with a `token` too: without `Authorization: Bearer <token>` nobody can
-    change, step or delete the run. Anybody may watch it. It is kept on disk until its limits let go of it."""
+    change, step or delete the run. Anybody may watch it. Whoever sends a token of theirs with this call gets the run
+    under the same token, so that one serves for all of theirs. It is kept on disk until its limits let go of it."""
     asked = with_data(await read(request, here, RunFields, npz_into="parameters"))
 
-    token = secrets.token_urlsafe(18) if here.settings.shared else ""
+    token = (token_of(request) or secrets.token_urlsafe(18)) if here.settings.shared else ""
 
     def decide() -> Plan:
         return plan_of(asked, here.datasets, here.limits, start_from(asked, here.runs, here.imports, here.limits))
@@ -96,7 +97,7 @@ async def create(request: Request, here: Here) -> Response:
     def make() -> dict[str, Any]:
         owned = dataclasses.replace(plan, owner=sealed(token) if token else "")
         run = here.runs.create(owned, looking.live_frame, client_of(request), start=asked.start)
-        return run.document() | ({"token": token} if token else {})
+        return run.document(token) | ({"token": token} if token else {})
 
     document = await here.ask(request, make, cost=DRAWING * plan.network.size)
     where = answers.location(request, f"/api/runs/{document['id']}")
@@ -105,14 +106,15 @@ async def create(request: Request, here: Here) -> Response:
 
 @router.get("", summary="Every run", responses=answer(list[answered.Run]))
 async def listing(request: Request, here: Here) -> Response:
-    """A list of runs, oldest first."""
-    return await here.ask(request, lambda: _fresh([run.document() for run in here.runs.all()]))
+    """A list of runs, oldest first. `mine` says which ones the token of the call may change."""
+    token = token_of(request)
+    return await here.ask(request, lambda: _fresh([run.document(token) for run in here.runs.all()]))
 
 
 @router.get("/{id}", summary="One run", responses=answer(answered.Run))
-async def show(here: Here, id: Id) -> Response:
+async def show(request: Request, here: Here, id: Id) -> Response:
     """State (created, running, paused, finished, failed), network, step, epoch, loss, accuracy, history, speed."""
-    return _fresh(here.runs.get(id).document())
+    return _fresh(here.runs.get(id).document(token_of(request)))
 
 
 @router.patch(
@@ -127,7 +129,7 @@ async def change(request: Request, here: Here, id: Id) -> Response:
     asked = await read(request, here, Change)
     with refusals():
         run.change(asked.model_dump(exclude_unset=True))
-    return _fresh(run.document())
+    return _fresh(run.document(token_of(request)))
 
 
 @router.post(
@@ -142,7 +144,9 @@ async def step(request: Request, here: Here, id: Id) -> Response:
     run = here.runs.own(id, token_of(request))
     asked = await read(request, here, Count)
     run.advance(asked.count)
-    return answers.json_response(run.document(), 202, {"Location": answers.location(request, f"/api/runs/{id}")})
+    return answers.json_response(
+        run.document(token_of(request)), 202, {"Location": answers.location(request, f"/api/runs/{id}")}
+    )
 
 
 @router.delete("/{id}", status_code=204, summary="Forget a run")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from app import answered
-from app.answers import json_response
-from app.context import Here
+from app import answered, looking
+from app.answers import json_response, location
+from app.context import Here, token_of
+from app.keeping import Unreadable, read_run
 from app.openapi import answer
 from app.pages import own_version
 from app.problems import unavailable
-from app.runs import WELCOME
+from app.runs import WELCOME, Run
 
 router = APIRouter(tags=["server"], default_response_class=Response)
 
@@ -70,6 +71,32 @@ async def limits(here: Here) -> Response:
     responses=answer(list[answered.Expired]),
 )
 async def expired(here: Here) -> Response:
-    """[{"id", "title", "why", "when" (seconds since 1970)}], oldest first: runs that made way, grew too old or could
-    not be read any more. The rules are the limits runs, runs_per_client, run_days and stored_bytes."""
+    """[{"id", "title", "why", "when" (seconds since 1970), "kept"}], oldest first: runs that made way, grew too old or
+    could not be read any more. The rules are the limits runs, runs_per_client, memory_bytes, run_days and
+    stored_bytes."""
     return json_response([asdict(gone) for gone in here.runs.gone()], headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/api/expired/{expired_id}/restore",
+    status_code=201,
+    summary="Bring back a run that made way",
+    responses=answer(answered.Run, status=201),
+)
+async def restore(
+    request: Request, here: Here, expired_id: Annotated[str, Path(description="a run of GET /api/expired")]
+) -> Response:
+    """The run as it was, paused; another may make way for it. 404 where its files are no longer kept."""
+
+    def read(id: str) -> Run | None:
+        try:
+            return read_run(
+                here.keeper.shelf, id, here.datasets, lambda id, plan: here.runs.make(id, plan, looking.live_frame)
+            )
+        except Unreadable:
+            return None
+
+    token = token_of(request)
+    run = await here.ask(request, here.runs.restore, expired_id, token, read)
+    where = location(request, f"/api/runs/{run.id}")
+    return json_response(run.document(token), 201, {"Location": where})

@@ -22,7 +22,11 @@ class Taker:
     def __init__(self, name: str, steps: int, book: list[str], done: Callable[[], None]) -> None:
         self.name, self.left, self.book, self.done = name, steps, book, done
 
-    def take_turn(self) -> float:
+    @property
+    def payer(self) -> str:
+        return self.name
+
+    def take_turn(self, share: float) -> float:
         if not self.left:
             return NEVER
         self.book.append(self.name)
@@ -32,7 +36,36 @@ class Taker:
         return 0.0 if self.left else NEVER
 
 
-def test_runs_take_turns_by_step() -> None:
+class Worker:
+    """Works for so many seconds a turn, for ever."""
+
+    def __init__(self, payer: str, seconds: float) -> None:
+        self.payer, self.seconds, self.had = payer, seconds, 0.0
+
+    def take_turn(self, share: float) -> float:
+        time.sleep(self.seconds)
+        self.had += self.seconds
+        return 0.0
+
+
+def test_time_is_shared_by_owner_and_not_by_step() -> None:
+    """One pupil with a small network beside a classmate with five large ones has half of the thread."""
+    gate = threading.Event()
+    gate.set()
+    small, large = Worker("a", 0.001), [Worker("b", 0.01) for _ in range(5)]
+    compute = Compute(gate)
+    for each in (*large, small):
+        compute.add(each)
+    compute.start()
+    time.sleep(1.5)
+    compute.stop()
+    compute.join(5)
+    others = sum(each.had for each in large)
+    assert small.had == pytest.approx(others, rel=0.3)
+    assert max(each.had for each in large) <= 2 * min(each.had for each in large)
+
+
+def test_runs_take_turns() -> None:
     gate, ended, book = threading.Event(), threading.Semaphore(0), []  # type: ignore[var-annotated]
     compute = Compute(gate)
     for name in ("a", "b"):
@@ -42,7 +75,7 @@ def test_runs_take_turns_by_step() -> None:
     assert book == []  # the gate is closed until the kernels are compiled
     gate.set()
     assert all(ended.acquire(timeout=5) for _ in range(2))
-    assert book == ["a", "b"] * 3
+    assert sorted(book) == ["a"] * 3 + ["b"] * 3
     compute.stop()
     compute.join(5)
     assert not compute.is_alive()
@@ -53,7 +86,9 @@ def test_the_thread_sleeps_until_a_turn_is_due_and_is_woken_by_a_new_run() -> No
     gate.set()
 
     class Later:
-        def take_turn(self) -> float:
+        payer = "later"
+
+        def take_turn(self, share: float) -> float:
             calls.append(time.monotonic())
             return calls[0] + 0.1
 

@@ -87,6 +87,9 @@ def test_every_call_on_the_page_runs_and_answers_what_it_says(client: TestClient
         if method == "DELETE":
             last.append(path)
             continue
+        if path.endswith("/restore"):  # nothing has gone
+            assert client.request(method, path).status_code == 409
+            continue
         content = {"content": body, "headers": {"Content-Type": "application/json"}} if body else {}
         answer = client.request(method, path, **content)  # type: ignore[arg-type]
         assert answer.status_code < 300, (method, path, answer.text)
