@@ -7,8 +7,9 @@ import io
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
+import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -26,6 +27,8 @@ from app.limits import Limits
 from app.misfits import Loc, misfits, summary, word
 from app.problems import MOST_ERRORS, Problem, invalid, malformed, over_limit
 from app.wire import npz, safe, text
+
+DType = Literal["float64", "float32"]
 
 JSON = "application/json"
 #: Bodies of tensors as members, with the rest of the body as JSON in `request`.
@@ -93,6 +96,30 @@ def either(*groups: tuple[str, ...]) -> dict[str, Any]:
             for group in groups
         ]
     }
+
+
+class Typed(Fields):
+    """A body of tensors whose arithmetic is that of their type: float32 where all that an .npz brings is float32."""
+
+    dtype: DType = Field(
+        default="float64",
+        description="of the arithmetic and of the answer; default: float64, or the type of an .npz whose tensors are "
+        "all float32",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_dtype(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "dtype" in given:
+            return given
+        arrays = [each for value in given.values() for each in _arrays(value) if each.dtype.kind == "f"]
+        return {**given, "dtype": "float32"} if arrays and all(a.dtype == np.float32 for a in arrays) else given
+
+
+def _arrays(value: Any) -> list[np.ndarray]:
+    if isinstance(value, dict):
+        return [each for each in value.values() if isinstance(each, np.ndarray)]
+    return [value] if isinstance(value, np.ndarray) else []
 
 
 Body = TypeVar("Body", bound=Fields)

@@ -12,10 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from app import networks
-from app.bodies import TENSORS, Fields
+from app.bodies import TENSORS, Typed
 from app.faults import refusals
 from app.limits import Limits
-from app.networks import DType
 from app.problems import invalid, missing, over_limit
 from app.wire import documents
 from engine import formula
@@ -29,14 +28,13 @@ from engine.trace import Place, PlaceError
 Arrays = dict[str, np.ndarray]
 
 
-class OpFields(Fields):
+class OpFields(Typed):
     settings: dict[str, Any] = Field(
         default={}, description="the operator's settings; what is left out takes its default"
     )
     tensors: dict[str, Any] = Field(
         description="by name, nested lists, NCHW", json_schema_extra={**TENSORS, "minProperties": 1}
     )
-    dtype: DType = Field(default="float64", description="of the arithmetic and of the answer")
 
 
 class OpPlaceFields(OpFields):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
 from app.compute import Compute, Pool
@@ -14,6 +16,7 @@ from app.datasets import Datasets
 from app.imports.models import Imports
 from app.keeping import Keeper
 from app.limits import Limits
+from app.problems import invalid
 from app.register import Runs
 from app.settings import Settings
 from app.warming import Warming
@@ -69,3 +72,21 @@ async def _context(connection: HTTPConnection) -> Context:  # else FastAPI would
 
 
 Here = Annotated[Context, Depends(_context)]
+
+
+async def known_query(request: HTTPConnection) -> None:
+    """422 for a parameter of the query that the route does not have: it would be passed over in silence."""
+    route = request.scope.get("route")
+    if isinstance(route, APIRoute) and request.url.path.startswith(f"{request.scope.get('root_path', '')}/api/"):
+        known = list(_query_names(route.dependant))
+        for name in request.query_params:
+            if name not in known:
+                there = ", ".join(known) or "none"
+                raise invalid(f"there is no parameter {name[:60]!r} here; there are: {there}", ["query", name[:60]])
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    """Parameters of the query that a route takes, those of what it depends on included."""
+    yield from (field.alias for field in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _query_names(each)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from app.bodies import TENSOR, TENSORS, Fields, Natural, Positive, at_most, either
+from app.bodies import TENSOR, TENSORS, DType, Fields, Natural, Positive, Typed, at_most, either
 from app.faults import refusals
 from app.limits import Limits
 from app.problems import Loc, invalid, over_limit
@@ -24,7 +24,6 @@ from engine.settings import settings_schema
 from engine.trace import Trace
 from engine.train import Draws, draws
 
-DType = Literal["float64", "float32"]
 #: Images of whole numbers beyond it are taken for bytes that were not divided.
 BYTES = 31
 
@@ -144,7 +143,7 @@ class NetworkChoice(Fields):
     model: ModelField = None
 
 
-class PassFields(NetworkChoice):
+class PassFields(NetworkChoice, Typed):
     model: TrainableField = None
     parameters: Parameters = None
     seed: Natural | None = Field(default=None, description="draws the parameters, where none are given; default 0")
@@ -158,7 +157,6 @@ class PassFields(NetworkChoice):
         description="N class numbers, or values for each output; default: the model's example",
         json_schema_extra=TENSOR,
     )
-    dtype: DType = Field(default="float64", description="of the arithmetic and of the answer")
     training: bool = Field(
         default=True,
         description="layers work as in training: batch_norm by the batch's own mean and variance, dropout with "

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app import looking, pages, problems
 from app.api import datasets, explore, looks, networks, ops, service, stream
@@ -15,7 +15,7 @@ from app.api import imports as imports_api
 from app.api import runs as runs_api
 from app.compress import Compress
 from app.compute import CHEAP, Compute, Pool
-from app.context import Context
+from app.context import Context, known_query
 from app.datasets import Datasets
 from app.guard import Guard
 from app.imports.models import Imports
@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         root_path=settings.root_path,
         separate_input_output_schemas=False,
+        dependencies=[Depends(known_query)],
         redirect_slashes=False,  # it would lead out of a proxy's path
     )
     if settings.threads:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -92,7 +94,11 @@ RUN = ", ".join(RunFields.model_fields)
     [
         ({"model": "tiny", "foo": [1]}, ["foo"], f"{UNKNOWN}, got a list; there are: {RUN}"),
         ({"model": "tiny", "dataset": 5}, ["dataset"], "expected a string or an object, got 5"),
-        ({"model": "tiny", "dataset": {"y": 1}}, ["dataset", "y"], f"{UNKNOWN}, got 1; there are: x, target"),
+        (
+            {"model": "tiny", "dataset": {"y": 1}},
+            ["dataset", "y"],
+            f"{UNKNOWN}, got 1; there are: x, target, x_test, target_test",
+        ),
         (
             {"network": {"input": [4], "layers": [{"name": "fc", "op": "linear", "out": 3}]}},
             ["network", "layers", 0, "out"],
@@ -186,3 +192,25 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(
 
     asyncio.run(client.app(scope("/api/runs"), receive, send))  # type: ignore[arg-type]
     assert not caplog.records
+
+
+def test_a_parameter_that_a_route_does_not_have_is_refused(client: TestClient) -> None:
+    answer = client.get("/api/runs/welcome/metrics", params={"point": 3})
+    assert answer.status_code == 422 and "there are: since, points" in answer.json()["detail"]
+    assert answer.json()["errors"][0]["loc"] == ["query", "point"]
+    body = {"tensors": {"x": [[1.0]]}, "place": "y/0,0"}
+    assert client.post("/api/ops/relu/explain", params={"page": 0}, json=body).status_code == 200
+    assert client.post("/api/ops/relu/explain", params={"pages": 0}, json=body).status_code == 422
+    assert client.get("/", params={"run": "welcome"}).status_code == 200
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("float32", "float32"), ("float64", "float64")])
+def test_the_type_of_an_npz_is_kept(client: TestClient, dtype: str, expected: str) -> None:
+    file = io.BytesIO()
+    np.savez(file, x=np.ones((2, 3), dtype))
+    kind = "application/x-npz"
+    answer = client.post(
+        "/api/ops/relu/forward", content=file.getvalue(), headers={"Content-Type": kind, "Accept": kind}
+    )
+    with np.load(io.BytesIO(answer.content)) as tensors:
+        assert tensors["y"].dtype == expected

@@ -237,7 +237,7 @@ def test_windows_that_overlap_in_a_region_of_zeros_share_what_flowed_in(client: 
             {"x": [[1, 2, 3], [4, 5, 6]], "mask": [[1, 0, 1], [0, 1, 1]], "dy": [[1, 2, 3], [4, 5, 6]]},
             [[1, 0, 3], [0, 5, 6]],
             "left_out",
-            "`scale` is left out",
+            "`kept` is left out",
         ),
         (
             "mse_loss",
