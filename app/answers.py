@@ -91,7 +91,5 @@ def kept(response: Response, tag: str, caching: str) -> Response:
 
 def location(request: Request, path: str) -> str:
     """A path of this server as the client sees it, below a proxy's prefix too."""
-    prefix = request.headers.get("x-forwarded-prefix", "").rstrip("/")
-    if not prefix.startswith("/") or not prefix.replace("/", "").replace("-", "").replace("_", "").isalnum():
-        prefix = request.scope.get("root_path", "")
+    prefix: str = request.scope.get("root_path", "")
     return prefix + path

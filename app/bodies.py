@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -169,9 +170,11 @@ async def _chunks(request: Request, limits: Limits, name: str) -> deque[bytes]:
         raise too_large
     chunks: deque[bytes] = deque()
     size = 0
+    unpack = _unpacker(request.headers.get("content-encoding", ""), most, too_large)
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
+            async for packed in request.stream():
+                chunk = unpack(packed) if unpack else packed
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > most:
@@ -179,6 +182,35 @@ async def _chunks(request: Request, limits: Limits, name: str) -> deque[bytes]:
     except TimeoutError:
         raise Problem(408, f"the body took longer than {BODY_SECONDS:g} seconds to arrive") from None
     return chunks
+
+
+def _unpacker(encoding: str, most: int, too_large: Problem) -> Callable[[bytes], bytes] | None:
+    """What takes a Content-Encoding off a body, piece by piece and never beyond `most` bytes; 415 for another than gzip
+    and deflate, 400 for a body that is not what it says."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name not in ("gzip", "x-gzip", "deflate"):
+        raise Problem(
+            415,
+            f"expected the Content-Encoding gzip, deflate or none, got {encoding[:40]!r}",
+            headers={"Accept-Encoding": "gzip, deflate"},
+        )
+    inner = zlib.decompressobj(wbits=47 if name != "deflate" else 15)  # 47: gzip or zlib, by its head
+    left = most
+
+    def unpack(packed: bytes) -> bytes:
+        nonlocal left
+        try:
+            found = inner.decompress(packed, left + 1)
+        except zlib.error as error:
+            raise malformed(f"the body is not what its Content-Encoding {name} says: {error}") from None
+        left -= len(found)
+        if left < 0 or inner.unconsumed_tail:
+            raise too_large
+        return found
+
+    return unpack
 
 
 def _joined(chunks: deque[bytes]) -> bytes:

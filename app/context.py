@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
@@ -16,7 +18,7 @@ from app.datasets import Datasets
 from app.imports.models import Imports
 from app.keeping import Keeper
 from app.limits import Limits
-from app.problems import invalid
+from app.problems import invalid, too_many
 from app.register import Runs
 from app.settings import Settings
 from app.warming import Warming
@@ -34,12 +36,27 @@ class Context:
     keeper: Keeper
     runs: Runs
     imports: Imports
-    viewers: int = 0
+    viewers: Counter[str] = field(default_factory=Counter)  # streams open, by the client's address
     begun: bool = False  # whether the welcome run has been made, or could not be
 
     @property
     def limits(self) -> Limits:
         return self.settings.limits
+
+    @contextmanager
+    def viewing(self, connection: HTTPConnection) -> Iterator[None]:
+        """One more stream of this client's; 429 where there are too many."""
+        client, limits = client_of(connection), self.limits
+        for name, count in (("viewers", self.viewers.total()), ("viewers_per_client", self.viewers[client])):
+            if count >= (most := getattr(limits, name)):
+                raise too_many(name, most, f"{count} streams are open already", 5)
+        self.viewers[client] += 1
+        try:
+            yield
+        finally:
+            self.viewers[client] -= 1
+            if not self.viewers[client]:
+                del self.viewers[client]
 
     async def ask(
         self, connection: HTTPConnection, function: Callable[..., Result], *arguments: Any, cost: float = 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import logs
 from app.problems import Problem, closing
 
+logger = logging.getLogger("convscope")
+
+#: Names of hosts and origins that the log tells of, at most.
+MOST_TOLD = 16
 #: Bytes of an unwanted body that are read, for how long, and how long each part may take, before its answer.
 DRAIN_BYTES, DRAIN_SECONDS, DRAIN_IDLE = 256 << 20, 5.0, 1.0
 READING = {"GET", "HEAD", "OPTIONS"}
@@ -32,9 +38,11 @@ class Guard:
     """Refuses foreign Host headers everywhere, and foreign Origins wherever state changes and on every socket; names
     and logs every request."""
 
-    def __init__(self, app: ASGIApp, allow_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, allow_hosts: Iterable[str] = (), allow_origins: Iterable[str] = ()) -> None:
         self.app = app
-        self.names = {"localhost", *(name.lower().rstrip(".") for name in allow_hosts)}
+        self.names = ["localhost", *(name.lower().rstrip(".") for name in allow_hosts)]
+        self.origins = {origin.lower().rstrip("/") for origin in allow_origins}
+        self._told: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -82,16 +90,16 @@ class Guard:
             return Problem(
                 400,
                 f"this server does not answer to the host {host[:100]!r}; it answers to localhost, IP addresses and "
-                "the names given with --allow-host",
+                f"the names given with --allow-host. {self._remedy('host', hostname(host) or '')}",
                 kind="host",
             )
         if scope["type"] == "http" and scope["method"] in READING:
             return None
         origin = headers.get("origin")
-        if origin is not None and not same_origin(origin, host):
-            return Problem(
-                403, f"a page of {origin[:100]!r} may not do this; only pages of {host!r} may", kind="origin"
-            )
+        if origin is not None and not same_origin(origin, host) and origin.lower() not in self.origins:
+            remedy = self._remedy("origin", origin)
+            words = f"a page of {origin[:100]!r} may not do this; only pages of {host!r} may. {remedy}"
+            return Problem(403, words, kind="origin")
         if origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return Problem(403, "a page of another site may not do this", kind="origin")
         return None
@@ -103,8 +111,22 @@ class Guard:
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            return name in self.names
+            return any(fnmatchcase(name, known) for known in self.names)
         return True
+
+    def _remedy(self, what: str, name: str) -> str:
+        """What whoever runs the server may do; the log says so, too, once for each name."""
+        if what == "host":
+            words = f"Whoever runs it may start it with --allow-host {name[:100] or 'NAME'}"
+        else:
+            words = (
+                f"Where a proxy changes Host, whoever runs the server may start it with --trusted-proxy, or else with "
+                f"--allow-origin {name[:100]}"
+            )
+        if name not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(name)
+            logger.warning("a request was refused for its %s, %s. %s.", what, name[:100], words)
+        return f"{words}."
 
 
 class Body:

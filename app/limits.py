@@ -80,6 +80,7 @@ class Limits:
     queue: int = _limit(512, "calls", "computations waiting or under way, of all clients")
     queue_per_client: int = _limit(256, "calls", "computations waiting or under way for one client's address")
     viewers: int = _limit(400, "sockets", "streams open at once")
+    viewers_per_client: int = _limit(200, "sockets", "the same for one client's address, which a class may share")
     message_bytes: int = _limit(1 << 20, "bytes", "largest message a stream's client may send")
     subscriptions: int = _limit(2048, "tensors", "most tensors of one subscription or frame")
     frame_bytes: int = _limit(64 << 20, "bytes", "largest frame")

@@ -11,14 +11,16 @@ import re
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
 
 from app import logs
+from app.forwarded import network, prefix_of
 from app.limits import Limits
 from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in
 from app.shelf import claim
@@ -44,10 +46,35 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         "--allow-host",
         action="append",
         default=[],
-        metavar="NAME",
-        help="answer to this host name too; may be given more than once",
+        metavar="PATTERN",
+        help="answer to this host name too, as school.example or *.example.org; may be given more than once",
     )
-    parser.add_argument("--root-path", default="", metavar="PATH", help="path below which a proxy shows this server")
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of this origin use the API, as https://notes.example.org; may be given more than once",
+    )
+    parser.add_argument(
+        "--root-path",
+        default="",
+        metavar="PATH",
+        type=_checked(prefix_of),
+        help="path below which a proxy shows this server, whether it takes the path away or not",
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        type=_checked(network),
+        help="believe what this proxy says of a request (X-Forwarded-For, -Host, -Proto, -Prefix): an address or a "
+        "network, as 10.0.0.0/8; may be given more than once",
+    )
+    parser.add_argument(
+        "--public-url", default="", metavar="URL", help="where others find this server, as https://school.example/cnn"
+    )
     parser.add_argument(
         "--shared",
         action="store_true",
@@ -74,7 +101,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         default="warning",
         help="what to write to standard error, a JSON object a line; info: every request, by its route",
     )
-    given = parser.parse_args(arguments)
+    given = parser.parse_args([*_from_environment(parser), *(sys.argv[1:] if arguments is None else arguments)])
     try:
         limits = Limits().adjusted([*os.environ.get("CONVSCOPE_LIMITS", "").split(), *given.limit])
     except ValueError as error:
@@ -85,12 +112,45 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         port=given.port,
         open_browser=not given.no_open,
         allow_hosts=tuple(given.allow_host),
-        root_path=given.root_path.rstrip("/"),
+        allow_origins=tuple(given.allow_origin),
+        trusted_proxies=tuple(given.trusted_proxy),
+        public_url=given.public_url,
+        root_path=given.root_path,
         shared=given.shared,
         threads=given.threads,
         log=given.log,
         limits=limits,
     )
+
+
+def _from_environment(parser: argparse.ArgumentParser) -> list[str]:
+    """Every option as an environment variable, --allow-host as CONVSCOPE_ALLOW_HOST: what may be given more than once
+    with spaces between, a switch as 1. What stands on the command line comes later, and wins."""
+    found = []
+    for action in parser._actions:
+        option = action.option_strings[-1] if action.option_strings else ""
+        value = os.environ.get(f"CONVSCOPE_{action.dest.upper()}", "").strip()
+        if not value or not option or action.dest in ("help", "data"):
+            continue
+        if action.nargs == 0:
+            found += [option] if value.lower() in ("1", "true", "yes", "on") else []
+        elif isinstance(action.default, list):
+            found += [part for each in value.split() for part in (option, each)]
+        else:
+            found += [option, value]
+    return found
+
+
+def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
+    """Of argparse: what a function makes of an option, or the reason why it is none."""
+
+    def read(text: str) -> str:
+        try:
+            return check(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
 
 
 def _port(text: str) -> int:
@@ -142,6 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again once it has ended
     print(f"Convscope is at {url}  (Ctrl+C ends it)", flush=True)
+    for line in notes(settings, listener.getsockname()[1]):
+        print(line, flush=True)
     if settings.open_browser and _has_screen():
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     uvicorn.Server(config).run(sockets=[listener])
@@ -178,6 +240,42 @@ def address(host: str, port: int) -> str:
     if ip.is_unspecified:
         return f"http://localhost:{port}/"
     return f"http://[{ip}]:{port}/" if ip.version == 6 else f"http://{ip}:{port}/"
+
+
+def notes(settings: Settings, port: int) -> list[str]:
+    """What whoever starts the server should know: where others find it, what is open to them, what is not kept."""
+    said = []
+    if _is_open(settings.host):
+        said += [f"Others find it at http://{each}:{port}/" for each in lan_addresses()]
+        if not settings.shared:
+            said.append("Anybody who reaches it may change and delete every run: start it with --shared for a class.")
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.data_dir):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        said.append(f"{settings.data_dir} cannot be written ({reason}): no run is kept. Choose another with --data.")
+    return said
+
+
+def _is_open(host: str) -> bool:
+    """Whether other machines reach it."""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+def lan_addresses() -> list[str]:
+    """The address of this machine in its network, as far as the system knows it. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address of no machine (RFC 5737): only the way there is looked up
+            found = str(probe.getsockname()[0])
+        except OSError:
+            return []
+    return [] if ipaddress.ip_address(found).is_loopback else [found]
 
 
 def _has_screen() -> bool:

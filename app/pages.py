@@ -89,7 +89,8 @@ def content_security_policy(page: str, host: str) -> str:
 def _answer(request: Request, content: str) -> Response:
     """A page that says where it comes from, asked again each time."""
     host = request.headers["host"]
-    base = f"{request.url.scheme}://{host}{answers.location(request, '')}"
+    public = request.app.state.context.settings.public_url.rstrip("/")
+    base = public or f"{request.url.scheme}://{host}{answers.location(request, '')}"
     content = content.replace(docs.BASE, str(escape(base)))
     tag = answers.etag(content)
     response = answers.unchanged(request, tag, answers.CHECKED) or Response(content, media_type="text/html")

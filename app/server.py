@@ -6,8 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from app import looking, pages, problems
 from app.api import datasets, explore, looks, networks, ops, service, stream
@@ -17,6 +19,7 @@ from app.compress import Compress
 from app.compute import CHEAP, Compute, Pool
 from app.context import Context, known_query
 from app.datasets import Datasets
+from app.forwarded import Forwarded
 from app.guard import Guard
 from app.imports.models import Imports
 from app.keeping import Keeper, restore
@@ -47,7 +50,6 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Train a convolutional network and step through every number of its forward and backward pass.",
         openapi_url=None,  # app.openapi serves it, with its ETag
         lifespan=_lifespan,
-        root_path=settings.root_path,
         separate_input_output_schemas=False,
         dependencies=[Depends(known_query)],
         redirect_slashes=False,  # it would lead out of a proxy's path
@@ -67,7 +69,18 @@ def create_app(settings: Settings) -> FastAPI:
     pages.install(app)
     install_schema(app)
     app.add_middleware(Compress)
-    app.add_middleware(Guard, allow_hosts=settings.allow_hosts)
+    if settings.allow_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.allow_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(
+        Guard,
+        allow_hosts=[*settings.allow_hosts, *filter(None, [urlsplit(settings.public_url).hostname])],
+        allow_origins=settings.allow_origins,
+    )
+    app.add_middleware(
+        Forwarded, root_path=settings.root_path, trusted=settings.trusted_proxies, public_url=settings.public_url
+    )
     return app
 
 

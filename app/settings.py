@@ -16,13 +16,17 @@ FIRST_PORT = 8000
 @dataclass(frozen=True)
 class Settings:
     """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared` lets
-    only whoever made a run change it; `threads` that train, None for as many as there are cores."""
+    only whoever made a run change it; `public_url` is where others find the server, where that is not as they ask;
+    `threads` that train, None for as many as there are cores."""
 
     data_dir: Path
     host: str = "127.0.0.1"
     port: int | None = None
     open_browser: bool = True
     allow_hosts: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    public_url: str = ""
     root_path: str = ""
     limits: Limits = field(default_factory=Limits)
     warm: bool = True

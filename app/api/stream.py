@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Path, Query, Request, WebSocket
 from pydantic import Field
+from starlette.background import BackgroundTask
+from starlette.responses import Response, StreamingResponse
 
-from app import looking
+from app import answers, looking
 from app.bodies import Fields, Natural, at_most, validate
 from app.context import Here
 from app.guard import refuse_socket
-from app.problems import Problem, invalid, missing, too_many
-from app.stream import Subscription, serve_socket
+from app.openapi import answer
+from app.problems import Problem, invalid, missing
+from app.runs import WELCOME
+from app.stream import Subscription, Viewer, serve_socket
+from app.wire import text
+from app.wire.frames import FRAME
 
-router = APIRouter()
+router = APIRouter(default_response_class=Response)
+
+#: Seconds between two looks whether there is news, and of silence before a sign of life.
+BETWEEN, HEARTBEAT = 0.1, 15.0
 
 
 class SubscribeFields(Fields):
@@ -34,33 +46,104 @@ class SubscribeFields(Fields):
 @router.websocket("/api/runs/{id}/stream")
 async def stream(socket: WebSocket, here: Here, id: str) -> None:
     """A frame leaves on subscribe, even when the run is paused; after that the newest leaves after "seen"."""
-    try:
-        run = here.runs.get(id)
-        if here.viewers >= here.limits.viewers:
-            raise too_many("viewers", here.limits.viewers, f"{here.viewers} streams are open already", 5)
-    except Problem as problem:
-        await refuse_socket(problem, socket.scope, socket.receive, socket.send)
-        return
+    with ExitStack() as held:
+        try:
+            run = here.runs.get(id)
+            held.enter_context(here.viewing(socket))
+        except Problem as problem:
+            await refuse_socket(problem, socket.scope, socket.receive, socket.send)
+            return
 
-    async def read(said: dict[str, Any]) -> Subscription:
-        asked = validate(SubscribeFields, said, here.limits)
-        if asked.sample >= run.plan.batch_size:
-            raise invalid(f"expected an image of the minibatch, 0 to {run.plan.batch_size - 1}", ["sample"])
+        async def read(said: dict[str, Any]) -> Subscription:
+            asked = validate(SubscribeFields, said, here.limits)
+            if asked.sample >= run.plan.batch_size:
+                raise invalid(f"expected an image of the minibatch, 0 to {run.plan.batch_size - 1}", ["sample"])
 
-        def make() -> Subscription:
-            image = looking.image_of(run, here.datasets, asked.image, here.limits, ["image"]) if asked.image else None
-            names = looking.names_of(asked.subscribe, run, here.limits, ["subscribe"])
-            return Subscription(names, asked.sample, asked.dtype, image)
+            def make() -> Subscription:
+                image = asked.image and looking.image_of(run, here.datasets, asked.image, here.limits, ["image"])
+                names = looking.names_of(asked.subscribe, run, here.limits, ["subscribe"])
+                return Subscription(names, asked.sample, asked.dtype, image)
 
-        # each stream asks one thing at a time, and how many there are is limited: they do not crowd one another out
-        return await here.pool.run(socket, make)
+            # each stream asks one thing at a time, and how many there are is limited: they do not crowd one another out
+            return await here.pool.run(socket, make)
 
-    here.viewers += 1
-    try:
         await socket.accept()
         await serve_socket(socket, run.hub, here.compute.wake, read)
-    finally:
-        here.viewers -= 1
+
+
+@router.get("/api/runs/{id}/stream", include_in_schema=False)
+async def no_socket(here: Here, id: str) -> Response:
+    """What asks for the stream as for a file: a proxy that lets no sockets through, or a curious person."""
+    here.runs.get(id)
+    raise Problem(
+        426,
+        "this address is a WebSocket's; where none opens, GET .../frame has the newest frame and GET .../events says "
+        "when there is a newer one",
+        headers={"Upgrade": "websocket", "Connection": "Upgrade"},
+    )
+
+
+# without sockets ----------------------------------------------------------------------------------------------------
+
+
+@router.get(
+    "/api/runs/{id}/frame",
+    tags=["steps and passes"],
+    summary="The newest frame, without a socket",
+    responses=answer(None, FRAME, words="a binary frame, as on the stream"),
+)
+async def newest_frame(
+    request: Request,
+    here: Here,
+    id: Annotated[str, Path(description="a run", examples=[WELCOME])],
+    tensors: Annotated[str, Query(description="layer/tensor of each block, separated by commas")] = "",
+    sample: Annotated[int, Query(ge=0, description="which image of the minibatch")] = 0,
+    dtype: Annotated[Literal["float32", "uint8"], Query(description="uint8: (q - 128) * scale")] = "float32",
+) -> Response:
+    """A frame as the live stream sends it; 304 while there is no newer one. `GET /api/runs/{id}/events`, an event
+    stream, says when there is: {"step", "state"} with each event."""
+    run = here.runs.get(id)
+    tag = answers.etag(run.key, run.trainer.step, run.state, request.url.query)
+    if same := answers.unchanged(request, tag, answers.CHECKED):
+        return same
+
+    def make() -> Response:
+        names = looking.names_of([name for name in tensors.split(",") if name], run, here.limits, ["query", "tensors"])
+        return Response(looking.live_frame(run, Subscription(names, sample, dtype)), media_type=FRAME)
+
+    return answers.kept(await here.compute_for(request, make, cost=run.plan.cost), tag, answers.CHECKED)
+
+
+@router.get("/api/runs/{id}/events", include_in_schema=False)
+async def events(request: Request, here: Here, id: str) -> Response:
+    """Server-sent events: the run's step and state whenever they have changed; the newest alone, never a queue."""
+    run = here.runs.get(id)
+    held = ExitStack()
+    held.enter_context(here.viewing(request))
+
+    async def tell() -> AsyncIterator[bytes]:
+        viewer = Viewer(asyncio.get_running_loop(), here.compute.wake)  # so that the run counts as watched
+        run.hub.add(viewer)
+        told, quiet = None, 0.0
+        try:
+            while not viewer.closed:
+                now = (run.trainer.step, run.state)
+                if now != told:
+                    told, quiet = now, 0.0
+                    yield f"data: {text.encode({'step': now[0], 'state': now[1]}).decode('ascii')}\n\n".encode()
+                elif quiet >= HEARTBEAT:
+                    quiet = 0.0
+                    yield b": still here\n\n"
+                await asyncio.sleep(BETWEEN)
+                quiet += BETWEEN
+        finally:
+            run.hub.remove(viewer)
+            held.close()
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        tell(), headers=headers, media_type="text/event-stream", background=BackgroundTask(held.close)
+    )
 
 
 @router.websocket("/{path:path}")

@@ -30,14 +30,14 @@ def test_an_id_that_is_none_is_replaced(client: TestClient, name: str) -> None:
 
 def test_a_request_is_logged_by_its_route_and_nothing_of_its_data(tmp_path: Path) -> None:
     with serve(tmp_path, "--log", "info") as server:
-        server.read("/api/runs?secret=1")
+        server.read("/?run=secret")
         request = urllib.request.Request(f"{server.url}/api/datasets/mnist/test/12345?secret=1")
         request.add_header("X-Request-ID", "mine")
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(request)
         lines = [json.loads(line) for line in server.tail().splitlines()[1:]]
     asked = next(line for line in lines if line.get("request") == "mine")
-    assert (asked["method"], asked["status"], asked["message"]) == ("GET", 404, "answered")
+    assert (asked["method"], asked["status"], asked["message"]) == ("GET", 422, "answered")
     assert asked["route"] == "/api/datasets/{name}/{split}/{index}" and asked["ms"] >= 0
     assert "secret" not in json.dumps(lines) and "127.0.0.1" not in json.dumps(lines)
 

@@ -52,15 +52,6 @@ def test_a_new_run_has_a_location_and_takes_the_models_defaults(client: TestClie
     assert client.get(answer.headers["location"]).status_code == 404
 
 
-def test_below_a_proxys_prefix_the_location_has_it(client: TestClient) -> None:
-    answer = client.post("/api/runs", json={"model": "tiny"}, headers={"X-Forwarded-Prefix": "/tools/convscope"})
-    assert answer.headers["location"] == f"/tools/convscope/api/runs/{answer.json()['id']}"
-    evil = client.post("/api/runs", json={"model": "tiny"}, headers={"X-Forwarded-Prefix": "//evil.example"})
-    assert evil.headers["location"].startswith("/api/runs/")
-    for made in (answer, evil):
-        client.delete(f"/api/runs/{made.json()['id']}")
-
-
 def test_a_run_finishes_after_its_steps_and_refuses_more(client: TestClient, train: Train) -> None:
     run = train(model="tiny", steps=4)
     assert (run["state"], run["step"], run["history"]) == ("finished", 4, {"first": 0, "last": 4})

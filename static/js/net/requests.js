@@ -14,7 +14,9 @@ const TITLES = {
   413: "That is more than this server does",
   422: "That does not fit",
   429: "The server is busy",
+  502: "The server is starting, or its proxy does not reach it",
   503: "The server is not ready",
+  504: "The server is starting, or its proxy does not reach it",
 };
 
 /** A refusal of the server: what was expected and what was got. */
@@ -49,6 +51,12 @@ export async function ask(path, options = {}) {
     }
     if (response.ok) return response;
     const problem = await response.json().catch(() => ({}));
+    const starting = response.status === 502 || response.status === 504; // a proxy whose server starts, or ends
+    if (starting && repeatable(path, options.method)) {
+      void (back ??= untilBack());
+      await back;
+      continue;
+    }
     if (response.status !== 503 || !response.headers.has("Retry-After")) throw new Refused(response.status, problem);
     await sleep(wait, options.signal ?? undefined);
   }
@@ -95,6 +103,9 @@ export function streamOf(id) {
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url;
 }
+
+/** The address of a run's event stream. @param {string} id */
+export const eventsOf = id => new URL(`api/runs/${encodeURIComponent(id)}/events`, BASE);
 
 /** @type {Map<string, Promise<any>>} */
 const kept = new Map();

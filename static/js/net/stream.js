@@ -1,4 +1,8 @@
-/** The stream of a run that trains: one socket, whose frames go into the store as fast as they are drawn. */
+/**
+ * The stream of a run that trains: one socket, whose frames go into the store as fast as they are drawn. Where none
+ * opens, as behind some proxies, an event stream says when there is a newer frame; where that is held back, too, the
+ * newest is asked for every second.
+ */
 
 import { batch } from "@preact/signals-core";
 
@@ -6,16 +10,22 @@ import { decode } from "../codec.js";
 import { excerptOf, tensorsIn } from "../excerpt.js";
 import { living } from "../score.js";
 import * as store from "../store.js";
-import { Refused, complain, streamOf } from "./requests.js";
+import { Refused, ask, complain, eventsOf, streamOf } from "./requests.js";
 
 /** @type {WebSocket|null} */
 let socket = null;
 let streamed = "";
+/** Sockets that closed before they opened, one after the other. */
+let blocked = 0;
+/** @type {{id: string, events: EventSource, stop: AbortController}|null} */
+let fallback = null;
+const TRIES = 2;
 
 /** The stream follows the run that is looked at: open while it trains, closed when it stands. */
 export function follow() {
   const run = store.run.value;
   if (run?.state !== "running") close();
+  else if (blocked >= TRIES) watch(run.id);
   else if (!socket || streamed !== run.id) open(run.id);
 }
 
@@ -25,7 +35,12 @@ function open(id) {
   streamed = id;
   const opened = (socket = new WebSocket(streamOf(id)));
   opened.binaryType = "arraybuffer";
-  opened.onopen = subscribe;
+  let works = false;
+  opened.onopen = () => {
+    works = true;
+    blocked = 0;
+    subscribe();
+  };
   opened.onmessage = ({ data }) => {
     if (opened !== socket) return;
     if (typeof data === "string") refused(JSON.parse(data).problem);
@@ -35,6 +50,8 @@ function open(id) {
     if (opened !== socket) return;
     socket = null;
     store.streaming.value = false;
+    if (!works && !store.away.value && ++blocked === TRIES)
+      store.say("Live frames come by another way: no socket opens here, perhaps because of a proxy.");
     if (store.run.value?.state === "running")
       setTimeout(() => store.run.value?.id === id && !store.away.value && follow(), 1000);
   };
@@ -46,7 +63,7 @@ function refused(problem) {
   complain(new Refused(problem.status, problem));
 }
 
-/** @param {ArrayBuffer} data @param {WebSocket} opened @param {string} id */
+/** @param {ArrayBuffer} data @param {WebSocket|null} opened @param {string} id */
 function show(data, opened, id) {
   const { header, blocks } = decode(data);
   batch(() => {
@@ -65,11 +82,47 @@ function show(data, opened, id) {
     take(header, blocks, false);
   });
   requestAnimationFrame(() => {
-    if (opened.readyState === WebSocket.OPEN) opened.send(JSON.stringify({ seen: header.step }));
+    if (opened?.readyState === WebSocket.OPEN) opened.send(JSON.stringify({ seen: header.step }));
   });
 }
 
+/** Frames without a socket. @param {string} id */
+function watch(id) {
+  if (fallback?.id === id) return;
+  close();
+  const events = new EventSource(eventsOf(id));
+  const stop = new AbortController();
+  const own = (fallback = { id, events, stop });
+  let shown = -1;
+  let busy = false;
+  const next = async () => {
+    const subscription = subscribed();
+    if (busy || fallback !== own || !subscription) return;
+    busy = true;
+    try {
+      const names = encodeURIComponent(subscription.subscribe.join(","));
+      const path = `api/runs/${encodeURIComponent(id)}/frame?tensors=${names}&sample=${subscription.sample}`;
+      const frame = await ask(path, { signal: stop.signal }).then(answer => answer.arrayBuffer());
+      const { header } = decode(frame);
+      if (fallback === own && header.step !== shown) {
+        shown = header.step;
+        show(frame, null, id);
+      }
+    } catch (error) {
+      if (fallback === own) complain(error);
+    } finally {
+      busy = false;
+    }
+  };
+  events.onmessage = next;
+  const timer = setInterval(() => events.readyState !== EventSource.OPEN && next(), 1000);
+  stop.signal.addEventListener("abort", () => clearInterval(timer));
+}
+
 function close() {
+  fallback?.events.close();
+  fallback?.stop.abort();
+  fallback = null;
   const old = socket;
   socket = null;
   streamed = "";
@@ -77,19 +130,23 @@ function close() {
   store.streaming.value = false;
 }
 
-/** Ask for what is shown, for the image that is looked at. */
-export function subscribe() {
+/** What is shown, for the image that is looked at; null before there is anything. */
+function subscribed() {
   const training = store.view.value === "train";
   const score = store.score.value;
   const source = store.source.value;
-  if (!score || socket?.readyState !== WebSocket.OPEN) return;
-  socket.send(
-    JSON.stringify({
-      subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
-      sample: source?.kind === "step" ? source.sample : 0,
-      ...(source?.kind === "pass" ? { image: named(source) } : {}),
-    }),
-  );
+  if (!score) return null;
+  return {
+    subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
+    sample: source?.kind === "step" ? source.sample : 0,
+    ...(source?.kind === "pass" ? { image: named(source) } : {}),
+  };
+}
+
+/** Ask for it. */
+export function subscribe() {
+  const subscription = subscribed();
+  if (subscription && socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(subscription));
 }
 
 /** Put a frame's tensors into the store. @param {any} header @param {Sent[]} blocks @param {boolean} whole */
