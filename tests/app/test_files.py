@@ -93,7 +93,7 @@ def header(entry: Any, data: bytes = b"") -> bytes:
         (struct.pack("<Q", 2**62) + b"{}", 400),
         (header({"x": {"dtype": "F32", "shape": [10**9], "data_offsets": [0, 4]}}, b"\0" * 4), 400),
         (header({"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, b"\0" * 4), 400),
-        (header({"x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, b"\0" * 4), 400),
+        (header({"x": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}, b"\0" * 4), 400),
         (header({"x": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}), 422),
         (header({"x": {"dtype": "F32", "shape": [1] * 9, "data_offsets": [0, 4]}}, b"\0" * 4), 413),
         (header({"__metadata__": {"request": "{"}}), 400),

@@ -22,10 +22,10 @@ def test_the_first_page_loads_at_most_400_kb(page: Page, server: Server) -> None
     assert sum(loaded.values()) <= 400_000, sorted(loaded.items(), key=lambda item: -item[1])
 
 
-def test_our_own_javascript_stays_below_150_kb_gzipped() -> None:
+def test_our_own_javascript_stays_below_190_kb_gzipped() -> None:
     modules = sorted((ROOT / "static/js").rglob("*.js"))
     sizes = [len(gzip.compress(without_comments(file.read_text("utf-8")).encode())) for file in modules]
-    assert 0 < sum(sizes) <= 150_000, sum(sizes)
+    assert 0 < sum(sizes) <= 190_000, sum(sizes)
 
 
 def test_our_own_javascript_travels_without_its_comments(page: Page, server: Server) -> None:

@@ -100,7 +100,7 @@ def test_the_answers_are_the_servers(page: Page, server: Server) -> None:
     expect(page.locator(".answers header")).to_contain_text("right")
     words = page.locator(f"{ANSWERS} .spoken").all_inner_texts()
     indices = [int(re.findall(r"digit (\d+)", text)[0]) for text in words]
-    labels = [int(re.findall(r"a (\d)", text)[0]) for text in words]
+    labels = [int(re.findall(r"an? (\d)", text)[0]) for text in words]
     assert sorted(labels) == [k // 2 for k in range(20)]
     asked = {"dataset": "mnist", "split": "test", "indices": indices, "layers": False}
     told = post(server, "/api/runs/welcome/predict", asked)
