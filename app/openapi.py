@@ -53,21 +53,34 @@ PROBLEM = {
         },
     },
 }
+#: How deep a tensor's lists are written out in its schema: generators of clients choke on one that names itself.
+DEEPEST = 5
+
+
+def _nested(number: list[Any]) -> dict[str, Any]:
+    """A number, or lists of numbers as deep as batches of images are; deeper ones are lists of anything."""
+    inner: dict[str, Any] = {}
+    for _ in range(DEEPEST):
+        inner = {"anyOf": [*number, {"type": "array", "items": inner}]}
+    return inner
+
+
 #: What a field that is marked as a tensor holds in a body, and in an answer.
 TENSORS_IN = {
     "Numbers": {
         "description": "A tensor: a number, or nested lists of numbers, row-major. Lists side by side are equally "
         "long; at most 8 stand in one another (limit rank).",
-        "anyOf": [{"type": "number"}, {"type": "array", "minItems": 1, "items": {"$ref": SCHEMAS + "Numbers"}}],
+        **_nested([{"type": "number"}]),
     },
     "Values": {
         "description": "A tensor: a number, or nested lists of numbers, row-major; NaN and infinities are words.",
-        "anyOf": [
-            {"type": "number"},
-            {"enum": ["NaN", "Infinity", "-Infinity"]},
-            {"type": "array", "items": {"$ref": SCHEMAS + "Values"}},
-        ],
+        **_nested([{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]),
     },
+}
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "the token that POST /api/runs answered on a server started with --shared; elsewhere none is needed",
 }
 _found: dict[str, Any] = {}
 
@@ -147,12 +160,15 @@ def install(app: FastAPI) -> None:
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             schemas.update(_found, Problem=PROBLEM, **TENSORS_IN)
+            made["components"]["securitySchemes"] = {"bearer": BEARER}
             answer = {
                 "description": "a problem",
                 "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMAS + "Problem"}}},
             }
-            for path in made["paths"].values():
-                for operation in path.values():
+            for path, methods in made["paths"].items():
+                for method, operation in methods.items():
+                    if path.startswith(("/api/runs", "/api/expired")) and (method != "get" or path == "/api/runs"):
+                        operation["security"] = [{}, {"bearer": []}]
                     operation["responses"].pop("422", None)
                     operation["responses"].update({"4XX": answer, "503": answer})
             _link(made["paths"])

@@ -52,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         separate_input_output_schemas=False,
         dependencies=[Depends(known_query)],
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # it would lead out of a proxy's path
     )
     if settings.threads:

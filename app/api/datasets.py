@@ -22,7 +22,7 @@ Split = Annotated[str, Path(description="`train` or `test`", examples=["test"])]
 
 
 @router.get("", summary="The data sets that this server has", responses=answer(list[answered.DataSet]))
-async def datasets(request: Request, here: Here) -> Response:
+async def list_datasets(request: Request, here: Here) -> Response:
     """A list of {"name", "title", "classes": [names], "splits": {split: images}, "shape": [C, H, W], "notes",
     "problem"}. MNIST is there by itself.
 
@@ -40,7 +40,7 @@ async def datasets(request: Request, here: Here) -> Response:
     summary="Which images a split has",
     responses=answer(answered.Images, npz.NPZ, words="positions and classes, or by Accept the images too"),
 )
-async def images(
+async def list_images(
     request: Request,
     here: Here,
     name: Name,
@@ -73,7 +73,7 @@ async def images(
     summary="One image and its label",
     responses=answer(answered.LabelledImage, PNG, words="the image as numbers 0..1, or by Accept as a picture"),
 )
-async def image(
+async def get_image(
     request: Request,
     here: Here,
     name: Name,

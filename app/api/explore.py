@@ -45,7 +45,7 @@ class NudgeFields(Fields):
     summary="What a number reaches, or sees",
     responses=answer(answered.Reach),
 )
-async def pass_reach(
+async def get_pass_reach(
     request: Request,
     here: Here,
     id: Id,
@@ -64,7 +64,7 @@ async def pass_reach(
     summary="The same in a training step",
     responses=answer(answered.Reach),
 )
-async def step_reach(
+async def get_step_reach(
     request: Request, here: Here, id: Id, step: Step, place: PlacePath, direction: Way = "forward", mask: Mask = None
 ) -> Response:
     """Of the whole minibatch: where a layer takes its statistics from the batch, one image reaches all."""
@@ -106,7 +106,7 @@ async def _reach(look: Look, place: str, direction: Direction, mask: str | None)
     summary="What did not matter to the loss",
     responses=answer(answered.Inert),
 )
-async def pass_inert(request: Request, here: Here, id: Id, pass_id: PassId, tensor: Tensor = "input/y") -> Response:
+async def get_inert(request: Request, here: Here, id: Id, pass_id: PassId, tensor: Tensor = "input/y") -> Response:
     """A mask of the numbers on which the loss does not depend in this pass, to first order, and for how many of them
     which reason holds: nothing reads them, a gate is closed, a maximum is another's, or they are multiplied by 0."""
     look = at_pass(request, here, id, pass_id)
@@ -131,7 +131,7 @@ async def pass_inert(request: Request, here: Here, id: Id, pass_id: PassId, tens
     responses=answer(answered.Nudge),
     openapi_extra=body(NudgeFields, {"place": "conv1/w/0,0,1,1"}),
 )
-async def pass_nudge(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
+async def nudge_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
     """The slope by differences beside the gradient by the backward pass, both in float64, at each eps; the loss over a
     range; and where in it a gate or winner changes, which is where the slope may jump."""
     look = at_pass(request, here, id, pass_id)
@@ -157,7 +157,7 @@ async def pass_nudge(request: Request, here: Here, id: Id, pass_id: PassId) -> R
     summary="A number over the training",
     responses=answer(answered.NumberHistory),
 )
-async def history(
+async def get_history(
     request: Request,
     here: Here,
     id: Id,

@@ -49,7 +49,7 @@ class AnswerFields(Fields):
         }
     },
 )
-async def create(
+async def import_model(
     request: Request,
     here: Here,
     name: Annotated[str, Query(max_length=200, description="what to call it, as the file's name")] = "model",
@@ -74,7 +74,7 @@ Id = Annotated[str, Path(description="an imported model, as POST /api/networks/i
 
 
 @router.get("/{import_id}", summary="An imported model", responses=answer(answered.ImportedModel))
-async def show(here: Here, import_id: Id) -> Response:
+async def get_import(here: Here, import_id: Id) -> Response:
     """404 once newer ones have taken its place."""
     return answers.json_response(here.imports.get(import_id).document(), headers={"Cache-Control": "no-store"})
 
@@ -85,7 +85,7 @@ async def show(here: Here, import_id: Id) -> Response:
     responses=answer(answered.ImportedModel),
     openapi_extra=body(AnswerFields, {"answers": {"activation": "tanh"}}),
 )
-async def settle(request: Request, here: Here, import_id: Id) -> Response:
+async def settle_import(request: Request, here: Here, import_id: Id) -> Response:
     """The same answer, with the network as it then is. Earlier answers stay unless they are given anew; null takes one
     back."""
     before = here.imports.get(import_id)

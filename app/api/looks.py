@@ -47,7 +47,7 @@ class ImagePassFields(looking.ImageFields):
     summary="Any tensor of a training step",
     responses=answer(answered.TensorDocument, npz.NPY, words="the tensor as JSON, or by Accept as .npy"),
 )
-async def step_tensor(
+async def get_step_tensor(
     request: Request, here: Here, id: Id, step: Step, layer: Layer, tensor: TensorName, sample: Sample = None
 ) -> Response:
     """{"layer", "tensor", "step", "shape", "dtype", "values"}. Any step of the run's history can be had; others are
@@ -60,9 +60,7 @@ async def step_tensor(
     summary="Why a number of a training step is what it is",
     responses=answer(answered.Explanation),
 )
-async def step_explanation(
-    request: Request, here: Here, id: Id, step: Step, place: PlacePath, paging: Paging
-) -> Response:
+async def explain_step(request: Request, here: Here, id: Id, step: Step, place: PlacePath, paging: Paging) -> Response:
     """The explanation of any number: forward, backward or update. Places index the whole minibatch.
 
     A read with `inside: false` found nothing and counts as 0: it lies outside its tensor (padding) or, with
@@ -77,7 +75,7 @@ async def step_explanation(
     summary="Many tensors of one image of a training step at once",
     responses=answer(None, FRAME, words="a binary frame, as on the stream"),
 )
-async def step_frame(
+async def get_step_frame(
     request: Request,
     here: Here,
     id: Id,
@@ -123,7 +121,7 @@ async def create_pass(request: Request, here: Here, id: Id) -> Response:
 
 
 @router.get("/{id}/passes/{pass_id}", summary="A pass", responses=answer(answered.Pass))
-async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
+async def get_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Response:
     """{"id", "run", "step", "label", "source", "loss", "probabilities"}; with numbers set by hand `edits`, `base` and
     `base_loss`, too. 404 once it has expired."""
     return answers.json_response(here.runs.get(id).passes.get(pass_id).document())
@@ -134,7 +132,7 @@ async def show_pass(request: Request, here: Here, id: Id, pass_id: PassId) -> Re
     summary="Any tensor of a pass",
     responses=answer(answered.TensorDocument, npz.NPY, words="the tensor as JSON, or by Accept as .npy"),
 )
-async def pass_tensor(
+async def get_pass_tensor(
     request: Request, here: Here, id: Id, pass_id: PassId, layer: Layer, tensor: TensorName
 ) -> Response:
     """{"layer", "tensor", "step", "shape", "dtype", "values"}."""
@@ -146,7 +144,7 @@ async def pass_tensor(
     summary="Why a number of a pass is what it is",
     responses=answer(answered.Explanation),
 )
-async def pass_explanation(
+async def explain_pass(
     request: Request, here: Here, id: Id, pass_id: PassId, place: PlacePath, paging: Paging
 ) -> Response:
     """The explanation of any number of the pass, as for a step."""
@@ -158,7 +156,7 @@ async def pass_explanation(
     summary="Many tensors of a pass at once",
     responses=answer(None, FRAME, words="a binary frame, as on the stream"),
 )
-async def pass_frame(request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None) -> Response:
+async def get_pass_frame(request: Request, here: Here, id: Id, pass_id: PassId, tensors: Listed = None) -> Response:
     """A frame as the live stream sends it, in float32 blocks; whole numbers are int32."""
     look = at_pass(request, here, id, pass_id)
     return await look.frame(tensors, lambda _, names: looking.pass_frame(look.run.passes.get(pass_id), names))

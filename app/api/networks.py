@@ -62,7 +62,7 @@ def _models() -> bytes:
     summary="The presets, each a complete network document",
     responses=answer(list[answered.Model]),
 )
-async def models(request: Request, here: Here) -> Response:
+async def list_models(request: Request, here: Here) -> Response:
     """A list. Each can be sent back as `network`; `defaults` are the settings that train it well. Those without are
     too large to train here: documents whose shapes and counts can be had."""
     return answers.constant(request, await here.ask(request, _models))
@@ -74,7 +74,7 @@ async def models(request: Request, here: Here) -> Response:
     responses=answer(answered.Shapes),
     openapi_extra=body(NetworkChoice, {"model": "classroom"}),
 )
-async def shapes(request: Request, here: Here) -> Response:
+async def get_shapes(request: Request, here: Here) -> Response:
     """A misfit is 422 with the layer in `loc` and the arithmetic in the detail."""
     asked = await read(request, here, NetworkChoice)
 
@@ -92,7 +92,7 @@ async def shapes(request: Request, here: Here) -> Response:
     responses=answer(answered.Score),
     openapi_extra=body(ScoreFields, {"model": "tiny"}),
 )
-async def network_score(request: Request, here: Here) -> Response:
+async def get_network_score(request: Request, here: Here) -> Response:
     """Layers, tensors with their shapes, aliases, and the phases with their equations and moving windows. No values."""
     asked = await read(request, here, ScoreFields)
 
@@ -116,7 +116,7 @@ async def network_score(request: Request, here: Here) -> Response:
     responses=answer(answered.Gradients, npz.NPZ),
     openapi_extra=body(networks.PassFields, {"model": "tiny"}, npz=True),
 )
-async def gradients(request: Request, here: Here) -> Response:
+async def compute_gradients(request: Request, here: Here) -> Response:
     """{"loss", "layers": {name: {"y", "dy", ...}}, "gradients": {"conv1/w": ...}, "parameters"}. As .npz, tensors are
     named by their places: `conv1/y`, `conv1/dw`, `conv1/w`."""
     asked = await read(request, here, networks.PassFields, npz_into="parameters")
@@ -151,7 +151,7 @@ async def gradients(request: Request, here: Here) -> Response:
     responses=answer(answered.Report, npz.NPZ),
     openapi_extra=body(checks.NetworkCheckFields, {"model": "tiny", "gradients": {"fc.weight": [[0]]}}, npz=True),
 )
-async def network_check(request: Request, here: Here) -> Response:
+async def check_network(request: Request, here: Here) -> Response:
     """As for an operator, for every parameter (`conv1/w`) and for the images (`x`); `gradients` takes PyTorch's names
     too."""
     asked = await read(request, here, checks.NetworkCheckFields, npz_into="parameters")
@@ -168,7 +168,7 @@ async def network_check(request: Request, here: Here) -> Response:
     responses=answer(answered.Explanation),
     openapi_extra=body(PassPlaceFields, {"model": "tiny", "place": "conv/dw/0,0,1,1"}, npz=True),
 )
-async def network_explanation(request: Request, here: Here, paging: Paging) -> Response:
+async def explain_network(request: Request, here: Here, paging: Paging) -> Response:
     """The explanation of any number: forward or backward."""
     asked = await read(request, here, PassPlaceFields, npz_into="parameters")
 

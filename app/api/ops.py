@@ -69,7 +69,7 @@ def _optimizers() -> bytes:
     summary="Every operator: sentences, tensors, settings, gradients",
     responses=answer(answered.Ops),
 )
-async def ops(request: Request, here: Here) -> Response:
+async def list_ops(request: Request, here: Here) -> Response:
     """{"ops": [{"name", "title", "sentences", "tensors", "settings" (JSON Schema), "gradients"}]}."""
     return answers.constant(request, await here.ask(request, listing))
 
@@ -80,7 +80,7 @@ async def ops(request: Request, here: Here) -> Response:
     responses=answer(answered.Results, npz.NPZ),
     openapi_extra=body(OpFields, SOBEL, npz=True),
 )
-async def forward(request: Request, here: Here, op: OpName) -> Response:
+async def forward_op(request: Request, here: Here, op: OpName) -> Response:
     """{"tensors": every result, "shapes"}."""
     asked = await read(request, here, OpFields, npz_into="tensors")
     call = await here.ask(request, calls.call_of, op, asked, here.limits)
@@ -93,7 +93,7 @@ async def forward(request: Request, here: Here, op: OpName) -> Response:
     responses=answer(answered.Results, npz.NPZ),
     openapi_extra=body(OpFields, DELTA, npz=True),
 )
-async def backward(request: Request, here: Here, op: OpName) -> Response:
+async def backward_op(request: Request, here: Here, op: OpName) -> Response:
     """{"tensors": every result of forward and every gradient, "shapes"}. `dy` is the gradient of the loss with respect
     to y; losses may leave it out (1)."""
     asked = await read(request, here, OpFields, npz_into="tensors")
@@ -107,7 +107,7 @@ async def backward(request: Request, here: Here, op: OpName) -> Response:
     responses=answer(answered.Explanation),
     openapi_extra=body(OpPlaceFields, {**DELTA, "place": "dx/0,0,1,1"}, npz=True),
 )
-async def explain(request: Request, here: Here, op: OpName, paging: Paging) -> Response:
+async def explain_op(request: Request, here: Here, op: OpName, paging: Paging) -> Response:
     """The explanation of a number of any result or, with `dy`, of any gradient."""
     asked = await read(request, here, OpPlaceFields, npz_into="tensors")
     call = await here.ask(request, calls.call_of, op, asked, here.limits)
@@ -124,7 +124,7 @@ async def explain(request: Request, here: Here, op: OpName, paging: Paging) -> R
     responses=answer(answered.Report, npz.NPZ),
     openapi_extra=body(CheckFields, {**DELTA, "gradients": {"dw": WRONG}}, npz=True),
 )
-async def check(request: Request, here: Here, op: OpName) -> Response:
+async def check_op(request: Request, here: Here, op: OpName) -> Response:
     """Differences are central, in float64, and largest differences leave kinks and ties out, which are listed. Of a
     large tensor a random choice of places is checked, always the same.
 
@@ -160,7 +160,7 @@ def _mistakes() -> bytes:
     summary="Every mistake that a check names",
     responses=answer(answered.Mistakes),
 )
-async def mistakes(request: Request, here: Here) -> Response:
+async def list_mistakes(request: Request, here: Here) -> Response:
     """{"mistakes": [{"name", "sentence", "applies"}]}: what `looks_like` may be."""
     return answers.constant(request, await here.ask(request, _mistakes))
 
@@ -171,7 +171,7 @@ async def mistakes(request: Request, here: Here) -> Response:
     summary="Every optimizer: sentences, settings, state",
     responses=answer(answered.Optimizers),
 )
-async def optimizers(request: Request, here: Here) -> Response:
+async def list_optimizers(request: Request, here: Here) -> Response:
     """{"optimizers": [{"name", "title", "sentences", "settings" (JSON Schema), "state"}]}."""
     return answers.constant(request, await here.ask(request, _optimizers))
 
@@ -183,7 +183,7 @@ async def optimizers(request: Request, here: Here) -> Response:
     responses=answer(answered.Results, npz.NPZ),
     openapi_extra=body(OptimizerFields, UPDATE, npz=True),
 )
-async def step(request: Request, here: Here, optimizer: OptimizerName) -> Response:
+async def step_optimizer(request: Request, here: Here, optimizer: OptimizerName) -> Response:
     """{"tensors": the new `w`, its state and `step`, "shapes"}: what the next call takes. State that is left out
     starts at zero."""
     asked = await read(request, here, OptimizerFields, npz_into="tensors")
@@ -198,7 +198,7 @@ async def step(request: Request, here: Here, optimizer: OptimizerName) -> Respon
     responses=answer(answered.Explanation),
     openapi_extra=body(OptimizerPlaceFields, {**UPDATE, "place": "w_next/0"}, npz=True),
 )
-async def explain_step(request: Request, here: Here, optimizer: OptimizerName, paging: Paging) -> Response:
+async def explain_optimizer(request: Request, here: Here, optimizer: OptimizerName, paging: Paging) -> Response:
     """The explanation of a number of the new parameter (`w_next`), of the new state (`v_next`), or on the way."""
     asked = await read(request, here, OptimizerPlaceFields, npz_into="tensors")
     update = await here.ask(request, calls.update_of, optimizer, asked, here.limits)

@@ -76,7 +76,7 @@ class PredictFields(Fields):
         RunFields, {"model": "classroom", "optimizer": {"name": "momentum", "learning_rate": 0.05}}, npz=True
     ),
 )
-async def create(request: Request, here: Here) -> Response:
+async def create_run(request: Request, here: Here) -> Response:
     """The new run, with its Location. It begins at once unless `start` is false.
 
     A server started with `--shared` answers with a `token` too: without `Authorization: Bearer <token>` nobody can
@@ -105,14 +105,14 @@ async def create(request: Request, here: Here) -> Response:
 
 
 @router.get("", summary="Every run", responses=answer(list[answered.Run]))
-async def listing(request: Request, here: Here) -> Response:
+async def list_runs(request: Request, here: Here) -> Response:
     """A list of runs, oldest first. `mine` says which ones the token of the call may change."""
     token = token_of(request)
     return await here.ask(request, lambda: _fresh([run.document(token) for run in here.runs.all()]))
 
 
 @router.get("/{id}", summary="One run", responses=answer(answered.Run))
-async def show(request: Request, here: Here, id: Id) -> Response:
+async def get_run(request: Request, here: Here, id: Id) -> Response:
     """State (created, running, paused, finished, failed), network, step, epoch, loss, accuracy, history, speed."""
     return _fresh(here.runs.get(id).document(token_of(request)))
 
@@ -123,7 +123,7 @@ async def show(request: Request, here: Here, id: Id) -> Response:
     responses=answer(answered.Run),
     openapi_extra=body(Change, {"state": "paused"}),
 )
-async def change(request: Request, here: Here, id: Id) -> Response:
+async def change_run(request: Request, here: Here, id: Id) -> Response:
     """The run as it then is. 409 where its state does not allow the change."""
     run = here.runs.own(id, token_of(request))
     asked = await read(request, here, Change)
@@ -139,7 +139,7 @@ async def change(request: Request, here: Here, id: Id) -> Response:
     responses=answer(answered.Run, status=202),
     openapi_extra=body(Count, {"count": 1}),
 )
-async def step(request: Request, here: Here, id: Id) -> Response:
+async def step_run(request: Request, here: Here, id: Id) -> Response:
     """202 at once; then poll the run, which is running until the steps are made and paused after them."""
     run = here.runs.own(id, token_of(request))
     asked = await read(request, here, Count)
@@ -150,14 +150,14 @@ async def step(request: Request, here: Here, id: Id) -> Response:
 
 
 @router.delete("/{id}", status_code=204, summary="Forget a run")
-async def delete(request: Request, here: Here, id: Id) -> Response:
+async def delete_run(request: Request, here: Here, id: Id) -> Response:
     """Its training ends after the step under way, its streams are closed, and nothing is kept of it."""
     await here.ask(request, here.runs.delete, id, token_of(request))
     return Response(status_code=204)
 
 
 @router.get("/{id}/metrics", summary="Loss and accuracy by step", responses=answer(answered.Metrics))
-async def metrics(
+async def get_metrics(
     request: Request,
     here: Here,
     id: Id,
@@ -177,7 +177,7 @@ async def metrics(
     summary="What happens in a pass, in which order",
     responses=answer(answered.Score),
 )
-async def score(
+async def get_score(
     request: Request,
     here: Here,
     id: Id,
@@ -205,7 +205,7 @@ async def score(
         None, npz.NPZ, safe.SAFETENSORS, words="each parameter under its name, and the step in `response`"
     ),
 )
-async def parameters(
+async def get_parameters(
     request: Request, here: Here, id: Id, format: FileFormat = None, names: ParameterNames = "own"
 ) -> Response:
     """A file of every parameter, as .npz or .safetensors: `conv1/w`, ..., or as PyTorch's `state_dict` names them.
@@ -234,7 +234,7 @@ async def parameters(
         words="a network document, or by Accept a file of the parameters with the document in `request`",
     ),
 )
-async def network(request: Request, here: Here, id: Id, format: NetworkFormat = None) -> Response:
+async def get_network(request: Request, here: Here, id: Id, format: NetworkFormat = None) -> Response:
     """{"input", "layers", "loss", "title", "parameters"}: what POST /api/runs and /api/networks/... take as `network`,
     here or at another server. As .npz or .safetensors it is a whole body of POST /api/runs: the parameters are members,
     `request` holds {"network"}. A network of many parameters travels so; as JSON it may be larger than is taken."""
@@ -257,7 +257,7 @@ async def network(request: Request, here: Here, id: Id, format: NetworkFormat = 
     summary="The network as PyTorch source",
     responses=answer(None, pytorch.PYTHON, words="a Python module with `Net`, `loss` and `load`"),
 )
-async def pytorch_source(request: Request, here: Here, id: Id) -> Response:
+async def get_pytorch(request: Request, here: Here, id: Id) -> Response:
     """Source that builds the same network, with the same names in its `state_dict`, and loads the file of
     .../parameters?names=torch. 409 where PyTorch has no such layer."""
     run = here.runs.get(id)

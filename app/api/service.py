@@ -21,13 +21,13 @@ router = APIRouter(tags=["server"], default_response_class=Response)
 
 
 @router.get("/healthz", summary="Is the server there?", responses=answer(answered.Health))
-async def healthz() -> Response:
+async def get_health() -> Response:
     """200 as soon as pages are served."""
     return json_response({"status": "ok"})
 
 
 @router.get("/readyz", summary="Can numbers be asked for?", responses=answer(answered.Health))
-async def readyz(here: Here) -> Response:
+async def get_readiness(here: Here) -> Response:
     """200 once every kernel is compiled and the runs of earlier starts are back, 503 before."""
     here.runs.all()
     if not here.warming.ready:
@@ -40,7 +40,7 @@ async def readyz(here: Here) -> Response:
     summary="Version, and how far the first start has come",
     responses=answer(answered.Status),
 )
-async def status(here: Here) -> Response:
+async def get_status(here: Here) -> Response:
     """`ready` once every kernel is compiled and the welcome run has had its steps; `compiling` is null or counts the
     kernels: {"done", "total", "name"}. `welcome` is the id of the run that a first visit looks at."""
     progress = here.warming.progress
@@ -59,7 +59,7 @@ async def status(here: Here) -> Response:
     summary="Every limit, with its unit and its reason",
     responses=answer(dict[str, answered.Limit]),
 )
-async def limits(here: Here) -> Response:
+async def get_limits(here: Here) -> Response:
     """Name -> {"value", "unit", "description"}. What exceeds a limit is answered with 413 or 429 and the limit's name
     and value."""
     return json_response(here.limits.document())
@@ -70,7 +70,7 @@ async def limits(here: Here) -> Response:
     summary="Runs that are no longer here, and why",
     responses=answer(list[answered.Expired]),
 )
-async def expired(here: Here) -> Response:
+async def list_expired(here: Here) -> Response:
     """[{"id", "title", "why", "when" (seconds since 1970), "kept"}], oldest first: runs that made way, grew too old or
     could not be read any more. The rules are the limits runs, runs_per_client, memory_bytes, run_days and
     stored_bytes."""
@@ -83,7 +83,7 @@ async def expired(here: Here) -> Response:
     summary="Bring back a run that made way",
     responses=answer(answered.Run, status=201),
 )
-async def restore(
+async def restore_run(
     request: Request, here: Here, expired_id: Annotated[str, Path(description="a run of GET /api/expired")]
 ) -> Response:
     """The run as it was, paused; another may make way for it. 404 where its files are no longer kept."""

@@ -92,7 +92,7 @@ async def no_socket(here: Here, id: str) -> Response:
     summary="The newest frame, without a socket",
     responses=answer(None, FRAME, words="a binary frame, as on the stream"),
 )
-async def newest_frame(
+async def get_newest_frame(
     request: Request,
     here: Here,
     id: Annotated[str, Path(description="a run", examples=[WELCOME])],

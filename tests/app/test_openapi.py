@@ -108,3 +108,35 @@ def test_every_limit_is_published_with_its_unit_and_its_reason(client: TestClien
     limits = client.get("/api/limits").json()
     assert limits == Limits().document()
     assert all(limit["unit"] and limit["description"] and limit["value"] > 0 for limit in limits.values())
+
+
+def reached(schema: Any, schemas: Any, seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The names of schemas that lead back to themselves."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from reached(each, schemas, seen)
+    elif isinstance(schema, dict):
+        name = schema.get("$ref", "").rpartition("/")[2]
+        if name in seen:
+            yield name
+        elif name:
+            yield from reached(schemas[name], schemas, seen | {name})
+        for key, each in schema.items():
+            if key != "$ref":
+                yield from reached(each, schemas, seen)
+
+
+def test_generators_of_clients_can_read_it(document: Any) -> None:
+    """No schema names itself, every operation has a name a person would write, and the token has its scheme."""
+    schemas = document["components"]["schemas"]
+    assert not list(reached(list(schemas.values()), schemas))
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(ids)) == len(ids) and all(re.fullmatch(r"[a-z]+(_[a-z]+)*", each) for each in ids)
+    assert {"forward_op", "get_run", "list_datasets", "create_run"} <= set(ids)
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert document["paths"]["/api/runs/{id}"]["patch"]["security"] == [{}, {"bearer": []}]
+
+
+def test_a_schema_that_names_itself_would_be_found() -> None:
+    ref = {"$ref": "#/components/schemas/A"}
+    assert list(reached([ref], {"A": {"items": ref}})) == ["A"]
