@@ -112,6 +112,15 @@ def install(app: FastAPI) -> None:
         target = URL(answers.location(request, "/static/icon.svg"))
         return Response(status_code=307, headers={"Location": str(target)})
 
+    @router.api_route("/convscope.py", methods=["GET", "HEAD"])
+    async def client(request: Request) -> Response:
+        """The client for people who know NumPy, with this server's address in it."""
+        source = places.client_file().read_text("utf-8")
+        response = _answer(request, source.replace('SERVER = "http://127.0.0.1:8000"', f'SERVER = "{docs.BASE}"'))
+        response.headers["Content-Type"] = "text/x-python; charset=utf-8"
+        response.headers["Content-Disposition"] = "attachment; filename=convscope.py"
+        return response
+
     made: dict[str, str] = {}
 
     def rendered(name: str, make: Callable[..., str], *arguments: Any) -> str:

@@ -15,6 +15,11 @@ def templates_dir() -> Path:
     return _folder("templates")
 
 
+def client_file() -> Path:
+    """The client that is one file; an installation has it as the module `convscope`, too."""
+    return PACKAGE / "client" / "convscope.py"
+
+
 def _folder(name: str) -> Path:
     installed, checkout = PACKAGE / name, PACKAGE.parent / name
     return installed if installed.is_dir() else checkout
