@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import os
 import re
+import secrets
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -81,6 +83,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         help="for a class: only whoever made a run can pause, step or delete it; anybody may watch",
     )
     parser.add_argument(
+        "--admin-token",
+        default="",
+        metavar="TOKEN",
+        help="with it a lecturer can pause, slow down, rename and delete every run (default with --shared: a new one "
+        "at each start, which is printed)",
+    )
+    parser.add_argument(
         "--threads",
         type=_threads,
         metavar="N",
@@ -117,6 +126,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         public_url=given.public_url,
         root_path=given.root_path,
         shared=given.shared,
+        admin_token=given.admin_token or (secrets.token_urlsafe(12) if given.shared else ""),
         threads=given.threads,
         log=given.log,
         limits=limits,
@@ -174,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if complaint := keep_kernels_in(settings.data_dir):
         print(complaint, file=sys.stderr, flush=True)
     claim(settings.data_dir)
+    open_many_files()
     listener = listen(settings.host, settings.port)
 
     from app.heads import ShortHeads
@@ -210,6 +221,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # everything has ended in order, or sits in a kernel; taking Numba apart would take another second
+
+
+def open_many_files() -> None:
+    """As many sockets as the system allows: its usual bound of 1,024 is soon reached by a class and its streams."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such bound
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -249,6 +273,8 @@ def notes(settings: Settings, port: int) -> list[str]:
         said += [f"Others find it at http://{each}:{port}/" for each in lan_addresses()]
         if not settings.shared:
             said.append("Anybody who reaches it may change and delete every run: start it with --shared for a class.")
+    if settings.shared and settings.admin_token:
+        said.append(f"The lecturer's token, which may change every run: {settings.admin_token}")
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=settings.data_dir):

@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     compute = Compute(warming.gate)
     data = Datasets(settings.data_dir)
     keeper = Keeper(Shelf(settings.data_dir / "runs"), data)
-    runs = Runs(compute, settings.limits, keeper)
+    runs = Runs(compute, settings.limits, keeper, settings.admin_token)
     imports = Imports(settings.limits.imports, settings.limits.import_bytes)
     app.state.context = Context(settings, warming, compute, Pool(settings.limits), data, keeper, runs, imports)
     problems.install(app)

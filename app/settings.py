@@ -17,7 +17,7 @@ FIRST_PORT = 8000
 class Settings:
     """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared` lets
     only whoever made a run change it; `public_url` is where others find the server, where that is not as they ask;
-    `threads` that train, None for as many as there are cores."""
+    `admin_token` lets a lecturer change every run; `threads` that train, None for as many as there are cores."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -27,6 +27,7 @@ class Settings:
     allow_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     public_url: str = ""
+    admin_token: str = ""
     root_path: str = ""
     limits: Limits = field(default_factory=Limits)
     warm: bool = True

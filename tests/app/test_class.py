@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from app import keeping
 from app.limits import Limits
+from app.main import notes, parse
 from app.memory import machine_bytes
 from app.register import DAY, Clock
 from app.server import create_app
@@ -185,3 +186,22 @@ def test_checkpoints_are_bounded_in_bytes_a_second_and_it_is_said(
         wait_for(lambda: "every" in client.get(f"/api/runs/{id}").json().get("notice", ""), 20)
         notice = client.get(f"/api/runs/{id}").json()["notice"]
         assert notice.startswith("This run is saved every ") and "seconds" in notice
+
+
+def test_the_lecturers_token_may_change_every_run(tmp_path: Path, warmed: Path) -> None:
+    settings = Settings(tmp_path, warm=False, welcome_steps=0, shared=True, admin_token="the lecturer's")
+    with TestClient(create_app(settings), "http://localhost", raise_server_exceptions=False) as client:
+        wait_for(lambda: client.get("/api/runs").status_code == 200)
+        id = make(client, "a")["id"]
+        path = f"/api/runs/{id}"
+        assert client.patch(path, json={"pace": 5}, headers=key("b")).status_code == 403
+        assert client.patch(path, json={"pace": 5}, headers=key("the lecturer's")).json()["pace"] == 5
+        assert client.delete("/api/runs/welcome", headers=key("the lecturer's")).status_code == 409
+        assert client.delete(path, headers=key("the lecturer's")).status_code == 204
+
+
+def test_a_class_gets_a_lecturers_token_at_the_start() -> None:
+    settings = parse(["--shared"])
+    assert len(settings.admin_token) >= 16 and settings.admin_token != parse(["--shared"]).admin_token
+    assert any(settings.admin_token in line for line in notes(settings, 8000))
+    assert parse([]).admin_token == "" and parse(["--shared", "--admin-token", "mine"]).admin_token == "mine"

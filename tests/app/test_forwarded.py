@@ -20,6 +20,7 @@ from app.limits import Limits
 from app.main import notes, parse
 from app.server import create_app
 from app.settings import Settings
+from tests.app.conftest import wait_for
 from tests.server import Server
 
 PROXY, PUPIL = ("10.0.0.1", 4000), ("10.9.9.9", 4000)
@@ -29,6 +30,7 @@ PROXY, PUPIL = ("10.0.0.1", 4000), ("10.9.9.9", 4000)
 def served(folder: Path, peer: tuple[str, int] = PROXY, **settings: Any) -> Iterator[TestClient]:
     app = create_app(Settings(folder, warm=False, welcome_steps=0, **settings))
     with TestClient(app, "http://localhost", raise_server_exceptions=False, client=peer) as client:
+        wait_for(lambda: client.get("/api/runs").status_code == 200)
         yield client
 
 
