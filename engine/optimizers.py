@@ -37,6 +37,7 @@ class Optimizer:
     settings: ClassVar[dict[str, Setting]]
     state: tuple[str, ...] = ()  # what is kept from one update to the next; some settings need more or less of it
     words: ClassVar[dict[str, Words]] = {}
+    nouns: ClassVar[dict[str, str]] = {}  # what its letters are called
 
     def __init__(self, /, **settings: Any):
         self.options = read_settings(self.settings, settings)
@@ -137,6 +138,7 @@ class Momentum(Optimizer):
 
     name = "momentum"
     title = "Momentum"
+    nouns = {"v": "velocity"}
     settings = {
         "learning_rate": _rate(1e-3, 0.03),
         "momentum": MOMENTUM,
@@ -180,6 +182,7 @@ class Nesterov(Optimizer):
 
     name = "nesterov"
     title = "Nesterov momentum"
+    nouns = {"v": "velocity"}
     settings = {"learning_rate": _rate(1e-3, 0.03), "momentum": MOMENTUM, "weight_decay": DECAY}
     state = ("v",)
     words = {
@@ -228,6 +231,12 @@ class Adam(Optimizer):
 
     name = "adam"
     title = "Adam"
+    nouns = {
+        "m": "mean gradient",
+        "v": "mean squared gradient",
+        "mhat": "corrected mean gradient",
+        "vhat": "corrected mean squared gradient",
+    }
     settings = {
         "learning_rate": _rate(1e-3, 1e-3),
         "betas": Numbers((0.9, 0.999), "shares of the two running means that are kept"),
@@ -344,6 +353,7 @@ class RmsProp(Optimizer):
 
     name = "rmsprop"
     title = "RMSprop"
+    nouns = {"v": "mean squared gradient", "m": "mean gradient", "u": "velocity"}
     settings = {
         "learning_rate": _rate(1e-2, 1e-3),
         "alpha": Float(0.99, "share of the running means that is kept", low=0, high=1),
@@ -420,6 +430,7 @@ class Adagrad(Optimizer):
 
     name = "adagrad"
     title = "Adagrad"
+    nouns = {"v": "sum of squared gradients"}
     settings = {
         "learning_rate": _rate(1e-2, 1e-2),
         "lr_decay": Float(0.0, "makes the learning rate smaller at every step", low=0, high=1e6),

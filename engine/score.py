@@ -396,7 +396,8 @@ class _Composer:
             if "." in tensor:
                 state = tensor.split(".")[1]
                 after = " after the update" if state.endswith("_next") else ""
-                return f"{state.removesuffix('_next')} of {layer}’s {noun}{after}"
+                letter = state.removesuffix("_next")
+                return f"{(self.optimizer and self.optimizer.nouns.get(letter)) or letter} of {layer}’s {noun}{after}"
             return f"{noun} of {layer}" + (" after the update" if tensor.endswith("_next") else "")
         if tensor[:1] == "d" and tensor[1:] in found.parameters:
             noun = NOUNS.get(tensor[1:], tensor[1:])

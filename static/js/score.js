@@ -44,6 +44,21 @@ export function source(score, prefix) {
   }
 }
 
+/**
+ * The shape under which the numbers of a tensor are seen on the stage: of a row that was flattened from maps, or that
+ * goes back into maps, that of the maps. The flat order is the same.
+ * @param {Score} score @param {string} prefix @returns {number[]}
+ */
+export function seenShape(score, prefix) {
+  const own = ownName(score, prefix);
+  const shape = score.tensors[own]?.shape ?? [];
+  if (shape.length !== 2) return shape;
+  const first = score.tensors[source(score, own)]?.shape;
+  if (first?.length === 4) return first;
+  const view = score.phases.find(phase => phase.view && phase.reads.some(read => ownName(score, read.tensor) === own));
+  return view?.shape.length === 4 ? view.shape : shape;
+}
+
 /** Whether a tensor's first axis counts images. @param {Score} score @param {string} prefix */
 export function batched(score, prefix) {
   const info = score.tensors[ownName(score, prefix)];

@@ -6,7 +6,7 @@
 import { batch, computed, signal } from "@preact/signals-core";
 
 import { largest, roundUp, follow } from "./colour.js";
-import { format, parse, prefixOf, ravel } from "./place.js";
+import { format, parse, prefixOf, ravel, spoken, unravel } from "./place.js";
 import * as walk from "./score.js";
 import { telling } from "./telling.js";
 
@@ -157,6 +157,15 @@ export const infoOf = text => score.value?.tensors[nameOf(text)];
 
 /** The kind whose axes a tensor has: a parameter's gradient is indexed like the parameter. @param {string} text */
 export const axesOf = text => (score.value && !walk.batched(score.value, prefixOf(text)) ? "weight" : "value");
+
+/** Where a cell is, in words: of a row that was flattened from maps in those of the maps. @param {string} text */
+export function whereabouts(text) {
+  const { index } = parse(text);
+  const shape = infoOf(text)?.shape;
+  if (!shape || !score.value || index.length !== shape.length) return "";
+  const seen = walk.seenShape(score.value, prefixOf(text));
+  return spoken(seen === shape ? index : unravel(ravel(index, shape), seen), seen, axesOf(text));
+}
 
 /** Whether a place is of a training step other than the one looked at; a pass belongs to none. @param {string} text */
 export function elsewhere(text) {

@@ -247,6 +247,10 @@ def test_titles_name_what_a_number_is() -> None:
     assert titles["linear/dx"] == titles["flatten/dx"] == "gradient of the loss for pool2"
     assert titles["conv2/y"] == "output of conv2" and titles["conv2/dw"] == "gradient of the loss for conv2’s weight"
     assert titles["conv2/w_next"] == "weight of conv2 after the update" and titles["loss/p"] == "probability"
+    assert titles["conv2/w.v"] == "velocity of conv2’s weight"
+    adam = score(Network.from_document(MODELS["tiny"].document), optimizer=OPTIMIZERS["adam"]())
+    named = {name: info.title for name, info in adam.tensors.items()}
+    assert named["conv/w.v_next"] == "mean squared gradient of conv’s weight after the update"
 
 
 @pytest.mark.parametrize(

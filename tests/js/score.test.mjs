@@ -22,6 +22,7 @@ import {
   phaseOf,
   positionAt,
   positionOf,
+  seenShape,
   shareOf,
   source,
   start,
@@ -257,4 +258,13 @@ test("while it trains an optimizer's tensors are shown only in its own phase", (
   );
   const update = living(score, score.phases[phaseOf(score, "d/w_next")]);
   assert.ok(update.includes("d/b_next") && !update.includes("a/w_next"));
+});
+
+test("numbers of a row that was maps, or becomes maps again, are seen as those of the maps", () => {
+  const maps = score.tensors[source(score, "g/x")].shape;
+  assert.equal(maps.length, 2 + 2);
+  assert.deepEqual(seenShape(score, "g/x"), maps);
+  assert.deepEqual(seenShape(score, "g/dx"), maps);
+  assert.deepEqual(seenShape(score, "c/y"), score.tensors["c/y"].shape);
+  assert.deepEqual(seenShape(score, "loss/p"), score.tensors["loss/p"].shape);
 });

@@ -9,11 +9,10 @@ import { DELTA, GRADIENT, readers, relatives } from "../facts.js";
 import { alone, count } from "../format.js";
 import { askCard } from "../ask.js";
 import { Refused } from "../net/requests.js";
-import { at, parse, spoken } from "../place.js";
+import { at, parse } from "../place.js";
 import { phaseOf } from "../score.js";
 import { cellPlace, lit, symbol } from "../spotlight.js";
 import {
-  axesOf,
   back,
   canSee,
   closeCard,
@@ -36,6 +35,7 @@ import {
   step,
   trail,
   valueOf,
+  whereabouts,
 } from "../store.js";
 import { useFit } from "./fit.js";
 import { Largest, Waterfall } from "./waterfall.js";
@@ -125,7 +125,7 @@ function Explained({ place }) {
   const there = isKnown(place);
   const phase = phaseOfPlace(place);
   const kind = info?.kind ?? "value";
-  const where = info ? spoken(index, info.shape, axesOf(place)) : "";
+  const where = whereabouts(place);
   const rows = data && data.terms.length > 0 ? cardRows(data, place) : [];
   const title = info?.title
     ? /^\p{L}\P{L}/u.test(info.title)

@@ -7,14 +7,13 @@ import { ask } from "../ask.js";
 import { candidatesOf, counted, exactSum, isLargest, largestEntries, subtotal, windowEntries } from "../account.js";
 import { planeLetters, strongest, strongestAt, termsOf, windowOf } from "../figure.js";
 import { alone } from "../format.js";
-import { at, parse, sizeOf, spoken } from "../place.js";
+import { at, parse, sizeOf } from "../place.js";
 import { indexAt, lettersAt, nextCell } from "../score.js";
 import { positionOn } from "../windows.js";
 import { book } from "../sums.js";
 import { cellPlace, figure as figureNow, lit, strip, tell, told, waiting, walkTo } from "../spotlight.js";
 import {
   atStep,
-  axesOf,
   cellTime,
   focusChannel,
   focusOn,
@@ -38,6 +37,7 @@ import {
   step,
   tensorOf,
   valueOf,
+  whereabouts,
 } from "../store.js";
 import { Candidates, Products } from "./products.js";
 import { Cells } from "./figures/cells.js";
@@ -129,10 +129,9 @@ function Head({ phase, figure }) {
   const part = PARTS[phase.part];
   const back = part.arrow === "←";
   const cell = position.value?.cell ?? -1;
-  const kind = axesOf(phase.place);
   const focused = "focus" in figure && figure.focus !== null;
   const index = indexAt(phase, cell);
-  const spot = spoken(index, phase.shape, kind);
+  const spot = cell < 0 ? "" : whereabouts(at(phase.place, index));
   const where =
     cell < 0
       ? `${counted(sizeOf(phase.shape), "number")} to write`
@@ -486,13 +485,7 @@ const aloud = text => text.replace(/^\u2212/, "minus ").replace(/^÷ /, "one ove
 
 /** "conv1, map 5, row 12, column 14 is 1.691: 0.082 times minus 0.502 plus …" @param {Phase} phase @param {string} place @param {NonNullable<ReturnType<typeof accountOf>>} account */
 function sentenceOf(phase, place, { whole, entries }) {
-  const spot = [
-    phase.layer,
-    phase.tensor === "y" ? "" : phase.tensor,
-    spoken(parse(place).index, phase.shape, axesOf(phase.place)),
-  ]
-    .filter(Boolean)
-    .join(", ");
+  const spot = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, whereabouts(place)].filter(Boolean).join(", ");
   if (isLargest(whole))
     return `${spot} is ${aloud(alone(whole.value))}, the largest of ${candidatesOf(whole, 9)
       .map(each => aloud(alone(each.value)))
