@@ -55,7 +55,8 @@ class Forwarded:
             return
         seen = self._seen(scope)
         if seen["path"] == seen["root_path"] and scope["type"] == "http":
-            await RedirectResponse(f"{seen['root_path']}/", 308)(scope, receive, send)
+            query = f"?{asked}" if (asked := scope["query_string"].decode("latin-1")) else ""
+            await RedirectResponse(f"{seen['root_path']}/{query}", 308)(scope, receive, send)
             return
         await self.app(seen, receive, send)
 

@@ -55,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # it would lead out of a proxy's path
     )
+    public = urlsplit(settings.public_url)
     if settings.threads:
         use_threads(settings.threads)
     warming = Warming()
@@ -76,8 +77,9 @@ def create_app(settings: Settings) -> FastAPI:
         )
     app.add_middleware(
         Guard,
-        allow_hosts=[*settings.allow_hosts, *filter(None, [urlsplit(settings.public_url).hostname])],
-        allow_origins=settings.allow_origins,
+        allow_hosts=[*settings.allow_hosts, *filter(None, [public.hostname])],
+        # the server's own pages, even where a proxy changes Host
+        allow_origins=[*settings.allow_origins, *([f"{public.scheme}://{public.netloc}"] if public.netloc else [])],
     )
     app.add_middleware(
         Forwarded, root_path=settings.root_path, trusted=settings.trusted_proxies, public_url=settings.public_url

@@ -19,9 +19,9 @@ from engine.kernels import is_warm
 logger = logging.getLogger("convscope")
 
 PROGRESS = re.compile(r"(\d+)/(\d+)\s+(.*)")
-#: Seconds that a call which needs kernels waits for them before it is told to come again: longer than compiling takes,
-#: since a client may take a 503 for a failure.
-PATIENCE = 300
+#: Seconds that a call which needs kernels waits for them before it is told to come again: less than the 30 or 60 after
+#: which proxies give up on a server.
+PATIENCE = 20
 
 
 @dataclass

@@ -72,9 +72,11 @@ async def stream(socket: WebSocket, here: Here, id: str) -> None:
 
 
 @router.get("/api/runs/{id}/stream", include_in_schema=False)
-async def no_socket(here: Here, id: str) -> Response:
+async def no_socket(request: Request, here: Here, id: str) -> Response:
     """What asks for the stream as for a file: a proxy that lets no sockets through, or a curious person."""
     here.runs.get(id)
+    with here.viewing(request):  # a page cannot read why its socket was refused: it asks here
+        pass
     raise Problem(
         426,
         "this address is a WebSocket's; where none opens, GET .../frame has the newest frame and GET .../events says "

@@ -61,6 +61,8 @@ def test_a_prefix_without_its_slash_leads_to_the_page(tmp_path: Path, warmed: Pa
     with served(tmp_path, root_path="/convscope") as client:
         answer = client.get("/convscope", follow_redirects=False)
         assert (answer.status_code, answer.headers["location"]) == (308, "/convscope/")
+        shared = client.get("/convscope?run=a%20b&step=3", follow_redirects=False)
+        assert shared.headers["location"] == "/convscope/?run=a%20b&step=3"
 
 
 def test_only_a_trusted_proxy_is_believed(tmp_path: Path, warmed: Path) -> None:
@@ -129,6 +131,10 @@ def test_a_public_url_is_where_the_pages_say_they_are(tmp_path: Path, warmed: Pa
         assert client.get("/healthz", headers={"Host": "school.example"}).status_code == 200
         made = client.post("/api/runs", json={"model": "tiny", "start": False})
         assert made.headers["location"].startswith("/cnn/api/runs/")
+        for origin, status in (("https://school.example", 422), ("https://school.example.evil.net", 403)):
+            posted = client.post("/api/ops/relu/forward", json={}, headers={"Origin": origin})
+            assert posted.status_code == status, origin  # the proxy has changed Host to localhost
+            assert "access-control-allow-origin" not in posted.headers
 
 
 def test_every_option_is_an_environment_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,5 +228,8 @@ def test_one_client_cannot_take_all_viewers(tmp_path: Path, warmed: Path) -> Non
             with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(path):
                 pass
             assert refused.value.status_code == 429
+            why = client.get(f"/api/runs/{id}/stream")
+            assert why.status_code == 429 and "2 streams are open" in why.json()["detail"]
+        assert client.get(f"/api/runs/{id}/stream").status_code == 426
         with client.websocket_connect(path):
             pass

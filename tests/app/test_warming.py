@@ -67,6 +67,7 @@ def test_the_compiler_ends_with_whoever_started_it() -> None:
 
 
 def test_who_waits_too_long_is_told_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert warming.PATIENCE == 20  # a proxy gives up after 30 or 60
     monkeypatch.setattr(warming, "PATIENCE", 0.01)
 
     async def run() -> None:

@@ -46,15 +46,29 @@ function open(id) {
     if (typeof data === "string") refused(JSON.parse(data).problem);
     else show(data, opened, id);
   };
-  opened.onclose = () => {
+  opened.onclose = async () => {
     if (opened !== socket) return;
     socket = null;
     store.streaming.value = false;
-    if (!works && !store.away.value && ++blocked === TRIES)
-      store.say("Live frames come by another way: no socket opens here, perhaps because of a proxy.");
+    const wait = works || store.away.value || (await isBlocked(id)) ? 1000 : 5000;
     if (store.run.value?.state === "running")
-      setTimeout(() => store.run.value?.id === id && !store.away.value && follow(), 1000);
+      setTimeout(() => store.run.value?.id === id && !store.away.value && follow(), wait);
   };
+}
+
+/**
+ * Whether no socket opens here although the server would have it; what the server refuses is said. A page cannot read
+ * the answer to a socket's handshake, so it asks the same address once more. @param {string} id
+ */
+async function isBlocked(id) {
+  const reason = await ask(`api/runs/${encodeURIComponent(id)}/stream`).catch(error => error);
+  if (reason instanceof Refused && reason.status !== 426) {
+    complain(reason);
+    return false;
+  }
+  if (++blocked === TRIES)
+    store.say("Live frames come by another way: no socket opens here, perhaps because of a proxy.");
+  return true;
 }
 
 /** A frame that the server cannot make: what is on the screen stays, and the reason is said. @param {any} problem */
