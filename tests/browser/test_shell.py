@@ -100,6 +100,25 @@ def test_a_frame_that_the_server_cannot_make_is_said_in_plain_words_and_the_page
     expect(page.locator(".progress")).to_contain_text("Paused")
 
 
+def test_where_no_socket_opens_the_page_says_so_and_frames_go_on(page: Page, server: Server, watch: Watch) -> None:
+    run = make_run(server, epochs=400, start=True)
+    page.add_init_script(
+        "window.WebSocket = class { static OPEN = 1; close() {} "
+        "constructor() { setTimeout(() => this.onclose(), 20); } }"
+    )
+    server.wait_ready()
+    with page.expect_response(lambda answer: f"/api/runs/{run['id']}/frame?" in answer.url) as first:
+        page.goto(f"/#run={run['id']}")
+    assert first.value.status == 200
+    notice = page.locator(".problem")
+    expect(notice).to_be_visible()
+    expect(notice).to_contain_text("Live frames come by another way")
+    with page.expect_response(lambda answer: f"/api/runs/{run['id']}/frame?" in answer.url) as later:
+        pass
+    assert later.value.status == 200
+    watch.errors = [error for error in watch.errors if "426" not in error]  # what the page asks to know why
+
+
 def test_a_run_that_was_deleted_while_it_trained_gives_way_to_the_first_one(
     page: Page, server: Server, watch: Watch
 ) -> None:

@@ -63,11 +63,14 @@ function open(id) {
 async function isBlocked(id) {
   const reason = await ask(`api/runs/${encodeURIComponent(id)}/stream`).catch(error => error);
   if (reason instanceof Refused && reason.status !== 426) {
-    complain(reason);
+    if (reason.status !== 404) complain(reason); // a run that is gone is told of where runs are asked for
     return false;
   }
   if (++blocked === TRIES)
-    store.say("Live frames come by another way: no socket opens here, perhaps because of a proxy.");
+    store.complain({
+      title: "Live frames come by another way",
+      detail: "no WebSocket opens here, perhaps because of a proxy: they are fewer",
+    });
   return true;
 }
 
