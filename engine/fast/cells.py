@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from engine.fast.loops import LOWEST, ONE, ZERO, inside
+from engine.fast.loops import LOWEST, NAN, ONE, ZERO, inside
 from engine.fast.simd import (
     LANES,
     add,
     evens,
     if_above,
-    if_equal,
+    if_winner,
+    larger,
     load,
     odds,
     splat,
@@ -31,27 +32,27 @@ from engine.ops.dropout import is_kept
 
 
 @part
-def _number(array, at):  # type: ignore[no-untyped-def]
+def cell_load(array, at):  # type: ignore[no-untyped-def]
     return array[at]
 
 
 @part
-def _put(array, at, number):  # type: ignore[no-untyped-def]
+def cell_store(array, at, number):  # type: ignore[no-untyped-def]
     array[at] = number
 
 
 @part
-def _itself(number):  # type: ignore[no-untyped-def]
+def cell_splat(number):  # type: ignore[no-untyped-def]
     return number
 
 
 @part
-def _sum(a, b):  # type: ignore[no-untyped-def]
+def cell_add(a, b):  # type: ignore[no-untyped-def]
     return a + b
 
 
 @part
-def _product(a, b):  # type: ignore[no-untyped-def]
+def cell_times(a, b):  # type: ignore[no-untyped-def]
     return a * b
 
 
@@ -61,8 +62,13 @@ def _if_above(a, b, then, otherwise):  # type: ignore[no-untyped-def]
 
 
 @part
-def _if_equal(a, b, then, otherwise):  # type: ignore[no-untyped-def]
-    return then if a == b else otherwise
+def _larger(a, b):  # type: ignore[no-untyped-def]
+    return a if a > b or a != a else b
+
+
+@part
+def _if_winner(a, largest, then, otherwise):  # type: ignore[no-untyped-def]
+    return then if a == largest or a != a else otherwise
 
 
 def _relu(load: Any, store: Any, splat: Any, if_above: Any) -> Any:
@@ -89,7 +95,7 @@ def _relu(load: Any, store: Any, splat: Any, if_above: Any) -> Any:
 
 
 relu_forward, relu_backward = _relu(load, store, splat, if_above)
-lone_relu_forward, lone_relu_backward = _relu(_number, _put, _itself, _if_above)
+lone_relu_forward, lone_relu_backward = _relu(cell_load, cell_store, cell_splat, _if_above)
 
 
 @part
@@ -140,20 +146,28 @@ def _dropout(lanes: int, load: Any, store: Any, times: Any) -> Any:
 
 
 dropout_forward, dropout_backward = _dropout(LANES, load, store, times)
-lone_dropout_forward, lone_dropout_backward = _dropout(1, _number, _put, _product)
+lone_dropout_forward, lone_dropout_backward = _dropout(1, cell_load, cell_store, cell_times)
 
 
 # pooling --------------------------------------------------------------------------------------------------------------
 
 
 def _max_pool(
-    halve: Any, double: Any, load: Any, store: Any, splat: Any, add: Any, if_above: Any, if_equal: Any
+    halve: Any,
+    double: Any,
+    load: Any,
+    store: Any,
+    splat: Any,
+    add: Any,
+    larger: Any,
+    if_above: Any,
+    if_winner: Any,
 ) -> Any:
     """`halve` and `double` do in its place what windows of 2x2 side by side want."""
 
     @part
     def forward(row, arena):  # type: ignore[no-untyped-def]
-        """y[c,i,j] = the largest of the window's cells inside the plane."""
+        """y[c,i,j] = the largest of the window's cells inside the plane, NaN where one is NaN."""
         if row.halves:
             halve(row, arena)
             return
@@ -169,13 +183,13 @@ def _max_pool(
                     for u in range(above, below):
                         for v in range(left, right):
                             x = load(arena, corner + u * row.d * row.x_h + v * row.e * row.x_w)
-                            best = if_above(x, best, x, best)
+                            best = larger(x, best)
                     store(arena, row.y_at + c * row.y_c + i * row.y_h + j * row.y_w, best)
 
     @part
     def backward(row, arena):  # type: ignore[no-untyped-def]
-        """Each delta goes to its window's first cell that equals the largest; where a ReLU before the pool is fused,
-        only if that is above 0. Cells of windows that overlap add up what they are given."""
+        """Each delta goes to its window's first cell that equals the largest, or is NaN; where a ReLU before the pool
+        is fused, only if that is not below 0 or 0. Cells of windows that overlap add up what they are given."""
         if row.halves:
             double(row, arena)
             return
@@ -202,8 +216,8 @@ def _max_pool(
                         for v in range(left, right):
                             x = load(arena, corner + u * row.d * row.x_h + v * row.e * row.x_w)
                             at = back + u * row.d * row.dx_h + v * row.e * row.dx_w
-                            taken = if_equal(x, best, rest, zero)
-                            rest = if_equal(x, best, zero, rest)
+                            taken = if_winner(x, best, rest, zero)
+                            rest = if_winner(x, best, zero, rest)
                             store(arena, at, add(load(arena, at), taken) if row.overlap else taken)
 
     return forward, backward
@@ -219,18 +233,18 @@ def _halve(row, arena):  # type: ignore[no-untyped-def]
             for j in range(row.J):
                 at = x_at + 2 * j * row.x_w
                 best, other = load(arena, at), load(arena, at + row.x_w)
-                best = if_above(other, best, other, best)
+                best = larger(other, best)
                 other = load(arena, at + row.x_h)
-                best = if_above(other, best, other, best)
+                best = larger(other, best)
                 other = load(arena, at + row.x_h + row.x_w)
-                store(arena, y_at + j * row.y_w, if_above(other, best, other, best))
+                store(arena, y_at + j * row.y_w, larger(other, best))
 
 
 @part
 def _double(row, arena):  # type: ignore[no-untyped-def]
     """max_pool_backward for the same."""
     zero = splat(ZERO)
-    floor = splat(ZERO if row.relu else LOWEST)
+    floor = splat(ZERO if row.relu else NAN)  # nothing is not above NaN
     for c in range(row.C):
         for i in range(row.I):
             x_at, dx_at = row.x_at + c * row.x_c + 2 * i * row.x_h, row.dx_at + c * row.dx_c + 2 * i * row.dx_h
@@ -240,16 +254,16 @@ def _double(row, arena):  # type: ignore[no-untyped-def]
                 rest = if_above(best, floor, load(arena, dy_at + j * row.dy_w), zero)
                 at, back = x_at + 2 * j * row.x_w, dx_at + 2 * j * row.dx_w
                 x = load(arena, at)
-                store(arena, back, if_equal(x, best, rest, zero))
-                rest = if_equal(x, best, zero, rest)
+                store(arena, back, if_winner(x, best, rest, zero))
+                rest = if_winner(x, best, zero, rest)
                 x = load(arena, at + row.x_w)
-                store(arena, back + row.dx_w, if_equal(x, best, rest, zero))
-                rest = if_equal(x, best, zero, rest)
+                store(arena, back + row.dx_w, if_winner(x, best, rest, zero))
+                rest = if_winner(x, best, zero, rest)
                 x = load(arena, at + row.x_h)
-                store(arena, back + row.dx_h, if_equal(x, best, rest, zero))
-                rest = if_equal(x, best, zero, rest)
+                store(arena, back + row.dx_h, if_winner(x, best, rest, zero))
+                rest = if_winner(x, best, zero, rest)
                 x = load(arena, at + row.x_h + row.x_w)
-                store(arena, back + row.dx_h + row.dx_w, if_equal(x, best, rest, zero))
+                store(arena, back + row.dx_h + row.dx_w, if_winner(x, best, rest, zero))
 
 
 @part
@@ -261,21 +275,19 @@ def _lone_halve(row, arena):  # type: ignore[no-untyped-def]
                 at = row.x_at + c * row.x_c + 2 * i * row.x_h + 2 * j
                 left, right = load(arena, at), load(arena, at + LANES)
                 best, other = evens(left, right), odds(left, right)
-                best = if_above(other, best, other, best)
+                best = larger(other, best)
                 left, right = load(arena, at + row.x_h), load(arena, at + row.x_h + LANES)
                 other = evens(left, right)
-                best = if_above(other, best, other, best)
+                best = larger(other, best)
                 other = odds(left, right)
-                store_first(
-                    arena, row.y_at + c * row.y_c + i * row.y_h + j, if_above(other, best, other, best), row.J - j
-                )
+                store_first(arena, row.y_at + c * row.y_c + i * row.y_h + j, larger(other, best), row.J - j)
 
 
 @part
 def _lone_double(row, arena):  # type: ignore[no-untyped-def]
     """Its way back."""
     zero = splat(ZERO)
-    floor = splat(ZERO if row.relu else LOWEST)
+    floor = splat(ZERO if row.relu else NAN)  # nothing is not above NaN
     for c in range(row.C):
         for i in range(row.I):
             for j in range(0, row.J, LANES):
@@ -286,17 +298,17 @@ def _lone_double(row, arena):  # type: ignore[no-untyped-def]
                     back = row.dx_at + c * row.dx_c + (2 * i + u) * row.dx_h + 2 * j
                     left, right = load(arena, at), load(arena, at + LANES)
                     x = evens(left, right)
-                    first = if_equal(x, best, rest, zero)
-                    rest = if_equal(x, best, zero, rest)
+                    first = if_winner(x, best, rest, zero)
+                    rest = if_winner(x, best, zero, rest)
                     x = odds(left, right)
-                    second = if_equal(x, best, rest, zero)
-                    rest = if_equal(x, best, zero, rest)
+                    second = if_winner(x, best, rest, zero)
+                    rest = if_winner(x, best, zero, rest)
                     count = 2 * (row.J - j)
                     store_first(arena, back, zip_low(first, second), count)
                     store_first(arena, back + LANES, zip_high(first, second), count - LANES)
 
 
-max_pool_forward, max_pool_backward = _max_pool(_halve, _double, load, store, splat, add, if_above, if_equal)
+max_pool_forward, max_pool_backward = _max_pool(_halve, _double, load, store, splat, add, larger, if_above, if_winner)
 lone_max_pool_forward, lone_max_pool_backward = _max_pool(
-    _lone_halve, _lone_double, _number, _put, _itself, _sum, _if_above, _if_equal
+    _lone_halve, _lone_double, cell_load, cell_store, cell_splat, cell_add, _larger, _if_above, _if_winner
 )

@@ -13,7 +13,7 @@ import numpy as np
 from engine.fast.simd import LANES, LEAST, PIXELS, TAPS, number_at, plain, product_block, weight_block
 from engine.kernels import part
 
-ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
+ZERO, ONE, LOWEST, NAN = np.float32(0), np.float32(1), np.float32(-np.inf), np.float32(np.nan)
 
 block_4_p, block_4_r = (product_block(4, pixels, onto=False) for pixels in (PIXELS, LEAST))
 block_6_r, block_2_r, block_1_r = (product_block(outputs, LEAST, onto=False) for outputs in (6, 2, 1))
@@ -337,10 +337,11 @@ def cross_entropy(row, targets, count, lanes, smoothing, share, arena):  # type:
     for lane in range(lanes):
         best = 0
         for k in range(1, row.C):
-            if arena[row.x_at + k * row.x_c + lane] > arena[row.x_at + best * row.x_c + lane]:
+            x, largest = arena[row.x_at + k * row.x_c + lane], arena[row.x_at + best * row.x_c + lane]
+            if x > largest or (x != x and largest == largest):
                 best = k
         top = np.float64(arena[row.x_at + best * row.x_c + lane])
-        others = 0.0
+        others = top - top  # 0, or NaN where the largest is infinite
         for k in range(row.C):
             if k != best:
                 others += math.exp(np.float64(arena[row.x_at + k * row.x_c + lane]) - top)

@@ -146,12 +146,26 @@ def if_above(typing, a, b, then, otherwise):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def if_equal(typing, a, b, then, otherwise):  # type: ignore[no-untyped-def]
-    """Lane by lane `then` where a == b, else `otherwise`."""
+def larger(typing, a, b):  # type: ignore[no-untyped-def]
+    """Lane by lane the larger number; NaN where either is NaN."""
 
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
-        a, b, then, otherwise = given
-        return builder.select(builder.fcmp_ordered("==", a, b), then, otherwise)
+        a, b = given
+        above = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
+        return builder.select(above, a, b)
+
+    return lanes(lanes, lanes), build
+
+
+@intrinsic
+def if_winner(typing, a, largest, then, otherwise):  # type: ignore[no-untyped-def]
+    """Lane by lane `then` where a is the largest of its window, or NaN, which wins over any number; else
+    `otherwise`."""
+
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
+        a, largest, then, otherwise = given
+        wins = builder.or_(builder.fcmp_ordered("==", a, largest), builder.fcmp_unordered("uno", a, a))
+        return builder.select(wins, then, otherwise)
 
     return lanes(lanes, lanes, lanes, lanes), build
 
