@@ -14,7 +14,10 @@ its planes are turned (`plan` says how); what the other layers do then has `lone
 convolution, its way back to x (the same on the turned kernel), linear layers, the transforms and products of Winograd's
 convolution. The other is a sum of vectors times vectors whose lanes are added up at the end: gradients of weights.
 `loops` has convolutions, `winograd` those of many channels, `linear` linear layers, all in terms of these; `cells` has
-what goes cell by cell: ReLU, dropout, pooling.
+what goes cell by cell: ReLU, dropout, max pooling; `average` average pooling.
+
+*Graphs.* A row of the table reads one plane and writes one. Where several layers read a tensor, each gets a copy of it;
+`add` and `concat` are copies into one plane (`merge`).
 
 *One call.* `plan` reads a network, once, into a table of integers: a row for each layer, with what is fused into it and
 where everything stands. `step` goes through that table; it is compiled once for all networks. What the plan does

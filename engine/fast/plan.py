@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,21 @@ import numpy as np
 from engine.fast.linear import PANEL
 from engine.fast.simd import LANES
 from engine.fast.step import (
+    AVERAGE,
     CONV,
+    COPY,
     CROSS_ENTROPY,
     DROPOUT,
     INPUT,
     LINEAR,
+    LONE_AVERAGE,
+    LONE_COPY,
     LONE_DROPOUT,
     LONE_LINEAR,
     LONE_MAX_POOL,
     LONE_RELU,
     MAX_POOL,
+    MEET,
     RELU,
     ROW,
     WINOGRAD,
@@ -93,7 +98,8 @@ NONE: Halo = (0, 0, 0, 0)
 @dataclass
 class Stage:
     """A row in the making: the shapes of what it reads and writes and as what the next one reads that, and its
-    numbers."""
+    numbers. source: the stage whose y it reads; meets, offset: the stage in whose y, from which channel on, it writes,
+    where it has no y of its own."""
 
     op: int
     x: Shape
@@ -101,6 +107,9 @@ class Stage:
     seen: Shape
     numbers: dict[str, Any] = field(default_factory=dict)
     scratch: int = 0
+    source: int = -1
+    meets: int = -1
+    offset: int = 0
 
     @property
     def learns(self) -> bool:
@@ -160,24 +169,42 @@ def _plan(network: Network) -> Plan:
     images = _volume(network.input_shape)
     stages = [Stage(INPUT, images, images, images)]
     dropouts: list[Layer] = []
-    before = "input"
+    readers = Counter([network.output, *(name for layer in network.layers.values() for name in layer.inputs)])
+    made = {"input": 0}
+
+    def source(name: str) -> int:
+        """The stage to read a layer's y from, which nobody else reads."""
+        if readers[name] > 1:
+            stages.append(_copied(stages, made[name]))
+            return len(stages) - 1
+        return made[name]
+
     for layer in network.layers.values():
-        if layer.inputs != (before,):
-            raise Unfit(f"{layer.name} does not read the layer before it, and it alone")
-        before = layer.name
+        if not readers[layer.name]:
+            raise Unfit(f"nothing reads {layer.name}")
+        shapes = network.given_shapes(layer)
+        if layer.op.name in MEETINGS:
+            stages += MEETINGS[layer.op.name](layer, shapes, stages, [made[name] for name in layer.inputs])
+            made[layer.name] = len(stages) - 1
+            continue
         make = STAGES.get(layer.op.name)
         if make is None:
             raise Unfit(f"{layer.name}: {layer.op.name} has no fast kernel")
         at = {name: places[f"{layer.name}/{name}"][0] for name in layer.parameters}
-        stage = make(layer.op, network.given_shapes(layer), stages, at)
+        read = made[layer.name] = source(layer.inputs[0])
+        stage = make(layer.op, shapes, stages[read], at)
         if stage is None:
             continue
         if stage.op == DROPOUT:
             stage.numbers["key"] = len(dropouts)
             dropouts.append(layer)
+        stage.source = read
         stages.append(stage)
+        made[layer.name] = len(stages) - 1
     smoothing, mean = _loss(network)
-    stages.append(Stage(CROSS_ENTROPY, stages[-1].seen, (), ()))
+    last = source(network.output)
+    stages.append(Stage(CROSS_ENTROPY, stages[last].seen, (), (), source=last))
+    _part(stages)
     _trim(stages)
     table, arena = _table(stages, 0, LANES)
     if arena > LARGEST:
@@ -228,7 +255,7 @@ def _loss(network: Network) -> tuple[float, bool]:
 # stages ---------------------------------------------------------------------------------------------------------------
 
 
-def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
+def _conv(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
     rows, columns = op.spans(shapes)
     x, y = shapes["x"][1:], op.extents(shapes)["y"][1:]
     flip = op.options["flip_kernel"]
@@ -252,7 +279,7 @@ def _conv(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> S
     m = _tile(x, y, numbers)
     if m:
         n, tiles = m + 2, (y[1] // m, y[2] // m)
-        numbers |= {"m": m, "n": n, "tiles_down": tiles[0], "tiles_across": tiles[1], "gates": _gate(stages[-1])}
+        numbers |= {"m": m, "n": n, "tiles_down": tiles[0], "tiles_across": tiles[1], "gates": _gate(source)}
         return Stage(
             WINOGRAD, x, y, y, numbers, scratch=scratch(n, x[0], y[0], math.prod(tiles), (y[1] + 2) * (y[2] + 2))
         )
@@ -272,26 +299,25 @@ def _halo(sides: list[tuple[int, int]]) -> Halo:
     return (above, left, below, right)
 
 
-def _linear(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
+def _linear(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
     y = (shapes["w"][0], 1, 1)
-    return Stage(LINEAR, stages[-1].seen, y, y, {"w": at["w"], "b": at.get("b", -1)})
+    return Stage(LINEAR, source.seen, y, y, {"w": at["w"], "b": at.get("b", -1)})
 
 
-def _relu(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage | None:
+def _relu(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage | None:
     """Fused into a convolution or linear layer before it."""
-    last = stages[-1]
-    if last.learns and "relu" not in last.numbers:
-        last.numbers["relu"] = 1
+    if source.learns and "relu" not in source.numbers:
+        source.numbers["relu"] = 1
         return None
-    return Stage(RELU, last.seen, last.seen, last.seen)
+    return Stage(RELU, source.seen, source.seen, source.seen)
 
 
-def _dropout(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
-    shape = stages[-1].seen
+def _dropout(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    shape = source.seen
     return Stage(DROPOUT, shape, shape, shape, {"rate": op.options["p"]}, scratch=LANES * math.prod(shape))
 
 
-def _max_pool(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage:
+def _max_pool(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
     rows, columns = op.spans(shapes)
     numbers = {
         "U": rows.kernel,
@@ -304,7 +330,25 @@ def _max_pool(op: Any, shapes: Shapes, stages: list[Stage], at: dict[str, int]) 
         "e": columns.dilation,
         "overlap": int(rows.extent > rows.stride or columns.extent > columns.stride),
     }
-    return _pool(shapes["x"][1:], op.extents(shapes)["y"][1:], numbers, stages)
+    return _pool(shapes["x"][1:], op.extents(shapes)["y"][1:], numbers, source)
+
+
+def _average(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    rows, columns = op.spans(shapes)
+    numbers = {
+        "U": rows.kernel,
+        "V": columns.kernel,
+        "s": rows.stride,
+        "t": columns.stride,
+        "p": rows.before,
+        "q": columns.before,
+        "divisor": op.options.get("divisor_override") or 0,
+        "padded": int(op.options.get("count_include_pad", True)),
+        "bottom": rows.after,
+        "right": columns.after,
+    }
+    y = op.extents(shapes)["y"][1:]
+    return Stage(AVERAGE, shapes["x"][1:], y, y, numbers)
 
 
 def _gate(stage: Stage) -> int:
@@ -315,40 +359,94 @@ def _gate(stage: Stage) -> int:
     return 1
 
 
-def _pool(x: Shape, y: Shape, numbers: dict[str, int], stages: list[Stage]) -> Stage:
+def _pool(x: Shape, y: Shape, numbers: dict[str, int], source: Stage) -> Stage:
     """A pool's way back also sees which values the ReLU before it let through."""
-    last = stages[-1]
     halves = all(numbers[name] == 2 for name in "UVst") and numbers["d"] == numbers["e"] == 1
     numbers["halves"] = int(halves and numbers["p"] == numbers["q"] == 0 and x[1] >= 2 * y[1] and x[2] >= 2 * y[2])
-    if _gate(last):
+    if _gate(source):
         numbers["relu"] = 1
     return Stage(MAX_POOL, x, y, y, numbers)
 
 
-def _flatten(op: Op, shapes: Shapes, stages: list[Stage], at: dict[str, int]) -> Stage | None:
+def _flatten(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage | None:
     """The same numbers under other indices. After a convolution, whose dy has zeros around it, they are copied: a pool
     of single cells does that."""
-    y = stages[-1].seen
-    if stages[-1].op in (CONV, WINOGRAD):
+    y = source.seen
+    flat = (math.prod(y), 1, 1)
+    if source.op in (CONV, WINOGRAD):
         ones = dict.fromkeys(("U", "V", "s", "t", "d", "e"), 1)
-        stages.append(_pool(y, y, {**ones, "p": 0, "q": 0, "overlap": 0}, stages))
-    stages[-1].seen = (math.prod(y), 1, 1)
+        copied = _pool(y, y, {**ones, "p": 0, "q": 0, "overlap": 0}, source)
+        copied.seen = flat
+        return copied
+    source.seen = flat
     return None
 
 
-STAGES: dict[str, Callable[[Any, Shapes, list[Stage], dict[str, int]], Stage | None]] = {
+def _copied(stages: list[Stage], source: int) -> Stage:
+    shape = stages[source].seen
+    return Stage(COPY, shape, shape, shape, source=source)
+
+
+def _add(layer: Layer, shapes: Shapes, stages: list[Stage], sources: list[int]) -> list[Stage]:
+    """A copy of each operand, all but the first added to what stands there, and where they meet."""
+    shape = stages[sources[0]].seen
+    if any(stages[source].seen != shape for source in sources):
+        raise Unfit(f"{layer.name} adds different shapes")
+    meeting = len(stages) + len(sources)
+    copies = [replace(_copied(stages, source), meets=meeting) for source in sources]
+    for copy in copies[1:]:
+        copy.numbers["y_onto"] = 1
+    return [*copies, Stage(MEET, shape, shape, shape)]
+
+
+def _concat(layer: Layer, shapes: Shapes, stages: list[Stage], sources: list[int]) -> list[Stage]:
+    """A copy of each operand, side by side, and where they meet."""
+    if layer.op.options["axis"] not in (1, 1 - len(shapes["a"])):
+        raise Unfit(f"{layer.name} is along axis {layer.op.options['axis']}, not 1")
+    meeting = len(stages) + len(sources)
+    copies, channels = [], 0
+    for source in sources:
+        copies.append(replace(_copied(stages, source), meets=meeting, offset=channels))
+        channels += copies[-1].y[0]
+    shape = (channels, *copies[0].y[1:])
+    return [*copies, Stage(MEET, shape, shape, shape)]
+
+
+def _part(stages: list[Stage]) -> None:
+    """Of the copies of one tensor, the first to send something back writes it, and the others add to it."""
+    seen: set[int] = set()
+    for stage in reversed(stages):
+        if stage.op == COPY:
+            stage.numbers["dx_onto"] = int(stage.source in seen)
+            seen.add(stage.source)
+
+
+STAGES: dict[str, Callable[[Any, Shapes, Stage, dict[str, int]], Stage | None]] = {
     "conv2d": _conv,
     "linear": _linear,
     "relu": _relu,
     "dropout": _dropout,
     "max_pool2d": _max_pool,
+    "global_max_pool": _max_pool,
+    "avg_pool2d": _average,
+    "global_avg_pool": _average,
     "flatten": _flatten,
 }
+MEETINGS: dict[str, Callable[[Layer, Shapes, list[Stage], list[int]], list[Stage]]] = {"add": _add, "concat": _concat}
+
+
+def _reader(stages: list[Stage], index: int) -> Stage | None:
+    """The only stage that reads this one's y."""
+    found = [stage for stage in stages if stage.source == index]
+    return found[0] if len(found) == 1 else None
 
 
 def _trim(stages: list[Stage]) -> None:
     """Rows and columns that the next layer's windows do not reach need not be computed: pools often leave one out."""
-    for stage, reader in reversed(list(pairwise(stages))):
+    for index, stage in reversed(list(enumerate(stages))):
+        reader = _reader(stages, index)
+        if reader is None:
+            continue
         if stage.op in (CONV, MAX_POOL) and reader.op in (CONV, MAX_POOL) and stage.seen == stage.y:
             reached = (
                 max(1, min(size, (count - 1) * stride + extent - before))
@@ -358,11 +456,13 @@ def _trim(stages: list[Stage]) -> None:
 
 
 ALONE = {WINOGRAD: CONV, LINEAR: LONE_LINEAR, RELU: LONE_RELU, DROPOUT: LONE_DROPOUT, MAX_POOL: LONE_MAX_POOL}
+ALONE |= {AVERAGE: LONE_AVERAGE, COPY: LONE_COPY}
 
 
 def _alone(stages: list[Stage]) -> list[Stage]:
     """The same for images one by one. There no convolution closes the ReLU before it."""
-    gates = [stage.numbers.get("gates", 0) for stage in stages[1:]]
+    readers = [_reader(stages, index) for index in range(len(stages))]
+    gates = [0 if reader is None else reader.numbers.get("gates", 0) for reader in readers]
     return [
         replace(
             stage,
@@ -370,7 +470,7 @@ def _alone(stages: list[Stage]) -> list[Stage]:
             scratch=math.prod(stage.x) if stage.op == DROPOUT else 0,
             numbers=stage.numbers | {"gated": 0} if gated else stage.numbers,
         )
-        for stage, gated in zip(stages, [*gates, 0], strict=True)
+        for stage, gated in zip(stages, gates, strict=True)
     ]
 
 
@@ -400,32 +500,45 @@ def _lay(shape: Shape, at: int, cell: int, room: int, halo: Halo, spread: tuple[
 
 
 def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
-    """A row for each stage, with planes from `end` on, and their end; a stage's x and dx are the y and dy of the one
-    before. A value of a plane takes `cell` numbers."""
+    """A row for each stage, with planes from `end` on, and their end; a stage's x and dx are the y and dy of its
+    source. A value of a plane takes `cell` numbers."""
     table = np.zeros(len(stages), ROW)
-    learning = False
-    values = deltas = Plane(0, 0, 0, 0)
+    learning: list[bool] = []  # whether a stage's deltas reach a weight
+    scratches: list[int] = []
+    laid: list[tuple[Plane, Plane]] = []
     for index, stage in enumerate(stages):
-        numbers = {"op": stage.op, "b": -1, "needs_dx": learning, "scratch": end, **stage.numbers}
-        numbers |= dict(zip("CHW", stage.x, strict=True)) | dict(zip("OIJ", stage.y, strict=False))
-        planes = {"x": values, "dx": deltas}
+        before = [stage.source] if stage.source >= 0 else [at for at, copy in enumerate(stages) if copy.meets == index]
+        learning.append(any(learning[at] or stages[at].learns for at in before))
+        scratches.append(end)
         end += stage.scratch
-        if stage.y:
-            reader = stages[index + 1]
-            room = _vectors(stage.y[2]) if cell == 1 and CONV in (stage.op, reader.op) else 0
-            values, end = _lay(stage.y, end, cell, room, reader.x_halo, (1, 1))
-            around, spread = (stage.dy_halo, stage.dy_spread) if learning else (NONE, (1, 1))
+        values = deltas = Plane(0, 0, 0, 0)
+        if stage.y and stage.meets < 0:
+            reader = _reader(stages, index)
+            room = _vectors(stage.y[2]) if cell == 1 and CONV in (stage.op, reader and reader.op) else 0
+            values, end = _lay(stage.y, end, cell, room, reader.x_halo if reader else NONE, (1, 1))
+            around, spread = (stage.dy_halo, stage.dy_spread) if learning[index] else (NONE, (1, 1))
             deltas, end = _lay(stage.y, end, cell, room, around, spread)
-            planes |= {"y": values, "dy": deltas}
-        if stage.seen != stage.y:
-            values, deltas = (Plane(plane.at, cell, cell, cell) for plane in (values, deltas))
+        laid.append((values, deltas))
+    for index, stage in enumerate(stages):
+        numbers = {"op": stage.op, "b": -1, "needs_dx": learning[index], "scratch": scratches[index], **stage.numbers}
+        numbers |= dict(zip("CHW", stage.x, strict=True)) | dict(zip("OIJ", stage.y, strict=False))
+        planes: dict[str, Plane] = {}
+        if stage.source >= 0:
+            source = stages[stage.source]
+            values, deltas = laid[stage.source]
+            if source.seen != source.y:
+                values, deltas = (Plane(plane.at, cell, cell, cell) for plane in (values, deltas))
+            planes |= {"x": values, "dx": deltas}
+        values, deltas = laid[index if stage.meets < 0 else stage.meets]
+        if stage.meets >= 0:
+            values, deltas = (replace(plane, at=plane.at + stage.offset * plane.c) for plane in (values, deltas))
+        planes |= {"y": values, "dy": deltas}
         for plane, found in planes.items():
             numbers |= {f"{plane}_{axis}": value for axis, value in vars(found).items()}
         if cell == 1 and stage.op == CONV:
             numbers = _turned(numbers)
         for name, value in numbers.items():
             table[name][index] = value
-        learning = learning or stage.learns
     return table, end
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.fast.average import average_backward, average_forward, lone_average_backward, lone_average_forward
 from engine.fast.cells import (
     close_gate,
     dropout_backward,
@@ -37,12 +38,13 @@ from engine.fast.loops import (
     load_images,
     wipe,
 )
+from engine.fast.merge import copy_backward, copy_forward, lone_copy_backward, lone_copy_forward
 from engine.fast.simd import take_number
 from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather
 from engine.kernels import flush_denormals, part, restore, sum_kernel
 
-INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, CROSS_ENTROPY = range(8)
-LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL = range(8, 12)
+INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, AVERAGE, COPY, MEET, CROSS_ENTROPY = range(11)
+LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL, LONE_AVERAGE, LONE_COPY = range(11, 17)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = (
@@ -86,6 +88,12 @@ _NUMBERS = (
     "dw",
     "db",
     "kept",
+    "divisor",
+    "padded",
+    "bottom",
+    "right",
+    "y_onto",
+    "dx_onto",
 )
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
@@ -95,6 +103,8 @@ _NUMBERS = (
 #: tiles: of a Winograd convolution, with the place of its transformed kernels (filters). turned: a convolution of one
 #: image by itself, with so many numbers beyond the ends of rows (x_beyond, y_beyond). dw, db: where a share has the
 #: gradients of a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
+#: divisor, padded, bottom, right: of an average, what its sums are divided by. y_onto, dx_onto: a copy is
+#: added to what stands there.
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("rate", np.float64)])
 
 
@@ -116,6 +126,10 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
             dropout_forward(row, keys[row.key], first, learning, arena)
         elif row.op == MAX_POOL:
             max_pool_forward(row, arena)
+        elif row.op == AVERAGE:
+            average_forward(row, arena)
+        elif row.op == COPY:
+            copy_forward(row, arena)
         elif row.op == LONE_LINEAR:
             lone_linear_forward(row, parameters, arena)
         elif row.op == LONE_RELU:
@@ -124,6 +138,10 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
             lone_dropout_forward(row, keys[row.key], first, learning, arena)
         elif row.op == LONE_MAX_POOL:
             lone_max_pool_forward(row, arena)
+        elif row.op == LONE_AVERAGE:
+            lone_average_forward(row, arena)
+        elif row.op == LONE_COPY:
+            lone_copy_forward(row, arena)
 
 
 @part
@@ -150,6 +168,10 @@ def _backward(table, parameters, still, ones, filters, arena, gradient, kept, ch
             dropout_backward(row, arena)
         elif row.op == MAX_POOL and row.needs_dx:
             max_pool_backward(row, arena)
+        elif row.op == AVERAGE and row.needs_dx:
+            average_backward(row, arena)
+        elif row.op == COPY and row.needs_dx:
+            copy_backward(row, arena)
         elif row.op == LONE_LINEAR:
             lone_linear_backward(row, parameters, still, arena, kept[chunk])
         elif row.op == LONE_RELU and row.needs_dx:
@@ -158,6 +180,10 @@ def _backward(table, parameters, still, ones, filters, arena, gradient, kept, ch
             lone_dropout_backward(row, arena)
         elif row.op == LONE_MAX_POOL and row.needs_dx:
             lone_max_pool_backward(row, arena)
+        elif row.op == LONE_AVERAGE and row.needs_dx:
+            lone_average_backward(row, arena)
+        elif row.op == LONE_COPY and row.needs_dx:
+            lone_copy_backward(row, arena)
 
 
 @sum_kernel

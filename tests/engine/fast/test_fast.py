@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.data import Split, from_arrays
+from engine.fast import cells as cells_of
 from engine.fast import step
 from engine.fast import team as teams
 from engine.fast.flat import Spares
@@ -371,7 +372,11 @@ def test_the_settings_of_the_loss_are_kept_to(settings: dict[str, Any]) -> None:
     [
         ([{"op": "sigmoid"}], "cross_entropy", "sigmoid1: sigmoid has no fast kernel"),
         ([], "mse_loss", "the loss is mse_loss"),
-        ([{"op": "add", "inputs": ["input", "input"]}], "cross_entropy", "add1 does not read the layer before it"),
+        (
+            [{"op": "conv2d", "out": 1, "kernel_size": [6, 1]}, {"op": "add", "inputs": ["input", "conv2d1"]}],
+            "cross_entropy",
+            "adds different shapes",
+        ),
     ],
 )
 def test_what_the_fast_path_does_not_know_is_left_to_the_readable_kernels_with_its_reason(
@@ -490,3 +495,128 @@ def test_a_mistake_in_a_helper_thread_reaches_the_caller() -> None:
 def test_the_step_is_compiled_anew_when_any_of_the_rooms_loops_change() -> None:
     room = {path.stem for path in Path(step.__file__).parent.glob("*.py")} - {"__init__", "flat", "plan", "team"}
     assert room <= {Path(source).stem for source in _sources(step.work.compiled.py_func, set())}
+
+
+POOLS: list[dict[str, Any]] = [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": [1, 3]}]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        *([{"op": "max_pool2d", **pool}] for pool in POOLS),
+        *([{"op": "conv2d", "out": 2, "kernel_size": 1}, {"op": "relu"}, {"op": "max_pool2d", **p}] for p in POOLS),
+        [{"op": "relu"}],
+        [{"op": "dropout"}],
+        [{"op": "conv2d", "out": 2, "kernel_size": 3, "stride": 2}],
+    ],
+)
+@pytest.mark.parametrize("batch", [1, LANES + 3])
+def test_what_is_not_finite_goes_on_as_through_the_readable_kernels(
+    layers: list[dict[str, Any]], value: float, batch: int
+) -> None:
+    """One pixel of one image; the deltas then reach the first convolution's weights, where they are all not finite."""
+    net = network(
+        {"op": "conv2d", "out": 2, "kernel_size": 1},
+        *layers,
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+        input=(2, 7, 7),
+    )
+    split = batch_for(net, batch)
+    split.images[0, 1, 2, 3] = value
+    parameters = net.initial(SEED)
+    passed = fast_of(net).learn(parameters, split, np.arange(batch), draws(net, SEED, 1))
+    values = exact(net, parameters, split, np.float32)
+    assert passed.right == np.count_nonzero(values[net.output, "y"].argmax(1) == split.targets)
+    finite = {key: np.isfinite(array) for key, array in passed.values.items()}
+    assert finite.items() and {key: found.tolist() for key, found in finite.items()} == {
+        key: np.isfinite(values[key]).tolist() for key in finite
+    }
+
+
+@pytest.mark.parametrize("halves", [0, 1])
+@pytest.mark.parametrize("lanes", [1, LANES])
+def test_the_first_nan_of_a_window_wins_and_is_sent_its_delta(lanes: int, halves: int) -> None:
+    """Two windows of 2x2; as the readable pool and PyTorch's answer."""
+    x = np.array([[1, np.nan, -np.inf, -np.inf], [np.nan, 2, -np.inf, -np.inf]], np.float32)
+    table, arena = np.zeros(1, step.ROW), np.zeros(64 * LANES, np.float32)
+    row = table[0]
+    for name, value in {"C": 1, "H": 2, "W": 4, "O": 1, "I": 1, "J": 2, "U": 2, "V": 2, "s": 2, "t": 2}.items():
+        row[name] = value
+    row["d"] = row["e"] = 1
+    row["halves"] = halves
+    for number, plane in enumerate(("x", "y", "dx", "dy")):
+        row[f"{plane}_at"], row[f"{plane}_h"], row[f"{plane}_w"] = number * 16 * LANES, 8 * LANES, lanes
+    cells = arena.reshape(4, 2, 8 * LANES)
+    cells[0, :, : 4 * lanes] = np.repeat(x, lanes, axis=1)
+    cells[3, 0, : 2 * lanes] = np.repeat([3, 5], lanes)
+    forward, backward = (
+        (cells_of.lone_max_pool_forward, cells_of.lone_max_pool_backward)
+        if lanes == 1
+        else (cells_of.max_pool_forward, cells_of.max_pool_backward)
+    )
+    forward(row, arena)
+    backward(row, arena)
+    assert np.array_equal(cells[1, 0, : 2 * lanes], np.repeat([np.nan, -np.inf], lanes), equal_nan=True)
+    expected = np.repeat([[0, 3, 5, 0], [0, 0, 0, 0]], lanes, axis=1)
+    assert np.array_equal(cells[2, :, : 4 * lanes], expected)
+
+
+GRAPHS: dict[str, list[dict[str, Any]]] = {
+    "a shortcut": [
+        {"op": "conv2d", "name": "a", "out": 3, "kernel_size": 3, "padding": 1},
+        {"op": "relu", "name": "r"},
+        {"op": "conv2d", "name": "b", "out": 3, "kernel_size": 3, "padding": 1},
+        {"op": "add", "name": "s", "inputs": ["r", "b"]},
+        {"op": "relu"},
+        {"op": "global_avg_pool"},
+    ],
+    "branches side by side": [
+        {"op": "conv2d", "name": "a", "out": 3, "kernel_size": 1, "inputs": ["input"]},
+        {"op": "conv2d", "name": "b", "out": 2, "kernel_size": 3, "padding": 1, "inputs": ["input"]},
+        {"op": "max_pool2d", "name": "m", "kernel_size": 3, "stride": 1, "padding": 1, "inputs": ["input"]},
+        {"op": "relu", "name": "r", "inputs": ["b"]},
+        {"op": "concat", "name": "c", "inputs": ["a", "r", "m"]},
+        {"op": "conv2d", "out": 4, "kernel_size": [2, 3], "stride": [2, 1]},
+        {"op": "avg_pool2d", "kernel_size": 2, "stride": 1, "padding": 1, "count_include_pad": False},
+    ],
+    "read by its own reader too": [
+        {"op": "conv2d", "name": "a", "out": 2, "kernel_size": 3},
+        {"op": "concat", "name": "c", "inputs": ["a", "a"]},
+        {"op": "concat", "name": "d", "inputs": ["c", "a", "c"]},
+        {"op": "conv2d", "name": "e", "out": 3, "kernel_size": 3, "padding": 1, "inputs": ["d"]},
+        {"op": "conv2d", "name": "f", "out": 3, "kernel_size": 1, "stride": 2, "inputs": ["d"]},
+        {"op": "avg_pool2d", "name": "g", "kernel_size": 2, "ceil_mode": True, "inputs": ["e"]},
+        {"op": "add", "name": "h", "inputs": ["f", "g"]},
+        {"op": "add", "name": "i", "inputs": ["h", "h"]},
+    ],
+    "flat branches": [
+        {"op": "flatten", "name": "n"},
+        {"op": "linear", "name": "a", "out": 7},
+        {"op": "relu", "name": "r"},
+        {"op": "linear", "name": "b", "out": 7, "inputs": ["r"]},
+        {"op": "add", "name": "s", "inputs": ["r", "b"]},
+        {"op": "concat", "name": "c", "inputs": ["s", "n"]},
+    ],
+    "averages": [
+        {"op": "avg_pool2d", "kernel_size": [2, 1], "stride": 1},
+        {"op": "conv2d", "out": 3, "kernel_size": 2},
+        {"op": "avg_pool2d", "kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
+        {"op": "conv2d", "out": 3, "kernel_size": 2},
+        {"op": "avg_pool2d", "kernel_size": 1, "divisor_override": -3},
+        {"op": "global_max_pool"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("batch", [1, LANES + 3])
+def test_a_graph_sends_back_what_the_readable_kernels_do(name: str, batch: int) -> None:
+    net = network(*GRAPHS[name], {"op": "flatten"}, {"op": "linear", "out": 3}, input=(2, 6, 7))
+    assert agrees(net, batch)
+
+
+def test_inception_agrees_with_the_readable_kernels() -> None:
+    net = Network.from_document(MODELS["small-inception"].document)
+    assert distances(net, digits(LANES + 3).splits["train"])[0] <= WINOGRADS
