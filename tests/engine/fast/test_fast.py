@@ -394,12 +394,14 @@ def test_targets_that_are_no_classes_are_left_to_the_readable_kernels() -> None:
     assert path.reason == "the targets of shares/train are no class numbers"
 
 
-@pytest.mark.parametrize("batch", [1, 3, 20, 96])
-def test_the_number_of_threads_changes_no_bit(threads: Any, batch: int) -> None:
+@pytest.mark.parametrize(
+    ("model", "batch"), [*(("lenet5", batch) for batch in (1, 3, 20, 96)), ("small-inception", 20)]
+)
+def test_the_number_of_threads_changes_no_bit(threads: Any, model: str, batch: int) -> None:
     left = []
     for count in (1, 2, 3):
         threads(count)
-        run = trainer("lenet5", batch_size=batch)
+        run = trainer(model, batch_size=batch)
         metrics = [run.step_once() for _ in range(8)]
         left.append((metrics, run.evaluate(), [array.tobytes() for array in run.parameters.values()]))
     assert left[0] == left[1] == left[2]
