@@ -59,6 +59,8 @@ type Place = { layer: string; tensor: string; index: number[]; step: number | nu
 type Tensor = { shape: number[]; data: Float32Array | Int32Array; kind: Kind };
 /** A tensor of a binary frame. */
 type Sent = { layer: string; tensor: string; shape: number[]; data: Float32Array | Int32Array };
+/** A number set by hand. */
+type Edit = { place: string; value: number };
 /** One image through the parameters of a step, or an image of a step's own minibatch. */
 type Source =
   | {
@@ -70,9 +72,11 @@ type Source =
       drawn?: boolean;
       x?: number[][];
       target?: number;
+      edits?: Edit[];
     }
   | { kind: "step"; step: number; sample: number };
 type Hover = { place: string; index?: number[] } | { symbol: string } | null;
+type Aspect = "sum" | "nudge" | "reach" | "history";
 type Look = "light" | "dark" | "contrast";
 
 // The stage, in design pixels (1/16 rem).

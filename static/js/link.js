@@ -58,6 +58,15 @@ export function unpack(text) {
   }
 }
 
+/** @param {string} text place=value;place=value @returns {Edit[]} what can be read of it */
+export const readEdits = text =>
+  text.split(";").flatMap(part => {
+    const [place, value] = part.split("=");
+    return place && value && Number.isFinite(Number(value)) ? [{ place, value: Number(value) }] : [];
+  });
+
+const nameEdits = () => store.edits.value.map(({ place, value }) => `${place}=${value}`).join(";") || null;
+
 /** The welcome run's newest step goes without saying; so does any step while it changes. */
 function nameStep() {
   const run = store.run.value;
@@ -81,8 +90,10 @@ const TABLE = /** @type {const} */ ([
   ["run", () => (store.run.value && store.run.value.id !== store.status.value.welcome ? store.run.value.id : null)],
   ["source", () => nameSource(store.source.value)],
   ["step", nameStep],
+  ["edits", nameEdits],
   ["at", () => (store.playing.value ? null : namePosition())],
   ["place", () => store.place.value && store.trueName(store.place.value)],
+  ["card", () => (store.aspect.value === "sum" ? null : store.aspect.value)],
   ["pin", () => store.pinned.value && store.trueName(store.pinned.value)],
   ["speed", () => (store.speed.value === 1 ? null : String(store.speed.value))],
   ["theme", () => (store.theme.value === "auto" ? null : store.theme.value)],
@@ -109,8 +120,10 @@ export function read(hash) {
     run: text("run"),
     step,
     source: readSource(text("source"), step),
+    edits: readEdits(text("edits") ?? ""),
     at: text("at"),
     place: text("place"),
+    card: text("card"),
     pin: text("pin"),
     speed: Number(text("speed")),
     theme: text("theme"),
@@ -127,6 +140,7 @@ export const look = given =>
     store.show(oneOf(["explore", "train"], given.view));
     store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
     store.setSize(oneOf(["auto", "laptop", "projector"], given.size));
+    store.setAspect(oneOf(["sum", "nudge", "reach", "history"], given.card));
     if (given.speed > 0) store.setSpeed(given.speed);
   });
 
@@ -140,6 +154,7 @@ export function place(given) {
     return text === null || why ? null : store.trueName(text);
   };
   batch(() => {
+    store.setNumbers(given.edits.filter(({ place }) => here(place, "edits")));
     store.pin(here(given.pin, "pin"));
     const opened = here(given.place, "place");
     if (!opened) store.closeCard();

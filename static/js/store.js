@@ -24,6 +24,8 @@ export const tensors = signal(new Map());
 export const label = signal(null);
 /** The loss of the single image that is looked at, through the parameters that its update would leave. @type {Signal<number|null>} */
 export const lossAfter = signal(null);
+/** Where numbers are set by hand: the pass without them, and its loss. @type {Signal<{pass: string, loss: number}|null>} */
+export const base = signal(null);
 /** The step whose parameters are used. @type {Signal<number|null>} */
 export const step = signal(null);
 /** @type {Signal<{place: string, data: any}|null>} the explanation of the opened place */
@@ -66,6 +68,8 @@ export const trail = signal([]);
 export const pinned = signal(null);
 /** @type {Signal<Hover>} */
 export const hover = signal(null);
+/** What the card says of its number: how it was made, what follows from another value, or what it can change. @type {Signal<Aspect>} */
+export const aspect = signal("sum");
 /** Which input map or slice of the kernel the step view shows. */
 export const focusChannel = signal(0);
 /** @type {Signal<"auto"|"light"|"dark"|"contrast">} */
@@ -259,6 +263,7 @@ export const pin = setter(pinned);
 export const setHover = setter(hover);
 export const focusOn = setter(focusChannel);
 export const openPanel = setter(panel);
+export const setAspect = setter(aspect);
 export const setTheme = setter(theme);
 export const setSize = setter(size);
 /** One polite sentence for who listens. */
@@ -486,14 +491,38 @@ export function back() {
   });
 }
 
-/** Look at another image, through the same step's parameters. @param {Source} what */
-export function look(what) {
+/** Look at another image, through the same step's parameters; those that were set by hand stay so. @param {Source} to */
+export function look(to) {
   const id = run.value?.id;
   if (!id) return;
+  const kept = edits.value.filter(({ place }) => infoOf(place)?.kind === "weight");
+  const what = to.kind === "pass" && !to.edits && kept.length ? { ...to, edits: kept } : to;
   batch(() => {
     source.value = what;
     wanted.value = { run: id, source: what, step: what.kind === "step" ? what.step : step.value };
     panel.value = null;
+  });
+}
+
+/** The numbers of the pass that are set by hand. */
+export const edits = computed(() => (source.value?.kind === "pass" ? (source.value.edits ?? []) : []));
+
+/** The value that a number is set to by hand, undefined where it is not. @param {string} text */
+export const setTo = text => edits.value.find(edit => edit.place === text)?.value;
+
+/** Set a number of the pass by hand; null puts it back. @param {string} text @param {number|null} value */
+export const setNumber = (text, value) =>
+  setNumbers([...edits.value.filter(edit => edit.place !== text), ...(value === null ? [] : [{ place: text, value }])]);
+
+/** All the numbers that are set by hand, instead of those that were. @param {Edit[]} to */
+export function setNumbers(to) {
+  const id = run.value?.id;
+  const what = source.value;
+  if (!id || what?.kind !== "pass" || (!to.length && !edits.value.length)) return;
+  const then = { ...what, pass: undefined, edits: to.length ? to : undefined };
+  batch(() => {
+    source.value = then;
+    wanted.value = { run: id, source: then, step: step.value };
   });
 }
 

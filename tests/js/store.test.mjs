@@ -240,3 +240,25 @@ test("an address that makes no sense leads to a first visit", () => {
   assert.equal(store.theme.value, "auto");
   assert.equal(store.position.value, null);
 });
+
+test("numbers set by hand go with the pass and the address; of another image those of the network stay", () => {
+  store.setNumber("a/w/0,0,1,1", 0.5);
+  store.setNumber("input/y/0,0,3,3", 1e-10);
+  store.setNumber("a/w/0,0,1,1", -0.25);
+  assert.deepEqual(store.edits.value, [
+    { place: "input/y/0,0,3,3", value: 1e-10 },
+    { place: "a/w/0,0,1,1", value: -0.25 },
+  ]);
+  assert.equal(store.source.value.pass, undefined, "the pass is another one");
+  assert.deepEqual(store.wanted.value.source.edits, store.edits.value);
+  assert.deepEqual(link.read(link.write()).edits, store.edits.value);
+  store.look({ kind: "pass", dataset: "mnist", split: "test", index: 3 });
+  assert.deepEqual(store.edits.value, [{ place: "a/w/0,0,1,1", value: -0.25 }]);
+  store.setNumber("a/w/0,0,1,1", null);
+  assert.equal(store.source.value.edits, undefined);
+  assert.ok(!link.write().includes("edits"));
+});
+
+test("edits of an address that are no numbers are left out", () => {
+  assert.deepEqual(link.readEdits("a/w/0,0,1,1=2;b/w/0=x;c;=3;d/w/0=Infinity"), [{ place: "a/w/0,0,1,1", value: 2 }]);
+});

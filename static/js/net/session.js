@@ -91,6 +91,69 @@ function turned(data, sample) {
   };
 }
 
+/** Where a number of what is looked at is asked about. @param {string} place */
+async function cellAt(place) {
+  const path = room() ?? (await whenThere());
+  return { path, cell: store.trueName(place).replace(/@\d+$/, "") };
+}
+
+/**
+ * What a number can change or depends on, by tensor; with the mask of one of them.
+ * @param {string} place @param {"forward"|"backward"} direction @param {string} [mask]
+ * @returns {Promise<{tensors: Record<string, {reachable: number, active: number, of: number, box: number[][]}>, mask?: any}>}
+ */
+export async function reachOf(place, direction, mask) {
+  const { path, cell } = await cellAt(place);
+  return once(`${path}/reach/${cell}${search({ direction, mask })}`);
+}
+
+/**
+ * What the loss does when a number of the pass that nobody changed is moved.
+ * @param {string} place @param {number[]} eps
+ */
+export async function nudgeOf(place, eps) {
+  const { path, cell } = await cellAt(place);
+  const untouched = store.base.value
+    ? `api/runs/${encodeURIComponent(store.run.value.id)}/passes/${store.base.value.pass}`
+    : path;
+  return post(`${untouched}/nudge`, { place: cell, eps });
+}
+
+/** Points of a curve: where an image is looked at each is a pass of its own. */
+const POINTS = 120;
+
+/**
+ * A number over the training: of an image in its pass through the parameters of each step, else as the steps had it.
+ * @param {string} place @returns {Promise<{steps: number[], values: (number|null)[], first: number, last: number}>}
+ */
+export async function historyOf(place) {
+  const { cell } = await cellAt(place);
+  const source = store.source.value;
+  const pass = source?.kind === "pass" ? (store.base.value?.pass ?? source.pass) : undefined;
+  return get(
+    `api/runs/${encodeURIComponent(store.run.value.id)}/history/${cell}${search({ points: POINTS, pass_of: pass })}`,
+  );
+}
+
+/** The tensors of the pass without the numbers that are set by hand. @returns {Promise<Map<string, {data: ArrayLike<number>, shape: number[]}>|null>} */
+export async function untouched() {
+  const base = store.base.value;
+  if (!base) return null;
+  const path = `api/runs/${encodeURIComponent(store.run.value.id)}/passes/${base.pass}/frame`;
+  const { blocks } = await frameAt(path);
+  return new Map(blocks.map(({ layer, tensor, shape, data }) => [`${layer}/${tensor}`, { shape, data }]));
+}
+
+/** The frame that was asked for last. @type {{path: string, frame: Promise<ReturnType<typeof decode>>}|null} */
+let latest = null;
+
+/** @param {string} path */
+function frameAt(path) {
+  if (latest?.path !== path)
+    latest = { path, frame: ask(path).then(async answer => decode(await answer.arrayBuffer())) };
+  return latest.frame;
+}
+
 // Commands.
 
 /** @param {any} body @returns {Promise<any>} the new run, which is then the one looked at */
@@ -184,7 +247,8 @@ async function dataOf(run, score) {
 function fitting(source, score, usual) {
   if (source?.kind === "step") return source;
   const padded = score.tensors["input/y"]?.shape.join() === "1,1,28,28";
-  if (source && (source.drawn ? padded : source.dataset === usual.dataset)) return { ...source, pass: undefined };
+  if (source && (source.drawn ? padded : source.dataset === usual.dataset))
+    return { ...source, pass: undefined, edits: undefined };
   return usual;
 }
 
@@ -261,6 +325,7 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
     const { run, source } = wanted;
     const step = wanted.step ?? undefined;
     let made = source;
+    let base = null;
     let path;
     let facts = {
       label: /** @type {number|null} */ (null),
@@ -271,8 +336,11 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       path = `api/runs/${encodeURIComponent(run)}/steps/${source.step}/frame${search({ sample: source.sample })}`;
       facts.step = source.step;
     } else {
-      const pass = await post(`api/runs/${encodeURIComponent(run)}/passes`, { ...named(source), step }, { signal });
+      const { edits } = source;
+      const asked = { ...named(source), step, ...(edits ? { edits } : {}) };
+      const pass = await post(`api/runs/${encodeURIComponent(run)}/passes`, asked, { signal });
       made = { ...source, pass: pass.id };
+      base = pass.base ? { pass: pass.base, loss: pass.base_loss } : null;
       facts = { label: pass.label ?? null, step: pass.step, after: pass.loss_after ?? null };
       path = `api/runs/${encodeURIComponent(run)}/passes/${pass.id}/frame`;
     }
@@ -283,12 +351,18 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       store.rescore(score);
       take(header, blocks, true);
       store.source.value = made;
+      store.base.value = base;
       store.step.value = facts.step ?? header.step;
       store.lossAfter.value = facts.after;
       store.label.value = facts.label ?? header.label ?? null;
     });
   } catch (error) {
-    if (!signal.aborted) await lost(error, wanted.run);
+    if (!signal.aborted) {
+      await lost(error, wanted.run);
+      // What cannot be set by hand must not keep the pass from being seen.
+      if (wanted.source.kind === "pass" && wanted.source.edits && error instanceof Refused && error.status === 422)
+        store.setNumbers([]);
+    }
   } finally {
     if (fetching === controller) store.loading.value = false;
   }

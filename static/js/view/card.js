@@ -13,9 +13,13 @@ import { at, parse } from "../place.js";
 import { phaseOf } from "../score.js";
 import { cellPlace, lit, symbol } from "../spotlight.js";
 import {
+  aspect,
   back,
+  base,
   canSee,
   closeCard,
+  edits,
+  elsewhere,
   explanation,
   infoOf,
   isKnown,
@@ -30,7 +34,9 @@ import {
   rangeOf,
   scheme,
   score,
+  setAspect,
   setHover,
+  setNumbers,
   source,
   step,
   trail,
@@ -38,9 +44,14 @@ import {
   whereabouts,
 } from "../store.js";
 import { useFit } from "./fit.js";
+import { later } from "./later.js";
 import { Largest, Waterfall } from "./waterfall.js";
 import { axisWord, freshSteps, inPlane, valueText } from "./words.js";
 import { colourOf } from "./symbol.js";
+
+const Nudge = later(() => import("./nudge.js"), "Nudge");
+const Reach = later(() => import("./reach.js"), "Reach");
+const History = later(() => import("./history.js"), "History");
 
 /** What the card shows: what was opened, else what is pinned, else the cell that is written. */
 const shown = () => openPlace.value ?? pinned.value ?? cellPlace.value;
@@ -48,7 +59,7 @@ const shown = () => openPlace.value ?? pinned.value ?? cellPlace.value;
 export function Card() {
   const place = shown();
   const own = place && (parse(place).index.length || infoOf(place)) ? ownPlace(place) : null;
-  return html`<aside class="card" aria-label="Explanation">${
+  return html`<aside class="card" aria-label="Explanation"><${ByHand} />${
     own && (position.value || openPlace.value || pinned.value)
       ? html`<${Explained} key=${own} place=${own} />`
       : html`<${Empty} />`
@@ -61,11 +72,25 @@ function ownPlace(place) {
   return `${at(nameOf(place), index)}${of === null ? "" : `@${of}`}`;
 }
 
+/** A pass in which numbers are set by hand says so as long as it is looked at. */
+function ByHand() {
+  const made = edits.value;
+  if (!made.length || live.value) return null;
+  const [only] = made;
+  const loss = valueOf("loss/y");
+  return html`<p class="by-hand" role="status"><span>${
+    made.length === 1
+      ? html`<button class="link" onClick=${() => open(only.place)}>${only.place}</button> is set to <b>${alone(only.value)}</b> by hand.`
+      : html`<b>${count(made.length)}</b> numbers are set by hand.`
+  } ${base.value && loss !== undefined && html`The loss goes from ${alone(base.value.loss)} to <b>${alone(loss)}</b>.`}</span>
+    <button class="flat" onClick=${() => setNumbers([])}>Put back</button></p>`;
+}
+
 /** The key of looks and ramps, before anything is chosen. */
 function Empty() {
   const theme = scheme.value;
   return html`<div class="empty"><p class="lead">Choose any number,<br />and it explains itself here.</p>
-    <p class="follow">Its equation, every term with its factors, and the way back to the loss.</p>
+    <p class="follow">Its equation, every term with its factors, the way back to the loss, and what follows when it is changed.</p>
     <ul class="key">
       <li><i class="hatch look"></i>not computed yet</li><li><i class="look"></i>exactly zero</li>
       <li><i class="look" style="background:${css("value", 0.05, 1, theme)}"></i>small, not zero</li><li><i class="look pad"></i>padding, zero by rule</li></ul>
@@ -144,11 +169,16 @@ function Explained({ place }) {
         : html`<p class="big-value soft">not yet</p>`
     }
     <hr />
+    ${aspect.value === "nudge" && nudges(place, phase) && html`<${Nudge} place=${place} made=${phase !== null} />`}
+    ${aspect.value === "reach" && reaches(place) && html`<${Reach} place=${place} />`}
+    ${aspect.value === "history" && changes(place) && html`<${History} place=${place} />`}
     ${
-      equation?.mathml &&
-      html`<${Equation} mathml=${equation.mathml} text=${equation.text} place=${place} />
+      !asks(place, phase) &&
+      html`${
+        equation?.mathml &&
+        html`<${Equation} mathml=${equation.mathml} text=${equation.text} place=${place} />
 `
-    }
+      }
     <p class="note">${phase?.note ?? ""} ${
       phase &&
       phase.general.text !== phase.equation.text &&
@@ -162,9 +192,34 @@ function Explained({ place }) {
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
     ${data && isLargest(data) ? html`<${Largest} data=${data} place=${place} />` : data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
-    <${Way} place=${place} />
+    `
+    }
+    <${Way} place=${place} phase=${phase} />
   </div>`;
 }
+
+/** Whether a number can be set by hand: one that is given and learned from, or that a layer puts out. @param {string} place @param {Phase|null} phase */
+const nudges = (place, phase) =>
+  reaches(place) &&
+  (phase ? phase.part === "forward" && parse(place).tensor === "y" : infoOf(place)?.kind !== "gradient");
+
+/** Whether it can be asked what a number changes: one cell of the way forward, in what is looked at. @param {string} place */
+const reaches = place =>
+  !live.value &&
+  !elsewhere(place) &&
+  parse(place).index.length > 0 &&
+  ["forward", undefined].includes(phaseOfPlace(place)?.part) &&
+  infoOf(place)?.kind !== "gradient";
+
+/** Whether it can be asked what a number was at other steps. @param {string} place */
+const changes = place =>
+  !live.value && !elsewhere(place) && parse(place).index.length > 0 && infoOf(place) !== undefined;
+
+/** Whether something else than how the number is made is asked. @param {string} place @param {Phase|null} phase */
+const asks = (place, phase) =>
+  (aspect.value === "nudge" && nudges(place, phase)) ||
+  (aspect.value === "reach" && reaches(place)) ||
+  (aspect.value === "history" && changes(place));
 
 /** What is said of a number that no phase writes, a weight or a pixel: who reads it, its gradient, its update. @param {{place: string, value: number|undefined}} props */
 function Given({ place, value }) {
@@ -273,18 +328,29 @@ function Copy({ text }) {
   }}>${done ? "✓" : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3" /></svg>`}</button>`;
 }
 
-/** The way from the loss to here, and the pin. @param {{place: string}} props */
-function Way({ place }) {
+/** The way from the loss to here, the pin, and what else can be asked. @param {{place: string, phase: Phase|null}} props */
+function Way({ place, phase }) {
   const way = trail.value.filter(step => step !== place && step !== "loss/y");
   const near = way.slice(-3);
   const isPinned = pinned.value === place;
   return html`<footer class="way">
-    <hr /><div class="way-buttons"><span class="soft">${trail.value.length > 1 ? "your way here" : "from the loss"}</span>
-      <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
-        isPinned ? "Unpin" : "Pin"
-      }</button>
+    <hr /><div class="way-buttons">      <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
+      isPinned ? "Unpin" : "Pin"
+    }</button>
+      ${changes(place) && html`<${Ask} what="sum" words="Terms" place=${place} />`}
+      ${nudges(place, phase) && html`<${Ask} what="nudge" words="Nudge" place=${place} />`}
+      ${reaches(place) && html`<${Ask} what="reach" words="Reach" place=${place} />`}
+      ${changes(place) && html`<${Ask} what="history" words="History" place=${place} />`}
       ${canSee(place) && place !== cellPlace.value && html`<button class="flat" onClick=${() => makeSeen(place)}>See it made</button>`}
       ${openPlace.value && html`${trail.value.length > 1 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>
-    <nav aria-label="trail"><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
+    <nav aria-label=${trail.value.length > 1 ? "your way here" : "from the loss"}><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
       ${way.length > near.length || !trail.value.length ? html` › …` : ""}${near.map(step => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;
+}
+
+/** Ask something else of the number; it stays open. @param {{what: Aspect, words: string, place: string}} props */
+function Ask({ what, words, place }) {
+  return html`<button class="flat" aria-pressed=${aspect.value === what} onClick=${() => {
+    if (!openPlace.value && !pinned.value) open(place);
+    setAspect(what);
+  }}>${words}</button>`;
 }

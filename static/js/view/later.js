@@ -37,7 +37,7 @@ export function later(load, name, meanwhile = null) {
     ));
   /** Nobody has asked for it yet: a failure is said when somebody does. */
   const fetchAhead = () => void bring().catch(() => {});
-  const Later = () => {
+  const Later = (/** @type {any} */ props) => {
     useEffect(() => {
       if (view.value) return;
       bring().catch(error => {
@@ -49,7 +49,7 @@ export function later(load, name, meanwhile = null) {
         });
       });
     }, []);
-    return view.value ? html`<${view.value} />` : meanwhile;
+    return view.value ? html`<${view.value} ...${props} />` : meanwhile;
   };
   return Object.assign(Later, { fetchAhead });
 }
