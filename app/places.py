@@ -16,8 +16,9 @@ def templates_dir() -> Path:
 
 
 def client_file() -> Path:
-    """The client that is one file; an installation has it as the module `convscope`, too."""
-    return PACKAGE / "client" / "convscope.py"
+    """The client that is one file; an installation has it as the module `convscope`, beside `app`."""
+    installed, checkout = PACKAGE.parent / "convscope.py", PACKAGE / "client" / "convscope.py"
+    return checkout if checkout.is_file() else installed
 
 
 def _folder(name: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,14 @@ def test_an_installed_convscope_serves_its_pages_from_any_folder(installed: Path
         assert b"conv2d" in server.read("/docs") and b"find_the_bug" in server.read("/programmers")
         assert server.read("/static/vendor/preact.js") == (ROOT / "static/vendor/preact.js").read_bytes()
         assert server.get("/api/datasets/mnist/test/0")["label"] == 7
+        assert b"def conv2d" in server.read("/convscope.py")
+
+
+def test_the_client_is_installed_as_a_module_of_its_own(installed: Path, tmp_path: Path) -> None:
+    code = "import convscope; print(convscope.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert Path(found.stdout.decode().strip()) == installed / "convscope.py"
 
 
 def test_what_only_developers_need_is_not_installed(installed: Path) -> None:
