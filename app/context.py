@@ -49,7 +49,7 @@ class Context:
         client, limits = client_of(connection), self.limits
         for name, count in (("viewers", self.viewers.total()), ("viewers_per_client", self.viewers[client])):
             if count >= (most := getattr(limits, name)):
-                raise too_many(name, most, f"{count} stream{'' if count == 1 else 's'} open already", 5)
+                raise too_many(name, most, f"{count} {'stream is' if count == 1 else 'streams are'} open already", 5)
         self.viewers[client] += 1
         try:
             yield
