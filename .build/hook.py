@@ -149,7 +149,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if not is_fresh(root):
             refresh(root)
         if self.target_name == "wheel" and version != "editable":
-            build_data["force_include"][str(root / "app/client/convscope.py")] = "convscope.py"
+            build_data["force_include"][str(root / "app/site/client/convscope.py")] = "convscope.py"
             for folder in ("static", "templates"):
                 for entry in sorted((root / folder).iterdir()):
                     if not entry.name.startswith(("package", "tsconfig", "types")):

@@ -13,15 +13,15 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
-from app.compute import Compute, Pool
 from app.datasets import Datasets
-from app.imports.models import Imports
-from app.keeping import Keeper
+from app.kernels import Warming
 from app.limits import Limits
 from app.problems import invalid, too_many
-from app.register import Runs
+from app.runs.checkpoints import CheckpointWriter
+from app.runs.registry import RunRegistry
+from app.runs.scheduler import Pool, Scheduler
+from app.services.imports.models import Imports
 from app.settings import Settings
-from app.warming import Warming
 
 Result = TypeVar("Result")
 
@@ -30,11 +30,11 @@ Result = TypeVar("Result")
 class Context:
     settings: Settings
     warming: Warming
-    compute: Compute
+    scheduler: Scheduler
     pool: Pool
     datasets: Datasets
-    keeper: Keeper
-    runs: Runs
+    writer: CheckpointWriter
+    runs: RunRegistry
     imports: Imports
     viewers: Counter[str] = field(default_factory=Counter)  # streams open, by the client's address
     begun: bool = False  # whether the welcome run has been made, or could not be
@@ -61,7 +61,7 @@ class Context:
     async def ask(
         self, connection: HTTPConnection, function: Callable[..., Result], *arguments: Any, cost: float = 0
     ) -> Result:
-        """The function's answer from the pool. For what needs no kernels. What is done with a large body is dear."""
+        """The function's answer from the pool. For what needs no kernels. What is done with a large body is heavy."""
         weight: float = getattr(connection.state, "weight", 0.0)
         return await self.pool.run(client_of(connection), function, *arguments, cost=cost + weight)
 
@@ -88,7 +88,7 @@ async def _context(connection: HTTPConnection) -> Context:  # else FastAPI would
     return found
 
 
-Here = Annotated[Context, Depends(_context)]
+Ctx = Annotated[Context, Depends(_context)]
 
 
 async def known_query(request: HTTPConnection) -> None:

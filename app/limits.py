@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from app.memory import machine_bytes
+#: How far threads and processes that compute stand behind the event loop.
+NICENESS = 10
+
+
+def machine_bytes() -> int:
+    """Memory that this process may come to use: the container's limit, or else the machine's."""
+    found = [8 << 30]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            found.append(int(Path(path).read_text()))
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(size for size in found if size > 0)
 
 
 def _limit(value: float, unit: str, description: str) -> Any:

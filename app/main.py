@@ -21,11 +21,11 @@ from pathlib import Path
 
 import uvicorn
 
-from app import logs
-from app.forwarded import network, prefix_of
+from app.http import access_log
+from app.http.forwarded import network, prefix_of
 from app.limits import Limits
+from app.runs.storage import lock_data_dir
 from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in
-from app.shelf import claim
 
 #: Further ports to try when none was asked for.
 TRIES = 20
@@ -180,14 +180,14 @@ def _threads(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM."""
     settings = parse(arguments)
-    logs.start(settings.log)
+    access_log.start(settings.log)
     if complaint := keep_kernels_in(settings.data_dir):
         print(complaint, file=sys.stderr, flush=True)
-    claim(settings.data_dir)
+    lock_data_dir(settings.data_dir)
     open_many_files()
     listener = listen(settings.host, settings.port)
 
-    from app.heads import ShortHeads
+    from app.http.protocol import BoundedHttpProtocol
     from app.server import create_app  # Numba reads its folder when it is imported, so not before this line
 
     app = create_app(settings)
@@ -195,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.freeze()  # what Numba has made until here is there for good: no collection need look at it
     config = uvicorn.Config(
         app,
-        http=ShortHeads,
+        http=BoundedHttpProtocol,
         h11_max_incomplete_event_size=settings.limits.head_bytes,
         log_config=None,
         log_level="warning",

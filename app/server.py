@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -11,28 +14,29 @@ from urllib.parse import urlsplit
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app import looking, pages, problems
-from app.api import datasets, explore, looks, networks, ops, service, stream
+from app.api import datasets, explore, networks, ops, passes, service, stream
 from app.api import imports as imports_api
 from app.api import runs as runs_api
-from app.compress import Compress
-from app.compute import CHEAP, Compute, Pool
 from app.context import Context, known_query
 from app.datasets import Datasets
-from app.forwarded import Forwarded
-from app.guard import Guard
-from app.imports.models import Imports
-from app.keeping import Keeper, restore
-from app.memory import give_back
-from app.openapi import install as install_schema
-from app.plans import RunFields, plan_of
+from app.http import error_handlers
+from app.http.compression import Compress
+from app.http.forwarded import Forwarded
+from app.http.middleware import Guard
+from app.kernels import Warming
 from app.problems import Problem
-from app.register import Runs
-from app.runs import WELCOME, Plan, Run
+from app.runs import inspect
+from app.runs.checkpoints import CheckpointWriter, restore
+from app.runs.registry import RunRegistry
+from app.runs.run import WELCOME, Run, RunConfig
+from app.runs.run_config import RunFields, config_of
+from app.runs.scheduler import LIGHT, Pool, Scheduler
+from app.runs.storage import RunStorage
+from app.services.imports.models import Imports
 from app.settings import Settings
-from app.shelf import Shelf
-from app.warming import Warming
-from engine.fast.team import use_threads
+from app.site import pages
+from app.site.openapi import install as install_schema
+from engine.fast.thread_pool import use_threads
 
 logger = logging.getLogger("convscope")
 
@@ -48,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Convscope",
         version=pages.own_version(),
         summary="Train a convolutional network and step through every number of its forward and backward pass.",
-        openapi_url=None,  # app.openapi serves it, with its ETag
+        openapi_url=None,  # app.site.openapi serves it, with its ETag
         lifespan=_lifespan,
         separate_input_output_schemas=False,
         dependencies=[Depends(known_query)],
@@ -59,14 +63,14 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.threads:
         use_threads(settings.threads)
     warming = Warming()
-    compute = Compute(warming.gate)
+    scheduler = Scheduler(warming.gate)
     data = Datasets(settings.data_dir)
-    keeper = Keeper(Shelf(settings.data_dir / "runs"), data)
-    runs = Runs(compute, settings.limits, keeper, settings.admin_token)
+    writer = CheckpointWriter(RunStorage(settings.data_dir / "runs"), data)
+    runs = RunRegistry(scheduler, settings.limits, writer, settings.admin_token)
     imports = Imports(settings.limits.imports, settings.limits.import_bytes)
-    app.state.context = Context(settings, warming, compute, Pool(settings.limits), data, keeper, runs, imports)
-    problems.install(app)
-    for part in (service, ops, networks, datasets, runs_api, looks, explore, imports_api, stream):
+    app.state.context = Context(settings, warming, scheduler, Pool(settings.limits), data, writer, runs, imports)
+    error_handlers.install(app)
+    for part in (service, ops, networks, datasets, runs_api, passes, explore, imports_api, stream):
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)
@@ -87,74 +91,86 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def trim_memory(cycles: bool) -> None:
+    """Returns memory freed by finished threads to the system (malloc_trim), after collecting reference `cycles`,
+    during which no other thread runs."""
+    if cycles:
+        gc.collect()
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL(None).malloc_trim(0)
+        except (OSError, AttributeError):  # another C library than glibc
+            pass
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    here: Context = app.state.context
-    here.pool.start()
-    here.compute.start()
+    ctx: Context = app.state.context
+    ctx.pool.start()
+    ctx.scheduler.start()
     tasks = [
-        asyncio.create_task(here.warming.run(here.settings.warm)),
-        asyncio.create_task(_welcome(here)),
-        asyncio.create_task(_keep(here)),
+        asyncio.create_task(ctx.warming.run(ctx.settings.warm)),
+        asyncio.create_task(_welcome(ctx)),
+        asyncio.create_task(_keep(ctx)),
     ]
     try:
         yield
     finally:
-        here.warming.stop()
-        here.compute.stop()
-        here.pool.stop()
+        ctx.warming.stop()
+        ctx.scheduler.stop()
+        ctx.pool.stop()
         for task in tasks:
             task.cancel()
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
-        await asyncio.to_thread(here.compute.join, FAREWELL)
-        here.keeper.stop()
-        if here.keeper.is_alive():
-            await asyncio.to_thread(here.keeper.join, FAREWELL)
+        await asyncio.to_thread(ctx.scheduler.join, FAREWELL)
+        ctx.writer.stop()
+        if ctx.writer.is_alive():
+            await asyncio.to_thread(ctx.writer.join, FAREWELL)
         with suppress(OSError):
-            here.keeper.shelf.end()
+            ctx.writer.storage.end()
 
 
-async def _keep(here: Context) -> None:
+async def _keep(ctx: Context) -> None:
     """The runs of earlier starts, then the saving of all; now and then the oldest ones go."""
 
     def add_kept() -> None:
-        def make(id: str, plan: Plan) -> Run:
-            return here.runs.make(id, plan, looking.live_frame)
+        def make(id: str, config: RunConfig) -> Run:
+            return ctx.runs.make(id, config, inspect.live_frame)
 
         try:
-            orderly = here.keeper.shelf.begin()
+            orderly = ctx.writer.storage.begin()
         except OSError:
             orderly = True
         try:
-            restore(here.keeper, here.datasets, make, here.runs.add, orderly)
+            restore(ctx.writer, ctx.datasets, make, ctx.runs.add, orderly)
         except OSError as error:
             logger.error("the runs of earlier starts cannot be found: %s", error)
         finally:
-            here.runs.all_read()
-            here.keeper.start()
+            ctx.runs.all_read()
+            ctx.writer.start()
 
     await asyncio.to_thread(add_kept)
     while True:
-        await asyncio.to_thread(here.runs.expire_old)
-        await asyncio.to_thread(give_back, cycles=here.runs.some_went())
+        await asyncio.to_thread(ctx.runs.expire_old)
+        await asyncio.to_thread(trim_memory, cycles=ctx.runs.some_went())
         await asyncio.sleep(HOUSEKEEPING)
 
 
-async def _welcome(here: Context) -> None:
+async def _welcome(ctx: Context) -> None:
     """The run that a first visit looks at: the classroom network after some steps, then paused for good."""
 
     def make() -> None:
-        plan = plan_of(RunFields(model="classroom"), here.datasets, here.limits)
-        run = here.runs.make(WELCOME, plan, looking.live_frame)
-        here.runs.add(run)
-        run.advance(here.settings.welcome_steps)
+        config = config_of(RunFields(model="classroom"), ctx.datasets, ctx.limits)
+        run = ctx.runs.make(WELCOME, config, inspect.live_frame)
+        ctx.runs.add(run)
+        run.advance(ctx.settings.welcome_steps)
 
     try:
-        await here.pool.run("", make)
+        await ctx.pool.run("", make)
     except Problem as problem:
         logger.error("the welcome run could not be made: %s", problem.detail)
-    here.begun = True
+    ctx.begun = True
     with suppress(Problem):
-        await here.pool.run("", ops.listing, cost=2 * CHEAP)  # so that nobody who asks for it waits
+        await ctx.pool.run("", ops.listing, cost=2 * LIGHT)  # so that nobody who asks for it waits

@@ -35,8 +35,8 @@ class Layer:
     parameters: Mapping[str, Shape]
 
     @property
-    def resting(self) -> Op:
-        return self.op.at_rest()
+    def inference_op(self) -> Op:
+        return self.op.inference()
 
     @property
     def learned(self) -> dict[str, Shape]:
@@ -136,7 +136,7 @@ def read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], bef
         parameters = op.parameters(given)
         given.update(parameters)
         given.update(dict.fromkeys(op.drawn, given[op.inputs[0]]))
-        shape = op.at_rest().extents(given)["y"]
+        shape = op.inference().extents(given)["y"]
         op.check_fit(given)
     except ShapeError as error:
         raise NetworkError([*loc], f"{name}: {error}") from None

@@ -1,6 +1,6 @@
 """The mistakes that a wrong gradient is told by: one list for checks, exercises, homework and the bug lab.
 
-`engine.suspect.suspects` makes each of them with an op's own kernels, under these names.
+`engine.diagnose.suspects` makes each of them with an op's own kernels, under these names.
 """
 
 from __future__ import annotations

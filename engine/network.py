@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.fields import ReceptiveField, through, union
 from engine.layers import Layer, NetworkError, read
 from engine.ops.base import Op, Shape, ShapeError
+from engine.receptive_field import ReceptiveField, through, union
 
 Array = np.ndarray
 Key = tuple[str, str]
@@ -122,7 +122,7 @@ class Network:
         whole = ReceptiveField((height, width), (0, 0), (0, 0))
         for layer in self.layers.values():
             seen = [
-                through(layer.resting, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
+                through(layer.inference_op, self.given_shapes(layer), tensor, len(layer.shape), fields[source], whole)
                 for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True)
             ]
             fields[layer.name] = whole if whole in seen else union(seen)
@@ -198,7 +198,7 @@ class Network:
         if target is not None:
             self.check_target(target, len(x))
 
-    def check_learning(self, count: int) -> None:
+    def check_training(self, count: int) -> None:
         """Refuse minibatches of so many images that a layer cannot learn from (batch norm of one value)."""
         for layer in self.layers.values():
             try:
@@ -226,7 +226,7 @@ class Network:
         self.check_batch(x, target)
         values: Values = {("input", "y"): x}
         for layer in self.layers.values():
-            op = layer.op if draws else layer.resting
+            op = layer.op if draws else layer.inference_op
             tensors = {name: values[source, "y"] for name, source in zip(op.inputs, layer.inputs, strict=True)}
             tensors.update({name: parameters[f"{layer.name}/{name}"] for name in layer.parameters})
             if op.drawn:
@@ -245,14 +245,14 @@ class Network:
         self,
         parameters: Mapping[str, Array],
         values: Values,
-        learning: bool,
+        training: bool,
         input_gradient: bool = True,
         instead: Instead | None = None,
     ) -> None:
         """Add every gradient to the values of a forward pass, from the loss back; `learning` as forward had draws.
         `instead` may answer in a layer's place, as where a mistake or another choice at a kink is looked for."""
         for layer in [self.loss, *reversed(self.layers.values())]:
-            op = layer.op if learning else layer.resting
+            op = layer.op if training else layer.inference_op
             tensors = self.local(layer, values, parameters)
             if layer is not self.loss:
                 source = self.resolve(layer.name, "dy")
@@ -266,11 +266,11 @@ class Network:
         if input_gradient:
             self._sum_image_gradients(values)
 
-    def image_gradient(self, parameters: Mapping[str, Array], values: Values, learning: bool) -> None:
+    def image_gradient(self, parameters: Mapping[str, Array], values: Values, training: bool) -> None:
         """Add the gradient of the images to a pass whose backward left it out."""
         for name, tensor in self.consumers["input"]:
             layer = self.layer(name)
-            op = layer.op if learning else layer.resting
+            op = layer.op if training else layer.inference_op
             tensors = self.local(layer, values, parameters)
             if layer is not self.loss:
                 tensors["dy"] = values[self.resolve(name, "dy")]

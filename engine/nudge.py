@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from engine.formula import Tensors
-from engine.formula.grid import Grid
+from engine.formula.evaluate import Grid
 from engine.formula.nodes import Call, Choice, Expr, Sentence, reads, walk
 from engine.network import Key, Values
 from engine.trace import Place, PlaceError, Trace
@@ -138,7 +138,7 @@ class Moved:
 
     def gradient(self) -> float:
         parameters, values = self.values(self.value)
-        self.network.backward(parameters, values, learning=False)
+        self.network.backward(parameters, values, training=False)
         layer, tensor = self.key
         key = self.network.resolve("input", "dy") if self.name == "x" else (layer, f"d{tensor}")
         return float(values[key][self.index]) if key in values else 0.0
@@ -153,13 +153,13 @@ class Moved:
 
     @cached_property
     def _winners(self) -> list[Key]:
-        return [(layer.name, name) for layer in self.network.layers.values() for name in layer.resting.indexes]
+        return [(layer.name, name) for layer in self.network.layers.values() for name in layer.inference_op.indexes]
 
     @cached_property
     def _gates(self) -> list[_Gate]:
         gates = []
         for layer in [*self.network.layers.values(), self.network.loss]:
-            op = layer.resting
+            op = layer.inference_op
             local, known = self.trace._layer(layer)
             for name in op.program(local.shapes).names:
                 sentence = local.program.sentences[name]

@@ -16,7 +16,7 @@ from engine.formula import Tensors
 from engine.formula.links import EITHER, MOVES, READS, Link
 from engine.formula.nodes import Choice, Read, Reduce, Sentence, reads, walk
 from engine.network import Key
-from engine.score import Local, sum_program
+from engine.timeline import Local, sum_program
 from engine.trace import Place, PlaceError, Trace
 
 Mask = np.ndarray
@@ -130,7 +130,7 @@ def forward_steps(trace: Trace) -> Iterator[Step]:
         if layer is network.loss and ("target", "y") not in trace:
             continue
         local, tensors = trace._layer(layer)
-        op = layer.op if trace.learning else layer.resting
+        op = layer.op if trace.training else layer.inference_op
         said = op.program(local.shapes).names
         for name in said:
             if not _says_positions(local.program.sentences[name]):
@@ -144,7 +144,7 @@ def backward_steps(trace: Trace) -> Iterator[Step]:
         if layer is not network.loss:
             yield from _summed(trace, layer.name)
         local, tensors = trace._layer(layer)
-        op = layer.op if trace.learning else layer.resting
+        op = layer.op if trace.training else layer.inference_op
         forward = set(op.program(local.shapes).names)
         for name in local.program.names:
             if name not in forward:

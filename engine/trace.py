@@ -20,9 +20,9 @@ from engine.formula import Equation, Explanation, Part, Program, Tensors, Term
 from engine.layers import Layer
 from engine.network import Key, Network, Values
 from engine.optimizers import LETTERS, Optimizer
-from engine.score import Local, counts_images, layer_program, score, sum_program, update_program
+from engine.timeline import Local, counts_images, layer_program, sum_program, timeline, update_program
 
-__all__ = ["Place", "PlaceError", "Trace", "explain", "score"]
+__all__ = ["Place", "PlaceError", "Trace", "explain", "timeline"]
 
 Array = np.ndarray
 
@@ -94,7 +94,7 @@ class Trace(Mapping[Key, Array]):
         parameters: Mapping[str, Array],
         *,
         step: int | None = None,
-        learning: bool = False,
+        training: bool = False,
         optimizer: Optimizer | None = None,
         state: Mapping[str, Array] | None = None,
         update: int = 0,
@@ -106,7 +106,7 @@ class Trace(Mapping[Key, Array]):
     ):
         self.network = network
         self.step = step
-        self.learning = learning
+        self.training = training
         self.optimizer = optimizer
         self.update = update
         self.previous = previous
@@ -205,7 +205,7 @@ class Trace(Mapping[Key, Array]):
         key = (layer.name, "")
         if key not in self._locals:
             target = self._stored["target", "y"].shape if ("target", "y") in self._stored else None
-            local = layer_program(self.network, layer, self.batch, self.learning, target)
+            local = layer_program(self.network, layer, self.batch, self.training, target)
             self._locals[key] = (local, self._tensors(local))
         return self._locals[key]
 
@@ -279,7 +279,7 @@ def _explanation(trace: Trace, place: Place, paging: Mapping[str, Any]) -> Expla
         return _summed(trace, key, index, paging)
     found = trace.network.layer(layer)
     if tensor in found.op.drawn:
-        return _given(array, index, "drawn for this step" if trace.learning else "at rest nothing is drawn", tensor)
+        return _given(array, index, "drawn for this step" if trace.training else "at rest nothing is drawn", tensor)
     if tensor in found.parameters:
         return _came_from(trace, key, index, f"{tensor}_next", paging) or _given(
             array, index, _origin(trace, found, tensor), tensor

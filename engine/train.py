@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.backends import Draws, Pass, backend_of, flat_update
 from engine.data import Dataset
 from engine.edits import Edit, edited
 from engine.kernels import put_compiler_away
@@ -22,7 +23,6 @@ from engine.layers import Layer
 from engine.network import Key, Network, Values
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
-from engine.paths import Draws, Pass, flat_update, path_of
 from engine.trace import PlaceError, Trace
 
 Array = np.ndarray
@@ -129,7 +129,7 @@ def check_dataset(network: Network, dataset: Dataset, batch_size: int) -> None:
     """Refuse, with a ShapeError, images or targets that the network cannot take, wherever they stand, and minibatches
     (an epoch's last one may be smaller) that it cannot learn from."""
     for count in {batch_size, len(dataset.splits["train"]) % batch_size or batch_size}:
-        network.check_learning(count)
+        network.check_training(count)
     for name, split in dataset.splits.items():
         try:
             network.check_batch(*split.batch(slice(0, 1)))
@@ -171,12 +171,12 @@ class Trainer:
         self._optimizers = [(1, optimizer)]  # from which update on
         self._state = State(0, first, state)
         self._before = self._state
-        self.path = path_of(network, dataset)
+        self.backend = backend_of(network, dataset)
         self._pass_of = (0, Pass(0.0, None))  # what came of the last step
         self._snapshots: OrderedDict[int, State] = OrderedDict({0: self._state})
         self._interval = 1
         work = max(1.0, 3 * batch_size * network.work)
-        self._longest = min(REPLAY_STEPS, REPLAY_SECONDS * self.path.pace / work)
+        self._longest = min(REPLAY_STEPS, REPLAY_SECONDS * self.backend.pace / work)
         self._capacity = min(SNAPSHOTS, max(4, history_bytes // max(1, self._state.nbytes)))
         self._traces: OrderedDict[int, Trace] = OrderedDict()
         self._trace_bytes = trace_bytes
@@ -284,7 +284,7 @@ class Trainer:
         through here alone."""
         step = state.step + 1
         indices, optimizer = self.indices(step), self._optimizer_at(step)
-        passed = self.path.learn(
+        passed = self.backend.learn(
             state.parameters, self.dataset.splits["train"], indices, draws(self.network, self.seed, step)
         )
         if passed.gradient is None:
@@ -300,11 +300,11 @@ class Trainer:
         step = state.step + 1
         if ("loss", "y") in known:
             values = dict(known)
-            self.network.image_gradient(state.parameters, values, learning=True)
+            self.network.image_gradient(state.parameters, values, training=True)
             return values
         x, target = self.dataset.splits["train"].batch(self.indices(step))
         values = self.network.forward(state.parameters, x, target, draws(self.network, self.seed, step))
-        self.network.backward(state.parameters, values, learning=True)
+        self.network.backward(state.parameters, values, training=True)
         return values | known
 
     def step_once(self) -> Metrics:
@@ -378,7 +378,7 @@ class Trainer:
             values,
             before.parameters,
             step=step,
-            learning=True,
+            training=True,
             optimizer=optimizer if step else None,
             state=before.optimizer if step else {},
             update=step,
@@ -403,7 +403,7 @@ class Trainer:
         state = State(state.step, by_hand.parameters(state.parameters), state.optimizer)
         x = by_hand(("input", "y"), np.ascontiguousarray(x, np.float32))
         values = self.network.forward(state.parameters, x, target, edits=by_hand)
-        self.network.backward(state.parameters, values, learning=False)
+        self.network.backward(state.parameters, values, training=False)
         after = update(self.network, optimizer, state, values)
         made = state.step
         return Trace(
@@ -412,7 +412,7 @@ class Trainer:
             state.parameters,
             by_hand=by_hand,
             step=made,
-            learning=False,
+            training=False,
             optimizer=optimizer,
             state=state.optimizer,
             update=made + 1,
@@ -424,7 +424,7 @@ class Trainer:
 
     def series(self, key: Key, index: tuple[int, ...], points: int, first: int = 0, last: int | None = None) -> Series:
         """A parameter, its gradient or its optimizer's state by step, as traces of these steps have them (`w` is what
-        the step's forward pass read): at most so many steps, evenly chosen where they are cheap to have again, the
+        the step's forward pass read): at most so many steps, evenly chosen where they are near a snapshot, the
         newest always; thinned, never interpolated. HistoryError outside the history, PlaceError for other tensors."""
         _check_index(key, self._series_shape(key), index)
         steps, values = [], []
@@ -484,12 +484,10 @@ class Trainer:
         with self._lock:
             kept = {**self._snapshots, self._before.step: self._before, self._state.step: self._state}
         back = 1 if before else 0
-        cheap = sorted({min(max(step + back, first), last) for step in kept if first <= step + back <= last} | {last})
-        if last - first < max(points, len(cheap)) or last - first <= 2 * self._longest:
-            cheap = list(range(first, last + 1))
-        chosen = [
-            cheap[k] for k in np.unique(np.linspace(0, len(cheap) - 1, min(points, len(cheap))).round().astype(int))
-        ]
+        near = sorted({min(max(step + back, first), last) for step in kept if first <= step + back <= last} | {last})
+        if last - first < max(points, len(near)) or last - first <= 2 * self._longest:
+            near = list(range(first, last + 1))
+        chosen = [near[k] for k in np.unique(np.linspace(0, len(near) - 1, min(points, len(near))).round().astype(int))]
         state = None
         for step in chosen:
             wanted = max(0, step - back)
@@ -549,7 +547,7 @@ class Trainer:
     def _nothing_reaches(self, name: str, state: State, values: Values) -> bool:
         """Whether the gradient of every parameter up to a layer is exactly zero, and there are such parameters."""
         with np.errstate(all="ignore"):
-            self.network.backward(state.parameters, values, learning=False)
+            self.network.backward(state.parameters, values, training=False)
         names = list(self.network.layers)
         before = names[: names.index(name) + 1]
         gradients = [
@@ -583,9 +581,9 @@ class Trainer:
         count = len(data) if limit is None else min(limit, len(data))
         total, averaged, right = 0.0, 0, 0
         classes = True
-        for start in range(0, count, self.path.slice):
-            indices = np.arange(start, min(start + self.path.slice, count))
-            judged = self.path.judge(parameters, data, indices)
+        for start in range(0, count, self.backend.slice):
+            indices = np.arange(start, min(start + self.backend.slice, count))
+            judged = self.backend.evaluate(parameters, data, indices)
             counted = self.network.loss.op.averaged(data.targets[indices])
             if counted != 0:
                 total += judged.loss * (counted or 1)

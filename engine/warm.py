@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from engine.backends import backend_of
 from engine.data import from_arrays
 from engine.kernels import is_warm, mark_warm
 from engine.models import MODELS
@@ -21,7 +22,6 @@ from engine.network import Network
 from engine.ops import OPS
 from engine.ops.base import Op
 from engine.optimizers import OPTIMIZERS, Optimizer
-from engine.paths import path_of
 from engine.train import draws
 
 Job = tuple[str, Callable[[], None]]
@@ -58,7 +58,9 @@ def fast_step() -> None:
     """Compile one call of everything that the fast path has."""
     network = Network.from_document(MODELS["seed"].document)
     data = from_arrays(np.zeros((1, *network.input_shape), np.uint8), np.zeros(1, np.int64))
-    path_of(network, data).learn(network.initial(0), data.splits["train"], np.zeros(1, np.int64), draws(network, 0, 1))
+    backend_of(network, data).learn(
+        network.initial(0), data.splits["train"], np.zeros(1, np.int64), draws(network, 0, 1)
+    )
 
 
 def jobs() -> list[Job]:

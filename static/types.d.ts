@@ -2,7 +2,7 @@
 
 type Signal<T> = import("@preact/signals-core").Signal<T>;
 
-// The score: what the server says about a network's pass.
+// The timeline: what the server says about a network's pass.
 
 type Kind = "value" | "weight" | "gradient" | "index";
 type Letters = Record<string, number>;
@@ -41,7 +41,7 @@ type LayerInfo = {
   view: boolean;
 };
 type TensorInfo = { shape: number[]; kind: Kind; title: string; whole: boolean };
-type Score = {
+type Timeline = {
   layers: LayerInfo[];
   tensors: Record<string, TensorInfo>;
   aliases: Record<string, string>;
@@ -77,7 +77,7 @@ type Source =
   | { kind: "step"; step: number; sample: number };
 type Hover = { place: string; index?: number[] } | { symbol: string } | null;
 type Aspect = "sum" | "nudge" | "reach" | "history";
-type Look = "light" | "dark" | "contrast";
+type Scheme = "light" | "dark" | "contrast";
 
 // The stage, in design pixels (1/16 rem).
 
@@ -113,7 +113,7 @@ type Column = Box & {
 /** Where the rows of a system stand, from its top. */
 type Rows = { top: number; tall: number; values: number; track: number; gradients: number; height: number };
 /** From a layer to those that read it other than the next one; lanes are counted from the names upwards. */
-type Wire = { from: string; to: string[]; lane: number };
+type SkipConnection = { from: string; to: string[]; lane: number };
 type Layout = {
   width: number;
   height: number;
@@ -121,7 +121,7 @@ type Layout = {
   blocks: Block[];
   systems: number[];
   rows: Rows;
-  wires: Wire[];
+  connections: SkipConnection[];
 };
 
 // The step view.
@@ -238,7 +238,7 @@ type Frame = {
   below: number;
 };
 /** Tensors by the prefix of their places. */
-type Excerpt = { input: string; weights: string | null; maps: string[]; answers: string };
+type LiveTensors = { input: string; weights: string | null; maps: string[]; answers: string };
 /** From 0 (paper) to 1, row by row. */
 type Ink = { width: number; height: number; data: ArrayLike<number> };
 /** Ink that can be drawn on. */

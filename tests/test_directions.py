@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import sys
 from pathlib import Path
@@ -80,8 +81,8 @@ def test_no_import_runs_the_wrong_way(package: str) -> None:
 
 
 def test_only_the_views_know_the_document() -> None:
-    files = [file for file in modules("*.js") if file.name != "main.js"]
-    assert not [file.name for file in files if touches_document(file.read_text("utf-8"))]
+    files = [file for room in ("core", "state") for file in modules(f"{room}/**/*.js")]
+    assert files and not [file.name for file in files if touches_document(file.read_text("utf-8"))]
 
 
 def test_only_the_rooms_of_the_net_know_the_server() -> None:
@@ -97,7 +98,7 @@ def test_a_view_that_knows_the_server_would_be_found(source: str) -> None:
 
 
 def test_only_the_boot_module_imports_views() -> None:
-    files = [file for pattern in ("*.js", "net/*.js") for file in modules(pattern) if file.name != "main.js"]
+    files = [file for room in ("core", "state", "net") for file in modules(f"{room}/**/*.js")]
     assert not [file.name for file in files if re.search(r"from\s+\"[^\"]*view/", file.read_text("utf-8"))]
 
 
@@ -151,3 +152,69 @@ def test_every_module_of_the_engine_and_the_application_is_on_the_map() -> None:
     }
     assert there
     assert {path.as_posix() + "/" * (not path.suffix) for path in there} <= rooms_of_the_map()
+
+
+def room_of(module: str) -> str:
+    """The room of `app` in which a module lies: a file or a folder of its first level."""
+    return ".".join(module.split(".")[:2])
+
+
+def file_imports(package: str) -> dict[str, set[str]]:
+    """Every module of a package with the modules of the package that it imports, for types alone included."""
+    files = {file: ".".join(file.relative_to(ROOT).with_suffix("").parts) for file in (ROOT / package).rglob("*.py")}
+    names = {name.removesuffix(".__init__") for name in files.values()}
+    found: dict[str, set[str]] = {}
+    for file, name in files.items():
+        imported: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        own = name.removesuffix(".__init__")
+        found[own] = {each for each in imported if each in names and each != own and not own.startswith(f"{each}.")}
+    return found
+
+
+def floors(arrows: dict[str, set[str]]) -> dict[str, int]:
+    """How high each stands above what it imports, from 1; CycleError where some import one another."""
+    height: dict[str, int] = {}
+    for name in graphlib.TopologicalSorter(arrows).static_order():
+        height[name] = 1 + max((height[each] for each in arrows[name]), default=0)
+    return height
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    for package in ("engine", "app"):
+        imports = file_imports(package)
+        faces = {name for name in imports if (ROOT / name.replace(".", "/")).is_dir()}  # an __init__ hands names on
+        assert floors({name: each - faces for name, each in imports.items() if name not in faces})
+
+
+def test_the_application_has_few_rooms_and_their_imports_run_one_way() -> None:
+    arrows: dict[str, set[str]] = {}
+    for name, imported in file_imports("app").items():
+        if name != "app":
+            arrows.setdefault(room_of(name), set()).update(map(room_of, imported))
+    arrows = {room: each - {room, "app"} for room, each in arrows.items()}
+    assert len(arrows) <= 16
+    assert sum(map(len, arrows.values())) <= 60
+    assert max(floors(arrows).values()) <= 11
+
+
+def test_a_circle_of_imports_would_be_found() -> None:
+    with pytest.raises(graphlib.CycleError):
+        floors({"a": {"b"}, "b": {"a"}})
+
+
+def test_the_rooms_of_the_page_import_one_way() -> None:
+    """core <- state <- net <- view: a module imports from its own room and those before it."""
+    order = ["core", "state", "net", "view"]
+    wrong = []
+    for file in modules("*/**/*.js"):
+        room = file.relative_to(ROOT / "static/js").parts[0]
+        for target in re.findall(r"""(?:from|import)\s*\(?\s*["'](\.[^"']+)["']""", code_of(file.read_text("utf-8"))):
+            other = (file.parent / target).resolve().relative_to(ROOT / "static/js").parts[0]
+            if order.index(other) > order.index(room):
+                wrong.append((file.name, target))
+    assert not wrong

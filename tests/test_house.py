@@ -53,7 +53,7 @@ def test_typescript_would_find_a_wrong_type(tmp_path: Path) -> None:
 
 
 def test_the_browsers_pure_modules_pass_their_own_tests() -> None:
-    files = sorted((ROOT / "tests/js").glob("*.test.mjs"))
+    files = sorted((ROOT / "tests/js").rglob("*.test.mjs"))
     assert files
     succeeds(NODE, "--import", "./tests/js/vendor.mjs", "--test", *files)
 

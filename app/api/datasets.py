@@ -8,11 +8,12 @@ import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app import answered, answers
-from app.context import Here
-from app.openapi import answer
-from app.wire import npz
-from app.wire.picture import png
+from app.api import schemas
+from app.context import Ctx
+from app.formats import npz
+from app.formats.png import png
+from app.http import responses
+from app.site.openapi import answer
 
 router = APIRouter(prefix="/api/datasets", tags=["data sets"], default_response_class=Response)
 
@@ -21,8 +22,8 @@ Name = Annotated[str, Path(description="a data set", examples=["mnist"])]
 Split = Annotated[str, Path(description="`train` or `test`", examples=["test"])]
 
 
-@router.get("", summary="The data sets that this server has", responses=answer(list[answered.DataSet]))
-async def list_datasets(request: Request, here: Here) -> Response:
+@router.get("", summary="The data sets that this server has", responses=answer(list[schemas.DataSet]))
+async def list_datasets(request: Request, ctx: Ctx) -> Response:
     """A list of {"name", "title", "classes": [names], "splits": {split: images}, "shape": [C, H, W], "notes",
     "problem"}. MNIST is there by itself.
 
@@ -32,17 +33,17 @@ async def list_datasets(request: Request, here: Here) -> Response:
     `t10k-labels-idx1-ubyte`; and perhaps the names of the classes, a line each, in `classes.txt`. A folder is found
     without a restart. One that cannot be read says why in `problem` and disturbs no other.
     """
-    return answers.json_response(await here.ask(request, here.datasets.describe))
+    return responses.json_response(await ctx.ask(request, ctx.datasets.describe))
 
 
 @router.get(
     "/{name}/{split}",
     summary="Which images a split has",
-    responses=answer(answered.Images, npz.NPZ, words="positions and classes, or by Accept the images too"),
+    responses=answer(schemas.Images, npz.NPZ, words="positions and classes, or by Accept the images too"),
 )
 async def list_images(
     request: Request,
-    here: Here,
+    ctx: Ctx,
     name: Name,
     split: Split,
     label: Annotated[int | None, Query(description="only images of this class")] = None,
@@ -51,10 +52,10 @@ async def list_images(
 ) -> Response:
     """{"total", "indices", "labels"}: the positions in the split and the classes of the images asked for. As .npz the
     images come with them: `x` (N, C, H, W), 0..1 in float32, `target` (N) and `indices` (N)."""
-    kind = answers.prefers(request, "application/json", npz.NPZ)
+    kind = responses.negotiate(request, "application/json", npz.NPZ)
 
     def find() -> Response:
-        held = here.datasets.split(name, split)
+        held = ctx.datasets.split(name, split)
         labels = held.targets
         found = np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
         page = found[offset : offset + limit]
@@ -63,36 +64,38 @@ async def list_images(
             return Response(
                 npz.write_npz({"x": x, "target": target, "indices": page}, {"total": len(found)}), media_type=kind
             )
-        return answers.json_response({"total": len(found), "indices": page, "labels": labels[page]})
+        return responses.json_response({"total": len(found), "indices": page, "labels": labels[page]})
 
-    return await here.ask(request, find)
+    return await ctx.ask(request, find)
 
 
 @router.get(
     "/{name}/{split}/{index}",
     summary="One image and its label",
-    responses=answer(answered.LabelledImage, PNG, words="the image as numbers 0..1, or by Accept as a picture"),
+    responses=answer(schemas.LabelledImage, PNG, words="the image as numbers 0..1, or by Accept as a picture"),
 )
 async def get_image(
     request: Request,
-    here: Here,
+    ctx: Ctx,
     name: Name,
     split: Split,
     index: Annotated[int, Path(description="which image of the split, from 0", examples=[464])],
 ) -> Response:
     """{"label", "image"}: the class and the pixels [C][H][W], byte / 255. Accept: image/png gives the picture."""
-    kind = answers.prefers(request, "application/json", PNG)
+    kind = responses.negotiate(request, "application/json", PNG)
 
     def make() -> Response:
-        pixels, label = here.datasets.image(name, split, index)
-        tag = answers.etag(kind, name, split, index, label, pixels.tobytes().hex())
-        same = answers.unchanged(request, tag, answers.CHECKED)
+        pixels, label = ctx.datasets.image(name, split, index)
+        tag = responses.etag(kind, name, split, index, label, pixels.tobytes().hex())
+        same = responses.unchanged(request, tag, responses.CHECKED)
         if same is None and kind == PNG:
             same = Response(png(as_bytes(pixels)), media_type=PNG)
         numbers = pixels.astype(np.float64) / 255 if pixels.dtype == np.uint8 else pixels
-        return answers.kept(same or answers.json_response({"label": label, "image": numbers}), tag, answers.CHECKED)
+        return responses.with_etag(
+            same or responses.json_response({"label": label, "image": numbers}), tag, responses.CHECKED
+        )
 
-    return await here.ask(request, make)
+    return await ctx.ask(request, make)
 
 
 def as_bytes(pixels: np.ndarray) -> np.ndarray:

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app import answered, answers
-from app.bodies import JSON, Fields, read, read_raw
-from app.context import Context, Here
+from app.api import schemas
+from app.context import Context, Ctx
 from app.datasets import MNIST
-from app.imports import models
-from app.openapi import answer, body
+from app.http import responses
+from app.http.request_body import JSON, RequestModel, read, read_raw
 from app.problems import Problem
+from app.services.imports import models
+from app.site.openapi import answer, body
 from engine.data import Split
 
 router = APIRouter(prefix="/api/networks/import", tags=["networks"], default_response_class=Response)
@@ -25,7 +26,7 @@ OCTETS = "application/octet-stream"
 EXAMPLE = {"input": [4], "layers": [{"name": "fc", "op": "linear", "settings": {"out": 2}}]}
 
 
-class AnswerFields(Fields):
+class AnswerFields(RequestModel):
     answers: dict[str, Any] = Field(
         default={},
         description="what to take in place of a guess, by its `what`, or for a missing layer by its `source`: the name "
@@ -38,7 +39,7 @@ class AnswerFields(Fields):
     "",
     status_code=201,
     summary="A model's file as a network",
-    responses=answer(answered.ImportedModel, status=201),
+    responses=answer(schemas.ImportedModel, status=201),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -51,60 +52,58 @@ class AnswerFields(Fields):
 )
 async def import_model(
     request: Request,
-    here: Here,
+    ctx: Ctx,
     name: Annotated[str, Query(max_length=200, description="what to call it, as the file's name")] = "model",
 ) -> Response:
     """ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth) or a network document, as raw bytes. Nothing in the
     file is ever run. A graph becomes a network layer by layer; weights alone have theirs rebuilt from names and shapes,
     and every guess is listed. `network` is null while a layer is missing."""
-    content = await read_raw(request, here)
+    content = await read_raw(request, ctx)
     cost = READING * len(content)
 
     def make() -> models.Imported:
-        format, source = models.read(content, name, here.limits)
-        return models.imported(models.Imports.new_id(), name, format, source, {}, _images(here), here.limits)
+        format, source = models.read(content, name, ctx.limits)
+        return models.imported(models.Imports.new_id(), name, format, source, {}, _images(ctx), ctx.limits)
 
-    made = await here.compute_for(request, make, cost=cost)
-    here.imports.keep(made)
-    where = answers.location(request, f"/api/networks/import/{made.id}")
-    return answers.json_response(made.document(), 201, {"Location": where, "Cache-Control": "no-store"})
+    made = await ctx.compute_for(request, make, cost=cost)
+    ctx.imports.keep(made)
+    where = responses.location(request, f"/api/networks/import/{made.id}")
+    return responses.json_response(made.document(), 201, {"Location": where, "Cache-Control": "no-store"})
 
 
 Id = Annotated[str, Path(description="an imported model, as POST /api/networks/import names it")]
 
 
-@router.get("/{import_id}", summary="An imported model", responses=answer(answered.ImportedModel))
-async def get_import(here: Here, import_id: Id) -> Response:
+@router.get("/{import_id}", summary="An imported model", responses=answer(schemas.ImportedModel))
+async def get_import(ctx: Ctx, import_id: Id) -> Response:
     """404 once newer ones have taken its place."""
-    return answers.json_response(here.imports.get(import_id).document(), headers={"Cache-Control": "no-store"})
+    return responses.json_response(ctx.imports.get(import_id).document(), headers={"Cache-Control": "no-store"})
 
 
 @router.post(
     "/{import_id}",
     summary="Settle what was guessed or is missing",
-    responses=answer(answered.ImportedModel),
+    responses=answer(schemas.ImportedModel),
     openapi_extra=body(AnswerFields, {"answers": {"activation": "tanh"}}),
 )
-async def settle_import(request: Request, here: Here, import_id: Id) -> Response:
+async def settle_import(request: Request, ctx: Ctx, import_id: Id) -> Response:
     """The same answer, with the network as it then is. Earlier answers stay unless they are given anew; null takes one
     back."""
-    before = here.imports.get(import_id)
-    asked = await read(request, here, AnswerFields)
+    before = ctx.imports.get(import_id)
+    asked = await read(request, ctx, AnswerFields)
     settled = {what: value for what, value in {**before.answers, **asked.answers}.items() if value is not None}
 
     def make() -> models.Imported:
-        return models.imported(
-            import_id, before.name, before.format, before.source, settled, _images(here), here.limits
-        )
+        return models.imported(import_id, before.name, before.format, before.source, settled, _images(ctx), ctx.limits)
 
-    made = await here.compute_for(request, make, cost=READING * before.nbytes)
-    here.imports.keep(made)
-    return answers.json_response(made.document(), headers={"Cache-Control": "no-store"})
+    made = await ctx.compute_for(request, make, cost=READING * before.nbytes)
+    ctx.imports.keep(made)
+    return responses.json_response(made.document(), headers={"Cache-Control": "no-store"})
 
 
-def _images(here: Context) -> Split | None:
+def _images(ctx: Context) -> Split | None:
     """What a normalisation can be tried on."""
     try:
-        return here.datasets.split(MNIST, "test")
+        return ctx.datasets.split(MNIST, "test")
     except Problem:
         return None

@@ -10,20 +10,22 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app import answered, answers, checks, networks
+from app.api import schemas
 from app.api.ops import checked
 from app.api.paging import Paging
-from app.bodies import WHOLE, read
-from app.compute import CHEAP
-from app.context import Context, Here
-from app.faults import refusals
-from app.networks import NetworkChoice
-from app.openapi import answer, body
+from app.context import Context, Ctx
+from app.formats import documents, json, npz
+from app.http import responses
+from app.http.engine_errors import as_problems
+from app.http.request_body import WHOLE, read
 from app.problems import invalid
-from app.wire import documents, npz, text
+from app.runs.scheduler import LIGHT
+from app.services import gradcheck, networks
+from app.services.networks import NetworkChoice
+from app.site.openapi import answer, body
 from engine.models import MODELS
 from engine.optimizers import OPTIMIZERS
-from engine.score import score
+from engine.timeline import timeline
 from engine.trace import Place, PlaceError, explain
 
 router = APIRouter(prefix="/api", tags=["networks"], default_response_class=Response)
@@ -54,47 +56,47 @@ def _models() -> bytes:
             "example": model.example,
         }
         entries.append({name: value for name, value in entry.items() if value is not None})
-    return text.encode(entries)
+    return json.encode(entries)
 
 
 @router.get(
     "/models",
     summary="The presets, each a complete network document",
-    responses=answer(list[answered.Model]),
+    responses=answer(list[schemas.Model]),
 )
-async def list_models(request: Request, here: Here) -> Response:
+async def list_models(request: Request, ctx: Ctx) -> Response:
     """A list. Each can be sent back as `network`; `defaults` are the settings that train it well. Those without are
     too large to train here: documents whose shapes and counts can be had."""
-    return answers.constant(request, await here.ask(request, _models))
+    return responses.cacheable(request, await ctx.ask(request, _models))
 
 
 @router.post(
     "/networks/shapes",
     summary="Layer by layer: shape, parameters, cost, receptive field",
-    responses=answer(answered.Shapes),
+    responses=answer(schemas.Shapes),
     openapi_extra=body(NetworkChoice, {"model": "classroom"}),
 )
-async def get_shapes(request: Request, here: Here) -> Response:
+async def get_shapes(request: Request, ctx: Ctx) -> Response:
     """A misfit is 422 with the layer in `loc` and the arithmetic in the detail."""
-    asked = await read(request, here, NetworkChoice)
+    asked = await read(request, ctx, NetworkChoice)
 
     def make() -> Response:
         network = networks.network_of(asked)
-        with refusals("network"):
-            return answers.json_response({"layers": documents.plain(network.shapes())})
+        with as_problems("network"):
+            return responses.json_response({"layers": documents.plain(network.shapes())})
 
-    return await here.ask(request, make)
+    return await ctx.ask(request, make)
 
 
 @router.post(
     "/networks/score",
     summary="What happens in a pass, in which order",
-    responses=answer(answered.Score),
+    responses=answer(schemas.Score),
     openapi_extra=body(ScoreFields, {"model": "tiny"}),
 )
-async def get_network_score(request: Request, here: Here) -> Response:
+async def get_network_score(request: Request, ctx: Ctx) -> Response:
     """Layers, tensors with their shapes, aliases, and the phases with their equations and moving windows. No values."""
-    asked = await read(request, here, ScoreFields)
+    asked = await read(request, ctx, ScoreFields)
 
     def make() -> Response:
         network = networks.network_of(asked)
@@ -104,26 +106,26 @@ async def get_network_score(request: Request, here: Here) -> Response:
                 ["optimizer"],
             )
         optimizer = OPTIMIZERS[asked.optimizer]() if asked.optimizer else None
-        with refusals("network"):
-            return answers.json_response(documents.score(score(network, asked.batch, optimizer)))
+        with as_problems("network"):
+            return responses.json_response(documents.timeline(timeline(network, asked.batch, optimizer)))
 
-    return await here.ask(request, make, cost=2 * CHEAP)
+    return await ctx.ask(request, make, cost=2 * LIGHT)
 
 
 @router.post(
     "/networks/gradients",
     summary="Forward and backward: every layer, every parameter",
-    responses=answer(answered.Gradients, npz.NPZ),
+    responses=answer(schemas.Gradients, npz.NPZ),
     openapi_extra=body(networks.PassFields, {"model": "tiny"}, npz=True),
 )
-async def compute_gradients(request: Request, here: Here) -> Response:
+async def compute_gradients(request: Request, ctx: Ctx) -> Response:
     """{"loss", "layers": {name: {"y", "dy", ...}}, "gradients": {"conv1/w": ...}, "parameters"}. As .npz, tensors are
     named by their places: `conv1/y`, `conv1/dw`, `conv1/w`."""
-    asked = await read(request, here, networks.PassFields, npz_into="parameters")
-    kind = answers.prefers(request, "application/json", npz.NPZ)
+    asked = await read(request, ctx, networks.PassFields, npz_into="parameters")
+    kind = responses.negotiate(request, "application/json", npz.NPZ)
 
     def make() -> Response:
-        trace = networks.trace_of(asked, here.limits)
+        trace = networks.trace_of(asked, ctx.limits)
         network = trace.network
         layers: dict[str, dict[str, np.ndarray]] = {"input": {"y": trace["input", "y"]}}
         for layer in (*network.layers.values(), network.loss):
@@ -140,57 +142,57 @@ async def compute_gradients(request: Request, here: Here) -> Response:
             named |= own | {"/".join(networks.gradient_key(name)): array for name, array in slopes.items()}
             return Response(npz.write_npz(named, {"loss": loss}), media_type=npz.NPZ)
         document = {"loss": loss, "layers": layers, "gradients": slopes, "parameters": own}
-        return answers.json_response(document, limits=here.limits)
+        return responses.json_response(document, limits=ctx.limits)
 
-    return await here.compute_for(request, make, cost=await _cost(request, asked, here))
+    return await ctx.compute_for(request, make, cost=await _cost(request, asked, ctx))
 
 
 @router.post(
     "/networks/check",
     summary="A network's gradients beside central differences, and beside your own",
-    responses=answer(answered.Report, npz.NPZ),
-    openapi_extra=body(checks.NetworkCheckFields, {"model": "tiny", "gradients": {"fc.weight": [[0]]}}, npz=True),
+    responses=answer(schemas.Report, npz.NPZ),
+    openapi_extra=body(gradcheck.NetworkCheckFields, {"model": "tiny", "gradients": {"fc.weight": [[0]]}}, npz=True),
 )
-async def check_network(request: Request, here: Here) -> Response:
+async def check_network(request: Request, ctx: Ctx) -> Response:
     """As for an operator, for every parameter (`conv1/w`) and for the images (`x`); `gradients` takes PyTorch's names
     too."""
-    asked = await read(request, here, checks.NetworkCheckFields, npz_into="parameters")
+    asked = await read(request, ctx, gradcheck.NetworkCheckFields, npz_into="parameters")
 
-    def make_report() -> checks.Report:
-        return checks.network_report(*checks.network_check_of(asked, here.limits), here.limits)
+    def make_report() -> gradcheck.Report:
+        return gradcheck.network_report(*gradcheck.network_check_of(asked, ctx.limits), ctx.limits)
 
-    return await checked(request, here, make_report)
+    return await checked(request, ctx, make_report)
 
 
 @router.post(
     "/networks/explain",
     summary="Why a number of a network's pass is what it is",
-    responses=answer(answered.Explanation),
+    responses=answer(schemas.Explanation),
     openapi_extra=body(PassPlaceFields, {"model": "tiny", "place": "conv/dw/0,0,1,1"}, npz=True),
 )
-async def explain_network(request: Request, here: Here, paging: Paging) -> Response:
+async def explain_network(request: Request, ctx: Ctx, paging: Paging) -> Response:
     """The explanation of any number: forward or backward."""
-    asked = await read(request, here, PassPlaceFields, npz_into="parameters")
+    asked = await read(request, ctx, PassPlaceFields, npz_into="parameters")
 
     def make() -> Response:
         try:
             place = Place.parse(asked.place)
             if place.step is not None:
                 raise PlaceError(f"{asked.place!r}: a pass without a run has no steps; expected layer/tensor/index")
-            trace = networks.trace_of(asked, here.limits)
-            with refusals("place"):
-                return answers.json_response(documents.explanation(asked.place, explain(trace, place, **paging)))
+            trace = networks.trace_of(asked, ctx.limits)
+            with as_problems("place"):
+                return responses.json_response(documents.explanation(asked.place, explain(trace, place, **paging)))
         except PlaceError as error:
             raise invalid(str(error.args[0]), ["place"]) from None
 
-    return await here.compute_for(request, make, cost=await _cost(request, asked, here))
+    return await ctx.compute_for(request, make, cost=await _cost(request, asked, ctx))
 
 
-async def _cost(request: Request, asked: networks.PassFields, here: Context) -> float:
-    """How dear the call is, about: forward and backward for as many images as there seem to be."""
+async def _cost(request: Request, asked: networks.PassFields, ctx: Context) -> float:
+    """How heavy the call is, about: forward and backward for as many images as there seem to be."""
 
     def find() -> float:
         images = len(asked.x) if isinstance(asked.x, list) or (isinstance(asked.x, np.ndarray) and asked.x.ndim) else 1
         return 3.0 * images * networks.network_of(asked).work
 
-    return await here.ask(request, find)
+    return await ctx.ask(request, find)

@@ -10,14 +10,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from app import answered, answers, calls, checks
+from app.api import schemas
 from app.api.paging import Paging
-from app.bodies import read
-from app.calls import OpFields, OpPlaceFields, OptimizerFields, OptimizerPlaceFields
-from app.checks import CheckFields, Report
-from app.context import Context, Here
-from app.openapi import answer, body
-from app.wire import npz, text
+from app.context import Context, Ctx
+from app.formats import json, npz
+from app.http import responses
+from app.http.request_body import read
+from app.services import gradcheck, op_calls
+from app.services.gradcheck import CheckFields, Report
+from app.services.op_calls import OpFields, OpPlaceFields, OptimizerFields, OptimizerPlaceFields
+from app.site.openapi import answer, body
 from engine.mistakes import MISTAKES
 from engine.ops import OPS
 from engine.optimizers import OPTIMIZERS
@@ -56,75 +58,75 @@ UPDATE: dict[str, Any] = {
 @cache
 def listing() -> bytes:
     """Takes a fifth of a second when it is first made."""
-    return text.encode({"ops": [calls.describe_op(kind) for kind in OPS.values()]})
+    return json.encode({"ops": [op_calls.describe_op(kind) for kind in OPS.values()]})
 
 
 @cache
 def _optimizers() -> bytes:
-    return text.encode({"optimizers": [calls.describe_optimizer(kind) for kind in OPTIMIZERS.values()]})
+    return json.encode({"optimizers": [op_calls.describe_optimizer(kind) for kind in OPTIMIZERS.values()]})
 
 
 @router.get(
     "/ops",
     summary="Every operator: sentences, tensors, settings, gradients",
-    responses=answer(answered.Ops),
+    responses=answer(schemas.Ops),
 )
-async def list_ops(request: Request, here: Here) -> Response:
+async def list_ops(request: Request, ctx: Ctx) -> Response:
     """{"ops": [{"name", "title", "sentences", "tensors", "settings" (JSON Schema), "gradients"}]}."""
-    return answers.constant(request, await here.ask(request, listing))
+    return responses.cacheable(request, await ctx.ask(request, listing))
 
 
 @router.post(
     "/ops/{op}/forward",
     summary="Compute an operator",
-    responses=answer(answered.Results, npz.NPZ),
+    responses=answer(schemas.Results, npz.NPZ),
     openapi_extra=body(OpFields, SOBEL, npz=True),
 )
-async def forward_op(request: Request, here: Here, op: OpName) -> Response:
+async def forward_op(request: Request, ctx: Ctx, op: OpName) -> Response:
     """{"tensors": every result, "shapes"}."""
-    asked = await read(request, here, OpFields, npz_into="tensors")
-    call = await here.ask(request, calls.call_of, op, asked, here.limits)
-    return await _answer(request, here, call.forward, call.cost, call.elements)
+    asked = await read(request, ctx, OpFields, npz_into="tensors")
+    call = await ctx.ask(request, op_calls.call_of, op, asked, ctx.limits)
+    return await _answer(request, ctx, call.forward, call.cost, call.elements)
 
 
 @router.post(
     "/ops/{op}/backward",
     summary="Compute an operator and its gradients",
-    responses=answer(answered.Results, npz.NPZ),
+    responses=answer(schemas.Results, npz.NPZ),
     openapi_extra=body(OpFields, DELTA, npz=True),
 )
-async def backward_op(request: Request, here: Here, op: OpName) -> Response:
+async def backward_op(request: Request, ctx: Ctx, op: OpName) -> Response:
     """{"tensors": every result of forward and every gradient, "shapes"}. `dy` is the gradient of the loss with respect
     to y; losses may leave it out (1)."""
-    asked = await read(request, here, OpFields, npz_into="tensors")
-    call = await here.ask(request, calls.call_of, op, asked, here.limits)
-    return await _answer(request, here, call.backward, 3 * call.cost, 2 * call.elements)
+    asked = await read(request, ctx, OpFields, npz_into="tensors")
+    call = await ctx.ask(request, op_calls.call_of, op, asked, ctx.limits)
+    return await _answer(request, ctx, call.backward, 3 * call.cost, 2 * call.elements)
 
 
 @router.post(
     "/ops/{op}/explain",
     summary="Why a number of an operator is what it is",
-    responses=answer(answered.Explanation),
+    responses=answer(schemas.Explanation),
     openapi_extra=body(OpPlaceFields, {**DELTA, "place": "dx/0,0,1,1"}, npz=True),
 )
-async def explain_op(request: Request, here: Here, op: OpName, paging: Paging) -> Response:
+async def explain_op(request: Request, ctx: Ctx, op: OpName, paging: Paging) -> Response:
     """The explanation of a number of any result or, with `dy`, of any gradient."""
-    asked = await read(request, here, OpPlaceFields, npz_into="tensors")
-    call = await here.ask(request, calls.call_of, op, asked, here.limits)
+    asked = await read(request, ctx, OpPlaceFields, npz_into="tensors")
+    call = await ctx.ask(request, op_calls.call_of, op, asked, ctx.limits)
 
     def make() -> Response:
-        return answers.json_response(call.explain(asked.place, paging, here.limits))
+        return responses.json_response(call.explain(asked.place, paging, ctx.limits))
 
-    return await here.compute_for(request, make, cost=3 * call.cost)
+    return await ctx.compute_for(request, make, cost=3 * call.cost)
 
 
 @router.post(
     "/ops/{op}/check",
     summary="Gradients beside central differences, and beside your own",
-    responses=answer(answered.Report, npz.NPZ),
+    responses=answer(schemas.Report, npz.NPZ),
     openapi_extra=body(CheckFields, {**DELTA, "gradients": {"dw": WRONG}}, npz=True),
 )
-async def check_op(request: Request, here: Here, op: OpName) -> Response:
+async def check_op(request: Request, ctx: Ctx, op: OpName) -> Response:
     """Differences are central, in float64, and largest differences leave kinks and ties out, which are listed. Of a
     large tensor a random choice of places is checked, always the same.
 
@@ -132,90 +134,90 @@ async def check_op(request: Request, here: Here, op: OpName) -> Response:
     that is another: `stride`, `dilation`. Where ties and kinks leave a choice, each window's shares must still add up
     to what flowed in.
     """
-    asked = await read(request, here, CheckFields, npz_into="tensors")
-    call, own = await here.ask(request, checks.check_of, op, asked, here.limits)
-    return await checked(request, here, lambda: checks.report_of(call, own, here.limits))
+    asked = await read(request, ctx, CheckFields, npz_into="tensors")
+    call, own = await ctx.ask(request, gradcheck.check_of, op, asked, ctx.limits)
+    return await checked(request, ctx, lambda: gradcheck.report_of(call, own, ctx.limits))
 
 
-async def checked(request: Request, here: Context, make_report: Callable[[], Report]) -> Response:
-    """A report of a check, dear to make; as .npz the gradients are members, `dx` and `dx_numeric`."""
-    kind = answers.prefers(request, "application/json", npz.NPZ)
+async def checked(request: Request, ctx: Context, make_report: Callable[[], Report]) -> Response:
+    """A report of a check, heavy to make; as .npz the gradients are members, `dx` and `dx_numeric`."""
+    kind = responses.negotiate(request, "application/json", npz.NPZ)
 
     def make() -> Response:
         report = make_report()
         if kind == npz.NPZ:
             return Response(npz.write_npz(report.arrays(), report.document(arrays=False)), media_type=npz.NPZ)
-        return answers.json_response(report.document(arrays=True), limits=here.limits)
+        return responses.json_response(report.document(arrays=True), limits=ctx.limits)
 
-    return await here.compute_for(request, make, cost=here.limits.multiply_adds)
+    return await ctx.compute_for(request, make, cost=ctx.limits.multiply_adds)
 
 
 @cache
 def _mistakes() -> bytes:
-    return text.encode({"mistakes": [asdict(each) for each in MISTAKES.values()]})
+    return json.encode({"mistakes": [asdict(each) for each in MISTAKES.values()]})
 
 
 @router.get(
     "/mistakes",
     summary="Every mistake that a check names",
-    responses=answer(answered.Mistakes),
+    responses=answer(schemas.Mistakes),
 )
-async def list_mistakes(request: Request, here: Here) -> Response:
+async def list_mistakes(request: Request, ctx: Ctx) -> Response:
     """{"mistakes": [{"name", "sentence", "applies"}]}: what `looks_like` may be."""
-    return answers.constant(request, await here.ask(request, _mistakes))
+    return responses.cacheable(request, await ctx.ask(request, _mistakes))
 
 
 @router.get(
     "/optimizers",
     tags=["optimizers"],
     summary="Every optimizer: sentences, settings, state",
-    responses=answer(answered.Optimizers),
+    responses=answer(schemas.Optimizers),
 )
-async def list_optimizers(request: Request, here: Here) -> Response:
+async def list_optimizers(request: Request, ctx: Ctx) -> Response:
     """{"optimizers": [{"name", "title", "sentences", "settings" (JSON Schema), "state"}]}."""
-    return answers.constant(request, await here.ask(request, _optimizers))
+    return responses.cacheable(request, await ctx.ask(request, _optimizers))
 
 
 @router.post(
     "/optimizers/{optimizer}/step",
     tags=["optimizers"],
     summary="One update of a parameter",
-    responses=answer(answered.Results, npz.NPZ),
+    responses=answer(schemas.Results, npz.NPZ),
     openapi_extra=body(OptimizerFields, UPDATE, npz=True),
 )
-async def step_optimizer(request: Request, here: Here, optimizer: OptimizerName) -> Response:
+async def step_optimizer(request: Request, ctx: Ctx, optimizer: OptimizerName) -> Response:
     """{"tensors": the new `w`, its state and `step`, "shapes"}: what the next call takes. State that is left out
     starts at zero."""
-    asked = await read(request, here, OptimizerFields, npz_into="tensors")
-    update = await here.ask(request, calls.update_of, optimizer, asked, here.limits)
-    return await _answer(request, here, update.step, update.w.size, 3 * update.w.size)
+    asked = await read(request, ctx, OptimizerFields, npz_into="tensors")
+    update = await ctx.ask(request, op_calls.update_of, optimizer, asked, ctx.limits)
+    return await _answer(request, ctx, update.step, update.w.size, 3 * update.w.size)
 
 
 @router.post(
     "/optimizers/{optimizer}/explain",
     tags=["optimizers"],
     summary="Why an updated number is what it is",
-    responses=answer(answered.Explanation),
+    responses=answer(schemas.Explanation),
     openapi_extra=body(OptimizerPlaceFields, {**UPDATE, "place": "w_next/0"}, npz=True),
 )
-async def explain_optimizer(request: Request, here: Here, optimizer: OptimizerName, paging: Paging) -> Response:
+async def explain_optimizer(request: Request, ctx: Ctx, optimizer: OptimizerName, paging: Paging) -> Response:
     """The explanation of a number of the new parameter (`w_next`), of the new state (`v_next`), or on the way."""
-    asked = await read(request, here, OptimizerPlaceFields, npz_into="tensors")
-    update = await here.ask(request, calls.update_of, optimizer, asked, here.limits)
+    asked = await read(request, ctx, OptimizerPlaceFields, npz_into="tensors")
+    update = await ctx.ask(request, op_calls.update_of, optimizer, asked, ctx.limits)
 
     def make() -> Response:
-        return answers.json_response(update.explain(asked.place, paging, here.limits))
+        return responses.json_response(update.explain(asked.place, paging, ctx.limits))
 
-    return await here.compute_for(request, make, cost=update.w.size)
+    return await ctx.compute_for(request, make, cost=update.w.size)
 
 
-async def _answer(request: Request, here: Here, compute: Any, cost: float, elements: int) -> Response:
+async def _answer(request: Request, ctx: Ctx, compute: Any, cost: float, elements: int) -> Response:
     """`elements` is about how many numbers the answer holds."""
-    kind = answers.prefers(request, "application/json", npz.NPZ)
-    writing = 0.0 if kind == npz.NPZ else answers.WRITING * elements
+    kind = responses.negotiate(request, "application/json", npz.NPZ)
+    writing = 0.0 if kind == npz.NPZ else responses.WRITING * elements
 
     def make() -> Response:
         arrays = compute()
-        return answers.tensors_response(kind, arrays, {"shapes": calls.shapes_of(arrays)}, here.limits)
+        return responses.tensors_response(kind, arrays, {"shapes": op_calls.shapes_of(arrays)}, ctx.limits)
 
-    return await here.compute_for(request, make, cost=cost + writing)
+    return await ctx.compute_for(request, make, cost=cost + writing)

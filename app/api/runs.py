@@ -12,22 +12,25 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app import answered, answers, looking, networks
-from app.bodies import JSON, TENSOR, WHOLE, Fields, Natural, at_most, either, read
-from app.context import Context, Here, client_of, token_of
-from app.faults import refusals
-from app.openapi import answer, body
-from app.plans import RunFields, RunName, plan_of, start_from, with_data
+from app.api import schemas
+from app.context import Context, Ctx, client_of, token_of
+from app.formats import npz, safetensors
+from app.http import responses
+from app.http.engine_errors import as_problems
+from app.http.request_body import JSON, TENSOR, WHOLE, Natural, RequestModel, at_most, either, read
 from app.problems import invalid, over_limit
-from app.runs import WELCOME, Plan, Run, sealed
-from app.wire import npz, pytorch, safe
+from app.runs import inspect
+from app.runs.run import WELCOME, Run, RunConfig, hash_token
+from app.runs.run_config import RunFields, RunName, config_of, start_from, with_data
+from app.services import networks, pytorch_export
+from app.site.openapi import answer, body
 
 router = APIRouter(prefix="/api/runs", tags=["runs"], default_response_class=Response)
 
 Id = Annotated[str, Path(description="a run, as POST /api/runs names it", examples=[WELCOME])]
 #: Multiply-adds that take as long as drawing a parameter and writing it to disk.
 DRAWING = 50.0
-FORMATS = {"npz": npz.NPZ, "safetensors": safe.SAFETENSORS}
+FORMATS = {"npz": npz.NPZ, "safetensors": safetensors.SAFETENSORS}
 FileFormat = Annotated[Literal["npz", "safetensors"] | None, Query(description="in place of Accept")]
 NetworkFormat = Annotated[Literal["json", "npz", "safetensors"] | None, Query(description="in place of Accept")]
 ParameterNames = Annotated[
@@ -35,7 +38,7 @@ ParameterNames = Annotated[
 ]
 
 
-class Change(Fields):
+class Change(RequestModel):
     state: Literal["running", "paused"] | None = Field(default=None, description="start or pause")
     name: RunName | None = Field(default=None, description="what to call it in the list of runs")
     learning_rate: float | None = Field(default=None, ge=0, le=1e6, description="from the next step on")
@@ -44,12 +47,12 @@ class Change(Fields):
     )
 
 
-class Count(Fields):
+class Count(RequestModel):
     count: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = Field(default=1, description="how many steps, exactly")
 
 
-class PredictFields(Fields):
-    model_config = ConfigDict(json_schema_extra=either(("x",), ("dataset", "indices")) | looking.SPLIT)
+class PredictFields(RequestModel):
+    model_config = ConfigDict(json_schema_extra=either(("x",), ("dataset", "indices")) | inspect.SPLIT)
 
     x: Any = Field(
         default=None,
@@ -71,115 +74,115 @@ class PredictFields(Fields):
     "",
     status_code=201,
     summary="Train a network",
-    responses=answer(answered.Run, status=201),
+    responses=answer(schemas.Run, status=201),
     openapi_extra=body(
         RunFields, {"model": "classroom", "optimizer": {"name": "momentum", "learning_rate": 0.05}}, npz=True
     ),
 )
-async def create_run(request: Request, here: Here) -> Response:
+async def create_run(request: Request, ctx: Ctx) -> Response:
     """The new run, with its Location. It begins at once unless `start` is false.
 
     A server started with `--shared` answers with a `token` too: without `Authorization: Bearer <token>` nobody can
     change, step or delete the run. Anybody may watch it. Whoever sends a token of theirs with this call gets the run
     under the same token, so that one serves for all of theirs. It is kept on disk until its limits let go of it."""
-    asked = with_data(await read(request, here, RunFields, npz_into="parameters"))
+    asked = with_data(await read(request, ctx, RunFields, npz_into="parameters"))
 
-    token = (token_of(request) or secrets.token_urlsafe(18)) if here.settings.shared else ""
+    token = (token_of(request) or secrets.token_urlsafe(18)) if ctx.settings.shared else ""
 
-    def decide() -> Plan:
-        return plan_of(asked, here.datasets, here.limits, start_from(asked, here.runs, here.imports, here.limits))
+    def decide() -> RunConfig:
+        return config_of(asked, ctx.datasets, ctx.limits, start_from(asked, ctx.runs, ctx.imports, ctx.limits))
 
     if asked.from_ is not None:  # an earlier step's parameters may have to be learned once more
-        plan = await here.compute_for(request, decide, cost=here.runs.get(asked.from_.run).plan.cost)
+        config = await ctx.compute_for(request, decide, cost=ctx.runs.get(asked.from_.run).config.cost)
     else:
-        plan = await here.ask(request, decide)
+        config = await ctx.ask(request, decide)
 
     def make() -> dict[str, Any]:
-        owned = dataclasses.replace(plan, owner=sealed(token) if token else "")
-        run = here.runs.create(owned, looking.live_frame, client_of(request), start=asked.start)
+        owned = dataclasses.replace(config, owner=hash_token(token) if token else "")
+        run = ctx.runs.create(owned, inspect.live_frame, client_of(request), start=asked.start)
         return run.document(token) | ({"token": token} if token else {})
 
-    document = await here.ask(request, make, cost=DRAWING * plan.network.size)
-    where = answers.location(request, f"/api/runs/{document['id']}")
-    return answers.json_response(document, 201, {"Location": where})
+    document = await ctx.ask(request, make, cost=DRAWING * config.network.size)
+    where = responses.location(request, f"/api/runs/{document['id']}")
+    return responses.json_response(document, 201, {"Location": where})
 
 
-@router.get("", summary="Every run", responses=answer(list[answered.Run]))
-async def list_runs(request: Request, here: Here) -> Response:
+@router.get("", summary="Every run", responses=answer(list[schemas.Run]))
+async def list_runs(request: Request, ctx: Ctx) -> Response:
     """A list of runs, oldest first. `mine` says which ones the token of the call may change."""
     token = token_of(request)
-    return await here.ask(request, lambda: _fresh([run.document(token) for run in here.runs.all()]))
+    return await ctx.ask(request, lambda: _no_store([run.document(token) for run in ctx.runs.all()]))
 
 
-@router.get("/{id}", summary="One run", responses=answer(answered.Run))
-async def get_run(request: Request, here: Here, id: Id) -> Response:
+@router.get("/{id}", summary="One run", responses=answer(schemas.Run))
+async def get_run(request: Request, ctx: Ctx, id: Id) -> Response:
     """State (created, running, paused, finished, failed), network, step, epoch, loss, accuracy, history, speed."""
-    return _fresh(here.runs.get(id).document(token_of(request)))
+    return _no_store(ctx.runs.get(id).document(token_of(request)))
 
 
 @router.patch(
     "/{id}",
     summary="Start, pause, rename, or change the pace or the learning rate",
-    responses=answer(answered.Run),
+    responses=answer(schemas.Run),
     openapi_extra=body(Change, {"state": "paused"}),
 )
-async def change_run(request: Request, here: Here, id: Id) -> Response:
+async def change_run(request: Request, ctx: Ctx, id: Id) -> Response:
     """The run as it then is. 409 where its state does not allow the change."""
-    run = here.runs.own(id, token_of(request))
-    asked = await read(request, here, Change)
-    with refusals():
+    run = ctx.runs.own(id, token_of(request))
+    asked = await read(request, ctx, Change)
+    with as_problems():
         run.change(asked.model_dump(exclude_unset=True))
-    return _fresh(run.document(token_of(request)))
+    return _no_store(run.document(token_of(request)))
 
 
 @router.post(
     "/{id}/step",
     status_code=202,
     summary="Exactly so many steps of a created or paused run",
-    responses=answer(answered.Run, status=202),
+    responses=answer(schemas.Run, status=202),
     openapi_extra=body(Count, {"count": 1}),
 )
-async def step_run(request: Request, here: Here, id: Id) -> Response:
+async def step_run(request: Request, ctx: Ctx, id: Id) -> Response:
     """202 at once; then poll the run, which is running until the steps are made and paused after them."""
-    run = here.runs.own(id, token_of(request))
-    asked = await read(request, here, Count)
+    run = ctx.runs.own(id, token_of(request))
+    asked = await read(request, ctx, Count)
     run.advance(asked.count)
-    return answers.json_response(
-        run.document(token_of(request)), 202, {"Location": answers.location(request, f"/api/runs/{id}")}
+    return responses.json_response(
+        run.document(token_of(request)), 202, {"Location": responses.location(request, f"/api/runs/{id}")}
     )
 
 
 @router.delete("/{id}", status_code=204, summary="Forget a run")
-async def delete_run(request: Request, here: Here, id: Id) -> Response:
+async def delete_run(request: Request, ctx: Ctx, id: Id) -> Response:
     """Its training ends after the step under way, its streams are closed, and nothing is kept of it."""
-    await here.ask(request, here.runs.delete, id, token_of(request))
+    await ctx.ask(request, ctx.runs.delete, id, token_of(request))
     return Response(status_code=204)
 
 
-@router.get("/{id}/metrics", summary="Loss and accuracy by step", responses=answer(answered.Metrics))
+@router.get("/{id}/metrics", summary="Loss and accuracy by step", responses=answer(schemas.Metrics))
 async def get_metrics(
     request: Request,
-    here: Here,
+    ctx: Ctx,
     id: Id,
     since: Annotated[int, Query(ge=0, le=2**53, description="only later steps")] = 0,
     points: Annotated[int, Query(ge=0, le=1_000_000, description="at most so many, evenly chosen; 0 for all")] = 0,
 ) -> Response:
     """Columns: step, loss, accuracy of each minibatch; `probe`: the first 1,000 test images now and then; `test`: the
     whole test set at each epoch's end."""
-    figures = here.runs.get(id).figures
+    figures = ctx.runs.get(id).figures
     rows = max(0, len(figures.train) - since)
-    cost = 3 * answers.WRITING * min(rows, points or rows)
-    return await here.ask(request, lambda: _fresh(figures.document(since, points)), cost=cost)
+    cost = 3 * responses.WRITING * min(rows, points or rows)
+    return await ctx.ask(request, lambda: _no_store(figures.document(since, points)), cost=cost)
 
 
 @router.get(
     "/{id}/score",
     summary="What happens in a pass, in which order",
-    responses=answer(answered.Score),
+    responses=answer(schemas.Score),
 )
 async def get_score(
     request: Request,
-    here: Here,
+    ctx: Ctx,
     id: Id,
     batch: Annotated[int, Query(ge=1, le=4096, description="images in the pass")] = 1,
     training: Annotated[
@@ -187,96 +190,98 @@ async def get_score(
     ] = False,
 ) -> Response:
     """Layers, tensors with their shapes, aliases, and the phases with their equations and moving windows. No values."""
-    run = here.runs.get(id)
-    tag = answers.etag(run.key, batch, training, "score")
-    if same := answers.unchanged(request, tag, answers.CHECKED):
+    run = ctx.runs.get(id)
+    tag = responses.etag(run.key, batch, training, "score")
+    if same := responses.unchanged(request, tag, responses.CHECKED):
         return same
 
     def make() -> Response:
-        return answers.kept(answers.json_response(looking.score_document(run, batch, training)), tag, answers.CHECKED)
+        return responses.with_etag(
+            responses.json_response(inspect.timeline_document(run, batch, training)), tag, responses.CHECKED
+        )
 
-    return await here.ask(request, make)
+    return await ctx.ask(request, make)
 
 
 @router.get(
     "/{id}/parameters",
     summary="The newest parameters",
     responses=answer(
-        None, npz.NPZ, safe.SAFETENSORS, words="each parameter under its name, and the step in `response`"
+        None, npz.NPZ, safetensors.SAFETENSORS, words="each parameter under its name, and the step in `response`"
     ),
 )
 async def get_parameters(
-    request: Request, here: Here, id: Id, format: FileFormat = None, names: ParameterNames = "own"
+    request: Request, ctx: Ctx, id: Id, format: FileFormat = None, names: ParameterNames = "own"
 ) -> Response:
     """A file of every parameter, as .npz or .safetensors: `conv1/w`, ..., or as PyTorch's `state_dict` names them.
 
     The step is in the 0-d member `response`, {"step"}, or in the metadata's entry `response`. The file, with `request`
     added, is a body of POST /api/runs; GET .../network gives one that is complete."""
-    run = here.runs.get(id)
-    kind = FORMATS[format] if format else answers.prefers(request, *FORMATS.values())
+    run = ctx.runs.get(id)
+    kind = FORMATS[format] if format else responses.negotiate(request, *FORMATS.values())
 
     def make() -> Response:
-        step, values = run.snapshot()
+        step, values = run.step_and_parameters()
         if names == "torch":
-            values = {run.plan.network.torch_name(name): array for name, array in values.items()}
+            values = {run.config.network.torch_name(name): array for name, array in values.items()}
         return _file(run, "parameters", kind, values, {"response": {"step": step}})
 
-    return await here.ask(request, make, cost=run.plan.network.size)
+    return await ctx.ask(request, make, cost=run.config.network.size)
 
 
 @router.get(
     "/{id}/network",
     summary="The network with its newest parameters",
     responses=answer(
-        answered.Network,
+        schemas.Network,
         npz.NPZ,
-        safe.SAFETENSORS,
+        safetensors.SAFETENSORS,
         words="a network document, or by Accept a file of the parameters with the document in `request`",
     ),
 )
-async def get_network(request: Request, here: Here, id: Id, format: NetworkFormat = None) -> Response:
+async def get_network(request: Request, ctx: Ctx, id: Id, format: NetworkFormat = None) -> Response:
     """{"input", "layers", "loss", "title", "parameters"}: what POST /api/runs and /api/networks/... take as `network`,
     here or at another server. As .npz or .safetensors it is a whole body of POST /api/runs: the parameters are members,
     `request` holds {"network"}. A network of many parameters travels so; as JSON it may be larger than is taken."""
-    run = here.runs.get(id)
-    kind = {"json": JSON, **FORMATS}[format] if format else answers.prefers(request, JSON, *FORMATS.values())
+    run = ctx.runs.get(id)
+    kind = {"json": JSON, **FORMATS}[format] if format else responses.negotiate(request, JSON, *FORMATS.values())
 
     def make() -> Response:
-        step, values = run.snapshot()
-        document = {"title": run.plan.title, **run.plan.network.document()}
+        step, values = run.step_and_parameters()
+        document = {"title": run.config.title, **run.config.network.document()}
         if kind == JSON:
-            return _fresh({**document, "parameters": values})
+            return _no_store({**document, "parameters": values})
         whole = {"network": document, "start": False}
         return _file(run, "network", kind, values, {"request": whole, "response": {"step": step}})
 
-    return await here.ask(request, make, cost=run.plan.network.size * (answers.WRITING if kind == JSON else 1.0))
+    return await ctx.ask(request, make, cost=run.config.network.size * (responses.WRITING if kind == JSON else 1.0))
 
 
 @router.get(
     "/{id}/pytorch",
     summary="The network as PyTorch source",
-    responses=answer(None, pytorch.PYTHON, words="a Python module with `Net`, `loss` and `load`"),
+    responses=answer(None, pytorch_export.PYTHON, words="a Python module with `Net`, `loss` and `load`"),
 )
-async def get_pytorch(request: Request, here: Here, id: Id) -> Response:
+async def get_pytorch(request: Request, ctx: Ctx, id: Id) -> Response:
     """Source that builds the same network, with the same names in its `state_dict`, and loads the file of
     .../parameters?names=torch. 409 where PyTorch has no such layer."""
-    run = here.runs.get(id)
+    run = ctx.runs.get(id)
 
     def make() -> Response:
-        content = pytorch.source(run.plan.network, run.plan.title)
+        content = pytorch_export.source(run.config.network, run.config.title)
         name = f"attachment; filename={run.id}.py"
-        return answers.kept(
-            Response(content, headers={"Content-Disposition": name}, media_type=pytorch.PYTHON),
-            answers.etag(run.key, "pytorch"),
-            answers.CHECKED,
+        return responses.with_etag(
+            Response(content, headers={"Content-Disposition": name}, media_type=pytorch_export.PYTHON),
+            responses.etag(run.key, "pytorch"),
+            responses.CHECKED,
         )
 
-    return await here.ask(request, make)
+    return await ctx.ask(request, make)
 
 
 def _file(run: Run, what: str, kind: str, tensors: dict[str, np.ndarray], rest: dict[str, Any]) -> Response:
     """Tensors to be kept in a file: never what a browser or a proxy should keep."""
-    content = npz.write_npz(tensors, **rest) if kind == npz.NPZ else safe.write_safetensors(tensors, rest)
+    content = npz.write_npz(tensors, **rest) if kind == npz.NPZ else safetensors.write_safetensors(tensors, rest)
     name = f"{run.id}-{what}.{'npz' if kind == npz.NPZ else 'safetensors'}"
     headers = {"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store", "Vary": "Accept"}
     return Response(content, headers=headers, media_type=kind)
@@ -285,32 +290,32 @@ def _file(run: Run, what: str, kind: str, tensors: dict[str, np.ndarray], rest: 
 @router.post(
     "/{id}/predict",
     summary="What the network says to images",
-    responses=answer(answered.Prediction, npz.NPZ),
+    responses=answer(schemas.Prediction, npz.NPZ),
     openapi_extra=body(PredictFields, {"dataset": "mnist", "split": "test", "indices": [0, 1]}, npz=True),
 )
-async def predict(request: Request, here: Here, id: Id) -> Response:
+async def predict(request: Request, ctx: Ctx, id: Id) -> Response:
     """{"step", "probabilities" (N, K), "layers": {name: {"y"}}, "labels"?}: by the newest parameters; nothing is
     learned. `layers` false leaves the y's out."""
-    run = here.runs.get(id)
-    asked = await read(request, here, PredictFields, npz_into="x")
-    kind = answers.prefers(request, "application/json", npz.NPZ)
+    run = ctx.runs.get(id)
+    asked = await read(request, ctx, PredictFields, npz_into="x")
+    kind = responses.negotiate(request, "application/json", npz.NPZ)
 
-    x, labels = await here.ask(request, _images, run, here, asked)
-    if len(x) > here.limits.predicted_images:
+    x, labels = await ctx.ask(request, _images, run, ctx, asked)
+    if len(x) > ctx.limits.predicted_images:
         raise over_limit(
             "predicted_images",
-            here.limits.predicted_images,
-            f"{len(x)} images; at most {here.limits.predicted_images} are taken",
+            ctx.limits.predicted_images,
+            f"{len(x)} images; at most {ctx.limits.predicted_images} are taken",
             ["x"],
         )
-    network = run.plan.network
-    cost = networks.check_cost(network, len(x), here.limits, here.limits.multiply_adds, "multiply_adds")
+    network = run.config.network
+    cost = networks.check_cost(network, len(x), ctx.limits, ctx.limits.multiply_adds, "multiply_adds")
     if kind != npz.NPZ and asked.layers:
-        cost += answers.WRITING * len(x) * sum(math.prod(layer.shape) for layer in network.layers.values())
+        cost += responses.WRITING * len(x) * sum(math.prod(layer.shape) for layer in network.layers.values())
 
     def make() -> Response:
         now = run.trainer.step
-        with refusals():
+        with as_problems():
             probabilities, values = run.trainer.predict(x)
         rest: dict[str, Any] = {"step": now} if labels is None else {"step": now, "labels": labels}
         layers = {name: {"y": values[name, "y"]} for name in network.layers} if asked.layers else {}
@@ -318,26 +323,26 @@ async def predict(request: Request, here: Here, id: Id) -> Response:
             tensors = {f"{name}/y": tensors["y"] for name, tensors in layers.items()}
             return Response(npz.write_npz({"probabilities": probabilities, **tensors}, rest), media_type=npz.NPZ)
         document = {**rest, "probabilities": probabilities, **({"layers": layers} if asked.layers else {})}
-        return answers.json_response(document, limits=here.limits)
+        return responses.json_response(document, limits=ctx.limits)
 
-    return await here.compute_for(request, make, cost=cost)
+    return await ctx.compute_for(request, make, cost=cost)
 
 
-def _images(run: Run, here: Context, asked: PredictFields) -> tuple[np.ndarray, list[int] | None]:
+def _images(run: Run, ctx: Context, asked: PredictFields) -> tuple[np.ndarray, list[int] | None]:
     """Images (N, C, H, W), and their labels where they come from a data set."""
     if (asked.x is None) == (asked.dataset is None or asked.indices is None):
         raise invalid("expected either x or dataset, split and indices", ["x"])
     if asked.x is not None:
-        looking.check_only_x(asked, ("dataset", "split", "indices"))
-        return networks.pixels(run.plan.network, asked.x, ["x"], here.limits), None
+        inspect.check_only_x(asked, ("dataset", "split", "indices"))
+        return networks.pixels(run.config.network, asked.x, ["x"], ctx.limits), None
     assert asked.dataset is not None and asked.indices is not None
-    split = looking.split_of(run, here.datasets, asked.dataset, asked.split)
+    split = inspect.split_of(run, ctx.datasets, asked.dataset, asked.split)
     if not asked.indices or not all(0 <= index < len(split) for index in asked.indices):
         raise invalid(f"expected positions from 0 to {len(split) - 1}, at least one", ["indices"])
     x, labels = split.batch(np.array(asked.indices))
     known = labels.tolist() if labels.dtype.kind in "iu" and labels.ndim == 1 else None
-    return networks.images(run.plan.network, x, ["indices"], "float32", here.limits), known
+    return networks.images(run.config.network, x, ["indices"], "float32", ctx.limits), known
 
 
-def _fresh(document: Any) -> Response:
-    return answers.json_response(document, headers={"Cache-Control": "no-store"})
+def _no_store(document: Any) -> Response:
+    return responses.json_response(document, headers={"Cache-Control": "no-store"})

@@ -12,16 +12,17 @@ from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
-from app import answers, looking
-from app.bodies import Fields, Natural, at_most, validate
-from app.context import Here
-from app.guard import refuse_socket
-from app.openapi import answer
+from app.context import Ctx
+from app.formats import json
+from app.formats.frames import FRAME
+from app.http import responses
+from app.http.middleware import refuse_socket
+from app.http.request_body import Natural, RequestModel, at_most, validate
 from app.problems import Problem, invalid, missing
-from app.runs import WELCOME
-from app.stream import Subscription, Viewer, serve_socket
-from app.wire import text
-from app.wire.frames import FRAME
+from app.runs import inspect
+from app.runs.live_frames import Subscription, Viewer, serve_socket
+from app.runs.run import WELCOME
+from app.site.openapi import answer
 
 router = APIRouter(default_response_class=Response)
 
@@ -29,7 +30,7 @@ router = APIRouter(default_response_class=Response)
 BETWEEN, HEARTBEAT = 0.1, 15.0
 
 
-class SubscribeFields(Fields):
+class SubscribeFields(RequestModel):
     subscribe: Annotated[list[str], at_most("subscriptions", "subscribe")] = Field(
         description="layer/tensor of each block"
     )
@@ -37,45 +38,45 @@ class SubscribeFields(Fields):
         default=0,
         description="which image of the step's minibatch; of a shorter last one, its last, as the header says",
     )
-    image: looking.ImageFields | None = Field(
+    image: inspect.ImageFields | None = Field(
         default=None, description="in place of sample: this image as a batch of one"
     )
     dtype: Literal["float32", "uint8"] = Field(default="float32", description="uint8: (q - 128) * scale")
 
 
 @router.websocket("/api/runs/{id}/stream")
-async def stream(socket: WebSocket, here: Here, id: str) -> None:
+async def stream(socket: WebSocket, ctx: Ctx, id: str) -> None:
     """A frame leaves on subscribe, even when the run is paused; after that the newest leaves after "seen"."""
     with ExitStack() as held:
         try:
-            run = here.runs.get(id)
-            held.enter_context(here.viewing(socket))
+            run = ctx.runs.get(id)
+            held.enter_context(ctx.viewing(socket))
         except Problem as problem:
             await refuse_socket(problem, socket.scope, socket.receive, socket.send)
             return
 
         async def read(said: dict[str, Any]) -> Subscription:
-            asked = validate(SubscribeFields, said, here.limits)
-            if asked.sample >= run.plan.batch_size:
-                raise invalid(f"expected an image of the minibatch, 0 to {run.plan.batch_size - 1}", ["sample"])
+            asked = validate(SubscribeFields, said, ctx.limits)
+            if asked.sample >= run.config.batch_size:
+                raise invalid(f"expected an image of the minibatch, 0 to {run.config.batch_size - 1}", ["sample"])
 
             def make() -> Subscription:
-                image = asked.image and looking.image_of(run, here.datasets, asked.image, here.limits, ["image"])
-                names = looking.names_of(asked.subscribe, run, here.limits, ["subscribe"])
+                image = asked.image and inspect.image_of(run, ctx.datasets, asked.image, ctx.limits, ["image"])
+                names = inspect.names_of(asked.subscribe, run, ctx.limits, ["subscribe"])
                 return Subscription(names, asked.sample, asked.dtype, image)
 
             # each stream asks one thing at a time, and how many there are is limited: they do not crowd one another out
-            return await here.pool.run(socket, make)
+            return await ctx.pool.run(socket, make)
 
         await socket.accept()
-        await serve_socket(socket, run.hub, here.compute.wake, read)
+        await serve_socket(socket, run.hub, ctx.scheduler.wake, read)
 
 
 @router.get("/api/runs/{id}/stream", include_in_schema=False)
-async def no_socket(request: Request, here: Here, id: str) -> Response:
+async def no_socket(request: Request, ctx: Ctx, id: str) -> Response:
     """What asks for the stream as for a file: a proxy that lets no sockets through, or a curious person."""
-    here.runs.get(id)
-    with here.viewing(request):  # a page cannot read why its socket was refused: it asks here
+    ctx.runs.get(id)
+    with ctx.viewing(request):  # a page cannot read why its socket was refused: it asks here
         pass
     raise Problem(
         426,
@@ -96,7 +97,7 @@ async def no_socket(request: Request, here: Here, id: str) -> Response:
 )
 async def get_newest_frame(
     request: Request,
-    here: Here,
+    ctx: Ctx,
     id: Annotated[str, Path(description="a run", examples=[WELCOME])],
     tensors: Annotated[str, Query(description="layer/tensor of each block, separated by commas")] = "",
     sample: Annotated[int, Query(ge=0, description="which image of the minibatch")] = 0,
@@ -104,27 +105,27 @@ async def get_newest_frame(
 ) -> Response:
     """A frame as the live stream sends it; 304 while there is no newer one. `GET /api/runs/{id}/events`, an event
     stream, says when there is: {"step", "state"} with each event."""
-    run = here.runs.get(id)
-    tag = answers.etag(run.key, run.trainer.step, run.state, request.url.query)
-    if same := answers.unchanged(request, tag, answers.CHECKED):
+    run = ctx.runs.get(id)
+    tag = responses.etag(run.key, run.trainer.step, run.state, request.url.query)
+    if same := responses.unchanged(request, tag, responses.CHECKED):
         return same
 
     def make() -> Response:
-        names = looking.names_of([name for name in tensors.split(",") if name], run, here.limits, ["query", "tensors"])
-        return Response(looking.live_frame(run, Subscription(names, sample, dtype)), media_type=FRAME)
+        names = inspect.names_of([name for name in tensors.split(",") if name], run, ctx.limits, ["query", "tensors"])
+        return Response(inspect.live_frame(run, Subscription(names, sample, dtype)), media_type=FRAME)
 
-    return answers.kept(await here.compute_for(request, make, cost=run.plan.cost), tag, answers.CHECKED)
+    return responses.with_etag(await ctx.compute_for(request, make, cost=run.config.cost), tag, responses.CHECKED)
 
 
 @router.get("/api/runs/{id}/events", include_in_schema=False)
-async def events(request: Request, here: Here, id: str) -> Response:
+async def events(request: Request, ctx: Ctx, id: str) -> Response:
     """Server-sent events: the run's step and state whenever they have changed; the newest alone, never a queue."""
-    run = here.runs.get(id)
+    run = ctx.runs.get(id)
     held = ExitStack()
-    held.enter_context(here.viewing(request))
+    held.enter_context(ctx.viewing(request))
 
     async def tell() -> AsyncIterator[bytes]:
-        viewer = Viewer(asyncio.get_running_loop(), here.compute.wake)  # so that the run counts as watched
+        viewer = Viewer(asyncio.get_running_loop(), ctx.scheduler.wake)  # so that the run counts as watched
         run.hub.add(viewer)
         told, quiet = None, 0.0
         try:
@@ -132,7 +133,7 @@ async def events(request: Request, here: Here, id: str) -> Response:
                 now = (run.trainer.step, run.state)
                 if now != told:
                     told, quiet = now, 0.0
-                    yield f"data: {text.encode({'step': now[0], 'state': now[1]}).decode('ascii')}\n\n".encode()
+                    yield f"data: {json.encode({'step': now[0], 'state': now[1]}).decode('ascii')}\n\n".encode()
                 elif quiet >= HEARTBEAT:
                     quiet = 0.0
                     yield b": still here\n\n"

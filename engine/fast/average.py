@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.fast.cells import cell_add, cell_load, cell_splat, cell_store, cell_times
-from engine.fast.loops import ONE, ZERO, inside
+from engine.fast.conv import ONE, ZERO, inside
+from engine.fast.pointwise import cell_add, cell_load, cell_splat, cell_store, cell_times
 from engine.fast.simd import add, load, splat, store, times
 from engine.kernels import part
 
@@ -68,4 +68,4 @@ def _average(load: Any, store: Any, splat: Any, add: Any, times: Any) -> Any:
 
 
 average_forward, average_backward = _average(load, store, splat, add, times)
-lone_average_forward, lone_average_backward = _average(cell_load, cell_store, cell_splat, cell_add, cell_times)
+single_average_forward, single_average_backward = _average(cell_load, cell_store, cell_splat, cell_add, cell_times)

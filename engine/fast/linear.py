@@ -3,12 +3,12 @@
 The gradients of the weights are no chunk's business: what they are made of is kept, the inputs and the deltas of every
 chunk, and when all chunks have passed each weight's gradient is a sum over all images, which is written once.
 
-For an image by itself (`lone`) a vector holds LANES inputs; those beyond whole vectors go number by number.
+For an image by itself (`single`) a vector holds LANES inputs; those beyond whole vectors go number by number.
 """
 
 from __future__ import annotations
 
-from engine.fast.loops import LOWEST, ZERO, add_weights, product, product_by_six
+from engine.fast.conv import LOWEST, ZERO, add_weights, product, product_by_six
 from engine.fast.simd import LANES, LEAST, load, plain, product_block, splat, store, turn
 from engine.kernels import part
 
@@ -121,10 +121,10 @@ def keep_linear(row, arena, kept):  # type: ignore[no-untyped-def]
 
 
 @part
-def linear_gather(row, panel, kept, leg, lanes, still, ones, gradient):  # type: ignore[no-untyped-def]
+def linear_gather(row, panel, kept, span, lanes, still, ones, gradient):  # type: ignore[no-untyped-def]
     """dw[o,c] += sum over the images of dy[o] * x[c] for the inputs of a panel, db[o] += sum over the images of dy[o]
-    with the first, which begin at 0 with the first leg."""
-    (start, chunks), size = leg, kept.shape[1]
+    with the first, which begin at 0 with the first round."""
+    (start, chunks), size = span, kept.shape[1]
     x_at, dy_at = row.kept, row.kept + row.C * LANES
     c, end = panel * PANEL, min(row.C, (panel + 1) * PANEL)
     groups, rest = (end - c) // LANES, (end - c) % LANES
@@ -158,7 +158,7 @@ def linear_gather(row, panel, kept, leg, lanes, still, ones, gradient):  # type:
 
 
 @part
-def lone_linear_forward(row, parameters, arena):  # type: ignore[no-untyped-def]
+def single_linear_forward(row, parameters, arena):  # type: ignore[no-untyped-def]
     """y[o] = b[o] + sum over c of w[o,c] * x[c], then ReLU where it is fused."""
     whole = row.C - row.C % LANES
     for o in range(row.O):
@@ -189,7 +189,7 @@ def _gate(arena, values, gated, count):  # type: ignore[no-untyped-def]
 
 
 @part
-def lone_linear_backward(row, parameters, still, arena, kept):  # type: ignore[no-untyped-def]
+def single_linear_backward(row, parameters, still, arena, kept):  # type: ignore[no-untyped-def]
     """dx[c] = sum over o of w[o,c] * dy[o]; x and dy are kept as keep_linear keeps them of a chunk's first image."""
     if row.relu:
         _gate(arena, row.y_at, row.dy_at, row.O)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.fast.cells import cell_add, cell_load, cell_store
+from engine.fast.pointwise import cell_add, cell_load, cell_store
 from engine.fast.simd import add, load, store
 from engine.kernels import part
 
@@ -36,4 +36,4 @@ def _copy(load: Any, store: Any, add: Any) -> Any:
 
 
 copy_forward, copy_backward = _copy(load, store, add)
-lone_copy_forward, lone_copy_backward = _copy(cell_load, cell_store, cell_add)
+single_copy_forward, single_copy_backward = _copy(cell_load, cell_store, cell_add)

@@ -43,7 +43,7 @@ Places = dict[str, tuple[int, Shape]]
 #: Numbers in a chunk's tensors beyond which nothing stays in any cache, and the readable kernels do as well.
 LARGEST = 2**24
 #: Shares into which a batch is split at most, and numbers of their gradients together, beyond which there are fewer.
-SHARES, SHARED = 8, 2**21
+SHARDS, SHARED = 8, 2**21
 #: Numbers that are kept of chunks for the gradients of linear layers, unless SHARES chunks have more.
 KEPT = 2**22
 #: Images in a batch up to which each goes by itself.
@@ -59,13 +59,13 @@ class Unfit(Exception):
 @dataclass(frozen=True)
 class Plan:
     """places: where each parameter begins in the flat vector of `parameters` numbers, and its shape; dropouts: the
-    layers that draw masks, in the order of their keys; lone: the table for images one by one, where there is one;
+    layers that draw masks, in the order of their keys; single: the table for images one by one, where there is one;
     transforms, gathers: the pieces, (row, number), of what comes before and after the chunks. Numbers: the tensors of a
-    chunk and of a lone image take `arena`, what is kept of it `kept`, the gradients in a share `share`, and the
+    chunk and of a single image take `arena`, what is kept of it `kept`, the gradients in a shard `share`, and the
     transformed kernels of all Winograd convolutions `filters`."""
 
     table: Array
-    lone: Array | None
+    single: Array | None
     places: Places
     parameters: int
     transforms: Array
@@ -78,16 +78,16 @@ class Plan:
     smoothing: float
     mean: bool
 
-    def shares(self, chunks: int) -> int:
+    def shards(self, chunks: int) -> int:
         """How many parts of a batch have gradients of their own, whoever computes them."""
-        shares = SHARES
-        while shares > 2 and shares * self.share > SHARED:
-            shares //= 2
-        return min(chunks, shares)
+        shards = SHARDS
+        while shards > 2 and shards * self.share > SHARED:
+            shards //= 2
+        return min(chunks, shards)
 
-    def legs(self, chunks: int) -> list[tuple[int, int]]:
+    def rounds(self, chunks: int) -> list[tuple[int, int]]:
         """Runs of chunks, first and how many, after each of which the gradients of linear layers are summed up."""
-        most = max(SHARES, KEPT // max(1, self.kept))
+        most = max(SHARDS, KEPT // max(1, self.kept))
         return [(first, min(most, chunks - first)) for first in range(0, chunks, most)]
 
 
@@ -210,14 +210,14 @@ def _plan(network: Network) -> Plan:
     if arena > LARGEST:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
     kept, share = _place_gradients(table)
-    lone = None
+    single = None
     if all(stage.numbers["t"] == 1 for stage in stages if stage.op == CONV):
-        lone, arena = _table(_alone(stages), arena, 1)
+        single, arena = _table(_alone(stages), arena, 1)
         for place in ("dw", "db", "kept"):
-            lone[place] = table[place]
+            single[place] = table[place]
     return Plan(
         table,
-        lone,
+        single,
         places,
         size,
         _pieces(table, PREPARED),
@@ -503,12 +503,12 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
     """A row for each stage, with planes from `end` on, and their end; a stage's x and dx are the y and dy of its
     source. A value of a plane takes `cell` numbers."""
     table = np.zeros(len(stages), ROW)
-    learning: list[bool] = []  # whether a stage's deltas reach a weight
+    training: list[bool] = []  # whether a stage's deltas reach a weight
     scratches: list[int] = []
     laid: list[tuple[Plane, Plane]] = []
     for index, stage in enumerate(stages):
         before = [stage.source] if stage.source >= 0 else [at for at, copy in enumerate(stages) if copy.meets == index]
-        learning.append(any(learning[at] or stages[at].learns for at in before))
+        training.append(any(training[at] or stages[at].learns for at in before))
         scratches.append(end)
         end += stage.scratch
         values = deltas = Plane(0, 0, 0, 0)
@@ -516,11 +516,11 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
             reader = _reader(stages, index)
             room = _vectors(stage.y[2]) if cell == 1 and CONV in (stage.op, reader and reader.op) else 0
             values, end = _lay(stage.y, end, cell, room, reader.x_halo if reader else NONE, (1, 1))
-            around, spread = (stage.dy_halo, stage.dy_spread) if learning[index] else (NONE, (1, 1))
+            around, spread = (stage.dy_halo, stage.dy_spread) if training[index] else (NONE, (1, 1))
             deltas, end = _lay(stage.y, end, cell, room, around, spread)
         laid.append((values, deltas))
     for index, stage in enumerate(stages):
-        numbers = {"op": stage.op, "b": -1, "needs_dx": learning[index], "scratch": scratches[index], **stage.numbers}
+        numbers = {"op": stage.op, "b": -1, "needs_dx": training[index], "scratch": scratches[index], **stage.numbers}
         numbers |= dict(zip("CHW", stage.x, strict=True)) | dict(zip("OIJ", stage.y, strict=False))
         planes: dict[str, Plane] = {}
         if stage.source >= 0:
@@ -577,7 +577,7 @@ def _place_filters(table: Array) -> int:
 
 
 def _place_gradients(table: Array) -> tuple[int, int]:
-    """Give every convolution the place of its gradients in a share, every linear layer that of what is kept of a chunk;
+    """Give every convolution the place of its gradients in a shard, every linear layer that of what is kept of a chunk;
     how many numbers both are."""
     kept = share = 0
     for index in np.flatnonzero(np.isin(table["op"], tuple(GATHERED))):

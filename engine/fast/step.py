@@ -5,31 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.fast.average import average_backward, average_forward, lone_average_backward, lone_average_forward
-from engine.fast.cells import (
-    close_gate,
-    dropout_backward,
-    dropout_forward,
-    lone_dropout_backward,
-    lone_dropout_forward,
-    lone_max_pool_backward,
-    lone_max_pool_forward,
-    lone_relu_backward,
-    lone_relu_forward,
-    max_pool_backward,
-    max_pool_forward,
-    relu_backward,
-    relu_forward,
-)
-from engine.fast.linear import (
-    keep_linear,
-    linear_backward_x,
-    linear_forward,
-    linear_gather,
-    lone_linear_backward,
-    lone_linear_forward,
-)
-from engine.fast.loops import (
+from engine.fast.average import average_backward, average_forward, single_average_backward, single_average_forward
+from engine.fast.conv import (
     conv_backward_w,
     conv_backward_x,
     conv_forward,
@@ -38,7 +15,30 @@ from engine.fast.loops import (
     load_images,
     wipe,
 )
-from engine.fast.merge import copy_backward, copy_forward, lone_copy_backward, lone_copy_forward
+from engine.fast.linear import (
+    keep_linear,
+    linear_backward_x,
+    linear_forward,
+    linear_gather,
+    single_linear_backward,
+    single_linear_forward,
+)
+from engine.fast.merge import copy_backward, copy_forward, single_copy_backward, single_copy_forward
+from engine.fast.pointwise import (
+    close_gate,
+    dropout_backward,
+    dropout_forward,
+    max_pool_backward,
+    max_pool_forward,
+    relu_backward,
+    relu_forward,
+    single_dropout_backward,
+    single_dropout_forward,
+    single_max_pool_backward,
+    single_max_pool_forward,
+    single_relu_backward,
+    single_relu_forward,
+)
 from engine.fast.simd import take_number
 from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather
 from engine.kernels import flush_denormals, part, restore, sum_kernel
@@ -101,7 +101,7 @@ _NUMBERS = (
 #: flat parameters (b -1: none), with w_first, w_u, w_v for the first weight of a kernel and its strides (negative where
 #: it is flipped). relu: a ReLU is fused; gated: the reader of y, which gates, takes it into account in dy. m, n,
 #: tiles: of a Winograd convolution, with the place of its transformed kernels (filters). turned: a convolution of one
-#: image by itself, with so many numbers beyond the ends of rows (x_beyond, y_beyond). dw, db: where a share has the
+#: image by itself, with so many numbers beyond the ends of rows (x_beyond, y_beyond). dw, db: where a shard has the
 #: gradients of a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
 #: divisor, padded, bottom, right: of an average, what its sums are divided by. y_onto, dx_onto: a copy is
 #: added to what stands there.
@@ -109,7 +109,7 @@ ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("rate", 
 
 
 @part
-def _forward(table, parameters, still, filters, keys, first, learning, arena):  # type: ignore[no-untyped-def]
+def _forward(table, parameters, still, filters, keys, first, training, arena):  # type: ignore[no-untyped-def]
     for index in range(1, table.size - 1):
         row = table[index]
         if row.op == CONV:
@@ -123,7 +123,7 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
         elif row.op == RELU:
             relu_forward(row, arena)
         elif row.op == DROPOUT:
-            dropout_forward(row, keys[row.key], first, learning, arena)
+            dropout_forward(row, keys[row.key], first, training, arena)
         elif row.op == MAX_POOL:
             max_pool_forward(row, arena)
         elif row.op == AVERAGE:
@@ -131,17 +131,17 @@ def _forward(table, parameters, still, filters, keys, first, learning, arena):  
         elif row.op == COPY:
             copy_forward(row, arena)
         elif row.op == LONE_LINEAR:
-            lone_linear_forward(row, parameters, arena)
+            single_linear_forward(row, parameters, arena)
         elif row.op == LONE_RELU:
-            lone_relu_forward(row, arena)
+            single_relu_forward(row, arena)
         elif row.op == LONE_DROPOUT:
-            lone_dropout_forward(row, keys[row.key], first, learning, arena)
+            single_dropout_forward(row, keys[row.key], first, training, arena)
         elif row.op == LONE_MAX_POOL:
-            lone_max_pool_forward(row, arena)
+            single_max_pool_forward(row, arena)
         elif row.op == LONE_AVERAGE:
-            lone_average_forward(row, arena)
+            single_average_forward(row, arena)
         elif row.op == LONE_COPY:
-            lone_copy_forward(row, arena)
+            single_copy_forward(row, arena)
 
 
 @part
@@ -173,17 +173,17 @@ def _backward(table, parameters, still, ones, filters, arena, gradient, kept, ch
         elif row.op == COPY and row.needs_dx:
             copy_backward(row, arena)
         elif row.op == LONE_LINEAR:
-            lone_linear_backward(row, parameters, still, arena, kept[chunk])
+            single_linear_backward(row, parameters, still, arena, kept[chunk])
         elif row.op == LONE_RELU and row.needs_dx:
-            lone_relu_backward(row, arena)
+            single_relu_backward(row, arena)
         elif row.op == LONE_DROPOUT and row.needs_dx:
-            lone_dropout_backward(row, arena)
+            single_dropout_backward(row, arena)
         elif row.op == LONE_MAX_POOL and row.needs_dx:
-            lone_max_pool_backward(row, arena)
+            single_max_pool_backward(row, arena)
         elif row.op == LONE_AVERAGE and row.needs_dx:
-            lone_average_backward(row, arena)
+            single_average_backward(row, arena)
         elif row.op == LONE_COPY and row.needs_dx:
-            lone_copy_backward(row, arena)
+            single_copy_backward(row, arena)
 
 
 @sum_kernel
@@ -213,48 +213,49 @@ def work(  # type: ignore[no-untyped-def]
     keys,
     smoothing,
     share,
-    learning,
-    leg,
+    training,
+    span,
     gradients,
     kept,
     losses,
     rights,
 ):
-    """Take shares of a leg, which is a run of chunks of the batch, until none is left: of each chunk the loss and the
-    right answers, and, when learning, of each share the gradients of the convolutions and of each chunk what those of
-    the linear layers are made of. A share is always the same chunks in the same order, so that no number depends on how
+    """Take shards of a round, which is a run of chunks of the batch, until none is left: of each chunk the loss and the
+    right answers, and, when learning, of each shard the gradients of the convolutions and of each chunk what those of
+    the linear layers are made of. A shard is always the same chunks in the same order, so that no number depends on how
     many threads take part.
 
     table: ROW, for chunks of so many images (lanes); arena: this thread's own; images: the split's, flat bytes,
     `octets` to a number; shades: the number of a byte; indices, targets: of this batch; still: zeros, ones: a vector of
-    ones; filters: Winograd's; keys: of the masks; share: what an image's loss counts; leg: its first chunk and how
-    many; gradients: a vector for each share; kept: one for each chunk of a leg; losses, rights: a number for each chunk
+    ones; filters: Winograd's; keys: of the masks; share: what an image's loss counts; span: the round's first chunk
+    and how many; gradients: a vector for each shard; kept: one for each chunk of a round; losses, rights: a number for
+    each chunk
     """
     mode = flush_denormals()
-    start, chunks = leg
-    shares = len(gradients)
+    start, chunks = span
+    shards = len(gradients)
     number = take_number(counter)
-    while number < shares:
+    while number < shards:
         gradient = gradients[number]
-        if learning and start == 0:
+        if training and start == 0:
             gradient[:] = 0
-        for chunk in range(start + number * chunks // shares, start + (number + 1) * chunks // shares):
+        for chunk in range(start + number * chunks // shards, start + (number + 1) * chunks // shards):
             first = chunk * lanes
             count = min(lanes, indices.size - first)
             load_images(table[0], images, octets, shades, indices[first:], count, lanes, arena)
-            _forward(table, parameters, still, filters, keys, first, learning, arena)
+            _forward(table, parameters, still, filters, keys, first, training, arena)
             head = table[table.size - 1]
             losses[chunk], rights[chunk] = cross_entropy(head, targets[first:], count, lanes, smoothing, share, arena)
-            if learning:
+            if training:
                 _backward(table, parameters, still, ones, filters, arena, gradient, kept, chunk - start)
         number = take_number(counter)
     restore(mode)
 
 
 @sum_kernel
-def gather(table, counter, arena, pieces, leg, lanes, still, ones, gradients, kept, gradient):  # type: ignore
-    """The gradient of all parameters from what a leg's chunks have left, piece by piece: (row, output) of a
-    convolution, whose shares are added up in their order; (row, panel of inputs) of a linear layer. lanes: those of a
+def gather(table, counter, arena, pieces, span, lanes, still, ones, gradients, kept, gradient):  # type: ignore
+    """The gradient of all parameters from what a round's chunks have left, piece by piece: (row, output) of a
+    convolution, whose shards are added up in their order; (row, panel of inputs) of a linear layer. lanes: those of a
     chunk that have images
     """
     mode = flush_denormals()
@@ -266,6 +267,6 @@ def gather(table, counter, arena, pieces, leg, lanes, still, ones, gradients, ke
         elif row.op == WINOGRAD:
             winograd_gather(row, piece, gradients, arena, gradient)
         else:
-            linear_gather(row, piece, kept, leg, lanes, still, ones, gradient)
+            linear_gather(row, piece, kept, span, lanes, still, ones, gradient)
         number = take_number(counter)
     restore(mode)

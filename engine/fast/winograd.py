@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.fast.loops import LOWEST, ZERO, add_up, add_weights, product_by_six
+from engine.fast.conv import LOWEST, ZERO, add_up, add_weights, product_by_six
 from engine.fast.simd import LANES, add, if_above, load, plain, splat, store, tile_map, turn
 from engine.kernels import part
 
@@ -290,7 +290,7 @@ def _backward_w(row, first, together, still, arena, gradient):  # type: ignore[n
 
 @part
 def winograd_gather(row, o, gradients, arena, gradient):  # type: ignore[no-untyped-def]
-    """The gradients of an output's kernels, of all shares; in a share the taps of LANES channels stand side by side."""
+    """The gradients of an output's kernels, of all shards; in a shard the taps of LANES channels stand side by side."""
     _, _, _, _, taps = _rooms(row)
     for c in range(0, row.C, LANES):
         for tap in range(9):

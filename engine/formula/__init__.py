@@ -9,13 +9,13 @@
 Sentences come from this repository, never from a client: the grammar allows numbers of any size.
 """
 
+from engine.formula.ablate import ablations
+from engine.formula.evaluate import Tensors
 from engine.formula.explain import explain
 from engine.formula.explanation import Explanation, Group, Part, Read, Term
 from engine.formula.mathml import Equation
 from engine.formula.nodes import FormulaError
-from engine.formula.omit import omissions
 from engine.formula.program import Program
-from engine.formula.run import Tensors
 from engine.formula.windows import Axis, Window
 
 __all__ = [
@@ -30,6 +30,6 @@ __all__ = [
     "Tensors",
     "Term",
     "Window",
+    "ablations",
     "explain",
-    "omissions",
 ]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from functools import cache
 
+from engine.formula.affine import solve
 from engine.formula.functions import FUNCTIONS
-from engine.formula.linear import solve
 from engine.formula.nodes import (
     ONE,
     ZERO,
@@ -42,8 +42,8 @@ from engine.formula.nodes import (
     walk,
 )
 from engine.formula.sentence import Axes, parse_sentence
+from engine.formula.simplify import power, product, reduced, simplify, total
 from engine.formula.text import left, sentence_text
-from engine.formula.tidy import power, product, reduced, tidy, total
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ class Adjoint:
                 for read, seed in self._occurrences(sentence, sentence.expr, start, tensor):
                     found.append(self._turned(read, seed, sentence, own))
         merged = _merged(found)
-        return Sentence("d" + tensor, own, tidy(total(reduced(letters, tidy(body)) for letters, body in merged)))
+        return Sentence(
+            "d" + tensor, own, simplify(total(reduced(letters, simplify(body)) for letters, body in merged))
+        )
 
     def _occurrences(self, sentence: Sentence, expr: Expr, seed: _Seed, tensor: str) -> Iterator[tuple[Read, _Seed]]:
         """Every read of the tensor through which a gradient flows, with what it is multiplied by."""
@@ -130,7 +132,7 @@ class Adjoint:
                         f"{sentence_text(sentence)!r}: the exponent reads {tensor}; "
                         f"the gradient of a power needs an exponent that does not"
                     )
-                yield from down(base, seed.times([exponent, power(base, tidy(Sum((exponent, Num(-1)))))]))
+                yield from down(base, seed.times([exponent, power(base, simplify(Sum((exponent, Num(-1)))))]))
             case Choice(then, test, other):
                 yield from down(then, changed(seed, guards=(*seed.guards, (test, True))))
                 yield from down(other, changed(seed, guards=(*seed.guards, (test, False))))
@@ -170,7 +172,7 @@ class Adjoint:
         solved: dict[Expr, Expr] = {}
         tests: list[Expr] = []
         for letter, sub in pairs:
-            target, sub = Letter(letter), tidy(replace(sub, solved))
+            target, sub = Letter(letter), simplify(replace(sub, solved))
             unknown = self._unknown(sub, letter, [x for x in loose if x in outputs], loose)
             if unknown is None:
                 if sub != target:
@@ -178,9 +180,9 @@ class Adjoint:
                 continue
             answer = solve(sub, unknown, target)
             loose.remove(unknown)
-            solved = {x: tidy(replace(e, {Letter(unknown): answer})) for x, e in solved.items()}
+            solved = {x: simplify(replace(e, {Letter(unknown): answer})) for x, e in solved.items()}
             solved[Letter(unknown)] = answer
-        tests = [tidy(replace(test, solved)) for test in tests]
+        tests = [simplify(replace(test, solved)) for test in tests]
         body = _times(replace(body, solved), tests)
         named = {x: self._fresh(x) for x in loose if x.endswith("'")}
         return tuple(named.get(x, x) for x in loose), rename(body, named)
@@ -196,7 +198,7 @@ class Adjoint:
         for letter in loose:
             plain = letter.rstrip("'")
             alone = sub == Letter(letter) and (plain == own or not self.joins)
-            reflected = plain == own and tidy(total([sub, Letter(letter), ONE])) == Name(plain.upper())
+            reflected = plain == own and simplify(total([sub, Letter(letter), ONE])) == Name(plain.upper())
             if alone or reflected:
                 return letter
         return None

@@ -7,11 +7,10 @@ from itertools import chain
 
 import numpy as np
 
+from engine.formula.evaluate import Grid, Tensors
 from engine.formula.explanation import Explanation
-from engine.formula.families import families
-from engine.formula.grid import Grid
 from engine.formula.nodes import Expr, FormulaError
-from engine.formula.run import Tensors
+from engine.formula.summands import summands
 from engine.formula.terms import Ledger
 
 #: Numbers that are added up between two chances for other threads to run.
@@ -37,9 +36,9 @@ def explain(
     Raises FormulaError for an unknown tensor, an index outside, a page or group that is not there.
     """
     program = tensors.program
-    sentence = program.plugged(name, {**tensors.sizes, **tensors.numbers})
+    sentence = program.substituted(name, {**tensors.sizes, **tensors.numbers})
     at = tensors.place(name, index)
-    found = program.kept(("families", id(sentence)), lambda: (sentence, list(families(sentence.expr))))[1]
+    found = program.kept(("summands", id(sentence)), lambda: (sentence, list(summands(sentence.expr))))[1]
     ledger = Ledger(tensors, found, at)
 
     listed = ledger.listed(outside)

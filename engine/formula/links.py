@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.formula.evaluate import GRID_LIMIT, Grid, Present, Tensors, Values, both
 from engine.formula.functions import FUNCTIONS
-from engine.formula.grid import Grid, Present, Values, both
 from engine.formula.nodes import (
     Call,
     Choice,
@@ -43,7 +43,6 @@ from engine.formula.nodes import (
     replace,
     walk,
 )
-from engine.formula.run import GRID_LIMIT, Tensors
 from engine.formula.sentence import parse_sentence
 
 READS, MOVES, EITHER = "reads", "moves", "either"

@@ -7,11 +7,10 @@ is written ∂L/∂x, that of y is δ, a 0-d y is the loss L.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from engine.formula.nodes import (
     ONE,
@@ -35,10 +34,8 @@ from engine.formula.nodes import (
     reduces,
     replace,
 )
+from engine.formula.sentence import Axes
 from engine.formula.text import ATOM, COMPARE, NEG, POWER, PRODUCT, SUM, level, number, sentence_text
-
-if TYPE_CHECKING:
-    from engine.formula.program import Program
 
 SYMBOLS = {
     "alpha": "α",
@@ -75,10 +72,10 @@ class Equation:
     mathml: str
 
 
-def equation(sentence: Sentence, program: Program) -> Equation:
-    """The sentence, in the notation of the screen."""
-    writer = _Writer(program)
-    short = _abbreviations(sentence, program)
+def equation(sentence: Sentence, declared: Mapping[str, Axes]) -> Equation:
+    """The sentence in the notation of the screen. declared: the axes of every tensor of its program."""
+    writer = _Writer(declared)
+    short = _abbreviations(sentence, declared)
     left = writer.tensor(sentence.name, tuple(tuple(map(Letter, axis)) for axis in sentence.axes))
     words = f"<mrow>{left}<mo>=</mo>{writer.expr(replace(sentence.expr, short))}</mrow>"
     if short:
@@ -90,13 +87,13 @@ def equation(sentence: Sentence, program: Program) -> Equation:
     return Equation(sentence_text(sentence), f'<math display="block">{words}</math>')
 
 
-def _abbreviations(sentence: Sentence, program: Program) -> dict[Expr, Expr]:
+def _abbreviations(sentence: Sentence, declared: Mapping[str, Axes]) -> dict[Expr, Expr]:
     """Fractions that several reads have as their index, and the tensors' own letters to write for them."""
     counted: dict[Expr, int] = {}
     letters: dict[Expr, Expr] = {}
     taken = letters_of(sentence.expr) | {*sentence.free, *sentence.bound}
     for read in reads(sentence.expr):
-        axes = program.declared[read.tensor]
+        axes = declared[read.tensor]
         # Idle letters in front (the batch of one, the only group) may have been left out of the read.
         for axis, parts in zip(axes[len(axes) - len(read.subs) :], read.subs, strict=True):
             for letter, part in zip(axis[-len(parts) :], parts, strict=True):
@@ -108,8 +105,8 @@ def _abbreviations(sentence: Sentence, program: Program) -> dict[Expr, Expr]:
 
 
 class _Writer:
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, declared: Mapping[str, Axes]) -> None:
+        self.declared = declared
 
     def expr(self, expr: Expr) -> str:
         match expr:
@@ -218,7 +215,7 @@ class _Writer:
 
     def is_gradient(self, name: str) -> bool:
         """Whether a tensor is shown as a fraction ∂L/∂..."""
-        return name != "dy" and name[:1] == "d" and name[1:] in self.program.declared
+        return name != "dy" and name[:1] == "d" and name[1:] in self.declared
 
     def tensor(self, name: str, subs: tuple[tuple[Expr, ...], ...], exponent: str = "") -> str:
         """A tensor's symbol with its index, and above it its mark or an exponent."""
@@ -241,7 +238,7 @@ class _Writer:
             return f"<mi {tie}>δ</mi>", f"<mrow><mo>(</mo><mn>{shown[1:]}</mn><mo>)</mo></mrow>"
         if shown == "dy":
             return f"<mi {tie}>δ</mi>", ""
-        if shown == "y" and self.program.declared.get("y") == ():
+        if shown == "y" and self.declared.get("y") == ():
             return f"<mi {tie}>L</mi>", ""
         if shown.startswith("next_") or shown.endswith("_next"):
             return self.symbol(shown.removeprefix("next_").removesuffix("_next"), tensor)[0], _PRIME

@@ -9,8 +9,8 @@ from typing import Any
 from engine.formula.adjoint import Adjoint
 from engine.formula.mathml import Equation, equation
 from engine.formula.nodes import FormulaError, Letter, Name, Reduce, Sentence, reads, walk
-from engine.formula.plug import IDLE, needed, plugged, without_idle
 from engine.formula.sentence import Axes, parse_given, parse_sentence
+from engine.formula.substitute import IDLE, needed, substituted, without_idle
 from engine.formula.text import sentence_text
 from engine.formula.windows import Window, divisor, windows
 
@@ -140,14 +140,14 @@ class Program:
         kinds = [e.kind for e in walk(self.expr(name).expr) if isinstance(e, Reduce)]
         return "each" if not kinds else "sum" if "sum" in kinds else "max"
 
-    def plugged(self, name: str, numbers: Mapping[str, float]) -> Sentence:
+    def substituted(self, name: str, numbers: Mapping[str, float]) -> Sentence:
         """The sentence with these numbers (settings, counts, scalar tensors) put in, as a tree."""
         sentence = self.expr(name)
         known = self.kept(("names", name), lambda: tuple(sorted(needed(sentence.expr))))
         values = tuple((n, numbers[n]) for n in known if n in numbers)
         return self.kept(
-            ("plugged", name, values),
-            lambda: Sentence(sentence.name, sentence.axes, plugged(sentence.expr, dict(values))),
+            ("substituted", name, values),
+            lambda: Sentence(sentence.name, sentence.axes, substituted(sentence.expr, dict(values))),
         )
 
     def equation(
@@ -155,16 +155,16 @@ class Program:
     ) -> Equation:
         """The sentence as text and MathML.
 
-        numbers: puts the settings in and tidies (the plugged form). sizes: the letters' counts by capital; they
+        numbers: puts the settings in and tidies (the substituted form). sizes: the letters' counts by capital; they
         are put in too, the group letter goes when there is one group, the batch letter when it counts 1.
         """
         if numbers is None:
-            return self.kept(("equation", name), lambda: equation(self.expr(name), self))
+            return self.kept(("equation", name), lambda: equation(self.expr(name), self.declared))
         counts = sizes or {}
         groups = {k: int(v) for k, v in (*numbers.items(), *counts.items()) if k in IDLE}
-        sentence = self.plugged(name, {**counts, **numbers})
+        sentence = self.substituted(name, {**counts, **numbers})
         key = ("equation", id(sentence), tuple(sorted(groups.items())))
-        return self.kept(key, lambda: (sentence, equation(without_idle(sentence, groups), self)))[1]
+        return self.kept(key, lambda: (sentence, equation(without_idle(sentence, groups), self.declared)))[1]
 
     def windows(self, name: str, numbers: Mapping[str, float]) -> list[Window]:
         """How every read of the sentence moves with its letters.
@@ -172,11 +172,11 @@ class Program:
         numbers: the settings, and the counts by capital that subscripts name or that stand in a ``g|c``.
         FormulaError names the number that is missing.
         """
-        return windows(self, name, numbers)
+        return windows(self.expr(name), self.declared, numbers)
 
     def divisor(self, name: str, numbers: Mapping[str, float]) -> float | None:
         """The number by which the sentence's sum, or each of its terms, is divided; None where there is none."""
-        return divisor(self.plugged(name, numbers).expr)
+        return divisor(self.substituted(name, numbers).expr)
 
     def kept(self, key: tuple, make: Callable[[], Any]) -> Any:
         """What was made for this key before, else made now; forgotten when there is too much of it."""

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from engine.formula.evaluate import GRID_LIMIT, Grid, Present, Tensors, Values, both, first_best
 from engine.formula.explanation import Group, Part, Read, Term
-from engine.formula.families import Family, cases_of, factors_of, labels
-from engine.formula.grid import Grid, Present, Values, both, first_best
 from engine.formula.nodes import ONE, Compare, Expr, FormulaError, Quotient, reads, rebuild
 from engine.formula.nodes import Read as Access
-from engine.formula.run import GRID_LIMIT, Tensors
+from engine.formula.summands import Summand, cases_of, factors_of, labels
 from engine.formula.text import text
 
 Cell = tuple[str, tuple[int, ...], float, bool, bool]
@@ -39,7 +38,7 @@ class _Terms:
     values: of all terms; inside: whether they read nothing outside, None where all do.
     """
 
-    def __init__(self, tensors: Tensors, family: Family, at: dict[str, int]) -> None:
+    def __init__(self, tensors: Tensors, family: Summand, at: dict[str, int]) -> None:
         self.tensors, self.family, self.at = tensors, family, at
         self.shape = tuple(tensors.count(x) for x in family.letters)
         self.count = math.prod(self.shape)
@@ -59,7 +58,7 @@ class _Terms:
         self.values = self._flat(values) if self.inside is None else np.where(self.inside, self._flat(values), 0.0)
 
     def _multiply(self, grid: Grid) -> tuple[Values, Present]:
-        """A sum's terms, or a lone term: the product of the factors of the branch taken."""
+        """A sum's terms, or a single term: the product of the factors of the branch taken."""
         values: Values = 0.0
         inside: Present = None
         asked: Present = None
@@ -143,31 +142,31 @@ class _Terms:
 
 
 class Ledger:
-    """The terms of all families at a place, numbered one family after the other.
+    """The terms of all summands at a place, numbered one summand after the other.
 
     values: of all terms, float64.
     """
 
-    def __init__(self, tensors: Tensors, families: list[Family], at: dict[str, int]) -> None:
-        self.families = [_Terms(tensors, family, at) for family in families]
-        self.labels = labels(families)
-        self.starts: list[int] = np.cumsum([0, *(f.count for f in self.families)]).tolist()
-        self.values = np.concatenate([f.values for f in self.families])
-        first = next((f for f in self.families if f.shape), None)
+    def __init__(self, tensors: Tensors, summands: list[Summand], at: dict[str, int]) -> None:
+        self.summands = [_Terms(tensors, family, at) for family in summands]
+        self.labels = labels(summands)
+        self.starts: list[int] = np.cumsum([0, *(f.count for f in self.summands)]).tolist()
+        self.values = np.concatenate([f.values for f in self.summands])
+        first = next((f for f in self.summands if f.shape), None)
         several = [x for x, n in zip(first.family.letters, first.shape, strict=True) if n > 1] if first else []
         self.letter = several[0] if len(several) > 1 else None
 
     def listed(self, outside: bool) -> np.ndarray:
         """The numbers of the terms to list."""
-        if outside or all(f.inside is None for f in self.families):
+        if outside or all(f.inside is None for f in self.summands):
             return np.arange(self.starts[-1])
-        return np.flatnonzero(np.concatenate([np.broadcast_to(_there(f.inside), f.count) for f in self.families]))
+        return np.flatnonzero(np.concatenate([np.broadcast_to(_there(f.inside), f.count) for f in self.summands]))
 
     def _grouped(self) -> list[tuple[_Terms, int, int]]:
         """(family, its first number, the axis of the group's letter) of those that run over it."""
         return [
             (f, start, f.family.letters.index(self.letter))
-            for f, start in zip(self.families, self.starts, strict=False)
+            for f, start in zip(self.summands, self.starts, strict=False)
             if self.letter in f.family.letters
         ]
 
@@ -201,7 +200,7 @@ class Ledger:
         rows: dict[int, _Row] = {}
         for k in dict.fromkeys(family_of.tolist()):
             mine = np.flatnonzero(family_of == k)
-            rows.update(zip(mine.tolist(), self.families[k].rows(numbers[mine] - self.starts[k]), strict=True))
+            rows.update(zip(mine.tolist(), self.summands[k].rows(numbers[mine] - self.starts[k]), strict=True))
         seen: dict[tuple[str, tuple[int, ...], bool], int] = {}
         cells: list[Read] = []
         terms = []

@@ -14,7 +14,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.formula.linear import linear, split
+from engine.formula.affine import affine, split
 from engine.formula.nodes import (
     ONE,
     ZERO,
@@ -35,8 +35,8 @@ from engine.formula.nodes import (
     walk,
 )
 from engine.formula.program import Program
+from engine.formula.simplify import product, simplify, total
 from engine.formula.text import left, sentence_text
-from engine.formula.tidy import product, tidy, total
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class View:
         """How many each invented letter counts, by capital, for these counts and settings."""
         known = dict(sizes)
         for letter, expr in self.moving.items():
-            form = linear(expr, {**known, **numbers})
+            form = affine(expr, {**known, **numbers})
             if form is None or form.offset or form.pitch != 1:
                 raise FormulaError(f"{letter!r} has no extent: a number is missing, or it does not start at 0")
             known[letter.upper()] = 1 + sum(k * (known[x.upper()] - 1) for x, k in form.letters.items())
@@ -91,7 +91,7 @@ class _Viewer:
         for letter in self.sentence.bound:
             if any(_backwards(sub, letter) for sub in _subscripts(expr)):
                 turned = total([Name(letter.upper()), Neg(ONE), Neg(Letter(letter))])
-                expr = tidy(replace(expr, {Letter(letter): turned}))
+                expr = simplify(replace(expr, {Letter(letter): turned}))
         return expr
 
     def _slid(self, expr: Expr) -> Expr:
@@ -102,7 +102,7 @@ class _Viewer:
             if deltas and len(steps) == 1:
                 (step,) = steps
                 new = self._letter(product([step, Letter(letter)]))
-                expr = tidy(_resummed(replace(expr, {Letter(letter): product([Letter(new)], [step])}), letter, new))
+                expr = simplify(_resummed(replace(expr, {Letter(letter): product([Letter(new)], [step])}), letter, new))
         return expr
 
     def _is_delta(self, tensor: str) -> bool:
@@ -140,8 +140,8 @@ class _Viewer:
             return letters[0], sub, over, "spread"
         if any(_negative(split(over, x)[0]) for x in letters):
             raise FormulaError(f"{sentence_text(self.sentence)!r}: a letter of the left side runs backwards")
-        moved = tidy(total(product([split(over, x)[0], Letter(x)]) for x in letters))
-        rest = tidy(replace(over, {Letter(x): ZERO for x in letters}))
+        moved = simplify(total(product([split(over, x)[0], Letter(x)]) for x in letters))
+        rest = simplify(replace(over, {Letter(x): ZERO for x in letters}))
         new = self._letter(moved)
         return new, product([total([Letter(new), rest])], [under]), moved, "padded"
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from engine.formula.linear import Linear, linear
+from engine.formula.affine import Affine, affine
 from engine.formula.nodes import (
     Call,
     Choice,
@@ -21,14 +20,14 @@ from engine.formula.nodes import (
     Quotient,
     Read,
     Reduce,
+    Sentence,
     Sum,
     children,
     walk,
 )
-from engine.formula.plug import GROUP
-
-if TYPE_CHECKING:
-    from engine.formula.program import Program
+from engine.formula.sentence import Axes
+from engine.formula.substitute import GROUP
+from engine.formula.text import sentence_text
 
 ROLES = ("factor", "divisor", "inside", "test")
 """How a read takes part, most telling first: multiplied; divided by; inside a function or a power;
@@ -55,10 +54,11 @@ class Window:
     joint: str
 
 
-def windows(program: Program, name: str, numbers: Mapping[str, float]) -> list[Window]:
-    """The windows of a sentence in reading order, each read once under its most telling role."""
+def windows(sentence: Sentence, declared: Mapping[str, Axes], numbers: Mapping[str, float]) -> list[Window]:
+    """The windows of a sentence in reading order, each read once under its most telling role. declared: the axes of
+    every tensor of its program."""
     found: dict[Read, tuple[str, str]] = {}
-    expr = program.expr(name).expr
+    expr = sentence.expr
     for term in expr.parts if isinstance(expr, Sum) else (expr,):
         joint = "−" if isinstance(term, Neg) else "+"
         for read, role in _roles(term, "factor"):
@@ -67,7 +67,7 @@ def windows(program: Program, name: str, numbers: Mapping[str, float]) -> list[W
                 joint = ""
             elif ROLES.index(role) < ROLES.index(found[read][0]):
                 found[read] = role, found[read][1]
-    return [Window(read.tensor, _axes(program, name, read, numbers), *how) for read, how in found.items()]
+    return [Window(read.tensor, _axes(sentence, declared, read, numbers), *how) for read, how in found.items()]
 
 
 def divisor(expr: Expr) -> float | None:
@@ -83,10 +83,12 @@ def divisor(expr: Expr) -> float | None:
     return None
 
 
-def _axes(program: Program, name: str, read: Read, numbers: Mapping[str, float]) -> tuple[Axis | None, ...]:
+def _axes(
+    sentence: Sentence, declared: Mapping[str, Axes], read: Read, numbers: Mapping[str, float]
+) -> tuple[Axis | None, ...]:
     return tuple(
-        _axis(program, name, read, letters, subs, numbers)
-        for letters, subs in zip(program.declared[read.tensor], read.subs, strict=True)
+        _axis(sentence, read, letters, subs, numbers)
+        for letters, subs in zip(declared[read.tensor], read.subs, strict=True)
     )
 
 
@@ -122,8 +124,7 @@ def _roles(expr: Expr, role: str) -> Iterator[tuple[Read, str]]:
 
 
 def _axis(
-    program: Program,
-    name: str,
+    sentence: Sentence,
     read: Read,
     letters: tuple[str, ...],
     subs: tuple[Expr, ...],
@@ -131,26 +132,26 @@ def _axis(
 ) -> Axis | None:
     if any(isinstance(sub, Read) for sub in subs):
         return None
-    whole = Linear()
+    whole = Affine()
     for k, (letter, sub) in enumerate(zip(letters, subs, strict=True)):
         if k == 0 and len(subs) > 1 and sub == Letter(GROUP) and numbers.get(GROUP.upper()) == 1:
             continue
-        if whole != Linear():
-            whole = whole.scaled(_count(program, name, letter, numbers))
-        form = linear(sub, numbers)
+        if whole != Affine():
+            whole = whole.scaled(_count(sentence, letter, numbers))
+        form = affine(sub, numbers)
         if form is None:
             missing = next(e.id for e in walk(sub) if isinstance(e, Name) and e.id not in numbers)
             raise FormulaError(
-                f"the window of {read.tensor} in {program.sentence(name)!r} needs the number {missing!r}"
+                f"the window of {read.tensor} in {sentence_text(sentence)!r} needs the number {missing!r}"
             )
         whole = whole.plus(form)
     return Axis(whole.pitch, whole.offset, whole.letters)
 
 
-def _count(program: Program, name: str, letter: str, numbers: Mapping[str, float]) -> int:
+def _count(sentence: Sentence, letter: str, numbers: Mapping[str, float]) -> int:
     try:
         return int(numbers[letter.upper()])
     except KeyError:
         raise FormulaError(
-            f"the windows of {program.sentence(name)!r} need {letter.upper()}, how far {letter!r} counts"
+            f"the windows of {sentence_text(sentence)!r} need {letter.upper()}, how far {letter!r} counts"
         ) from None

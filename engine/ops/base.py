@@ -66,7 +66,9 @@ class Op:
     torch_only: ClassVar[tuple[str, ...]] = ()  # what PyTorch's layer keeps besides, of no use here
     torch: ClassVar[str] = ""  # how PyTorch writes it: settings and inputs by name, `{self}` is the module
     words: ClassVar[dict[str, Words]] = {}
-    labels: ClassVar[dict[str, str]] = {}  # names of phases on the score bar, where the layer's own name would mislead
+    labels: ClassVar[
+        dict[str, str]
+    ] = {}  # names of phases on the timeline bar, where the layer's own name would mislead
     is_loss: ClassVar[bool] = False
     is_view: ClassVar[bool] = False  # y has x's numbers under other indices
     example_settings: ClassVar[dict[str, Any]] = {}
@@ -142,7 +144,7 @@ class Op:
             raise ShapeError(f"expected {len(self.inputs)} names of layers")
         return self
 
-    def at_rest(self) -> Op:
+    def inference(self) -> Op:
         """The op as it works when nothing is learned."""
         return self
 

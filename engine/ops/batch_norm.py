@@ -120,7 +120,7 @@ def batch_norm_backward_x(x, dy, gamma, mean, var, dgamma, dbeta, eps, dx):  # t
 
 
 @kernel
-def resting_backward_x(dy, gamma, var, eps, dx):  # type: ignore[no-untyped-def]
+def inference_backward_x(dy, gamma, var, eps, dx):  # type: ignore[no-untyped-def]
     """dx (N,C,inner) where mean and variance are given."""
     for c in range(dy.shape[1]):
         std = math.sqrt(var[c] + eps)
@@ -255,7 +255,7 @@ class BatchNorm(Op):
                     _folded(found["dx"]),
                 )
             else:
-                resting_backward_x(_folded(dy), gamma, var, eps, _folded(found["dx"]))
+                inference_backward_x(_folded(dy), gamma, var, eps, _folded(found["dx"]))
         return {name: found[name] for name in wanted}
 
     def parameters(self, shapes: Shapes) -> dict[str, Shape]:
@@ -269,7 +269,7 @@ class BatchNorm(Op):
     def origin(self, name: str, shapes: Shapes, seed: int) -> str:
         return "starts at one" if name in ("gamma", "running_var") else "starts at zero"
 
-    def at_rest(self) -> Op:
+    def inference(self) -> Op:
         return BatchNorm(**{**self.options, "training": False})
 
     def wording(self, tensor: str, counts: Mapping[str, int]) -> str:

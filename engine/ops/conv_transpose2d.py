@@ -14,13 +14,7 @@ import numpy as np
 
 from engine.formula import Program
 from engine.ops.base import Array, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
-from engine.ops.conv2d import (
-    Convolution,
-    conv2d_backward_b,
-    conv2d_backward_w,
-    conv2d_backward_x,
-    conv2d_forward,
-)
+from engine.ops.conv2d import Convolution, conv2d_backward_b, conv2d_backward_w, conv2d_backward_x, conv2d_forward
 from engine.ops.window import Span, sides
 from engine.settings import Int, Padding, Pair
 

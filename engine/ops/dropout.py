@@ -105,7 +105,7 @@ class Dropout(Op):
     def wording(self, tensor: str, counts: Mapping[str, int]) -> str:
         return tensor if self.options["p"] else f"{tensor} at rest"
 
-    def at_rest(self) -> Op:
+    def inference(self) -> Op:
         return Dropout(p=0.0)
 
     @classmethod

@@ -11,18 +11,7 @@ import numpy as np
 
 from engine.formula import Program
 from engine.kernels import kernel
-from engine.ops.base import (
-    Array,
-    Op,
-    Shape,
-    ShapeError,
-    Shapes,
-    TensorSpec,
-    Words,
-    letters,
-    need_rank,
-    shapes_of,
-)
+from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, letters, need_rank, shapes_of
 from engine.settings import Choice, Float, Int
 
 

@@ -3,11 +3,11 @@
 import { effect } from "@preact/signals";
 import { h, render } from "preact";
 
-import * as link from "./link.js";
+import * as link from "./state/permalink.js";
 import * as session from "./net/session.js";
-import * as store from "./store.js";
-import { App } from "./view/app.js";
-import { handle } from "./keys.js";
+import * as store from "./state/store.js";
+import { App } from "./view/shell/app.js";
+import { handle } from "./view/shell/keys.js";
 
 const root = document.documentElement;
 
@@ -18,16 +18,16 @@ const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
 function measure() {
   const scale = parseFloat(getComputedStyle(root).fontSize) / 16;
-  const { width, height } = store.room.peek();
+  const { width, height } = store.viewport.peek();
   const now = { width: innerWidth / scale, height: innerHeight / scale, scale };
-  if (now.width !== width || now.height !== height || scale !== store.room.peek().scale) store.room.value = now;
+  if (now.width !== width || now.height !== height || scale !== store.viewport.peek().scale) store.viewport.value = now;
 }
 
 function resolve() {
   const asked = store.theme.value;
   const system = contrast.matches ? "contrast" : dark.matches ? "dark" : "light";
   store.scheme.value = asked === "auto" ? system : asked;
-  store.still.value = motion.matches;
+  store.reducedMotion.value = motion.matches;
 }
 
 for (const query of [dark, contrast, motion]) query.addEventListener("change", resolve);
@@ -45,12 +45,12 @@ effect(() => {
   for (const bar of document.querySelectorAll("meta[name=theme-color]")) bar.setAttribute("content", paper);
 });
 effect(() => {
-  if (store.size.value === "auto") delete root.dataset.size;
-  else root.dataset.size = store.size.value;
+  if (store.textSize.value === "auto") delete root.dataset.size;
+  else root.dataset.size = store.textSize.value;
   measure();
 });
 effect(() => {
-  root.dataset.shape = store.shape.value;
+  root.dataset.shape = store.breakpoint.value;
   if (store.short.value) root.dataset.short = "";
   else delete root.dataset.short;
 });
@@ -80,7 +80,7 @@ effect(() => {
   }, 250);
 });
 
-/** @param {ReturnType<typeof link.read>} given @param {Promise<any>} there when its run and its score are */
+/** @param {ReturnType<typeof link.read>} given @param {Promise<any>} there when its run and its timeline are */
 async function arrive(given, there) {
   arriving = true;
   link.look(given);

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.compress import Compress, takes_gzip
+from app.http.compression import Compress, takes_gzip
 
 RELU = {"tensors": {"x": [1, -1]}}
 

@@ -1,9 +1,9 @@
-"""Cheap questions while clients ask the dearest ones and runs train: how long each takes.
+"""Light questions while clients ask the heaviest ones and runs train: how long each takes.
 
     python3 -m tests.benchmarks.fair [--clients 8] [--runs 2] [--seconds 30]
 
-First each dear call alone, and the longest that a cheap one waits beside it; then all clients at once, each asking one
-dear call after another. Clients are processes of their own, so that their work is not taken for the server's.
+First each heavy call alone, and the longest that a light one waits beside it; then all clients at once, each asking one
+heavy call after another. Clients are processes of their own, so that their work is not taken for the server's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def as_npz(path: str, accept: str = NPZ, rest: Any = None, packed: bool = False,
     return "POST", path, stream.getvalue(), NPZ, accept
 
 
-def cheap() -> dict[str, Call]:
+def light() -> dict[str, Call]:
     x, w = [[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]], [[[[1, 0], [0, 1]]]]
     return {
         "healthz": ("GET", "/healthz", None, JSON, JSON),
@@ -55,7 +55,7 @@ def cheap() -> dict[str, Call]:
     }
 
 
-def dear() -> dict[str, Call]:
+def heavy() -> dict[str, Call]:
     """Close to the limits in each of their kinds."""
     chance = np.random.default_rng(0)
 
@@ -182,8 +182,8 @@ def said(seen: Times) -> str:
 
 
 def alone(server: Server) -> None:
-    for name, call in dear().items():
-        with clients(server.url, cheap(), 1, 0.005) as ended:
+    for name, call in heavy().items():
+        with clients(server.url, light(), 1, 0.005) as ended:
             time.sleep(0.5)
             before = busy(server)
             status, took = asked(server.url, call)
@@ -193,14 +193,14 @@ def alone(server: Server) -> None:
 
 
 def together(server: Server, count: int, seconds: float) -> None:
-    with clients(server.url, cheap(), 1, 0.02) as quick, clients(server.url, dear(), count) as slow:
+    with clients(server.url, light(), 1, 0.02) as quick, clients(server.url, heavy(), count) as slow:
         time.sleep(seconds)
         beside = quick()
         answered = slow()
-    for name in cheap():
+    for name in light():
         print(f"{name:32s} {said([each for each in beside if each[0] == name])}")
     statuses = sorted({status for _, status, _ in answered})
-    print(f"{'dear ones':32s} {said(answered)}; statuses {statuses}")
+    print(f"{'heavy ones':32s} {said(answered)}; statuses {statuses}")
 
 
 def main() -> None:

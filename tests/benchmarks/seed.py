@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from app.wire.picture import png
+from app.formats.png import png
 from engine.data import Dataset, Split, mnist
-from engine.fast.team import team, use_threads
+from engine.fast.thread_pool import thread_pool, use_threads
 from engine.models import MODELS
 from engine.network import Network
 from engine.train import Trainer, optimizer_from
@@ -104,8 +104,8 @@ def train(seed: int, data: Dataset, given: argparse.Namespace) -> tuple[dict[str
         "batch_size": given.batch,
         "epochs": given.epochs,
         "images": len(data.splits["train"]),
-        "threads": team().size,
-        "path": run.path.name,
+        "threads": thread_pool().size,
+        "path": run.backend.name,
     }
     return {"seed": seed, "data": data.name, "settings": settings, "epochs": epochs}, run
 

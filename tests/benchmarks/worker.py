@@ -68,7 +68,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 def engine_step(model: str, batch: int, threads: int) -> Callable[[], object]:
     from engine.data import from_arrays
-    from engine.fast.team import use_threads
+    from engine.fast.thread_pool import use_threads
     from engine.models import MODELS
     from engine.network import Network
     from engine.train import Trainer, optimizer_from

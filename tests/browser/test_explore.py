@@ -1,4 +1,4 @@
-"""The Explore view's frame: stage, lens, transport, address and themes; all of it by mouse and by keyboard."""
+"""The Explore view's frame: stage, loupe, transport, address and themes; all of it by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_hovered_cell_is_named_with_its_value_and_a_click_explains_it(page: Pa
 def test_a_cell_that_is_not_computed_yet_is_where_the_pass_goes(page: Page, server: Server) -> None:
     visit(page, server, "at=conv1/y/0,0,0,0")
     page.mouse.click(*centre(page, "conv2/y"))
-    expect(page.locator(".score-mark.now .label")).to_have_text("conv2")
+    expect(page.locator(".timeline-mark.now .label")).to_have_text("conv2")
     expect(slot(page, "pool1/y")).not_to_have_attribute("aria-label", re.compile("computed"))
 
 
@@ -136,7 +136,7 @@ def test_hatched_tiles_become_maps_as_the_pass_goes_on_and_hatched_again_as_it_g
 
 def test_the_score_bar_is_a_slider_for_mouse_and_keys(page: Page, server: Server) -> None:
     visit(page, server, "at=conv1/y/0,5,12,14")
-    bar = page.get_by_role("slider", name="Score of the pass")
+    bar = page.get_by_role("slider", name="Timeline of the pass")
     expect(bar).to_have_attribute("aria-valuetext", "conv1 y, map 5, row 12, column 14, 3,707 of 5,408")
     bar.focus()
     page.keyboard.press("ArrowRight")
@@ -147,7 +147,7 @@ def test_the_score_bar_is_a_slider_for_mouse_and_keys(page: Page, server: Server
     expect(bar).to_have_attribute("aria-valuetext", re.compile("b next|b_next"))
     page.keyboard.press("Home")
     expect(bar).to_have_attribute("aria-valuetext", re.compile("not begun"))
-    marks = page.locator(".score-mark").all()
+    marks = page.locator(".timeline-mark").all()
     here, there = marks[0].bounding_box(), marks[10].bounding_box()
     assert here and there
     page.mouse.move(here["x"] + 4, here["y"] + 28)
@@ -163,7 +163,7 @@ def test_an_address_opens_what_it_was_copied_from(page: Page, open_page: Callabl
     page.wait_for_url(re.compile(r"at=conv2/dx/0,5,11,3"))
     other = open_page()
     other.goto(page.url)
-    bar = other.get_by_role("slider", name="Score of the pass")
+    bar = other.get_by_role("slider", name="Timeline of the pass")
     expect(bar).to_have_attribute("aria-valuetext", re.compile("conv2 dx, map 5, row 11, column 3"))
     expect(other.locator(".steps .trigger")).to_contain_text("100")
     expect(other.locator(".speed .trigger")).to_contain_text("2×")
@@ -263,7 +263,7 @@ def test_the_played_figure_and_its_terms_stay_in_view(
 def test_every_phase_is_drawn_on_a_small_screen(open_page: Callable[..., Page], server: Server) -> None:
     page = open_page(viewport={"width": 360, "height": 740})
     visit(page, server, "at=conv1/y/0,0,0,0")
-    for _ in range(page.locator(".score-mark").count() + 12):
+    for _ in range(page.locator(".timeline-mark").count() + 12):
         page.locator("body").press("]")
         page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         for name in page.locator(".stage .name").all():
@@ -299,7 +299,7 @@ def test_names_on_the_score_stand_clear_of_each_other(
     page = open_page(reduced_motion=motion)
     visit(page, server, f"run={make_run(server, model='small-densenet')['id']}&at=loss/y")
     page.wait_for_timeout(100)
-    names = page.locator(".score-mark .label").evaluate_all(
+    names = page.locator(".timeline-mark .label").evaluate_all(
         """labels => labels.filter(label => getComputedStyle(label).visibility === "visible").map(label => {
             const text = document.createRange(); text.selectNodeContents(label);
             const { left, right } = text.getBoundingClientRect(); return [left, right] })"""
@@ -448,7 +448,7 @@ def test_any_network_has_a_stage(page: Page, server: Server, model: str) -> None
 def test_wires_show_what_a_residual_sum_reads_and_its_figure_adds(page: Page, server: Server) -> None:
     run = make_run(server, model="small-resnet")
     visit(page, server, f"run={run['id']}&at=add2/y/0,3,5,5")
-    expect(page.locator(".wires path.forward")).to_have_count(1)
+    expect(page.locator(".skip-lines path.forward")).to_have_count(1)
     expect(page.locator(".step .figure")).to_contain_text("bn2b")
     expect(page.locator(".step .figure")).to_contain_text("relu1")
     expect(page.locator(".step .figure").get_by_label("plus")).to_have_count(1)

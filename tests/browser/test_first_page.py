@@ -6,7 +6,7 @@ import gzip
 
 from playwright.sync_api import Page, Response
 
-from app.pages import without_comments
+from app.site.pages import without_comments
 from tests.server import Server
 from tests.tools import ROOT
 

@@ -36,7 +36,7 @@ def draw_a_one(page: Page, pad: Locator) -> None:
 
 def looked_at(page: Page) -> Any:
     return page.evaluate("""async () => {
-      const { source, label, tensors } = await import(new URL("static/js/store.js", document.baseURI));
+      const { source, label, tensors } = await import(new URL("static/js/state/store.js", document.baseURI));
       return { source: source.value, label: label.value, image: Array.from(tensors.value.get("input/y").data) };
     }""")
 
@@ -44,7 +44,7 @@ def looked_at(page: Page) -> Any:
 def wait_for_source(page: Page, condition: str) -> None:
     """Until what is looked at, `s`, is here and meets a condition in JavaScript."""
     page.evaluate(f"""async () => {{
-      const {{ source, loading }} = await import(new URL("static/js/store.js", document.baseURI));
+      const {{ source, loading }} = await import(new URL("static/js/state/store.js", document.baseURI));
       const holds = (s) => {condition};
       for (let tries = 0; tries < 300; tries++) {{
         if (!loading.value && holds(source.value)) return;
@@ -163,7 +163,7 @@ def test_the_keyboard_draws(page: Page, server: Server) -> None:
 
 def test_undo_takes_one_stroke_and_clear_takes_all(page: Page, server: Server) -> None:
     dialog = visit(page, server)
-    strokes = """async () => (await import(new URL("static/js/centre.js", document.baseURI)))
+    strokes = """async () => (await import(new URL("static/js/view/picker/mnist_centering.js", document.baseURI)))
       && document.querySelector(".draw-tools button").getAttribute("aria-disabled")"""
     assert page.evaluate(strokes) == "true"
     draw_a_one(page, dialog.locator(".pad"))

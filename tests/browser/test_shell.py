@@ -45,7 +45,7 @@ def test_what_began_the_pass_hands_the_focus_to_the_play_button(page: Page, serv
 
 def test_a_long_steps_button_is_called_by_the_words_it_shows(page: Page, server: Server) -> None:
     visit(page, server, "at=loss/y")
-    page.evaluate("import('./static/js/store.js').then(store => { store.step.value = 1490; })")
+    page.evaluate("import('./static/js/state/store.js').then(store => { store.step.value = 1490; })")
     trigger = page.locator(".steps .trigger")
     expect(trigger).to_contain_text("1,490")
     name = trigger.get_attribute("aria-label")
@@ -63,7 +63,7 @@ def test_while_the_server_is_away_the_page_says_so_and_holds_and_then_goes_on(
         page.locator(".transport .disc:not([aria-disabled])").click()
     notice = page.locator(".problem")
     expect(notice).to_contain_text("The server is away")
-    at = page.get_by_role("slider", name="Score of the pass")
+    at = page.get_by_role("slider", name="Timeline of the pass")
     held = at.get_attribute("aria-valuetext")
     page.wait_for_timeout(500)
     assert at.get_attribute("aria-valuetext") == held
@@ -155,7 +155,7 @@ CHANGE = "id => import('./static/js/net/session.js').then(net => net.patchRun(id
 
 
 @pytest.mark.parametrize(
-    "name", ["static/js/main.js", "static/js/colour.js", "static/vendor/signals-core.js", "static/css/base.css"]
+    "name", ["static/js/main.js", "static/js/core/colour.js", "static/vendor/signals-core.js", "static/css/base.css"]
 )
 @pytest.mark.parametrize("how", ["aborted", "not found", "another page"])
 def test_a_part_that_does_not_load_is_named_and_can_be_fetched_again(
@@ -181,11 +181,11 @@ def test_a_part_that_does_not_load_is_named_and_can_be_fetched_again(
 
 
 def test_a_view_that_does_not_load_is_named_and_can_be_fetched_again(page: Page, watch: Watch) -> None:
-    page.route("**/static/js/view/chart.js", lambda route: route.abort())
+    page.route("**/static/js/view/train/chart.js", lambda route: route.abort())
     page.goto("/#view=train")
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("static/js/view/chart.js")
-    page.unroute("**/static/js/view/chart.js")
+    expect(alert).to_contain_text("static/js/view/train/chart.js")
+    page.unroute("**/static/js/view/train/chart.js")
     alert.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
     watch.errors.clear()
@@ -196,7 +196,7 @@ def test_back_returns_through_cards_runs_and_views(server: Server, page: Page) -
     visit(page, server, "at=conv2/dx/0,5,10,5")
     cards = page.locator(".card-title")
     for place in ("conv2/y/0,1,2,3", "conv1/y/0,1,2,3"):
-        page.evaluate("place => import('./static/js/store.js').then(store => store.open(place))", place)
+        page.evaluate("place => import('./static/js/state/store.js').then(store => store.open(place))", place)
         page.wait_for_url(re.compile(f"place={place}"))
     page.get_by_role("link", name="Train").click()
     page.wait_for_url(re.compile("view=train"))

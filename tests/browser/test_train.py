@@ -145,7 +145,7 @@ def test_a_step_that_is_no_longer_kept_says_so(page: Page, server: Server) -> No
     reader = page.get_by_role("slider", name="Step on the curves")
     expect(reader).to_have_attribute("aria-valuemax", "5")
     page.evaluate("""async () => {
-      const { run } = await import(new URL("static/js/store.js", document.baseURI));
+      const { run } = await import(new URL("static/js/state/store.js", document.baseURI));
       run.value = { ...run.value, history: { first: 4, last: 5 } };
     }""")
     reader.focus()

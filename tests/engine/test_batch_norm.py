@@ -14,7 +14,7 @@ from engine.network import Network
 from engine.ops.base import Array, ShapeError, shapes_of
 from engine.ops.batch_norm import BatchNorm
 from engine.optimizers import OPTIMIZERS
-from engine.score import score
+from engine.timeline import timeline
 from engine.trace import Place, Trace, explain
 from engine.train import Trainer
 from tests.engine.test_rounding import excess
@@ -134,13 +134,13 @@ def test_a_step_moves_the_running_statistics_and_nothing_else_does() -> None:
     expected = 0.2 * y.mean((0, 2, 3))
     assert np.allclose(run.parameters["bn1/running_mean"], expected, rtol=1e-6, atol=1e-9)
     assert not any(name.startswith("bn1/running") for name in run.checkpoint().state.optimizer)
-    at_rest = run.trace_of(images, target)
-    assert np.array_equal(at_rest["bn1", "running_mean_next"], at_rest["bn1", "running_mean"])
-    bare = (at_rest["conv", "y"] - run.parameters["bn1/running_mean"][:, None, None]) / np.sqrt(
+    inference = run.trace_of(images, target)
+    assert np.array_equal(inference["bn1", "running_mean_next"], inference["bn1", "running_mean"])
+    bare = (inference["conv", "y"] - run.parameters["bn1/running_mean"][:, None, None]) / np.sqrt(
         run.parameters["bn1/running_var"][:, None, None] + 1e-5
     )
     scaled = bare * run.parameters["bn1/gamma"][:, None, None] + run.parameters["bn1/beta"][:, None, None]
-    assert np.allclose(at_rest["bn1", "y"], scaled, rtol=1e-5, atol=1e-6)
+    assert np.allclose(inference["bn1", "y"], scaled, rtol=1e-5, atol=1e-6)
 
 
 def test_every_step_is_had_again_with_its_running_statistics() -> None:
@@ -180,7 +180,7 @@ def test_a_normalised_value_explains_itself_through_its_channels_mean_and_spread
 
 
 def test_the_score_ends_with_the_running_statistics_among_the_updates() -> None:
-    found = score(Network.from_document(NORMED), 4, OPTIMIZERS["sgd"](learning_rate=0.1), learning=True)
+    found = timeline(Network.from_document(NORMED), 4, OPTIMIZERS["sgd"](learning_rate=0.1), training=True)
     phases = {phase.place: phase for phase in found.phases}
     assert [name for name, _ in phases["bn1/y"].steps] == ["mean", "var", "std", "xhat"]
     assert [place for place in phases if place.startswith("bn1/") and phases[place].part == "update"] == [

@@ -29,12 +29,12 @@ def slopes(
     x: Array,
     target: Array,
     rng: np.random.Generator,
-    learning: bool = False,
+    training: bool = False,
 ) -> list[tuple[str, float, float]]:
     """(tensor, slope by its gradient, slope by central difference) along one random direction for each tensor."""
-    drawing = draws(net, 0, 1) if learning else None
+    drawing = draws(net, 0, 1) if training else None
     values = net.forward(parameters, x, target, drawing)
-    net.backward(parameters, values, learning)
+    net.backward(parameters, values, training)
     image = values[net.resolve("input", "dy")]
     found = []
     for name in [*net.learned, "x"]:

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.fields import ReceptiveField
 from engine.layers import NetworkError
 from engine.network import Network
 from engine.ops.base import Array
-from engine.score import score
+from engine.receptive_field import ReceptiveField
+from engine.timeline import timeline
 from engine.trace import Place, Trace, explain
 from engine.train import draws
 from tests.engine.graphs import GRAPHS
 from tests.engine.test_gradients import slopes
-from tests.engine.test_score import agrees
+from tests.engine.test_timeline import agrees
 from tests.engine.test_trace import holds, places_of, whole
 from tests.engine.tools import network
 
@@ -31,10 +31,10 @@ def part(prefix: str) -> dict[str, Array]:
     return {key.removeprefix(prefix): value for key, value in REFERENCE.items() if key.startswith(prefix)}
 
 
-def pass_of(net: Network, parameters: dict[str, Array], x: Array, target: Array, learning: bool) -> Trace:
-    values = net.forward(parameters, x, target, draws(net, 0, 1) if learning else None)
-    net.backward(parameters, values, learning)
-    return Trace(net, values, parameters, learning=learning)
+def pass_of(net: Network, parameters: dict[str, Array], x: Array, target: Array, training: bool) -> Trace:
+    values = net.forward(parameters, x, target, draws(net, 0, 1) if training else None)
+    net.backward(parameters, values, training)
+    return Trace(net, values, parameters, training=training)
 
 
 @pytest.mark.parametrize("name", sorted(GRAPHS))
@@ -73,20 +73,20 @@ def test_a_wrong_fan_in_would_be_caught() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(GRAPHS))
-@pytest.mark.parametrize("learning", [True, False])
-def test_every_tensor_of_a_graph_explains_itself_and_is_in_its_score(name: str, learning: bool) -> None:
+@pytest.mark.parametrize("training", [True, False])
+def test_every_tensor_of_a_graph_explains_itself_and_is_in_its_score(name: str, training: bool) -> None:
     net = Network.from_document(GRAPHS[name])
     trace = pass_of(
         net,
         net.parameters_from(part(f"{name}/state/"), np.float64),
         REFERENCE[f"{name}/x"],
         REFERENCE[f"{name}/target"],
-        learning,
+        training,
     )
     for layer in ("input", "target", *net.layers, "loss"):
         for place in places_of(trace, layer):
             assert holds(trace, place, whole(trace, place)), place
-    found = score(net, 3, learning=learning)
+    found = timeline(net, 3, training=training)
     for phase in found.phases:
         agrees(trace, phase)
     for tensor, info in found.tensors.items():
@@ -148,12 +148,12 @@ def random_graph(rng: np.random.Generator) -> Network:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10**6), learning=st.booleans())
-def test_gradients_of_any_graph_equal_central_differences(seed: int, learning: bool) -> None:
+@given(seed=st.integers(0, 10**6), training=st.booleans())
+def test_gradients_of_any_graph_equal_central_differences(seed: int, training: bool) -> None:
     rng = np.random.default_rng(seed)
     net = random_graph(rng)
     x, target = rng.normal(size=(2, *net.input_shape)), np.array([1, 2])
-    compared = slopes(net, net.initial(seed, np.float64), x, target, rng, learning)
+    compared = slopes(net, net.initial(seed, np.float64), x, target, rng, training)
     assert len(compared) > len(net.learned) / 2
     for name, analytic, numeric in compared:
         assert abs(analytic - numeric) <= 1e-6 * max(1, abs(numeric)), (name, net.document())

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.check import LOOSE, apart
+from engine.diagnose import diagnose, hypotheses
+from engine.gradcheck import LOOSE, apart
 from engine.mistakes import MISTAKES
 from engine.ops import OPS
 from engine.ops.base import Op
-from engine.suspect import guess, suspects
 
 Array = np.ndarray
 Wrong = list[tuple[str, str, Array]]
@@ -53,14 +53,14 @@ def wrongs(op: Op, given: dict[str, Array], true: dict[str, Array], rng: np.rand
 
     dx, dw, db, w, dy = true["dx"], true["dw"], true["db"], given["w"], given["dy"]
     outputs, images = len(w), len(dy)
-    lone = np.arange(outputs) == rng.integers(outputs)
+    single = np.arange(outputs) == rng.integers(outputs)
     made: Wrong = [
         ("flip", "dx", again(w=w[..., ::-1, ::-1])["dx"]),
         ("mirrored", "dx", again(w=w[..., ::-1, :])["dx"]),
         ("mirrored", "dx", again(w=w[..., ::-1])["dx"]),
         ("reversed", "dx", dx[::-1]),
         ("reversed", "dx", dx[:, ::-1]),
-        ("overwritten", "dx", again(dy=dy * lone[:, None, None])["dx"]),
+        ("overwritten", "dx", again(dy=dy * single[:, None, None])["dx"]),
         ("sign", "dx", -dx),
         ("mean_not_sum", "dx", dx / images),
         ("dy_ignored", "dx", again(dy=np.ones_like(dy))["dx"]),
@@ -92,7 +92,7 @@ def test_random_wrong_convolution_gradients_are_named_and_none_wrongly() -> None
         made = [each for each in wrongs(op, given, true, rng) if not apart(each[2], true[each[1]]).agrees(LOOSE)]
         for kind, name, wrong in made:
             alike = {each[0] for each in made if each[1] == name and apart(each[2], wrong).agrees(LOOSE)}
-            found = guess(name, wrong, true[name], op, given)
+            found = diagnose(name, wrong, true[name], op, given)
             count += 1
             if found is None:
                 unnamed.append((kind, name))
@@ -128,7 +128,7 @@ ROUNDED = np.maximum(np.round(X), 0)
 def test_a_pools_mistake_is_told_without_index_formulas(op: str, x: Array, wrong: Array, kind: str) -> None:
     made = OPS[op](kernel_size=2)
     tensors = {"x": x, **made.forward({"x": x}), "dy": DY[..., :3, :3].copy()}
-    found = guess("dx", wrong, made.backward(tensors)["dx"], made, tensors)
+    found = diagnose("dx", wrong, made.backward(tensors)["dx"], made, tensors)
     assert found and found.kind == kind and "[" not in found.words
 
 
@@ -139,7 +139,7 @@ def test_a_padding_that_takes_part_as_zeros_is_named() -> None:
     for n, c, i, j in np.ndindex(DY.shape):
         u, v = np.unravel_index(padded[n, c, i : i + 3, j : j + 3].argmax(), (3, 3))
         wrong[n, c, i + u, j + v] += DY[n, c, i, j]
-    found = guess("dx", wrong[..., 1:7, 1:7], made.backward(tensors)["dx"], made, tensors)
+    found = diagnose("dx", wrong[..., 1:7, 1:7], made.backward(tensors)["dx"], made, tensors)
     assert found and found.kind == "zero_padding"
 
 
@@ -149,7 +149,7 @@ def test_groups_that_are_interleaved_are_named() -> None:
     op, given, wrong = OPS["conv2d"](groups=2), {"x": x, "w": w, "dy": dy}, np.zeros_like(x)
     for o, i, j in np.ndindex(4, 3, 3):
         wrong[:, o // 2 :: 2, i : i + 3, j : j + 3] += dy[:, o, i, j, None, None, None] * w[o]
-    found = guess("dx", wrong, op.backward(given)["dx"], op, given)
+    found = diagnose("dx", wrong, op.backward(given)["dx"], op, given)
     assert found and found.kind == "interleaved"
 
 
@@ -172,7 +172,7 @@ def test_another_losss_slope_is_named(kind: str, wrong: Any) -> None:
     tensors = {"x": np.random.default_rng(2).normal(size=(4, 5)), "target": target}
     tensors |= loss.forward(tensors)
     made = wrong(tensors["x"], np.eye(5)[target])
-    found = guess("dx", made, loss.backward(tensors)["dx"], loss, tensors)
+    found = diagnose("dx", made, loss.backward(tensors)["dx"], loss, tensors)
     assert found and found.kind == kind
 
 
@@ -184,17 +184,17 @@ def test_an_unbiased_variance_and_a_square_left_out_are_named() -> None:
     tensors = {**given, **op.forward(given), "dy": dy}
     xhat, std = (x - x.mean(0)) / np.sqrt(x.var(0, ddof=1) + 1e-5), np.sqrt(x.var(0, ddof=1) + 1e-5)
     wrong = (dy - dy.mean(0) - xhat * (dy * xhat).mean(0)) / std
-    found = guess("dx", wrong, op.backward(tensors)["dx"], op, tensors)
+    found = diagnose("dx", wrong, op.backward(tensors)["dx"], op, tensors)
     assert found and found.kind == "unbiased"
     tanh = OPS["tanh"]()
     tensors = {"x": x, "y": np.tanh(x), "dy": dy}
-    found = guess("dx", dy * (1 - np.tanh(x)), tanh.backward(tensors)["dx"], tanh, tensors)
+    found = diagnose("dx", dy * (1 - np.tanh(x)), tanh.backward(tensors)["dx"], tanh, tensors)
     assert found and found.kind == "left_out" and "`**2`" in found.words
 
 
 def test_float16s_rounding_is_named() -> None:
     true = np.random.default_rng(4).normal(size=(3, 4))
-    found = guess("dw", true.astype(np.float16).astype(float), true)
+    found = diagnose("dw", true.astype(np.float16).astype(float), true)
     assert found and found.kind == "rounding" and "float16" in found.words
 
 
@@ -206,5 +206,5 @@ def test_every_kind_that_is_not_a_setting_is_listed() -> None:
         if not op.is_loss:
             tensors["dy"] = rng.normal(size=tensors["y"].shape)
         for gradient, true in op.backward(tensors).items():
-            for each in suspects(gradient, true, op, tensors):
+            for each in hypotheses(gradient, true, op, tensors):
                 assert each.kind in MISTAKES or each.kind in op.settings, (name, each.kind)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from engine.data import from_arrays
-from engine.fields import ReceptiveField
 from engine.layers import NetworkError
 from engine.models import MODELS
 from engine.network import Network
 from engine.ops.base import ShapeError
+from engine.receptive_field import ReceptiveField
 from engine.train import Trainer, optimizer_from
 from tests.engine.tools import network
 
@@ -231,7 +231,7 @@ def test_a_batch_that_does_not_fit_is_refused(x: Any, target: Any, words: str) -
 def test_float64_stays_float64_through_a_network() -> None:
     parameters = CLASSROOM.initial(1, np.float64)
     values = CLASSROOM.forward(parameters, np.random.default_rng(0).random((2, 1, 28, 28)), np.array([1, 2]))
-    CLASSROOM.backward(parameters, values, learning=False)
+    CLASSROOM.backward(parameters, values, training=False)
     kinds = {tensor: array.dtype for (layer, tensor), array in values.items() if layer != "target"}
     assert set(kinds.values()) == {np.dtype(np.float64), np.dtype(np.int32)}
 
@@ -241,9 +241,9 @@ def test_dropout_is_random_while_learning_and_does_nothing_at_rest() -> None:
     x, parameters = np.ones((4, 1, 6, 6)), net.initial(0, np.float64)
     rest = net.forward(parameters, x)
     assert np.array_equal(rest["drop", "y"], rest["flatten1", "y"])
-    learning = net.forward(parameters, x, draws=lambda layer: np.random.default_rng(0))
-    assert set(np.unique(learning["drop", "y"])) == {0.0, 2.0}
-    assert 0.3 < learning["drop", "mask"].mean() < 0.7
+    training = net.forward(parameters, x, draws=lambda layer: np.random.default_rng(0))
+    assert set(np.unique(training["drop", "y"])) == {0.0, 2.0}
+    assert 0.3 < training["drop", "mask"].mean() < 0.7
 
 
 def test_leaving_out_the_images_gradient_changes_no_other() -> None:
@@ -252,10 +252,10 @@ def test_leaving_out_the_images_gradient_changes_no_other() -> None:
         parameters, np.random.default_rng(1).random((3, 1, 28, 28)).astype(np.float32), np.array([1, 2, 3])
     )
     short, full = dict(values), dict(values)
-    CLASSROOM.backward(parameters, short, learning=False, input_gradient=False)
-    CLASSROOM.backward(parameters, full, learning=False)
+    CLASSROOM.backward(parameters, short, training=False, input_gradient=False)
+    CLASSROOM.backward(parameters, full, training=False)
     assert full.keys() - short.keys() == {("conv1", "dx")}
-    CLASSROOM.image_gradient(parameters, short, learning=False)
+    CLASSROOM.image_gradient(parameters, short, training=False)
     assert full.keys() == short.keys() and all(np.array_equal(short[key], full[key]) for key in full)
 
 
@@ -275,7 +275,7 @@ def test_a_convolution_that_rounds_down_leaves_the_last_cells_unread_on_every_pa
     before = dict(run.parameters)
     run.step_once()
     values = net.forward(before, x, target)
-    net.backward(before, values, learning=False)
+    net.backward(before, values, training=False)
     assert not values["conv", "dx"][:, :, 27].any() and values["conv", "dx"][:, :, 26].any()
     for name in net.learned:
         layer_name, tensor = name.split("/")

@@ -38,7 +38,7 @@ def pooled(values: list[float], gate: str = "relu") -> Trace:
     parameters = {"fc/w": np.array([[2.0]])}
     x = np.array(values).reshape(1, 1, 2, 2)
     forward = net.forward(parameters, x, np.zeros((1, 1)))
-    net.backward(parameters, forward, learning=False)
+    net.backward(parameters, forward, training=False)
     return Trace(net, forward, parameters)
 
 

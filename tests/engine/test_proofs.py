@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.check import compare
+from engine.gradcheck import compare
 from engine.ops import OPS
 from engine.ops.base import Array, Op, shapes_of
 from engine.ops.conv2d import Conv2d

@@ -18,17 +18,17 @@ from tests.engine.tools import around, network, trainer
 NUDGE = 1e-6
 
 
-def pass_of(net: Network, learning: bool = False, batch: int = 1, seed: int = 0) -> Trace:
+def pass_of(net: Network, training: bool = False, batch: int = 1, seed: int = 0) -> Trace:
     """A float64 pass of random images."""
     rng = np.random.default_rng(seed)
     parameters = net.initial(3, np.float64)
     x = rng.normal(size=(batch, *net.input_shape))
     shape = net.loss.op.target_shape((batch, *net.layers[net.output].shape))
     target = np.zeros(shape, np.int64) if len(shape) == 1 else rng.normal(size=shape)
-    draws = (lambda layer: np.random.default_rng(5)) if learning else None
+    draws = (lambda layer: np.random.default_rng(5)) if training else None
     values = net.forward(parameters, x, target, draws)
-    net.backward(parameters, values, learning=learning)
-    return Trace(net, values, parameters, learning=learning)
+    net.backward(parameters, values, training=training)
+    return Trace(net, values, parameters, training=training)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def classroom() -> Trace:
     net, (x, target) = run.network, run.dataset.splits["test"].batch(slice(3, 4))
     parameters = {name: array.astype(np.float64) for name, array in run.parameters.items()}
     values = net.forward(parameters, x.astype(np.float64), target)
-    net.backward(parameters, values, learning=False)
+    net.backward(parameters, values, training=False)
     return Trace(net, values, parameters)
 
 
 def moved(trace: Trace, place: Place, by: float) -> Values:
     net = trace.network
-    draws = (lambda layer: np.random.default_rng(5)) if trace.learning else None
+    draws = (lambda layer: np.random.default_rng(5)) if trace.training else None
     parameters = {name: trace[_key(name)].copy() for name in net.parameter_shapes}
     x = trace["input", "y"].copy()
     array = x if place.layer == "input" else parameters[f"{place.layer}/{place.tensor}"]
@@ -131,9 +131,9 @@ def test_a_corner_weight_of_a_padded_convolution_misses_the_rim() -> None:
 def test_a_batch_norm_in_training_reaches_the_whole_batch() -> None:
     net = network({"op": "batch_norm"}, {"op": "flatten"}, {"op": "linear", "out": 3})
     place = Place.parse("input/y/1,0,2,2")
-    learning = reach(pass_of(net, learning=True, batch=3), place, "forward")["batch_norm1", "y"]
-    resting = reach(pass_of(net, batch=3), place, "forward")["batch_norm1", "y"]
-    assert (learning.reachable, resting.reachable) == (3 * 36, 1)
+    training = reach(pass_of(net, training=True, batch=3), place, "forward")["batch_norm1", "y"]
+    inference_op = reach(pass_of(net, batch=3), place, "forward")["batch_norm1", "y"]
+    assert (training.reachable, inference_op.reachable) == (3 * 36, 1)
 
 
 def test_a_gradient_sees_back_through_both_passes(classroom: Trace) -> None:
@@ -178,5 +178,5 @@ def test_a_tied_loser_is_not_inert() -> None:
     x = np.ones_like(trace["input", "y"])
     parameters = {name: trace[_key(name)] for name in net.parameter_shapes}
     values = net.forward(parameters, x, np.zeros(1, np.int64))
-    net.backward(parameters, values, learning=False)
+    net.backward(parameters, values, training=False)
     assert not inert(Trace(net, values, parameters), ("input", "y")).mask.any()

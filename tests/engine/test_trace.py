@@ -120,8 +120,8 @@ def holds_everywhere(net: Network) -> None:
     x, target = rng.normal(size=(2, *net.input_shape)), rng.random((2, *net.layers[net.output].shape))
     parameters = net.initial(3, np.float64)
     values = net.forward(parameters, x, target, draws=lambda layer: np.random.default_rng(1))
-    net.backward(parameters, values, learning=True)
-    trace = Trace(net, values, parameters, learning=True)
+    net.backward(parameters, values, training=True)
+    trace = Trace(net, values, parameters, training=True)
     for layer in ("input", "target", *net.layers, "loss"):
         for place in places_of(trace, layer):
             found = whole(trace, place)
@@ -304,7 +304,7 @@ def test_the_gradient_of_the_loss_for_itself_is_one_in_the_dtype_of_the_pass(dty
     net = network({"op": "flatten"}, {"op": "linear", "out": 3})
     parameters = net.initial(0, dtype)
     values = net.forward(parameters, np.ones((2, 1, 6, 6), dtype), np.array([0, 1]))
-    net.backward(parameters, values, learning=False)
+    net.backward(parameters, values, training=False)
     trace = Trace(net, values, parameters)
     for array in (trace["loss", "dy"], trace.sample("loss", "dy", 1)):
         assert array.dtype == dtype and array.shape == () and array == 1
@@ -365,7 +365,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch, kind: Any, method: str, change: Any) 
     parameters = net.initial(0)
     x = np.random.default_rng(0).random((4, 1, 6, 6)).astype(np.float32)
     values = net.forward(parameters, x, np.array([0, 1, 2, 0]))
-    net.backward(parameters, values, learning=False)
+    net.backward(parameters, values, training=False)
     return Trace(net, values, parameters)
 
 

@@ -111,7 +111,7 @@ def test_the_history_is_bounded_in_bytes_and_replays_stay_short() -> None:
 
 def test_the_dearer_a_step_the_shorter_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     run = dropping()
-    step = 3 * run.batch_size * run.network.work / run.path.pace
+    step = 3 * run.batch_size * run.network.work / run.backend.pace
     monkeypatch.setattr(train, "REPLAY_SECONDS", 2.5 * step)
     tight = dropping(history_bytes=1)
     for _ in range(20):
@@ -201,7 +201,7 @@ def test_evaluation_is_the_mean_over_all_images() -> None:
 def test_evaluation_slice_by_slice_is_what_one_batch_gives(loss: dict[str, Any]) -> None:
     net = Network.from_document({**DROPPING, "loss": loss})
     run = Trainer(net, digits(), OPTIMIZERS["adam"](learning_rate=0.01))
-    run.path.slice = 7
+    run.backend.slice = 7
     x, target = run.dataset.splits["test"].batch(slice(0, 96))
     whole = net.forward(run.parameters, x, target)["loss", "y"]
     assert run.evaluate("test")[0] == pytest.approx(float(whole), rel=1e-5)

@@ -8,7 +8,7 @@ const plain = (...letters) => letters.map(letter => axis({ [letter]: 1 }));
  * @param {{input: number[], shares?: boolean}} options
  */
 export function chain(layers, { input, shares = true }) {
-  const score = {
+  const timeline = {
     layers: [{ name: "input", op: "", title: "input", inputs: [], shape: input, parameters: {}, view: false }],
     tensors: {
       "input/y": { shape: [1, ...input], kind: "value", title: "input" },
@@ -22,13 +22,13 @@ export function chain(layers, { input, shares = true }) {
     const [layer, tensor] = place.split("/");
     const letters = { 1: ["o"], 2: ["n", "k"], 4: ["n", "o", "i", "j"] }[shape.length] ?? [];
     const parameters = layers.find(([name]) => name === layer)?.[3] ?? {};
-    score.tensors[place] = {
+    timeline.tensors[place] = {
       shape,
       kind: kindOf(place),
       title: place,
       whole: tensor.replace(/^d|_next$/g, "") in parameters,
     };
-    score.phases.push({
+    timeline.phases.push({
       place,
       layer,
       tensor,
@@ -45,11 +45,11 @@ export function chain(layers, { input, shares = true }) {
   const read = (name, tensor, axes) => ({ name, tensor, kind: "value", role: "factor", axes });
   const names = ["input", ...layers.map(([name]) => name), "loss"];
   names.slice(1).forEach((name, k) => {
-    score.aliases[`${name}/x`] = `${names[k]}/y`;
-    score.aliases[`${names[k]}/dy`] = `${name}/dx`;
+    timeline.aliases[`${name}/x`] = `${names[k]}/y`;
+    timeline.aliases[`${names[k]}/dy`] = `${name}/dx`;
   });
   for (const [name, shape, what, parameters = {}] of layers) {
-    score.layers.push({
+    timeline.layers.push({
       name,
       op: what,
       title: name,
@@ -59,8 +59,8 @@ export function chain(layers, { input, shares = true }) {
       view: what === "view",
     });
     for (const [parameter, size] of Object.entries(parameters))
-      score.tensors[`${name}/${parameter}`] = { shape: size, kind: "weight", title: name, whole: true };
-    const x = score.aliases[`${name}/x`];
+      timeline.tensors[`${name}/${parameter}`] = { shape: size, kind: "weight", title: name, whole: true };
+    const x = timeline.aliases[`${name}/x`];
     const taps = parameters.w?.slice(2) ?? [];
     if (what === "slide") {
       write(
@@ -85,7 +85,9 @@ export function chain(layers, { input, shares = true }) {
       );
     } else {
       const axes =
-        what === "view" ? score.tensors[x].shape.map(() => null) : plain("n", "o", "i", "j").slice(0, shape.length + 1);
+        what === "view"
+          ? timeline.tensors[x].shape.map(() => null)
+          : plain("n", "o", "i", "j").slice(0, shape.length + 1);
       write(`${name}/y`, "forward", name, [1, ...shape], [read("x", x, axes)], {}, what === "view");
     }
   }
@@ -94,9 +96,9 @@ export function chain(layers, { input, shares = true }) {
   write("loss/y", "loss", "loss", []);
   write("loss/dx", "backward", "first", [1, ...last[1]]);
   for (const [name, , what, parameters = {}] of [...layers].reverse()) {
-    const x = score.tensors[score.aliases[`${name}/x`]].shape;
-    const dy = score.aliases[`${name}/dy`];
-    const rank = score.tensors[dy].shape.length;
+    const x = timeline.tensors[timeline.aliases[`${name}/x`]].shape;
+    const dy = timeline.aliases[`${name}/dy`];
+    const rank = timeline.tensors[dy].shape.length;
     write(
       `${name}/dx`,
       "backward",
@@ -113,7 +115,7 @@ export function chain(layers, { input, shares = true }) {
     for (const [parameter, size] of Object.entries(parameters))
       write(`${name}/${parameter}_next`, "update", "update", size);
   }
-  return score;
+  return timeline;
 }
 
 const slide = (name, out, input, size, side) => [

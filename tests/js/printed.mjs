@@ -5,8 +5,8 @@
 
 import { createInterface } from "node:readline";
 
-import { largestEntries } from "../../static/js/account.js";
-import { book } from "../../static/js/sums.js";
+import { largestEntries } from "../../static/js/core/term_rows.js";
+import { book } from "../../static/js/core/printed.js";
 
 const DIGITS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 

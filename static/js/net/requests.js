@@ -1,6 +1,6 @@
 /** Requests: the one module that fetches. It waits for a server that is away, and keeps what never changes. */
 
-import * as store from "../store.js";
+import * as store from "../state/store.js";
 import { credentials } from "./tokens.js";
 
 const BASE = new URL(".", document.baseURI);
@@ -69,7 +69,7 @@ const repeatable = (path, method) => method !== "POST" || /(passes|predict)$/.te
 let back = null;
 
 async function untilBack() {
-  store.away.value = true;
+  store.offline.value = true;
   do await sleep(700);
   while (
     !(await fetch(new URL("api/status", BASE)).then(
@@ -78,8 +78,8 @@ async function untilBack() {
     ))
   );
   back = null;
-  store.complain(null);
-  store.away.value = false;
+  store.showError(null);
+  store.offline.value = false;
 }
 
 /** @param {number} milliseconds @param {AbortSignal} [signal] */
@@ -127,10 +127,10 @@ export function once(path) {
 export const forget = () => kept.clear();
 
 /** @param {unknown} error */
-export function complain(error) {
-  if (store.away.value) return;
+export function showError(error) {
+  if (store.offline.value) return;
   const title = error instanceof Refused ? error.title : "The server cannot be reached";
-  store.complain({ title, detail: error instanceof Error ? error.message : String(error) });
+  store.showError({ title, detail: error instanceof Error ? error.message : String(error) });
 }
 
 /** What is given of a query. @param {Record<string, any>} query */

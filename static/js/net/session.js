@@ -1,15 +1,15 @@
-/** What is looked at: a run, its score, a pass or a step, and what is asked about them. Facts go into the store. */
+/** What is looked at: a run, its timeline, a pass or a step, and what is asked about them. Facts go into the store. */
 
 import { batch, computed, effect, untracked } from "@preact/signals-core";
 
-import { decode } from "../codec.js";
-import { batched, end } from "../score.js";
-import * as store from "../store.js";
+import { decode } from "../core/codec.js";
+import { batched, end } from "../core/timeline.js";
+import * as store from "../state/store.js";
 import {
   Refused,
   ask,
   classesOf,
-  complain,
+  showError,
   datasets,
   forget,
   get,
@@ -79,12 +79,12 @@ export async function explanationOf(place, options = {}) {
 
 /** Reads of a minibatch as this page counts: the image that is looked at is number 0. @param {any} data @param {number} sample */
 function turned(data, sample) {
-  const score = store.score.value;
-  if (!score) return data;
+  const timeline = store.timeline.value;
+  if (!timeline) return data;
   return {
     ...data,
     reads: data.reads.map((/** @type {any} */ read) =>
-      read.index.length && batched(score, read.tensor.replace(/@\d+$/, ""))
+      read.index.length && batched(timeline, read.tensor.replace(/@\d+$/, ""))
         ? { ...read, index: store.swapped(read.index, sample) }
         : read,
     ),
@@ -225,10 +225,10 @@ const FIRST = 464;
 
 /**
  * The image of a run's data that is looked at when none is asked for, and what its classes are called.
- * @param {any} run @param {any} score
+ * @param {any} run @param {any} timeline
  */
-async function dataOf(run, score) {
-  const shape = score.tensors["input/y"]?.shape.slice(1).join();
+async function dataOf(run, timeline) {
+  const shape = timeline.tensors["input/y"]?.shape.slice(1).join();
   const found = (await datasets().catch(() => [])).find((/** @type {any} */ { name }) => name === run.dataset);
   const fits = found && !found.problem && found.shape?.join() === shape;
   const dataset = typeof run.dataset === "string" ? run.dataset : "own";
@@ -242,11 +242,11 @@ async function dataOf(run, score) {
 
 /**
  * The image to look at in a run: the same one where the network takes it, else the usual one of the run's own data.
- * @param {Source|null} source @param {any} score @param {NonNullable<typeof store.usual.value>} usual @returns {Source}
+ * @param {Source|null} source @param {any} timeline @param {NonNullable<typeof store.usual.value>} usual @returns {Source}
  */
-function fitting(source, score, usual) {
+function fitting(source, timeline, usual) {
   if (source?.kind === "step") return source;
-  const padded = score.tensors["input/y"]?.shape.join() === "1,1,28,28";
+  const padded = timeline.tensors["input/y"]?.shape.join() === "1,1,28,28";
   if (source && (source.drawn ? padded : source.dataset === usual.dataset))
     return { ...source, pass: undefined, edits: undefined };
   return usual;
@@ -256,30 +256,30 @@ function fitting(source, score, usual) {
 const scoreOf = (id, source) =>
   once(`api/runs/${encodeURIComponent(id)}/score${source?.kind === "step" ? "?training=true" : ""}`);
 
-/** Look at another run: its score, its newest step, the same image. @param {string} id @param {number|null} [step] */
+/** Look at another run: its timeline, its newest step, the same image. @param {string} id @param {number|null} [step] */
 export async function adopt(id, step = null) {
   const stays = store.run.value === null || store.run.value.id === id;
-  const [run, score] = await Promise.all([
+  const [run, timeline] = await Promise.all([
     get(`api/runs/${encodeURIComponent(id)}`),
     scoreOf(id, stays ? store.source.value : null),
   ]);
-  const { usual, classes } = await dataOf(run, score);
+  const { usual, classes } = await dataOf(run, timeline);
   batch(() => {
     const other = store.run.value !== null && store.run.value.id !== id;
     const known = store.source.value;
-    const what = fitting(other && step === null && known?.kind === "step" ? null : known, score, usual);
+    const what = fitting(other && step === null && known?.kind === "step" ? null : known, timeline, usual);
     store.usual.value = usual;
     store.classes.value = classes;
-    store.homeless.value = false;
+    store.noMnist.value = false;
     store.run.value = run;
-    if (store.score.value && store.score.value !== score) {
+    if (store.timeline.value && store.timeline.value !== timeline) {
       store.tensors.value = new Map();
       store.position.value = null;
       store.pages.value = {};
       store.focusChannel.value = 0;
       store.closeCard();
     }
-    store.score.value = score;
+    store.timeline.value = timeline;
     store.step.value = step ?? run.step;
     store.source.value = what;
     store.wanted.value = { run: id, source: what, step };
@@ -344,11 +344,11 @@ async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */
       facts = { label: pass.label ?? null, step: pass.step, after: pass.loss_after ?? null };
       path = `api/runs/${encodeURIComponent(run)}/passes/${pass.id}/frame`;
     }
-    const [frame, score] = await Promise.all([ask(path, { signal }), scoreOf(run, made)]);
+    const [frame, timeline] = await Promise.all([ask(path, { signal }), scoreOf(run, made)]);
     const { header, blocks } = decode(await frame.arrayBuffer());
     if (signal.aborted || store.live.value) return;
     batch(() => {
-      store.rescore(score);
+      store.changeTimeline(timeline);
       take(header, blocks, true);
       store.source.value = made;
       store.base.value = base;
@@ -405,18 +405,18 @@ async function lost(error, id) {
   const { welcome = "welcome" } = store.status.value;
   const missing = (/** @type {unknown} */ what) => (what instanceof Refused && what.status === 404 ? what : null);
   const gone = missing(error) && (await get(`api/runs/${encodeURIComponent(id)}`).then(() => null, missing));
-  if (!gone) return complain(error);
+  if (!gone) return showError(error);
   if (!store.status.value.welcome && store.status.value.ready) {
-    store.homeless.value = store.run.value === null;
-    return complain(error);
+    store.noMnist.value = store.run.value === null;
+    return showError(error);
   }
   if (id === welcome) {
     // A server that has just started still makes it.
     await sleep(500);
     return resume();
   }
-  await adopt(welcome).catch(complain);
-  store.complain({ title: "That run is gone", detail: `${gone.message}; this is the first one.` });
+  await adopt(welcome).catch(showError);
+  store.showError({ title: "That run is gone", detail: `${gone.message}; this is the first one.` });
 }
 
 // Start.
@@ -434,7 +434,7 @@ async function untilReady() {
 async function untilWelcome() {
   while (!store.status.value.welcome) {
     if (store.status.value.ready) {
-      store.homeless.value = true;
+      store.noMnist.value = true;
       return false;
     }
     await sleep(300);
@@ -452,7 +452,7 @@ export async function visit({ run, step, source }) {
     JSON.stringify({ ...a, pass: undefined }) === JSON.stringify({ ...b, pass: undefined });
   if (id !== store.run.value?.id) {
     store.source.value = source;
-    await adopt(id, step).catch(complain);
+    await adopt(id, step).catch(showError);
   } else if (what && !same(known, what)) {
     store.look(what);
   } else if (step !== null && step !== store.step.value) {
@@ -461,7 +461,7 @@ export async function visit({ run, step, source }) {
 }
 
 /**
- * Connect: status, run, score; then follow the store. The first pass comes when the kernels are compiled.
+ * Connect: status, run, timeline; then follow the store. The first pass comes when the kernels are compiled.
  * @param {{run: string|null, step: number|null, source: Source|null}} first
  */
 export async function connect(first) {
@@ -471,8 +471,8 @@ export async function connect(first) {
   });
   let gone = false;
   effect(() => {
-    const back = gone && !store.away.value;
-    gone = store.away.value;
+    const back = gone && !store.offline.value;
+    gone = store.offline.value;
     if (back) untracked(resume);
   });
   let before = "";
@@ -486,17 +486,17 @@ export async function connect(first) {
     follow();
     clearInterval(asking);
     if (run?.state === "running")
-      asking = setInterval(() => document.hidden || store.away.value || void check(run.id), 1000);
+      asking = setInterval(() => document.hidden || store.offline.value || void check(run.id), 1000);
     if (!stopped) return;
     store.halted.value = null;
     void refresh().then(() => {
       lookAgain();
-      if (store.score.value && !store.position.value && !store.playing.value) store.goTo(end(store.score.value));
+      if (store.timeline.value && !store.position.value && !store.playing.value) store.goTo(end(store.timeline.value));
     });
   });
   const notice = computed(() => store.run.value?.notice ?? "");
   effect(() => {
-    if (notice.value) store.complain({ title: "Not saved", detail: notice.value });
+    if (notice.value) store.showError({ title: "Not saved", detail: notice.value });
   });
   effect(() => {
     const id = store.halted.value;
@@ -504,20 +504,20 @@ export async function connect(first) {
     if (id && run?.id === id && !mayChange(run)) {
       store.pause();
       store.halted.value = null;
-      return store.complain({
+      return store.showError({
         title: "This run is somebody else's",
         detail: "It can be watched. Make your own copy, and stop that.",
-        retry: { words: "Make my own copy", act: () => void copyRun(run).catch(complain) },
+        retry: { words: "Make my own copy", act: () => void copyRun(run).catch(showError) },
       });
     }
-    if (id) patchRun(id, { state: "paused" }).catch(complain);
+    if (id) patchRun(id, { state: "paused" }).catch(showError);
   });
   const shown = computed(
     () =>
       `${store.view.value} ${store.position.value && store.phase.value?.part === "update" ? store.phase.value.layer : ""}`,
   );
   effect(() => {
-    for (const part of [store.source, store.score, shown]) void part.value;
+    for (const part of [store.source, store.timeline, shown]) void part.value;
     untracked(subscribe);
   });
   store.source.value = first.source;
@@ -533,8 +533,8 @@ export async function connect(first) {
       if (!first.run) throw error;
       await lost(error, first.run);
     }
-    void ready?.then(refresh).then(lookAgain).catch(complain);
+    void ready?.then(refresh).then(lookAgain).catch(showError);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }

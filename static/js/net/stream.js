@@ -6,11 +6,11 @@
 
 import { batch } from "@preact/signals-core";
 
-import { decode } from "../codec.js";
-import { excerptOf, tensorsIn } from "../excerpt.js";
-import { living } from "../score.js";
-import * as store from "../store.js";
-import { Refused, ask, complain, eventsOf, streamOf } from "./requests.js";
+import { decode } from "../core/codec.js";
+import { liveTensorsOf, tensorsIn } from "../core/live_tensors.js";
+import { living } from "../core/timeline.js";
+import * as store from "../state/store.js";
+import { Refused, ask, showError, eventsOf, streamOf } from "./requests.js";
 
 /** @type {WebSocket|null} */
 let socket = null;
@@ -50,9 +50,9 @@ function open(id) {
     if (opened !== socket) return;
     socket = null;
     store.streaming.value = false;
-    const wait = works || store.away.value || (await isBlocked(id)) ? 1000 : 5000;
+    const wait = works || store.offline.value || (await isBlocked(id)) ? 1000 : 5000;
     if (store.run.value?.state === "running")
-      setTimeout(() => store.run.value?.id === id && !store.away.value && follow(), wait);
+      setTimeout(() => store.run.value?.id === id && !store.offline.value && follow(), wait);
   };
 }
 
@@ -63,11 +63,11 @@ function open(id) {
 async function isBlocked(id) {
   const reason = await ask(`api/runs/${encodeURIComponent(id)}/stream`).catch(error => error);
   if (reason instanceof Refused && reason.status !== 426) {
-    if (reason.status !== 404) complain(reason); // a run that is gone is told of where runs are asked for
+    if (reason.status !== 404) showError(reason); // a run that is gone is told of where runs are asked for
     return false;
   }
   if (++blocked === TRIES)
-    store.complain({
+    store.showError({
       title: "Live frames come by another way",
       detail: "no WebSocket opens here, perhaps because of a proxy: they are fewer",
     });
@@ -77,7 +77,7 @@ async function isBlocked(id) {
 /** A frame that the server cannot make: what is on the screen stays, and the reason is said. @param {any} problem */
 function refused(problem) {
   store.streaming.value = false;
-  complain(new Refused(problem.status, problem));
+  showError(new Refused(problem.status, problem));
 }
 
 /** @param {ArrayBuffer} data @param {WebSocket|null} opened @param {string} id */
@@ -126,7 +126,7 @@ function watch(id) {
         show(frame, null, id);
       }
     } catch (error) {
-      if (fallback === own) complain(error);
+      if (fallback === own) showError(error);
     } finally {
       busy = false;
     }
@@ -150,11 +150,13 @@ function close() {
 /** What is shown, for the image that is looked at; null before there is anything. */
 function subscribed() {
   const training = store.view.value === "train";
-  const score = store.score.value;
+  const timeline = store.timeline.value;
   const source = store.source.value;
-  if (!score) return null;
+  if (!timeline) return null;
   return {
-    subscribe: training ? tensorsIn(excerptOf(score)) : living(score, store.position.value && store.phase.value),
+    subscribe: training
+      ? tensorsIn(liveTensorsOf(timeline))
+      : living(timeline, store.position.value && store.phase.value),
     sample: source?.kind === "step" ? source.sample : 0,
     ...(source?.kind === "pass" ? { image: named(source) } : {}),
   };
@@ -168,7 +170,7 @@ export function subscribe() {
 
 /** Put a frame's tensors into the store. @param {any} header @param {Sent[]} blocks @param {boolean} whole */
 export function take(header, blocks, whole) {
-  const info = store.score.value?.tensors ?? {};
+  const info = store.timeline.value?.tensors ?? {};
   const tensors = whole ? new Map() : new Map(store.tensors.value);
   for (const { layer, tensor, shape, data } of blocks) {
     const prefix = `${layer}/${tensor}`;

@@ -1,8 +1,8 @@
 /** Ten numbers as bars: probabilities, or a network's bare outputs. */
 
-import { largest } from "../colour.js";
-import { number } from "../format.js";
-import { className, digital } from "../store.js";
+import { largest } from "../core/colour.js";
+import { number } from "../core/format.js";
+import { className, digital } from "../state/store.js";
 import { html } from "./html.js";
 
 /** @param {{values: number[], label?: number|null}} props `label` is the right answer's number */

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from engine.backends import Fast, Readable, backend_of
 from engine.data import Split, from_arrays
-from engine.fast import cells as cells_of
+from engine.fast import pointwise as cells_of
 from engine.fast import step
-from engine.fast import team as teams
-from engine.fast.flat import Spares
-from engine.fast.plan import SHARES
+from engine.fast import thread_pool as pools
+from engine.fast.flat_params import BufferPool
+from engine.fast.plan import SHARDS
 from engine.fast.simd import LANES
 from engine.fast.step import CONV, WINOGRAD
 from engine.fast.winograd import POINTS, matrices
@@ -26,7 +27,6 @@ from engine.models import MODELS
 from engine.network import Network, Values
 from engine.ops.base import Array
 from engine.optimizers import OPTIMIZERS
-from engine.paths import Fast, Readable, path_of
 from engine.train import draws
 from tests.engine.tools import digits, network, trainer
 
@@ -45,7 +45,7 @@ def batch_for(net: Network, count: int, seed: int = 3) -> Split:
 
 
 def fast_of(net: Network) -> Fast:
-    path = path_of(net, from_arrays(*vars(batch_for(net, 1)).values()))
+    path = backend_of(net, from_arrays(*vars(batch_for(net, 1)).values()))
     assert isinstance(path, Fast), path.reason
     return path
 
@@ -55,7 +55,7 @@ def exact(net: Network, parameters: Mapping[str, Array], split: Split, dtype: ty
     x, target = split.batch(slice(None), dtype)
     numbers: dict[str, Array] = {name: array.astype(dtype) for name, array in parameters.items()}
     values = net.forward(numbers, x, target, draws(net, SEED, 1))
-    net.backward(numbers, values, learning=True)
+    net.backward(numbers, values, training=True)
     return values
 
 
@@ -92,9 +92,9 @@ def agrees(net: Network, count: int) -> bool:
 @pytest.fixture
 def threads() -> Iterator[Any]:
     """use_threads, for this test alone."""
-    before = teams.team().size
-    yield teams.use_threads
-    teams.use_threads(before)
+    before = pools.thread_pool().size
+    yield pools.use_threads
+    pools.use_threads(before)
 
 
 @pytest.mark.parametrize("name", ["classroom", "lenet5"])
@@ -272,8 +272,8 @@ def test_the_gradients_of_linear_layers_are_those_of_the_whole_batch_however_man
     net = network(
         {"op": "conv2d", "out": 3, "kernel_size": 3}, {"op": "flatten"}, {"op": "linear", "out": 4}, input=(1, 8, 7)
     )
-    count = (SHARES + 1) * LANES + 5
-    assert fast_of(net).plan.legs(-(-count // LANES)) == [(0, SHARES), (SHARES, 2)]
+    count = (SHARDS + 1) * LANES + 5
+    assert fast_of(net).plan.rounds(-(-count // LANES)) == [(0, SHARDS), (SHARDS, 2)]
     assert agrees(net, count)
 
 
@@ -384,13 +384,13 @@ def test_what_the_fast_path_does_not_know_is_left_to_the_readable_kernels_with_i
 ) -> None:
     net = network(*layers, {"op": "flatten"}, {"op": "linear", "out": 3}, loss=loss)
     split = batch_for(net, 4)
-    path = path_of(net, from_arrays(split.images, split.targets))
+    path = backend_of(net, from_arrays(split.images, split.targets))
     assert isinstance(path, Readable) and reason in path.reason
 
 
 def test_targets_that_are_no_classes_are_left_to_the_readable_kernels() -> None:
     net = network({"op": "flatten"}, {"op": "linear", "out": 3})
-    path = path_of(net, from_arrays(batch_for(net, 4).images, np.full((4, 3), 1 / 3), "shares"))
+    path = backend_of(net, from_arrays(batch_for(net, 4).images, np.full((4, 3), 1 / 3), "shares"))
     assert path.reason == "the targets of shares/train are no class numbers"
 
 
@@ -419,31 +419,31 @@ def test_a_run_that_rests_holds_no_bench_and_goes_on_as_one_that_did_not() -> No
     rested, other = trainer("lenet5", batch_size=20), trainer("lenet5", batch_size=20)
     for _ in range(3):
         assert rested.step_once() == other.step_once()
-        rested.path.rest()
-    assert isinstance(rested.path, Fast) and not rested.path._benches and isinstance(other.path, Fast)
-    assert other.path._benches
+        rested.backend.release()
+    assert isinstance(rested.backend, Fast) and not rested.backend._workspaces and isinstance(other.backend, Fast)
+    assert other.backend._workspaces
 
 
 def test_the_memory_of_a_vector_is_used_again_when_nobody_looks_at_it_and_not_before() -> None:
-    spares, size = Spares(), Spares.least
-    vector = spares.take(size)
+    buffer_pool, size = BufferPool(), BufferPool.least
+    vector = buffer_pool.take(size)
     part = vector[5:].reshape(-1, 1)
     del vector
     part[:] = 3
-    other = spares.take(size)
+    other = buffer_pool.take(size)
     assert not np.shares_memory(part, other) and other.shape == (size,) and (part == 3).all()
     place = part.ctypes.data
     del part
-    assert spares.take(size + 1)[5:].ctypes.data != place == spares.take(size)[5:].ctypes.data
-    most = [spares.take(Spares.most // 2) for _ in range(3)]
+    assert buffer_pool.take(size + 1)[5:].ctypes.data != place == buffer_pool.take(size)[5:].ctypes.data
+    most = [buffer_pool.take(BufferPool.most // 2) for _ in range(3)]
     del most
-    assert sum(room.size for room in spares._rooms) <= Spares.most
+    assert sum(room.size for room in buffer_pool._rooms) <= BufferPool.most
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_every_optimizer_moves_flat_vectors_as_it_moves_arrays(name: str) -> None:
     run = trainer(optimizer={"name": name, "learning_rate": 0.01})
-    assert isinstance(run.path, Fast)
+    assert isinstance(run.backend, Fast)
     for _ in range(3):
         run.step_once()
     trace = run.trace(3)
@@ -474,7 +474,7 @@ def test_a_watched_step_agrees_with_what_was_computed_to_rounding() -> None:
 
 def test_images_of_bytes_and_of_numbers_are_the_same_images() -> None:
     net = Network.from_document(MODELS["classroom"].document)
-    bytes_, path = DIGITS.splits["train"], path_of(net, DIGITS)
+    bytes_, path = DIGITS.splits["train"], backend_of(net, DIGITS)
     numbers = Split(bytes_.images.astype(np.float64) / 255, bytes_.targets)
     parameters, indices = net.initial(1), np.array([5, 80, 3])
     found = [path.learn(parameters, split, indices, draws(net, 1, 1)) for split in (bytes_, numbers)]
@@ -487,15 +487,20 @@ def test_a_mistake_in_a_helper_thread_reaches_the_caller() -> None:
         if worker == 1:
             raise ZeroDivisionError("in the helper")
 
-    crew = teams.Team(2)
+    pool = pools.ThreadPool(2)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError, match="in the helper"):
-            crew.run(task, 2)
-    crew.run(lambda worker: None, 2)
+            pool.run(task, 2)
+    pool.run(lambda worker: None, 2)
 
 
 def test_the_step_is_compiled_anew_when_any_of_the_rooms_loops_change() -> None:
-    room = {path.stem for path in Path(step.__file__).parent.glob("*.py")} - {"__init__", "flat", "plan", "team"}
+    room = {path.stem for path in Path(step.__file__).parent.glob("*.py")} - {
+        "__init__",
+        "flat_params",
+        "plan",
+        "thread_pool",
+    }
     assert room <= {Path(source).stem for source in _sources(step.work.compiled.py_func, set())}
 
 
@@ -554,7 +559,7 @@ def test_the_first_nan_of_a_window_wins_and_is_sent_its_delta(lanes: int, halves
     cells[0, :, : 4 * lanes] = np.repeat(x, lanes, axis=1)
     cells[3, 0, : 2 * lanes] = np.repeat([3, 5], lanes)
     forward, backward = (
-        (cells_of.lone_max_pool_forward, cells_of.lone_max_pool_backward)
+        (cells_of.single_max_pool_forward, cells_of.single_max_pool_backward)
         if lanes == 1
         else (cells_of.max_pool_forward, cells_of.max_pool_backward)
     )

@@ -1,4 +1,4 @@
-"""How reads move with the letters, and the plugged sentence."""
+"""How reads move with the letters, and the substituted sentence."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ PLUGGED = [
 
 
 @pytest.mark.parametrize(("name", "tensor", "more", "text"), PLUGGED)
-def test_the_plugged_sentence_is_tidied_and_drops_one_image_and_one_group(
+def test_the_substituted_sentence_is_tidied_and_drops_one_image_and_one_group(
     name: str, tensor: str, more: dict, text: str
 ) -> None:
     case = by_name[name]
@@ -168,7 +168,7 @@ def test_many_settings_do_not_pile_up() -> None:
     assert texts[7] == "y[n] = w[n] * 0.9**7" and len(program._kept) < 1500
 
 
-def test_every_plugged_sentence_evaluates_as_the_general_one() -> None:
+def test_every_substituted_sentence_evaluates_as_the_general_one() -> None:
     for case, seed in itertools.product(CASES, (0, 1)):
         tensors = case.backward(seed)
         for name in tensors.program.names:

@@ -1,0 +1,1 @@
+"""HTTP: connections, middleware, request bodies, responses and errors."""

@@ -1,0 +1,108 @@
+"""Compiles a cold kernel cache in niced processes, while the pages already work, and counts honestly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from app.limits import NICENESS
+from app.problems import unavailable
+from engine.kernels import is_warm
+
+logger = logging.getLogger("convscope")
+
+PROGRESS = re.compile(r"(\d+)/(\d+)\s+(.*)")
+#: Seconds that a call which needs kernels waits for them before it is told to come again: less than the 30 or 60 after
+#: which proxies give up on a server.
+PATIENCE = 20
+
+
+@dataclass
+class Progress:
+    done: int = 0
+    total: int = 0
+    name: str = ""
+
+    def document(self) -> dict[str, Any]:
+        return {"done": self.done, "total": self.total, "name": self.name}
+
+
+class Warming:
+    """`gate` opens once every kernel is compiled."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self._open = asyncio.Event()
+        self.progress: Progress | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._ending = False
+
+    @property
+    def ready(self) -> bool:
+        return self._open.is_set()
+
+    async def run(self, wanted: bool = True) -> None:
+        """Compile what is not yet compiled; a failure is logged, and kernels then compile when they are first used."""
+        try:
+            if wanted and not await asyncio.to_thread(is_warm):
+                await self._compile()
+        except OSError:
+            logger.exception("the kernels could not be compiled beforehand")
+        finally:
+            self.progress = None
+            self._open.set()
+            self.gate.set()
+
+    async def _compile(self) -> None:
+        self.progress = Progress()
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "engine.warm",
+            "--leashed",
+            stdin=subprocess.PIPE,  # it ends when this does, however this process ends
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+        assert process.stdout and process.stderr
+        complaints = asyncio.create_task(process.stderr.read())
+        try:
+            async for line in process.stdout:
+                if found := PROGRESS.match(line.decode(errors="replace").strip()):
+                    done, total, name = found.groups()
+                    self.progress = Progress(int(done), int(total), name)
+            if await process.wait() and not self._ending:
+                logger.error("compiling the kernels failed:\n%s", (await complaints).decode(errors="replace"))
+        finally:
+            complaints.cancel()
+            self.stop()
+
+    def stop(self) -> None:
+        self._ending = True
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+
+    async def wait(self) -> None:
+        """Return once kernels can be used; 503 with how far it has come when that takes long."""
+        if self._open.is_set():
+            return
+        try:
+            await asyncio.wait_for(self._open.wait(), PATIENCE)
+        except TimeoutError:
+            progress = self.progress or Progress()
+            raise unavailable(
+                f"the kernels are being compiled for this machine, as at every first start: {progress.done} of "
+                f"{progress.total} are ready",
+                retry_after=2,
+                kind="compiling",
+                compiling=progress.document(),
+            ) from None

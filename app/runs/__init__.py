@@ -1,0 +1,1 @@
+"""Training runs: their configuration, scheduling, checkpoints, live frames and inspection."""

@@ -1,0 +1,1 @@
+"""What the API computes without a run: networks, calls of operators, gradient checks, exports."""

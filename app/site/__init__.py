@@ -1,0 +1,1 @@
+"""The pages, the documentation and the OpenAPI document."""

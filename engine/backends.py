@@ -1,0 +1,295 @@
+"""Two ways through a training pass behind one interface: the readable kernels of the ops, which can do any network, and
+the fast step, for the networks that it knows. Either is the same at every call, whoever watches."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine.data import Dataset, Split
+from engine.fast.flat_params import FlatParams, aligned, buffer_pool
+from engine.fast.plan import FEW, Plan, plan
+from engine.fast.simd import LANES
+from engine.fast.step import gather, prepare, work
+from engine.fast.thread_pool import thread_pool
+from engine.kernels import Kernel
+from engine.layers import Layer
+from engine.network import Network, Values
+from engine.ops.base import Array
+from engine.ops.dropout import Dropout
+from engine.optimizers import Optimizer
+
+Draws = Callable[[Layer], np.random.Generator]
+Arrays = Mapping[str, Array]
+
+#: Images that are judged in one go are a multiple of SLICE, of about so many multiply-adds.
+SLICE, SLICED = 128, 4e9
+#: Parameters of which a thread has a part of its own in the update.
+PART = 2**15
+SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
+
+
+def right_answers(answers: Array, target: Array) -> int | None:
+    """How many rows have their largest value at the target's class, a number or a row with a single 1; None where
+    targets are no classes."""
+    if target.ndim == 2 and target.shape == answers.shape and target.shape[1] > 1:
+        if not (np.isin(target, (0, 1)).all() and (target.sum(1) == 1).all()):
+            return None
+        target = target.argmax(1)
+    if target.ndim != 1 or target.dtype.kind not in "iu" or answers.ndim != 2:
+        return None
+    return int(np.count_nonzero(answers.argmax(1) == target))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What came of a batch: the mean loss, how many answers were right, and tensors; `gradient` is that of all
+    parameters where they are moved as one vector."""
+
+    loss: float
+    right: int | None
+    tensors: Values = field(default_factory=dict)
+    gradient: FlatParams | None = None
+
+    @property
+    def values(self) -> Values:
+        """Tensors by (layer, tensor): at least every parameter's gradient, or none when nothing was to be learned."""
+        found = dict(self.tensors)
+        for name, array in () if self.gradient is None else self.gradient.items():
+            layer, tensor = name.split("/")
+            found[layer, f"d{tensor}"] = array
+        return found
+
+
+class Readable:
+    """Layer by layer through the ops' own kernels. `reason` says why it is not the fast path."""
+
+    name = "readable"
+    pace = 1e10  # multiply-adds a second of one thread, about
+    slice = 200  # images that are judged in one go
+
+    def __init__(self, network: Network, reason: str):
+        self.network = network
+        self.reason = reason
+
+    def learn(self, parameters: Arrays, split: Split, indices: Array, draws: Draws) -> Pass:
+        x, target = split.batch(indices)
+        values = self.network.forward(parameters, x, target, draws)
+        self.network.backward(parameters, values, training=True, input_gradient=False)
+        return self._pass(values)
+
+    def evaluate(self, parameters: Arrays, split: Split, indices: Array) -> Pass:
+        x, target = split.batch(indices)
+        return self._pass(self.network.forward(parameters, x, target))
+
+    def release(self) -> None:
+        """Nothing is held between two passes."""
+
+    def _pass(self, values: Values) -> Pass:
+        right = right_answers(values[self.network.output, "y"], values["target", "y"])
+        return Pass(float(values["loss", "y"]), right, values)
+
+
+@dataclass
+class _Workspace:
+    """What one pass works on: an arena for each thread, a gradient for each shard, what is kept of each chunk, the
+    transformed kernels."""
+
+    size: int
+    arenas: list[Array | None]
+    gradients: Array
+    kept: Array
+    filters: Array
+    counter: Array
+
+    def arena(self, worker: int) -> Array:
+        """This worker's, zero around its planes, where nothing is ever written."""
+        found = self.arenas[worker]
+        if found is None:
+            found = self.arenas[worker] = aligned(self.size)
+        return found
+
+
+class Fast:
+    """Chunks of images through the table of layers, by the thread pool."""
+
+    name = "fast"
+    pace = 1e11
+    reason = None
+
+    def __init__(self, network: Network, plan: Plan):
+        self.network = network
+        self.plan = plan
+        work = sum(layer.op.multiply_adds(network.given_shapes(layer)) for layer in network.layers.values())
+        self.slice = SLICE * max(1, min(8, int(SLICED / SLICE / max(1, work))))
+        self._still, self._ones = np.zeros(LANES, np.float32), np.ones(LANES, np.float32)
+        self._workspaces: list[_Workspace] = []
+        self._lock = threading.Lock()
+        self._known: tuple[Split | None, Array, int] = (None, np.zeros(0, np.uint8), 1)
+
+    def learn(self, parameters: Arrays, split: Split, indices: Array, draws: Draws) -> Pass:
+        keys = np.array([Dropout.key(draws(layer)) for layer in self.plan.dropouts], np.uint64)
+        return self._work(parameters, split, indices, keys, training=True)
+
+    def evaluate(self, parameters: Arrays, split: Split, indices: Array) -> Pass:
+        return self._work(parameters, split, indices, np.zeros(len(self.plan.dropouts), np.uint64), training=False)
+
+    def _work(self, parameters: Arrays, split: Split, indices: Array, keys: Array, training: bool) -> Pass:
+        plan, count = self.plan, len(indices)
+        single = plan.single is not None and count <= FEW
+        table, lanes = (plan.single, 1) if single else (plan.table, LANES)
+        chunks = -(-count // lanes)
+        shards, rounds = plan.shards(chunks), plan.rounds(chunks) if training else [(0, chunks)]
+        flat = FlatParams.of(parameters, plan.places).vectors[""]
+        images, octets = self._images(split)
+        targets = split.targets[indices].astype(np.int64)
+        share = 1 / count if plan.mean else 1.0
+        losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
+        pool = thread_pool()
+        gradient = buffer_pool.take(plan.parameters if training else 0)
+        workspace = self._take_workspace(pool.size, shards, rounds[0][1] if training else 0)
+        left = (workspace.gradients[:shards], workspace.kept)
+
+        def run(kernel: Kernel, workers: int, *given: Any) -> None:
+            workspace.counter[0] = 0
+            pool.run(lambda worker: kernel.compiled(table, workspace.counter, workspace.arena(worker), *given), workers)
+
+        try:
+            if plan.filters and not single:
+                run(prepare, pool.size, plan.transforms, flat, workspace.filters)
+            for span in rounds:
+                run(
+                    work,
+                    shards,
+                    lanes,
+                    images,
+                    octets,
+                    SHADES,
+                    indices,
+                    targets,
+                    flat,
+                    self._still,
+                    self._ones,
+                    workspace.filters,
+                    keys,
+                    plan.smoothing,
+                    share,
+                    training,
+                    span,
+                    *left,
+                    losses,
+                    rights,
+                )
+                if training:
+                    run(
+                        gather,
+                        plan.parameters // PART,
+                        plan.gathers,
+                        span,
+                        min(lanes, count),
+                        self._still,
+                        self._ones,
+                        *left,
+                        gradient,
+                    )
+        finally:
+            with self._lock:
+                if not self._workspaces:
+                    self._workspaces.append(workspace)
+        loss = math.fsum(losses.tolist()) / (count if plan.mean else 1)
+        return Pass(loss, sum(rights.tolist()), gradient=FlatParams(plan.places, {"": gradient}) if training else None)
+
+    def release(self) -> None:
+        """Give back the workspace, which the next pass will make anew."""
+        with self._lock:
+            self._workspaces.clear()
+        buffer_pool.clear()
+
+    def _images(self, split: Split) -> tuple[Array, int]:
+        """All images of a split as flat bytes, and how many make a number."""
+        known, images, octets = self._known
+        if known is not split:
+            octets = 1 if split.images.dtype == np.uint8 else 4
+            numbers = split.images if octets == 1 else split.images.astype(np.float32)
+            images = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8)
+            images.flags.writeable = False
+            self._known = (split, images, octets)
+        return images, octets
+
+    def _take_workspace(self, workers: int, shards: int, chunks: int) -> _Workspace:
+        """A free workspace, or a new one: a replay may be under way beside the training."""
+        plan = self.plan
+        with self._lock:
+            workspace = self._workspaces.pop() if self._workspaces else None
+        if workspace is None or len(workspace.arenas) < workers:
+            workspace = _Workspace(
+                plan.arena,
+                [None] * workers,
+                aligned(0, plan.share),
+                aligned(0, plan.kept),
+                aligned(plan.filters),
+                np.zeros(1, np.int64),
+            )
+        if len(workspace.gradients) < shards:
+            workspace.gradients = aligned(shards, plan.share)
+        if len(workspace.kept) < chunks:
+            workspace.kept = aligned(chunks, plan.kept)
+        return workspace
+
+
+def flat_update(
+    optimizer: Optimizer, parameters: Arrays, state: Arrays, gradient: FlatParams, step: int
+) -> tuple[FlatParams, FlatParams]:
+    """The parameters and the optimizer's state after the `step`-th update, by the optimizer's own kernels."""
+    places, suffixes = gradient.places, tuple(f".{part}" for part in optimizer.state)
+    w, dw = FlatParams.of(parameters, places).vectors[""], gradient.vectors[""]
+    old = FlatParams.of(state, places, suffixes).vectors
+    moved = buffer_pool.take(w.size)
+    left = {suffix: buffer_pool.take(w.size) for suffix in suffixes}
+
+    def move(first: int, last: int) -> None:
+        here = slice(first, last)
+        before, after = ({suffix[1:]: vectors[suffix][here] for suffix in suffixes} for vectors in (old, left))
+        optimizer.move(w[here], dw[here], before, step, moved[here], after)
+
+    in_parts(w.size, move)
+    return FlatParams(places, {"": moved}), FlatParams(places, left)
+
+
+def in_parts(count: int, task: Callable[[int, int], Any]) -> None:
+    """task(first, last) of numbers 0 to count, by the thread pool where they are many."""
+    parts = min(thread_pool().size, count // PART)
+    if parts <= 1:
+        task(0, count)
+        return
+    left = iter([(part * count // parts, (part + 1) * count // parts) for part in range(parts)])
+    lock = threading.Lock()
+
+    def work(_: int) -> None:
+        while True:
+            with lock:
+                part = next(left, None)
+            if part is None:
+                return
+            task(*part)
+
+    thread_pool().run(work, parts)
+
+
+Backend = Readable | Fast
+
+
+def backend_of(network: Network, dataset: Dataset) -> Backend:
+    """The fast path where network and targets are what it knows."""
+    made = plan(network)
+    if isinstance(made, str):
+        return Readable(network, made)
+    for name, split in dataset.splits.items():
+        if split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
+            return Readable(network, f"the targets of {dataset.name}/{name} are no class numbers")
+    return Fast(network, made)

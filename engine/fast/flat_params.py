@@ -1,0 +1,93 @@
+"""Parameters and optimizer state as a few flat vectors that are also mappings from names to arrays."""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from engine.ops.base import Shape
+
+Array = np.ndarray
+Places = Mapping[str, tuple[int, Shape]]
+
+
+class FlatParams(Mapping[str, Array]):
+    """Views, by name, of vectors in which each parameter begins at its place.
+
+    vectors    by what follows a parameter's name: {"": w} for parameters, {".m": m, ".v": v} for Adam's state
+    """
+
+    def __init__(self, places: Places, vectors: Mapping[str, Array]):
+        self.places = places
+        self.vectors = vectors
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array], places: Places, suffixes: tuple[str, ...] = ("",)) -> FlatParams:
+        """The same numbers in flat vectors; nothing is copied where they are flat already."""
+        if isinstance(arrays, FlatParams) and arrays.places is places:
+            return arrays
+        empty = np.zeros(0, np.float32)
+        return cls(
+            places,
+            {
+                suffix: np.concatenate([empty, *(arrays[f"{name}{suffix}"].reshape(-1) for name in places)])
+                for suffix in suffixes
+            },
+        )
+
+    def __getitem__(self, key: str) -> Array:
+        name, dot, part = key.partition(".")
+        start, shape = self.places[name]
+        return self.vectors[dot + part][start : start + math.prod(shape)].reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name + suffix for name in self.places for suffix in self.vectors)
+
+    def __len__(self) -> int:
+        return len(self.places) * len(self.vectors)
+
+
+def aligned(*shape: int) -> Array:
+    """Zeros that begin where a vector of registers does."""
+    count = math.prod(shape)
+    room = np.zeros(count + 16, np.float32)
+    start = -room.ctypes.data % 64 // 4
+    return room[start : start + count].reshape(shape)
+
+
+class BufferPool:
+    """Vectors whose memory is used again once nobody looks at them: before the system gives new pages it clears them,
+    which for a million parameters takes as long as half of their update. Small ones are made anew."""
+
+    least, most = 2**15, 2**23  # numbers of a vector that is worth it; numbers that lie ready at most
+
+    def __init__(self) -> None:
+        self._rooms: list[Array] = []
+        self._lock = threading.RLock()  # collecting garbage may let go of a vector within `take`
+
+    def take(self, size: int) -> Array:
+        """A vector of so many numbers of any value."""
+        if size < self.least:
+            return np.empty(size, np.float32)
+        with self._lock:
+            fitting = next((i for i, room in enumerate(self._rooms) if room.size == size), None)
+            room = aligned(size) if fitting is None else self._rooms.pop(fitting)
+        vector = np.frombuffer(room.data, np.float32)  # its views keep it alive, and not the room alone
+        weakref.finalize(vector, self._back, room).atexit = False
+        return vector
+
+    def _back(self, room: Array) -> None:
+        with self._lock:
+            if room.size + sum(each.size for each in self._rooms) <= self.most:
+                self._rooms.append(room)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._rooms.clear()
+
+
+buffer_pool = BufferPool()

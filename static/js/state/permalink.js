@@ -1,0 +1,181 @@
+/** The permalink: one table from which the address is both written and read. */
+
+import { batch } from "@preact/signals-core";
+
+import { at, holds, parse } from "../core/place.js";
+import { indexAt, start } from "../core/timeline.js";
+import * as store from "./store.js";
+
+/** @param {Source|null} source */
+function nameSource(source) {
+  if (!source) return null;
+  if (source.kind === "step") return `step/${source.sample}`;
+  if (source.drawn)
+    return source.x ? ["drawn", pack(source.x), source.target].filter(part => part !== undefined).join("/") : null;
+  const { dataset, split, index } = source;
+  const usual = store.usual.value;
+  return usual && index === usual.index && split === usual.split && dataset === usual.dataset
+    ? null
+    : `${dataset}/${split}/${index}`;
+}
+
+/** @param {string|null} text @param {number|null} step @returns {Source|null} null: the run's usual image */
+export function readSource(text, step) {
+  const parts = (text ?? "").split("/");
+  if (parts[0] === "step" && step !== null && /^\d+$/.test(parts[1] ?? "")) {
+    return { kind: "step", step, sample: Number(parts[1]) };
+  }
+  const x = parts[0] === "drawn" ? unpack(parts[1] ?? "") : null;
+  if (x) return { kind: "pass", drawn: true, x, ...(/^\d+$/.test(parts[2] ?? "") ? { target: Number(parts[2]) } : {}) };
+  if (parts.length === 3 && /^\d+$/.test(parts[2])) {
+    return { kind: "pass", dataset: parts[0], split: parts[1], index: Number(parts[2]) };
+  }
+  return null;
+}
+
+/** A drawing as text, a byte a pixel. @param {number[][]} x */
+export function pack(x) {
+  const bytes = x
+    .flat()
+    .map(value => String.fromCharCode(Math.round(255 * value)))
+    .join("");
+  return btoa(bytes)
+    .replace(/A{4,}/g, run => `.${run.length}.`)
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+}
+
+/** @param {string} text @returns {number[][]|null} */
+export function unpack(text) {
+  try {
+    const packed = text.replace(/\.(\d{1,4})\./g, (_, run) => "A".repeat(Number(run)));
+    const bytes = Array.from(atob(packed.replaceAll("-", "+").replaceAll("_", "/")), c => c.charCodeAt(0) / 255);
+    const side = Math.sqrt(bytes.length);
+    return side === 28 ? Array.from({ length: side }, (_, row) => bytes.slice(side * row, side * (row + 1))) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} text place=value;place=value @returns {Edit[]} what can be read of it */
+export const readEdits = text =>
+  text.split(";").flatMap(part => {
+    const [place, value] = part.split("=");
+    return place && value && Number.isFinite(Number(value)) ? [{ place, value: Number(value) }] : [];
+  });
+
+const nameEdits = () => store.edits.value.map(({ place, value }) => `${place}=${value}`).join(";") || null;
+
+/** The welcome run's newest step goes without saying; so does any step while it changes. */
+function nameStep() {
+  const run = store.run.value;
+  const step = store.step.value;
+  if (!run || step === null || run.state === "running") return null;
+  const newest = run.id === store.status.value.welcome && step === run.step && store.source.value?.kind === "pass";
+  return newest ? null : String(step);
+}
+
+function namePosition() {
+  const timeline = store.timeline.value;
+  const position = store.position.value;
+  if (!timeline || !position) return null;
+  const phase = timeline.phases[position.phase];
+  return position.cell < 0 ? phase.place : store.trueName(at(phase.place, indexAt(phase, position.cell)));
+}
+
+/** Name in the address, how it is written (null: left out), how it is read. */
+const TABLE = /** @type {const} */ ([
+  ["view", () => (store.view.value === "train" ? "train" : null)],
+  ["run", () => (store.run.value && store.run.value.id !== store.status.value.welcome ? store.run.value.id : null)],
+  ["source", () => nameSource(store.source.value)],
+  ["step", nameStep],
+  ["edits", nameEdits],
+  ["at", () => (store.playing.value ? null : namePosition())],
+  ["place", () => store.place.value && store.trueName(store.place.value)],
+  ["card", () => (store.aspect.value === "sum" ? null : store.aspect.value)],
+  ["pin", () => store.pinned.value && store.trueName(store.pinned.value)],
+  ["speed", () => (store.speed.value === 1 ? null : String(store.speed.value))],
+  ["theme", () => (store.theme.value === "auto" ? null : store.theme.value)],
+  ["size", () => (store.textSize.value === "auto" ? null : store.textSize.value)],
+]);
+
+/** The state as a hash. */
+export function write() {
+  const query = TABLE.flatMap(([name, value]) => {
+    const text = value();
+    return text === null ? [] : [`${name}=${encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%2C", ",")}`];
+  });
+  return query.length ? `#${query.join("&")}` : "#";
+}
+
+/** @param {string} hash */
+export function read(hash) {
+  const given = new URLSearchParams(hash.replace(/^#/, ""));
+  const text = (/** @type {typeof TABLE[number][0]} */ name) => given.get(name);
+  const number = Number(text("step"));
+  const step = text("step") !== null && Number.isInteger(number) && number >= 0 ? number : null;
+  return {
+    view: text("view"),
+    run: text("run"),
+    step,
+    source: readSource(text("source"), step),
+    edits: readEdits(text("edits") ?? ""),
+    at: text("at"),
+    place: text("place"),
+    card: text("card"),
+    pin: text("pin"),
+    speed: Number(text("speed")),
+    theme: text("theme"),
+    size: text("size"),
+  };
+}
+
+/** @template {string} T @param {readonly T[]} choices @param {string|null} text @returns {T} the first choice for anything else */
+const oneOf = (choices, text) => choices.find(choice => choice === text) ?? choices[0];
+
+/** Put what was read of the view and its looks into the store. @param {ReturnType<typeof read>} given */
+export const look = given =>
+  batch(() => {
+    store.show(oneOf(["explore", "train"], given.view));
+    store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
+    store.setTextSize(oneOf(["auto", "laptop", "projector"], given.size));
+    store.setAspect(oneOf(["sum", "nudge", "reach", "history"], given.card));
+    if (given.speed > 0) store.setSpeed(given.speed);
+  });
+
+/** Put the places that were read into the store, as soon as their run is there. @param {ReturnType<typeof read>} given */
+export function place(given) {
+  const { timeline } = store;
+  if (!timeline.value) return;
+  const here = (/** @type {string|null} */ text, /** @type {string} */ name) => {
+    const why = text === null ? null : misplaced(text);
+    if (why && !store.problem.peek()) store.showError({ title: `The address asks for ${name}=${text}`, detail: why });
+    return text === null || why ? null : store.trueName(text);
+  };
+  batch(() => {
+    store.setNumbers(given.edits.filter(({ place }) => here(place, "edits")));
+    store.pin(here(given.pin, "pin"));
+    const opened = here(given.place, "place");
+    if (!opened) store.closeCard();
+    else if (opened !== store.place.value) store.open(opened);
+    const position = here(given.at, "at");
+    if (position) store.goToPlace(position);
+    else if (opened && !store.position.value) store.goTo(start(/** @type {Timeline} */ (timeline.value)));
+  });
+}
+
+/** Why a text names no number of this pass, null where it does. @param {string} text */
+function misplaced(text) {
+  let where;
+  try {
+    where = parse(text);
+  } catch {
+    return "A place is layer/tensor/index, as conv1/y/0,1,2,3.";
+  }
+  const info = store.infoOf(text);
+  if (!info) return `This network has no ${where.layer}/${where.tensor}.`;
+  if (!where.index.length || holds(info.shape, where.index)) return null;
+  const last = info.shape.map(extent => extent - 1).join(",");
+  return `${where.layer}/${where.tensor} has the places ${info.shape.map(() => 0).join(",")} to ${last}.`;
+}

@@ -1,0 +1,26 @@
+/** The keys, from the same list the handler reads. */
+
+import { html } from "../html.js";
+import { Dialog } from "./popover.js";
+import { KEYS, TRAINING, WITHIN } from "./keys.js";
+
+/** @param {{shown: string[], words: string}[]} keys */
+const table = keys =>
+  html`<dl>${keys.map(
+    ({ shown, words }) => html`<div>
+  <dt>${shown.map(key => html`<kbd>${key}</kbd> `)}</dt><dd>${words}</dd></div>`,
+  )}</dl>`;
+
+export const Help = () => html`<${Dialog} name="help">
+  <div>
+    <h2 id="help-title" class="serif">Keys</h2>
+    ${table(KEYS)}
+    <h3 class="serif">On the stage, in a map, in a number grid</h3>
+    ${table(WITHIN)}
+    <h3 class="serif">In Train</h3>
+    ${table(TRAINING)}
+    <p class="soft">Enter on a tile walks its cells; Enter on a cell explains it; Esc goes one level out. The address always holds what you see: copy it to come back or to show somebody.</p>
+    <p>Everything here is had by programs too: <a href="docs">the API</a>, and pages <a href="programmers">for programmers</a>.</p>
+    <form method="dialog"><button class="button primary" autofocus>Close</button></form>
+  </div>
+<//>`;

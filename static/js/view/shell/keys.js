@@ -1,0 +1,44 @@
+/** The keys: one list, read by the handler and by the help. */
+
+import * as store from "../../state/store.js";
+
+/** @type {{keys: string[], words: string, shown: string[], act: () => void}[]} */
+export const KEYS = [
+  { keys: [" "], shown: ["Space"], words: "play or pause", act: store.togglePlay },
+  { keys: ["."], shown: ["."], words: "one cell on", act: () => store.stepCell(1) },
+  { keys: [","], shown: [","], words: "one cell back", act: () => store.stepCell(-1) },
+  { keys: [">", "]"], shown: ["]"], words: "one phase on", act: () => store.stepPhase(1) },
+  { keys: ["<", "["], shown: ["["], words: "one phase back", act: () => store.stepPhase(-1) },
+  { keys: ["+", "="], shown: ["+"], words: "faster", act: () => store.changeSpeed(1) },
+  { keys: ["-"], shown: ["−"], words: "slower", act: () => store.changeSpeed(-1) },
+  { keys: ["Escape"], shown: ["Esc"], words: "one level out", act: () => void store.leave() },
+  { keys: ["?"], shown: ["?"], words: "these keys", act: () => store.openPanel("help") },
+];
+
+/** What the number cells and the stage's tiles listen to themselves. */
+export const WITHIN = [
+  { shown: ["←", "↑", "→", "↓"], words: "one cell or tile" },
+  { shown: ["PageUp", "PageDown"], words: "one map" },
+  { shown: ["Home", "End"], words: "first, last" },
+  { shown: ["Enter"], words: "explain this number" },
+];
+
+/** What the training room listens to instead. */
+export const TRAINING = [
+  { shown: ["Space"], words: "train or pause" },
+  { shown: ["."], words: "one step" },
+  { shown: ["←", "→"], words: "on the curves: one recorded step" },
+  { shown: ["Enter"], words: "on the curves: open the step" },
+];
+
+/** @param {KeyboardEvent} event */
+export function handle(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  const target = /** @type {HTMLElement|null} */ (event.target);
+  if (event.key !== "Escape" && target?.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (event.key === " " && target?.closest?.("button, a, summary, [role=button], [role=tab], [role=option]")) return;
+  const found = KEYS.find(({ keys }) => keys.includes(event.key));
+  if (!found || (store.panel.peek() && event.key !== "Escape")) return;
+  event.preventDefault();
+  found.act();
+}

@@ -1,0 +1,400 @@
+"""Models from elsewhere: what becomes of a file, that nothing in it runs, and that files that lie are told so."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from starlette.testclient import TestClient
+
+from app.limits import Limits
+from app.problems import Problem
+from app.services.imports import models
+from app.services.imports.onnx import read_onnx, tensor_of
+from app.services.imports.protobuf import Message
+from app.services.imports.source import Bounds, FileError
+from engine.network import Network
+from tests.app.services import model_files as files
+
+RNG = np.random.default_rng(0)
+OCTETS = {"Content-Type": "application/octet-stream"}
+SHIPPED = Path(onnx.__file__).parent / "backend/test/data"
+
+
+def array(*shape: int) -> np.ndarray:
+    return RNG.normal(scale=0.3, size=shape).astype(np.float32)
+
+
+def made(content: bytes, **answers: Any) -> models.Imported:
+    limits = Limits()
+    format, source = models.read(content, "model", limits)
+    return models.imported("id", "model", format, source, answers, None, limits)
+
+
+def outputs(found: models.Imported, x: np.ndarray) -> np.ndarray:
+    assert found.result.network is not None, [row for row in found.result.rows if row.state == "missing"]
+    network = Network.from_document(found.result.network)
+    whole = {**network.initial(0), **found.result.parameters}
+    exact = {name: each.astype(np.float64) for name, each in whole.items()}
+    return network.forward(exact, x.astype(np.float64))[network.output, "y"]
+
+
+def guess(found: models.Imported, what: str) -> Any:
+    return next(each for each in found.result.guesses if each.what == what)
+
+
+# ONNX ---------------------------------------------------------------------------------------------------------------
+
+CONVERTED = sorted(SHIPPED.glob("pytorch-converted/*")) + sorted(SHIPPED.glob("pytorch-operator/*"))
+#: Those of which everything is here; the others are of one or three axes, of several inputs, or of other operations.
+HERE = """AvgPool2d AvgPool2d_stride BatchNorm2d_eval BatchNorm2d_momentum_eval Conv2d Conv2d_depthwise
+Conv2d_depthwise_padded Conv2d_depthwise_strided Conv2d_depthwise_with_multiplier Conv2d_dilated Conv2d_groups
+Conv2d_groups_thnn Conv2d_no_bias Conv2d_padding Conv2d_strided ConvTranspose2d ConvTranspose2d_no_bias Linear
+Linear_no_bias LogSoftmax MaxPool2d MaxPool2d_stride_padding_dilation PReLU_2d PReLU_2d_multiparam ReLU Sigmoid Softmax
+Softplus Tanh log_softmax_dim3 log_softmax_lastdim softmax_functional_dim3 softmax_lastdim operator_addconstant
+operator_conv operator_convtranspose operator_flatten operator_symbolic_override""".split()
+
+
+@pytest.mark.parametrize("folder", CONVERTED, ids=lambda folder: folder.name)
+def test_a_model_of_the_onnx_package_gives_its_stored_output_or_is_refused_by_name(folder: Path) -> None:
+    content = (folder / "model.onnx").read_bytes()
+    if folder.name.removeprefix("test_") in HERE:
+        x, y = (
+            tensor_of(Message(memoryview((folder / f"test_data_set_0/{name}_0.pb").read_bytes())), Bounds())
+            for name in ("input", "output")
+        )
+        got = outputs(made(content), x)
+        assert got.shape == y.shape and np.abs(got - y).max() <= 1e-5 * max(1, np.abs(y).max())
+        return
+    try:
+        found = made(content)
+    except Problem as problem:
+        assert problem.status == 422 and re.search(r"axes|one input", problem.detail)
+        return
+    missing = [row for row in found.result.rows if row.state == "missing"]
+    assert found.result.network is None and missing and all(row.detail for row in missing)
+    assert missing[0].source.split()[0] in {node.op for node in read_onnx(content, Bounds()).nodes}
+
+
+def small_cnn() -> tuple[bytes, dict[str, np.ndarray]]:
+    tensors = {
+        "conv1.weight": array(4, 1, 3, 3),
+        "conv1.bias": array(4),
+        "fc.weight": array(5, 4 * 13 * 13),
+        "fc.bias": array(5),
+    }
+    nodes = [
+        files.onnx_node("Conv", ["x", "conv1.weight", "conv1.bias"], ["a"], kernel_shape=[3, 3]),
+        files.onnx_node("Relu", ["a"], ["b"]),
+        files.onnx_node("MaxPool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2]),
+        files.onnx_node("Flatten", ["c"], ["d"]),
+        files.onnx_node("Gemm", ["d", "fc.weight", "fc.bias"], ["e"], transB=1),
+        files.onnx_node("Softmax", ["e"], ["f"], axis=1),
+    ]
+    return files.onnx_model(nodes, tensors, (0, 1, 28, 28), "f"), tensors
+
+
+def test_a_graph_becomes_a_network_with_the_files_names() -> None:
+    content, tensors = small_cnn()
+    found = made(content)
+    assert found.format == "onnx" and found.result.network is not None
+    assert [layer["name"] for layer in found.result.network["layers"]] == [
+        "conv1", "relu_b", "maxpool_c", "flatten_d", "fc",
+    ]  # fmt: skip
+    assert found.result.network["loss"] == "cross_entropy"
+    softmax = found.result.rows[-1]
+    assert (softmax.state, softmax.layer) == ("moved", None) and "part of the loss" in softmax.detail
+    assert np.array_equal(found.result.parameters["conv1/w"], tensors["conv1.weight"])
+    assert (found.result.placed, found.result.tensors) == (4, 4)
+
+
+def test_a_layer_that_is_not_here_is_named_with_what_comes_nearest_and_can_be_replaced() -> None:
+    w = array(4, 1, 3, 3)
+    nodes = [
+        files.onnx_node("Conv", ["x", "w"], ["a"], kernel_shape=[3, 3]),
+        files.onnx_node("Selu", ["a"], ["b"]),
+        files.onnx_node("LRN", ["b"], ["c"], size=5),
+        files.onnx_node("GlobalAveragePool", ["c"], ["d"]),
+    ]
+    content = files.onnx_model(nodes, {"w": w}, (1, 1, 8, 8), "d")
+    found = made(content)
+    missing = {row.source: row for row in found.result.rows if row.state == "missing"}
+    assert found.result.network is None and set(missing) == {"Selu selu_b", "LRN lrn_c"}
+    assert missing["Selu selu_b"].nearest == ("elu", "leave_out") and "Selu" in missing["Selu selu_b"].detail
+    settled = made(content, **{"Selu selu_b": "elu", "LRN lrn_c": "leave_out"})
+    assert settled.result.network is not None
+    assert [layer["op"] for layer in settled.result.network["layers"]] == ["conv2d", "elu", "global_avg_pool"]
+
+
+def test_a_branch_joins_and_a_scale_goes_into_the_batch_norm_before_it() -> None:
+    tensors = {
+        "w": array(3, 3, 1, 1), "g": array(3), "b": array(3), "m": array(3), "v": np.abs(array(3)) + 1,
+        "scale": array(1, 3, 1, 1),
+    }  # fmt: skip
+    nodes = [
+        files.onnx_node("Conv", ["x", "w"], ["a"], kernel_shape=[1, 1]),
+        files.onnx_node("BatchNormalization", ["a", "g", "b", "m", "v"], ["n"], epsilon=1e-3),
+        files.onnx_node("Mul", ["n", "scale"], ["s"]),
+        files.onnx_node("Add", ["s", "x"], ["y"]),
+    ]
+    found = made(files.onnx_model(nodes, tensors, (1, 3, 4, 4), "y"))
+    assert found.result.network is not None
+    assert [layer["op"] for layer in found.result.network["layers"]] == ["conv2d", "batch_norm", "add"]
+    x = RNG.normal(size=(2, 3, 4, 4))
+    plane = (1, 3, 1, 1)
+    a = np.einsum("nchw,oc->nohw", x, tensors["w"][:, :, 0, 0].astype(float))
+    n = (a - tensors["m"].reshape(plane)) / np.sqrt(tensors["v"].reshape(plane) + 1e-3)
+    n = n * tensors["g"].reshape(plane) + tensors["b"].reshape(plane)
+    assert np.abs(outputs(found, x) - (n * tensors["scale"] + x)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([("Relu", ["b"], ["a"]), ("Relu", ["a"], ["b"])], "runs in a circle"),
+        ([("Relu", ["nowhere"], ["a"])], "which nothing makes"),
+    ],
+)
+def test_a_graph_that_cannot_be_followed_is_refused(nodes: Any, words: str) -> None:
+    with pytest.raises(FileError, match=words):
+        read_onnx(files.onnx_model([files.onnx_node(*node) for node in nodes], {}, (1, 1, 4, 4), "b"), Bounds())
+
+
+# weights alone ------------------------------------------------------------------------------------------------------
+
+
+def digits_net() -> dict[str, np.ndarray]:
+    """As torch.nn.Sequential(conv, relu, pool, conv, relu, pool), then (linear, relu, linear)."""
+    return {
+        "features.0.weight": array(6, 1, 3, 3),
+        "features.0.bias": array(6),
+        "features.3.weight": array(8, 6, 3, 3),
+        "features.3.bias": array(8),
+        "classifier.0.weight": array(20, 8 * 7 * 7),
+        "classifier.0.bias": array(20),
+        "classifier.2.weight": array(10, 20),
+        "classifier.2.bias": array(10),
+    }
+
+
+def test_a_state_dict_has_its_network_rebuilt_and_every_guess_listed() -> None:
+    found = made(files.torch_file(digits_net()))
+    assert found.format == "pytorch" and found.result.network is not None
+    assert [layer["op"] for layer in found.result.network["layers"]] == [
+        "conv2d", "relu", "max_pool2d", "conv2d", "relu", "max_pool2d", "flatten", "linear", "relu", "linear",
+    ]  # fmt: skip
+    assert guess(found, "input").value == [1, 28, 28] and guess(found, "padding").value == "same"
+    assert guess(found, "pools").value == "features.0, features.3"
+    assert "8 maps of 7 x 7" in guess(found, "pools").why
+    assert guess(found, "activation").value == "relu" and "tanh" in guess(found, "activation").alternatives
+    changed = made(files.torch_file(digits_net()), activation="tanh")
+    assert changed.result.network is not None
+    assert [layer["op"] for layer in changed.result.network["layers"]].count("tanh") == 3
+
+
+def test_every_order_of_prefixes_and_checkpoints_is_understood() -> None:
+    named = {f"module.model.{name}": each for name, each in digits_net().items()}
+    found = made(files.torch_file(named, inside="state_dict"))
+    assert found.result.network is not None and found.result.placed == 8
+    assert found.result.network["layers"][0]["name"].startswith("features")
+
+
+def test_a_batch_norm_stands_before_the_activation() -> None:
+    tensors = {
+        "conv.weight": array(4, 1, 5, 5), "bn.weight": array(4), "bn.bias": array(4), "bn.running_mean": array(4),
+        "bn.running_var": np.abs(array(4)), "bn.num_batches_tracked": np.array(7), "fc.weight": array(3, 4 * 12 * 12),
+    }  # fmt: skip
+    found = made(files.torch_file(tensors))
+    assert found.result.network is not None
+    ops = [layer["op"] for layer in found.result.network["layers"]]
+    assert ops == ["conv2d", "batch_norm", "relu", "max_pool2d", "flatten", "linear"]
+    assert found.result.network["layers"][-1]["settings"]["bias"] is False
+
+
+def test_kernels_and_dense_rows_of_channels_last_frameworks_are_turned_round() -> None:
+    """The same numbers through the same network, written in either layout."""
+    hwio, dense = array(3, 3, 1, 4), array(13 * 13 * 4, 16)
+    content = io.BytesIO()
+    tensors: Any = {"conv2d/kernel": hwio, "conv2d/bias": array(4), "dense/kernel": dense, "dense/bias": array(16)}
+    np.savez(content, **tensors)
+    found = made(content.getvalue())
+    assert found.format == "npz" and [row.state for row in found.result.rows] == ["moved", "moved"]
+    assert "HWIO" in found.result.rows[0].detail and "channels last" in found.result.rows[1].detail
+    x = RNG.normal(size=(2, 1, 28, 28))
+    got = outputs(found, x)
+    conv = np.zeros((2, 26, 26, 4))
+    for u in range(3):
+        for v in range(3):
+            conv += x[:, 0, u : u + 26, v : v + 26, None] * hwio[u, v, 0].astype(float)
+    with np.load(io.BytesIO(content.getvalue())) as stored:
+        conv = np.maximum(conv + stored["conv2d/bias"], 0)
+        pooled = conv.reshape(2, 13, 2, 13, 2, 4).max((2, 4))
+        expected = pooled.reshape(2, -1) @ dense.astype(float) + stored["dense/bias"]
+    assert np.abs(got - expected).max() < 1e-4
+
+
+def test_sizes_that_no_pools_explain_are_refused_with_the_arithmetic() -> None:
+    tensors = {"conv.weight": array(4, 1, 3, 3), "fc.weight": array(3, 4 * 999)}
+    with pytest.raises(Problem, match="fc reads 3996 numbers, 4 maps come out of conv"):
+        made(files.torch_file(tensors))
+
+
+# hostile files ------------------------------------------------------------------------------------------------------
+
+
+class Attack:
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+
+    def __reduce__(self) -> Any:
+        return self.call[0], self.call[1:]
+
+
+def zipped(**members: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def attacks(mark: Path) -> dict[str, bytes]:
+    """Files that would leave a mark, or claim what is not so."""
+    touch = Attack(os.system, f"touch {mark}")
+    one = {"a.weight": array(2, 2)}
+    small, _ = small_cnn()
+    bomb = zipped(**{"a.npy": b"\0" * 300_000_000})
+    return {
+        "a system call": files.torch_file(one, more=touch),
+        "an import": files.torch_file(one, more=Attack(__import__, "os")),
+        "eval": files.torch_file(one, more=Attack(eval, "1")),
+        "a bare pickle": pickle.dumps(touch),
+        "strides outside the storage": files.torch_file(one, views={"a.weight": (0, (2, 2), (1000, 1))}),
+        "a shape larger than the storage": files.torch_file(one, views={"a.weight": (0, (9, 9), (9, 1))}),
+        "a negative offset": files.torch_file(one, views={"a.weight": (-4, (2, 2), (2, 1))}),
+        "a shape of 2**60": files.torch_file(one, views={"a.weight": (0, (2**30, 2**30), (0, 0))}),
+        "an archive in an archive": zipped(**{"inner.zip": zipped(**{"data.pkl": b"x"})}),
+        "a bomb": bomb,
+        "an archive cut short": files.torch_file(one)[:-40],
+        "half a graph": small[: len(small) // 2],
+        "a length beyond the end": files.field(7, b"abc")[:-2] + b"\xff\xff\xff\xff\x0f",
+        "no more than zeros": bytes(1000),
+        "text": b"hello, this is no model",
+        "nothing": b"",
+        "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(100),
+        "a header of safetensors that lies": struct.pack("<Q", 50)
+        + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,4]}}',
+        "a tensor elsewhere": files.onnx_model([], {}, (1,), "y")
+        + files.field(7, files.field(5, files.field(1, 4) + files.field(13, b"x"))),
+        "JSON that is no network": b'{"layers": 3}',
+        "numbers that are not finite": files.torch_file({"a.weight": np.full((2, 2), np.nan, np.float32)}),
+        "a weight of five axes": files.torch_file({"a.weight": array(1, 1, 1, 1, 1)}),
+    }  # fmt: skip
+
+
+def test_files_that_lie_are_4xx_and_leave_no_mark(client: TestClient, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    for what, content in attacks(mark).items():
+        answer = client.post("/api/networks/import", content=content, headers=OCTETS)
+        assert answer.status_code in (400, 413, 422), (what, answer.status_code, answer.text)
+        assert len(answer.json()["detail"]) > 15, (what, answer.text)
+        assert "Traceback" not in answer.text, what
+        assert not mark.exists(), what
+
+
+def test_a_file_damaged_anywhere_is_never_a_5xx() -> None:
+    """Every byte of a small file, changed at random: read, or refused with a reason."""
+    small, _ = small_cnn()
+    whole = files.torch_file(digits_net())
+    rng = np.random.default_rng(1)
+    limits = Limits()
+    for content in (small, whole):
+        for _ in range(150):
+            damaged = bytearray(content)
+            for at in rng.integers(0, min(len(content), 4000), 3):
+                damaged[at] = int(rng.integers(256))
+            try:
+                format, source = models.read(bytes(damaged), "model", limits)
+                models.imported("id", "model", format, source, {}, None, limits)
+            except Exception as error:
+                assert type(error).__name__ == "Problem", repr(error)
+
+
+# over HTTP ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def send(client: TestClient) -> Callable[..., Any]:
+    def post(content: bytes, status: int = 201, name: str = "model.onnx") -> Any:
+        answer = client.post("/api/networks/import", params={"name": name}, content=content, headers=OCTETS)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    return post
+
+
+def test_an_imported_model_becomes_a_run_that_can_be_stepped_through(client: TestClient, send: Any, train: Any) -> None:
+    tensors = digits_net()
+    found = send(files.torch_file(tensors), name="digits.pth")
+    assert found["format"] == "pytorch" and found["parameters"] == {"placed": 8, "of": 8}
+    assert client.get(f"/api/networks/import/{found['id']}").json() == found
+    normalisation = next(each for each in found["guesses"] if each["what"] == "normalisation")
+    assert normalisation["value"] in ("none", "mnist", "half") and found["check"]["images"] == 500
+    run = train(imported=found["id"], start=False)
+    assert run["step"] == 0 and run["title"] == "digits.pth"
+    made = client.post(f"/api/runs/{run['id']}/passes", json={"dataset": "mnist", "index": 0}).json()
+    first = found["network"]["layers"][0 if normalisation["value"] == "none" else 1]["name"]
+    why = client.get(f"/api/runs/{run['id']}/passes/{made['id']}/explain/{first}/dw/0,0,1,1").json()
+    assert why["terms_total"] == 28 * 28
+    values = client.get(f"/api/runs/{run['id']}/passes/{made['id']}/tensors/{first}/w").json()["values"]
+    assert np.array_equal(np.float32(values), tensors["features.0.weight"])
+
+
+def test_an_answer_changes_the_network_and_null_takes_it_back(client: TestClient, send: Any) -> None:
+    found = send(files.torch_file(digits_net()))
+    path = f"/api/networks/import/{found['id']}"
+    changed = client.post(path, json={"answers": {"activation": "tanh", "normalisation": "half"}}).json()
+    ops = [layer["op"] for layer in changed["network"]["layers"]]
+    assert ops[0] == "normalize" and "tanh" in ops and "relu" not in ops
+    back = client.post(path, json={"answers": {"activation": None, "normalisation": "none"}}).json()
+    assert "relu" in [layer["op"] for layer in back["network"]["layers"]]
+    refused = client.post(path, json={"answers": {"activation": "nonsense"}})
+    assert refused.status_code == 422 and "expected one of relu" in refused.json()["detail"]
+    assert client.get("/api/networks/import/none").status_code == 404
+
+
+def test_a_model_with_a_layer_missing_is_no_run(client: TestClient, send: Any) -> None:
+    nodes = [files.onnx_node("Selu", ["x"], ["y"])]
+    found = send(files.onnx_model(nodes, {}, (1, 1, 4, 4), "y"))
+    assert found["network"] is None and found["layers"][0]["state"] == "missing"
+    answer = client.post("/api/runs", json={"imported": found["id"], "start": False})
+    assert answer.status_code == 422 and "Selu" in answer.json()["detail"]
+
+
+def test_a_run_begins_where_another_stands(client: TestClient, train: Any) -> None:
+    first = train(model="classroom", steps=4)
+    edit = {"place": "conv1/w/0,0,1,1", "value": 0.5}
+    second = train(**{"from": {"run": first["id"], "step": 3, "edits": [edit]}}, start=False)
+    assert second["network"] == first["network"] and second["dataset"] == first["dataset"] and second["step"] == 0
+    made = client.post(f"/api/runs/{second['id']}/passes", json={"dataset": "mnist", "index": 0}).json()
+    values = client.get(f"/api/runs/{second['id']}/passes/{made['id']}/tensors/conv1/w").json()["values"]
+    stood = client.get(f"/api/runs/{first['id']}/steps/3/tensors/conv1/w_next").json()["values"]
+    stood[0][0][1][1] = 0.5
+    assert values == stood
+    for body, status in (
+        ({"from": {"run": "nobody"}}, 404),
+        ({"from": {"run": first["id"]}, "model": "tiny"}, 422),
+        ({"from": {"run": first["id"], "edits": [{"place": "conv1/y/0,0,1,1", "by": 1}]}}, 422),
+        ({"from": {"run": first["id"], "step": 99}}, 404),
+    ):
+        assert client.post("/api/runs", json=body).status_code == status, body
