@@ -181,7 +181,8 @@ type Factor = {
   inside: boolean;
   gap?: boolean;
   over?: string; // what is divided by, where that is more than the number that was read
-  made?: { text: string; places: string[]; values: number[] }; // what was made of the numbers that were read, before it is multiplied
+  // what was made of the numbers that were read, before it is multiplied
+  made?: { text: string; places: string[]; values: number[] };
 };
 type Entry = {
   id: string;

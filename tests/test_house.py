@@ -29,9 +29,22 @@ def test_ruff_would_format_nothing() -> None:
     succeeds(sys.executable, "-m", "ruff", "format", "--check", "--quiet", ROOT)
 
 
-def test_biome_would_format_nothing_in_the_browsers_modules_and_styles() -> None:
+@pytest.mark.parametrize("check", ["format", "lint"])
+def test_biome_finds_nothing_in_the_browsers_modules_and_styles(check: str) -> None:
     biome = page_tools() / "@biomejs" / "biome" / "bin" / "biome"
-    succeeds(NODE, biome, "format", f"--config-path={ROOT / '.biome.json'}", ROOT)
+    succeeds(NODE, biome, check, "--error-on-warnings", f"--config-path={ROOT / '.biome.json'}", ROOT)
+
+
+def test_no_line_of_the_page_is_longer_than_120_characters() -> None:
+    """No formatter breaks markup in templates, or comments."""
+    files = [*(ROOT / "static/js").rglob("*.js"), *(ROOT / "tests/js").rglob("*.mjs"), ROOT / "static/types.d.ts"]
+    long = [
+        (file.name, number)
+        for file in files
+        for number, line in enumerate(file.read_text("utf-8").split("\n"), 1)
+        if len(line) > 120
+    ]
+    assert files and not long
 
 
 def test_mypy_finds_nothing() -> None:

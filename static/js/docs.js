@@ -30,7 +30,9 @@ function shown(value, indent = 0, column = 0) {
   const whole = column + flat.length <= WIDE || typeof value !== "object" || value === null;
   if (whole || (Array.isArray(value) && !nested)) return flat;
   if (nested)
-    return `[${value.map((/** @type {any} */ each) => shown(each, column + 1, column + 1)).join(`,\n${" ".repeat(column + 1)}`)}]`;
+    return `[${value
+      .map((/** @type {any} */ each) => shown(each, column + 1, column + 1))
+      .join(`,\n${" ".repeat(column + 1)}`)}]`;
   const lines = Object.entries(value).map(([name, each]) => {
     const start = `${" ".repeat(indent + 2)}${JSON.stringify(name)}: `;
     return start + shown(each, indent + 2, start.length);
@@ -60,7 +62,10 @@ async function run(form) {
   answer.hidden = !answer.textContent;
 }
 
-/** Why an answer takes long: on the first start nothing is computed before its kernel is compiled. @param {HTMLOutputElement} status */
+/**
+ * Why an answer takes long: on the first start nothing is computed before its kernel is compiled.
+ * @param {HTMLOutputElement} status
+ */
 async function explain(status) {
   const kernels = await compiling();
   if (kernels && status.value.startsWith("asking…")) {

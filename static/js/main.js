@@ -61,7 +61,9 @@ function entryOf(hash) {
   return ["view", "run", "source", "place"].map(name => given.get(name) ?? "").join(" ");
 }
 
-/** Written at most a few times a second, however often it changes: browsers refuse a history that changes every frame. */
+/**
+ * Written at most a few times a second, however often it changes: browsers refuse a history that changes every frame.
+ */
 let writing = 0;
 /** True until what the address asks for is there: until then it is not written over. */
 let arriving = true;
@@ -69,15 +71,16 @@ let arriving = true;
 let arrived = false;
 effect(() => {
   link.write();
-  writing ||= setTimeout(() => {
-    writing = 0;
-    const hash = link.write();
-    if (arriving) return;
-    const same = arrived || entryOf(hash) === entryOf(location.hash);
-    arrived = false;
-    if ((location.hash || "#") === hash) return;
-    history[same ? "replaceState" : "pushState"](null, "", hash);
-  }, 250);
+  if (!writing)
+    writing = setTimeout(() => {
+      writing = 0;
+      const hash = link.write();
+      if (arriving) return;
+      const same = arrived || entryOf(hash) === entryOf(location.hash);
+      arrived = false;
+      if ((location.hash || "#") === hash) return;
+      history[same ? "replaceState" : "pushState"](null, "", hash);
+    }, 250);
 });
 
 /** @param {ReturnType<typeof link.read>} given @param {Promise<any>} there when its run and its timeline are */

@@ -4,7 +4,8 @@ const axis = (letters, offset = 0, pitch = 1) => ({ pitch, offset, letters });
 const plain = (...letters) => letters.map(letter => axis({ [letter]: 1 }));
 
 /**
- * @param {[name: string, shape: number[], what: "slide"|"cell"|"view"|"dense", parameters?: Record<string, number[]>][]} layers
+ * @param {[name: string, shape: number[], what: "slide"|"cell"|"view"|"dense", parameters?: Record<string,
+ *   number[]>][]} layers
  * @param {{input: number[], shares?: boolean}} options
  */
 export function chain(layers, { input, shares = true }) {

@@ -46,7 +46,9 @@ function wrong({ value, update }, entries) {
         : all * factor;
     }, 1);
     if (!close(printed * unit, product, (step * unit) / 2))
-      return `${line.factors.map(({ text }) => text).join(" × ")} (powers ${made.exponents}) = ${line.text}${made.caption}`;
+      return `${line.factors
+        .map(({ text }) => text)
+        .join(" × ")} (powers ${made.exponents}) = ${line.text}${made.caption}`;
   }
   const rounding = made.rounding ? read(made.roundingText).value : 0;
   if (!close(sum + rounding, total, step / 2)) return `${sum} + ${rounding} is not ${made.text}`;

@@ -33,7 +33,11 @@ export function smoothed(values, span) {
   return out;
 }
 
-/** The largest of 1, 2, 5 x 10^k that leaves at least `count` intervals. @param {number} extent @param {number} count */
+/**
+ * The largest of 1, 2, 5 x 10^k that leaves at least `count` intervals.
+ * @param {number} extent
+ * @param {number} count
+ */
 function interval(extent, count) {
   const rough = extent / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -70,7 +74,8 @@ export function epochEnds(perEpoch, last, most = 5) {
 }
 
 /**
- * A line of many points reduced to what can be seen: within each pixel column its first, lowest, highest and last value.
+ * A line of many points reduced to what can be seen: within each pixel column its first, lowest, highest and last
+ * value.
  * @param {Frame} frame @param {ArrayLike<number>} steps rising @param {ArrayLike<number>} values
  * @returns {[number, number][]} points in pixels
  */
@@ -117,7 +122,9 @@ export function spread(heights, gap, lowest) {
 
 /**
  * Where a step is, or would be, among rising steps.
- * @param {ArrayLike<number>} steps @param {number} step @returns {number} index of the last entry that is at most `step`, or -1
+ * @param {ArrayLike<number>} steps
+ * @param {number} step
+ * @returns {number} index of the last entry that is at most `step`, or -1
  */
 export function indexAt(steps, step) {
   let low = 0;

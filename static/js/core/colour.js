@@ -21,7 +21,11 @@ const rgbOf = hex => [parseInt(hex.slice(0, 2), 16), parseInt(hex.slice(2, 4), 1
 /** @param {Kind} kind */
 const family = kind => (kind === "weight" || kind === "gradient" ? kind : "value");
 
-/** Position on the ramp, -1..1. The jump at zero makes small visibly not zero. @param {number} value @param {number} range */
+/**
+ * Position on the ramp, -1..1. The jump at zero makes small visibly not zero.
+ * @param {number} value
+ * @param {number} range
+ */
 export function tone(value, range) {
   if (value === 0 || Number.isNaN(value)) return 0;
   const size = 0.05 + 0.95 * Math.min(1, Math.abs(value) / (range || 1));
@@ -101,7 +105,7 @@ export function paint(pixels, data, start, count, range, colours) {
   const scale = 0.95 / (range || 1);
   for (let k = 0; k < count; k++) {
     const value = data[start + k];
-    const size = value === 0 || value !== value ? 0 : Math.min(1, 0.05 + scale * Math.abs(value));
+    const size = value === 0 || Number.isNaN(value) ? 0 : Math.min(1, 0.05 + scale * Math.abs(value));
     pixels[k] = colours[Math.round(LEVELS * (value < 0 ? 1 - size : 1 + size))];
   }
 }

@@ -6,7 +6,8 @@ import { every } from "./windows.js";
 
 /** What a gradient is, and what a delta: said where they first appear. */
 export const GRADIENT =
-  "A gradient, ∂L/∂x, says how the loss would change if this number alone grew: by so much for each 1, nearly in proportion for a little.";
+  "A gradient, ∂L/∂x, says how the loss would change if this number alone grew: " +
+  "by so much for each 1, nearly in proportion for a little.";
 export const DELTA = "The gradient of a layer’s outputs is called its delta, δ.";
 
 /**
@@ -28,7 +29,12 @@ export function readers(timeline, place) {
   return found;
 }
 
-/** Written cells whose read touches an index. @param {Phase} phase @param {(Axis|null)[]} axes @param {number[]} index */
+/**
+ * Written cells whose read touches an index.
+ * @param {Phase} phase
+ * @param {(Axis|null)[]} axes
+ * @param {number[]} index
+ */
 function countOf({ free, bound }, axes, index) {
   const used = new Set(axes.flatMap(axis => Object.keys(axis?.letters ?? {})));
   let count = 1;

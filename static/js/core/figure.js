@@ -21,16 +21,20 @@ const planeOf = read => (read.axes.length === 4 ? [read.axes[2], read.axes[3]] :
 /** @param {Axis|null} axis @param {Letters} letters */
 const uses = (axis, letters) => Object.keys(axis?.letters ?? {}).filter(letter => letter in letters);
 
-/** Whether a read's plane moves with written cells and runs over the sum too. @param {Read} read @param {Phase} phase */
+/**
+ * Whether a read's plane moves with written cells and runs over the sum too.
+ * @param {Read} read
+ * @param {Phase} phase
+ */
 const isWindow = (read, { free, bound }) => {
   const plane = planeOf(read);
-  return plane !== null && plane.every(axis => uses(axis, free).length > 0 && uses(axis, bound).length === 1);
+  return !!plane?.every(axis => uses(axis, free).length > 0 && uses(axis, bound).length === 1);
 };
 
 /** Whether a read's plane runs over bound letters alone. @param {Read} read @param {Phase} phase */
 const isWhole = (read, { free, bound }) => {
   const plane = planeOf(read);
-  return plane !== null && plane.every(axis => uses(axis, free).length === 0 && uses(axis, bound).length === 1);
+  return !!plane?.every(axis => uses(axis, free).length === 0 && uses(axis, bound).length === 1);
 };
 
 /** The letters along a read's plane that are summed. @param {Read} read @param {Phase} phase */
@@ -116,7 +120,13 @@ export function figureOf(phase) {
   return { kind: "terms", reads, back };
 }
 
-/** Whether the kernel's cells meet the plane's in the opposite order; a single cell does not turn. @param {Read} plane @param {Read} kernel @param {string[]} letters @param {Phase} phase */
+/**
+ * Whether the kernel's cells meet the plane's in the opposite order; a single cell does not turn.
+ * @param {Read} plane
+ * @param {Read} kernel
+ * @param {string[]} letters
+ * @param {Phase} phase
+ */
 function isTurned(plane, kernel, letters, phase) {
   return letters.some(
     (letter, k) =>
@@ -125,11 +135,20 @@ function isTurned(plane, kernel, letters, phase) {
   );
 }
 
-/** The summed letter that is shown one value at a time: the maps beside the window. @param {Phase} phase @param {string[]} inside */
+/**
+ * The summed letter that is shown one value at a time: the maps beside the window.
+ * @param {Phase} phase
+ * @param {string[]} inside
+ */
 const focusLetter = ({ bound }, inside) =>
   Object.keys(bound).find(letter => !inside.includes(letter) && bound[letter] > 1) ?? null;
 
-/** Fixed values for the summed letters outside the window: the focus, the rest at 0. @param {Phase} phase @param {string|null} focus @param {number} channel */
+/**
+ * Fixed values for the summed letters outside the window: the focus, the rest at 0.
+ * @param {Phase} phase
+ * @param {string|null} focus
+ * @param {number} channel
+ */
 export function fixed(phase, focus, channel) {
   return focus ? { [focus]: Math.min(Math.max(0, channel), phase.bound[focus] - 1) } : {};
 }
@@ -140,7 +159,10 @@ const inside = (index, shape) =>
 
 /**
  * The cells of a window as they lie in the plane, top left first, with the kernel's cell each one meets.
- * @param {Read} plane @param {Read|null} kernel @param {Phase} phase @param {Letters} letters free letters and the focus
+ * @param {Read} plane
+ * @param {Read|null} kernel
+ * @param {Phase} phase
+ * @param {Letters} letters free letters and the focus
  * @param {number[]} planeShape @param {number[]} [kernelShape]
  * @returns {WindowCell[][]}
  */
@@ -171,7 +193,12 @@ export function windowOf(plane, kernel, phase, letters, planeShape, kernelShape)
   );
 }
 
-/** Values of a bound letter in the order in which its axis climbs. @param {Axis|null} axis @param {string} letter @param {number} count */
+/**
+ * Values of a bound letter in the order in which its axis climbs.
+ * @param {Axis|null} axis
+ * @param {string} letter
+ * @param {number} count
+ */
 function order(axis, letter, count) {
   const values = Array.from({ length: count }, (_, k) => k);
   return (axis?.letters[letter] ?? 1) < 0 ? values.reverse() : values;
@@ -190,7 +217,13 @@ export function pictureOf(read, phase, shape) {
   });
 }
 
-/** The window's box in the picture, in picture cells from its top left. @param {Read} read @param {Phase} phase @param {Letters} letters @param {number[]} shape */
+/**
+ * The window's box in the picture, in picture cells from its top left.
+ * @param {Read} read
+ * @param {Phase} phase
+ * @param {Letters} letters
+ * @param {number[]} shape
+ */
 export function boxIn(read, phase, letters, shape) {
   const picture = pictureOf(read, phase, shape);
   const [rows, columns] = [2, 3].map((axis, k) => {
@@ -203,7 +236,13 @@ export function boxIn(read, phase, letters, shape) {
   return { row: rows.low, column: columns.low, rows: rows.count, columns: columns.count };
 }
 
-/** Cells a read lights for one written cell, those outside its tensor left out. @param {Read} read @param {Phase} phase @param {Letters} free @param {number[]} shape */
+/**
+ * Cells a read lights for one written cell, those outside its tensor left out.
+ * @param {Read} read
+ * @param {Phase} phase
+ * @param {Letters} free
+ * @param {number[]} shape
+ */
 export const lit = (read, phase, free, shape) =>
   cellsOf(read, free, phase.bound).flatMap(({ at, index }) => {
     const cell = inside(index, shape);
@@ -215,7 +254,10 @@ export const termsOf = phase => sizeOf(Object.values(phase.bound));
 
 /**
  * The summed map that says most at the start: the one whose numbers weigh most together.
- * @param {Read} read @param {Phase} phase @param {string} letter @param {{shape: number[], data: ArrayLike<number>}} tensor
+ * @param {Read} read
+ * @param {Phase} phase
+ * @param {string} letter
+ * @param {{shape: number[], data: ArrayLike<number>}} tensor
  */
 export function strongest(read, phase, letter, tensor) {
   const axis = read.axes.findIndex(form => form && letter in form.letters);

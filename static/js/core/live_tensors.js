@@ -5,7 +5,8 @@ const sizeOf = (/** @type {Phase} */ phase) => phase.shape.slice(1).join("x");
 
 /**
  * The image, the first kernels, the first and the last stack of maps, the answers. Layers that follow one another and
- * keep their shape are one stack, shown as its last layer leaves it; kernels (weights of two axes or more) begin a stack,
+ * keep their shape are one stack, shown as its last layer leaves it; kernels (weights of two axes or more) begin a
+ * stack,
  * and only such stacks count.
  * @param {Timeline} timeline @returns {LiveTensors}
  */

@@ -1,4 +1,6 @@
-/** A Place is `layer/tensor/index`, with a step `...@120`: one string for the URL, the store, the tests and the voice. */
+/**
+ * A Place is `layer/tensor/index`, with a step `...@120`: one string for the URL, the store, the tests and the voice.
+ */
 
 const PLACE = /^([^/@]+)\/([^/@]+)(?:\/(\d+(?:,\d+)*))?(?:@(\d+))?$/;
 
@@ -27,7 +29,11 @@ export const prefixOf = text => {
   return `${layer}/${tensor}`;
 };
 
-/** The place of one cell of a tensor; a tensor of another step, "conv/w@119", keeps its step. @param {string} prefix @param {ArrayLike<number>} index */
+/**
+ * The place of one cell of a tensor; a tensor of another step, "conv/w@119", keeps its step.
+ * @param {string} prefix
+ * @param {ArrayLike<number>} index
+ */
 export function at(prefix, index) {
   const [tensor, step] = prefix.split("@");
   const cell = index.length ? `/${Array.from(index).join(",")}` : "";

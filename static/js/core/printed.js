@@ -8,23 +8,38 @@ import { exponentOf, factor as power, number } from "./format.js";
 
 /** @typedef {{text: string, units: bigint, shift: number, over: bigint}} Printed units × 10^shift / over */
 /**
- * @typedef {{factors?: {value: number, exponent?: number, constant?: boolean, divisor?: boolean}[], exact: number}} Addend
+ * @typedef {{factors?: {value: number, exponent?: number, constant?: boolean, divisor?: boolean}[],
+ *   exact: number}} Addend
  * @typedef {{factors: Printed[], units: number, text: string, zero: boolean}} Line
  */
 
 const DECIMALS = 3;
 
-/** A value in units of its last printed decimal, rounded as it is printed. @param {number} value @param {number} [exponent] @param {number} [decimals] */
+/**
+ * A value in units of its last printed decimal, rounded as it is printed.
+ * @param {number} value
+ * @param {number} [exponent]
+ * @param {number} [decimals]
+ */
 export function units(value, exponent = 0, decimals = DECIMALS) {
   const scaled = scaledBy(value, exponent);
   if (!Number.isFinite(scaled) || Math.abs(scaled) >= 1e12) return Math.round(scaled * 10 ** decimals);
   return Number(scaled.toFixed(decimals).replace(".", ""));
 }
 
-/** value / 10^exponent without the error of a power that is no number. @param {number} value @param {number} exponent */
+/**
+ * value / 10^exponent without the error of a power that is no number.
+ * @param {number} value
+ * @param {number} exponent
+ */
 const scaledBy = (value, exponent) => (exponent < 0 ? value * 10 ** -exponent : value / 10 ** exponent);
 
-/** Units as they are printed; "0" only for exactly zero. @param {number} count @param {boolean} [zero] @param {number} [decimals] */
+/**
+ * Units as they are printed; "0" only for exactly zero.
+ * @param {number} count
+ * @param {boolean} [zero]
+ * @param {number} [decimals]
+ */
 export function written(count, zero = false, decimals = DECIMALS) {
   if (zero && count === 0) return "0";
   if (!Number.isFinite(count)) return number(count);
@@ -33,7 +48,11 @@ export function written(count, zero = false, decimals = DECIMALS) {
 
 /**
  * A number that is read, as it is printed in its line; where that would be nothing, with so many digits of it.
- * @param {number} value @param {number} [exponent] @param {number} [digits] @param {number} [decimals] @returns {Printed}
+ * @param {number} value
+ * @param {number} [exponent]
+ * @param {number} [digits]
+ * @param {number} [decimals]
+ * @returns {Printed}
  */
 export function printed(value, exponent = 0, digits = 1, decimals = DECIMALS) {
   if (!Number.isFinite(value)) return { text: number(value), units: 0n, shift: 0, over: 1n };
@@ -43,7 +62,13 @@ export function printed(value, exponent = 0, digits = 1, decimals = DECIMALS) {
     : { text: written(count, value === 0, decimals), units: BigInt(count), shift: exponent - decimals, over: 1n };
 }
 
-/** A factor too small for its line, with its first digits: what is multiplied is seen not to be zero. @param {number} value @param {number} exponent @param {number} digits @returns {Printed} */
+/**
+ * A factor too small for its line, with its first digits: what is multiplied is seen not to be zero.
+ * @param {number} value
+ * @param {number} exponent
+ * @param {number} digits
+ * @returns {Printed}
+ */
 function faint(value, exponent, digits) {
   const [mantissa, tens] = value.toExponential(digits - 1).split("e");
   const below = exponent - Number(tens);
@@ -56,13 +81,20 @@ function faint(value, exponent, digits) {
   };
 }
 
-/** How many digits of a factor its product shows. @param {number} exact @param {number} exponent @param {number} decimals */
+/**
+ * How many digits of a factor its product shows.
+ * @param {number} exact
+ * @param {number} exponent
+ * @param {number} decimals
+ */
 const digitsIn = (exact, exponent, decimals) =>
   Math.min(decimals + 1, Math.max(1, String(Math.abs(units(exact, exponent, decimals))).length));
 
 /**
  * A number that the sentence itself puts in: "÷ 4" for a quarter, otherwise its own decimals.
- * @param {number} value @param {boolean} [divide] whether a whole part of one is written as a division @returns {Printed}
+ * @param {number} value
+ * @param {boolean} [divide] whether a whole part of one is written as a division
+ * @returns {Printed}
  */
 export function constant(value, divide = true) {
   const whole = Math.round(1 / value);
@@ -85,7 +117,14 @@ export function constant(value, divide = true) {
   };
 }
 
-/** A number that is divided by, as it is printed. @param {number} value @param {number} [exponent] @param {number} [digits] @param {number} [decimals] @returns {Printed} */
+/**
+ * A number that is divided by, as it is printed.
+ * @param {number} value
+ * @param {number} [exponent]
+ * @param {number} [digits]
+ * @param {number} [decimals]
+ * @returns {Printed}
+ */
 export function divided(value, exponent = 0, digits = 1, decimals = DECIMALS) {
   const shown = printed(value, exponent, digits, decimals);
   if (shown.units === 0n) return { ...shown, text: `÷ ${shown.text}` };
@@ -99,7 +138,12 @@ function nearest(a, b) {
   return sign * ((2n * size + by) / (2n * by));
 }
 
-/** The product of printed factors in units of the line's last decimal. @param {Printed[]} factors @param {number} exponent @param {number} [decimals] */
+/**
+ * The product of printed factors in units of the line's last decimal.
+ * @param {Printed[]} factors
+ * @param {number} exponent
+ * @param {number} [decimals]
+ */
 export function product(factors, exponent, decimals = DECIMALS) {
   const shift = factors.reduce((sum, factor) => sum + factor.shift, decimals - exponent);
   const top = factors.reduce((all, factor) => all * factor.units, 1n) * 10n ** BigInt(Math.max(0, shift));
@@ -110,7 +154,11 @@ export function product(factors, exponent, decimals = DECIMALS) {
 /** Decimals beside which a row is no longer read. */
 const MOST = 10;
 
-/** The decimals with which a line's largest number has three digits. @param {number[]} values @param {number} exponent */
+/**
+ * The decimals with which a line's largest number has three digits.
+ * @param {number[]} values
+ * @param {number} exponent
+ */
 export function decimalsFor(values, exponent) {
   const most = scaledBy(Math.max(0, ...values.map(Math.abs).filter(Number.isFinite)), exponent);
   return most > 0 && most < 0.1 ? Math.min(MOST, 2 - Math.floor(Math.log10(most))) : DECIMALS;
@@ -147,7 +195,15 @@ const share = ({ rounding, total }) => Math.abs(rounding) / Math.max(1, Math.abs
 const checks = (made, count) =>
   share(made) <= 0.005 || (Math.abs(made.rounding) <= 1 + count / 4 && share(made) <= 0.02);
 
-/** @param {number} value @param {Addend[]} entries @param {number} exponent @param {boolean} divide @param {number} base @param {number[]} places @param {number} more */
+/**
+ * @param {number} value
+ * @param {Addend[]} entries
+ * @param {number} exponent
+ * @param {boolean} divide
+ * @param {number} base
+ * @param {number[]} places
+ * @param {number} more
+ */
 function added(value, entries, exponent, divide, base, places, more) {
   const decimals = base + more;
   /** @type {Line[]} */
@@ -186,7 +242,11 @@ function added(value, entries, exponent, divide, base, places, more) {
   };
 }
 
-/** The power of ten for a row of products, judged by its largest entry and the value. @param {number} value @param {{exact: number}[]} entries */
+/**
+ * The power of ten for a row of products, judged by its largest entry and the value.
+ * @param {number} value
+ * @param {{exact: number}[]} entries
+ */
 export const scale = (value, entries) => exponentOf([value, ...entries.map(({ exact }) => exact)]);
 
 /** The smallest entry that is not zero: it is to be seen beside a large one. @param {{exact: number}[]} entries */

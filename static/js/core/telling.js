@@ -22,7 +22,10 @@ const found = new WeakMap();
 
 /**
  * The telling cell of a phase; the first one where the numbers are not here. Kept until the numbers change.
- * @param {Timeline} timeline @param {number} at the phase @param {(name: string) => Tensor|undefined} tensorOf @param {number|null} label
+ * @param {Timeline} timeline
+ * @param {number} at the phase
+ * @param {(name: string) => Tensor|undefined} tensorOf
+ * @param {number|null} label
  * @returns {Telling}
  */
 export function telling(timeline, at, tensorOf, label) {
@@ -39,12 +42,22 @@ export function telling(timeline, at, tensorOf, label) {
   return told;
 }
 
-/** Whether a tensor has a number for each class: it is shaped like one of the loss's. @param {Timeline} timeline @param {Phase} phase */
+/**
+ * Whether a tensor has a number for each class: it is shaped like one of the loss's.
+ * @param {Timeline} timeline
+ * @param {Phase} phase
+ */
 const countsClasses = (timeline, phase) =>
   phase.shape.length === 2 &&
   timeline.phases.some(({ part, shape }) => part === "loss" && shape.length === 2 && shape[1] === phase.shape[1]);
 
-/** @param {Timeline} timeline @param {Phase} phase @param {Tensor} own @param {(name: string) => Tensor|undefined} tensorOf @param {number|null} label */
+/**
+ * @param {Timeline} timeline
+ * @param {Phase} phase
+ * @param {Tensor} own
+ * @param {(name: string) => Tensor|undefined} tensorOf
+ * @param {number|null} label
+ */
 function choose(timeline, phase, own, tensorOf, label) {
   const cells = cellsIn(phase);
   if (label !== null && countsClasses(timeline, phase) && label < phase.shape[1]) return label;
@@ -106,7 +119,11 @@ function choose(timeline, phase, own, tensorOf, label) {
   }
 }
 
-/** What is skipped before a phase's telling cell, in words; "" where nothing is. @param {Telling} telling @param {(count: number) => string} count */
+/**
+ * What is skipped before a phase's telling cell, in words; "" where nothing is.
+ * @param {Telling} telling
+ * @param {(count: number) => string} count
+ */
 export function skipped({ cell, zeros }, count) {
   if (cell === 0) return "";
   const cells = cell === 1 ? "1 cell before it is" : `${count(cell)} alike before it are`;

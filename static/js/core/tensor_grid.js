@@ -6,11 +6,17 @@
 import { sizeOf } from "./place.js";
 
 /** @typedef {{shape: number[], data: ArrayLike<number>, kind: string}} Tensor */
-/** How a vector is folded: maps of a plane each, so many side by side. @typedef {{maps: number, rows: number, columns: number, across: number}} Fold */
+/**
+ * How a vector is folded: maps of a plane each, so many side by side.
+ * @typedef {{maps: number, rows: number, columns: number, across: number}} Fold
+ */
 
 /**
  * One plane of a tensor with two last axes.
- * @param {string} prefix @param {Tensor} tensor @param {number[]} lead index of the plane @param {number} known cells of the tensor that are written
+ * @param {string} prefix
+ * @param {Tensor} tensor
+ * @param {number[]} lead index of the plane
+ * @param {number} known cells of the tensor that are written
  * @returns {Picture}
  */
 export function planePicture(prefix, { shape, data, kind }, lead, known = Infinity) {
@@ -38,7 +44,10 @@ export function planePicture(prefix, { shape, data, kind }, lead, known = Infini
 
 /**
  * A vector along one axis, folded.
- * @param {string} prefix @param {Tensor} tensor @param {number[]} index any cell of the vector @param {number} axis the axis it runs along
+ * @param {string} prefix
+ * @param {Tensor} tensor
+ * @param {number[]} index any cell of the vector
+ * @param {number} axis the axis it runs along
  * @param {Fold} fold @param {number} known cells of the tensor that are written
  * @returns {Picture}
  */
@@ -108,7 +117,8 @@ function holesOf({ maps, rows, columns, across }, written) {
 
 /**
  * The fold of a vector: as the maps it came from, else as near a square as its length allows.
- * @param {number} length @param {number[]|null} maps shape (..., rows, columns) of the tensor with the same numbers in the same order
+ * @param {number} length
+ * @param {number[]|null} maps shape (..., rows, columns) of the tensor with the same numbers in the same order
  * @returns {Fold}
  */
 export function foldOf(length, maps) {

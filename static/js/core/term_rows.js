@@ -68,7 +68,11 @@ export function entriesOf({ terms, reads }) {
 /** Whether a value is not the sum of its terms but the largest of them. @param {Explanation} explanation */
 export const isLargest = ({ equation }) => /^[^=]*= max\[/.test(equation?.text ?? "");
 
-/** What the largest was taken from, largest first where there is much. @param {Explanation} explanation @param {number} most */
+/**
+ * What the largest was taken from, largest first where there is much.
+ * @param {Explanation} explanation
+ * @param {number} most
+ */
 export function candidatesOf({ terms, reads }, most) {
   const all = terms.flatMap(term => {
     const read = reads[term.reads[0]];
@@ -88,7 +92,14 @@ export function candidatesOf({ terms, reads }, most) {
     : all;
 }
 
-/** @param {string} id @param {string} label @param {number} exact @param {number} count @param {number|null} [group] @returns {Entry} */
+/**
+ * @param {string} id
+ * @param {string} label
+ * @param {number} exact
+ * @param {number} count
+ * @param {number|null} [group]
+ * @returns {Entry}
+ */
 export const subtotal = (id, label, exact, count, group = null) => ({
   id,
   label,
@@ -139,7 +150,8 @@ export const counted = (count, word) => `${format.count(count)} ${word}${count =
  * The entries of one window and what comes from the other maps, then what is added (a bias).
  * @param {Explanation} whole every term, or the first page with all groups
  * @param {Explanation|null} part the terms of the shown map, where `whole` has not got them all
- * @param {{focus: string|null, channel: number, most: number, word: string, order?: (at: Record<string, number>) => number}} options
+ * @param {{focus: string|null, channel: number, most: number, word: string, order?: (at: Record<string, number>) =>
+ *   number}} options
  */
 export function windowEntries(whole, part, { focus, channel, most, word, order }) {
   const all = entriesOf(part ?? whole).filter(entry => !entry.label);
@@ -198,7 +210,12 @@ function withoutZeros(entries, most) {
 /** What is added at the end. @param {Explanation} whole */
 const addedTo = whole => whole.added ?? entriesOf(whole).filter(entry => entry.label);
 
-/** What is added belongs to the value even where the page did not list it. @param {Explanation} whole @param {Entry[]} entries @param {Entry[]} added */
+/**
+ * What is added belongs to the value even where the page did not list it.
+ * @param {Explanation} whole
+ * @param {Entry[]} entries
+ * @param {Entry[]} added
+ */
 function closed(whole, entries, added) {
   if (added.length || whole.pages <= 1) return [...entries, ...added];
   const exact = whole.value - whole.remainder - sumOf(entries);
@@ -208,7 +225,10 @@ function closed(whole, entries, added) {
 
 /**
  * The rows of a card: terms one by one up to ten, then groups, largest first, with what is left as one row.
- * @param {Explanation} explanation @param {(group: Group) => string} nameOf @param {number} [most] @param {number|null} [keep] a group that is always shown
+ * @param {Explanation} explanation
+ * @param {(group: Group) => string} nameOf
+ * @param {number} [most]
+ * @param {number|null} [keep] a group that is always shown
  * @returns {Entry[]}
  */
 export function rowsOf(explanation, nameOf, most = 8, keep = null) {

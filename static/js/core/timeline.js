@@ -206,7 +206,12 @@ export function marks(timeline) {
   }
 }
 
-/** Where a position lies within its mark, 0..1. @param {Timeline} timeline @param {{phases: number[], cells: number}} mark @param {Position} position */
+/**
+ * Where a position lies within its mark, 0..1.
+ * @param {Timeline} timeline
+ * @param {{phases: number[], cells: number}} mark
+ * @param {Position} position
+ */
 export function shareOf(timeline, mark, position) {
   let done = 0;
   for (const k of mark.phases) {
@@ -216,7 +221,13 @@ export function shareOf(timeline, mark, position) {
   return mark.cells ? Math.min(1, done / mark.cells) : 0;
 }
 
-/** The position at a share 0..1 of a mark. @param {Timeline} timeline @param {{phases: number[], cells: number}} mark @param {number} share @returns {Position} */
+/**
+ * The position at a share 0..1 of a mark.
+ * @param {Timeline} timeline
+ * @param {{phases: number[], cells: number}} mark
+ * @param {number} share
+ * @returns {Position}
+ */
 export function positionAt(timeline, mark, share) {
   let cell = Math.min(mark.cells - 1, Math.max(0, Math.floor(share * mark.cells)));
   for (const phase of mark.phases) {
@@ -252,7 +263,12 @@ export function duration(cells, pace = PLAIN) {
 /** From the first cell, at speed 1. @type {Pace} */
 const PLAIN = { from: 0, speed: 1 };
 
-/** Cells (a fraction) written after `time` milliseconds of a phase; those before the first slow one are there at once. @param {number} cells @param {number} time @param {Pace} [pace] */
+/**
+ * Cells (a fraction) written after `time` milliseconds of a phase; those before the first slow one are there at once.
+ * @param {number} cells
+ * @param {number} time
+ * @param {Pace} [pace]
+ */
 export function cellsAfter(cells, time, pace = PLAIN) {
   const slow = slowIn(cells, pace);
   if (time <= slow * CELL) return pace.from + Math.max(0, time / CELL);
@@ -291,7 +307,10 @@ const rise = (t, first) => first * t + (1 - first) * t ** 3;
 
 /**
  * Milliseconds the cell at a position takes: what a view asks to decide between terms in order and a mere jump.
- * @param {Timeline} timeline @param {Position} position @param {number} speed @param {number} [from] the phase's first slow cell
+ * @param {Timeline} timeline
+ * @param {Position} position
+ * @param {number} speed
+ * @param {number} [from] the phase's first slow cell
  */
 export function cellTime(timeline, { phase, cell }, speed, from = 0) {
   const cells = cellsIn(timeline.phases[phase]);

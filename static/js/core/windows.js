@@ -40,7 +40,9 @@ export function lettersUsed(read, bound) {
 
 /**
  * Every cell the read touches for one written cell, in the order of the sum.
- * @param {Read} read @param {Letters} free values of the free letters @param {Letters} bound counts of the bound letters
+ * @param {Read} read
+ * @param {Letters} free values of the free letters
+ * @param {Letters} bound counts of the bound letters
  * @returns {{at: Letters, index: (number|null)[]}[]} index: null on an axis in a gap or through an index tensor
  */
 export function cellsOf(read, free, bound) {
@@ -50,7 +52,12 @@ export function cellsOf(read, free, bound) {
   });
 }
 
-/** Lowest and highest of a linear form over ranges of its letters. @param {Axis} axis @param {Letters} fixed @param {Letters} counts */
+/**
+ * Lowest and highest of a linear form over ranges of its letters.
+ * @param {Axis} axis
+ * @param {Letters} fixed
+ * @param {Letters} counts
+ */
 function reach(axis, fixed, counts) {
   let low = axis.offset;
   let high = axis.offset;
@@ -100,7 +107,11 @@ export function padding(
   });
 }
 
-/** The divisor of an axis: how far apart its cells stand in the spread-out picture. @param {Read} read @param {number} axis */
+/**
+ * The divisor of an axis: how far apart its cells stand in the spread-out picture.
+ * @param {Read} read
+ * @param {number} axis
+ */
 export const pitchOf = (read, axis) => read.axes[axis]?.pitch ?? 1;
 
 /**

@@ -147,7 +147,11 @@ export const models = () =>
 export const optimizers = async () => (await once("api/optimizers")).optimizers;
 export const datasets = () => once("api/datasets");
 
-/** What the classes of a data set are called: by number where nobody has named them. @param {{classes: number|string[]}} dataset @returns {string[]} */
+/**
+ * What the classes of a data set are called: by number where nobody has named them.
+ * @param {{classes: number|string[]}} dataset
+ * @returns {string[]}
+ */
 export const classesOf = ({ classes }) =>
   Array.isArray(classes) ? classes : Array.from({ length: classes ?? 0 }, (_, k) => String(k));
 

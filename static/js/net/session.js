@@ -49,7 +49,8 @@ const whenThere = () =>
 /**
  * The explanation of a place in what is looked at. Fetched once, kept.
  * @param {string} place
- * @param {{page?: number, per_page?: number, order?: "index"|"largest", group?: number, outside?: "listed"|"hidden"}} [options]
+ * @param {{page?: number, per_page?: number, order?: "index"|"largest", group?: number,
+ *   outside?: "listed"|"hidden"}} [options]
  * @returns {Promise<any>}
  */
 export async function explanationOf(place, options = {}) {
@@ -77,7 +78,11 @@ export async function explanationOf(place, options = {}) {
   }
 }
 
-/** Reads of a minibatch as this page counts: the image that is looked at is number 0. @param {any} data @param {number} sample */
+/**
+ * Reads of a minibatch as this page counts: the image that is looked at is number 0.
+ * @param {any} data
+ * @param {number} sample
+ */
 function turned(data, sample) {
   const timeline = store.timeline.value;
   if (!timeline) return data;
@@ -100,7 +105,8 @@ async function cellAt(place) {
 /**
  * What a number can change or depends on, by tensor; with the mask of one of them.
  * @param {string} place @param {"forward"|"backward"} direction @param {string} [mask]
- * @returns {Promise<{tensors: Record<string, {reachable: number, active: number, of: number, box: number[][]}>, mask?: any}>}
+ * @returns {Promise<{tensors: Record<string, {reachable: number, active: number, of: number, box: number[][]}>,
+ *   mask?: any}>}
  */
 export async function reachOf(place, direction, mask) {
   const { path, cell } = await cellAt(place);
@@ -135,7 +141,10 @@ export async function historyOf(place) {
   );
 }
 
-/** The tensors of the pass without the numbers that are set by hand. @returns {Promise<Map<string, {data: ArrayLike<number>, shape: number[]}>|null>} */
+/**
+ * The tensors of the pass without the numbers that are set by hand.
+ * @returns {Promise<Map<string, {data: ArrayLike<number>, shape: number[]}>|null>}
+ */
 export async function untouched() {
   const base = store.base.value;
   if (!base) return null;
@@ -180,7 +189,11 @@ export async function stopAndLook(id) {
   store.look({ kind: "step", step, sample: 0 });
   const stop = effect(() => {
     const there = store.source.value?.kind === "step" && !store.loading.value && store.walkable.value;
-    if (there) queueMicrotask(() => (stop(), store.showLast()));
+    if (!there) return;
+    queueMicrotask(() => {
+      stop();
+      store.showLast();
+    });
   });
 }
 
@@ -199,7 +212,10 @@ export async function stepRun(id, count = 1) {
 /** @param {string} id */
 export const deleteRun = id => ask(`api/runs/${encodeURIComponent(id)}`, { method: "DELETE" });
 
-/** The first run gives way to none: where the one that is looked at was deleted, it takes its place. @param {string} id */
+/**
+ * The first run gives way to none: where the one that is looked at was deleted, it takes its place.
+ * @param {string} id
+ */
 export async function removeRun(id) {
   await deleteRun(id);
   if (store.run.value?.id === id) await adopt(store.status.value.welcome ?? "welcome");
@@ -242,7 +258,10 @@ async function dataOf(run, timeline) {
 
 /**
  * The image to look at in a run: the same one where the network takes it, else the usual one of the run's own data.
- * @param {Source|null} source @param {any} timeline @param {NonNullable<typeof store.usual.value>} usual @returns {Source}
+ * @param {Source|null} source
+ * @param {any} timeline
+ * @param {NonNullable<typeof store.usual.value>} usual
+ * @returns {Source}
  */
 function fitting(source, timeline, usual) {
   if (source?.kind === "step") return source;
@@ -252,11 +271,19 @@ function fitting(source, timeline, usual) {
   return usual;
 }
 
-/** What happens in a run's pass: that of a training step may differ from one of which nothing is learned. @param {string} id @param {Source|null} source */
+/**
+ * What happens in a run's pass: that of a training step may differ from one of which nothing is learned.
+ * @param {string} id
+ * @param {Source|null} source
+ */
 const scoreOf = (id, source) =>
   once(`api/runs/${encodeURIComponent(id)}/score${source?.kind === "step" ? "?training=true" : ""}`);
 
-/** Look at another run: its timeline, its newest step, the same image. @param {string} id @param {number|null} [step] */
+/**
+ * Look at another run: its timeline, its newest step, the same image.
+ * @param {string} id
+ * @param {number|null} [step]
+ */
 export async function adopt(id, step = null) {
   const stays = store.run.value === null || store.run.value.id === id;
   const [run, timeline] = await Promise.all([
@@ -400,7 +427,11 @@ async function resume() {
   }
 }
 
-/** A run that the server no longer has gives way to the first one; anything else is said. @param {unknown} error @param {string} id */
+/**
+ * A run that the server no longer has gives way to the first one; anything else is said.
+ * @param {unknown} error
+ * @param {string} id
+ */
 async function lost(error, id) {
   const { welcome = "welcome" } = store.status.value;
   const missing = (/** @type {unknown} */ what) => (what instanceof Refused && what.status === 404 ? what : null);
@@ -443,7 +474,10 @@ async function untilWelcome() {
   return true;
 }
 
-/** Follow the address to another run, image or step. @param {{run: string|null, step: number|null, source: Source|null}} to */
+/**
+ * Follow the address to another run, image or step.
+ * @param {{run: string|null, step: number|null, source: Source|null}} to
+ */
 export async function visit({ run, step, source }) {
   const id = run ?? store.status.value.welcome ?? "welcome";
   const known = store.source.value;
@@ -514,7 +548,9 @@ export async function connect(first) {
   });
   const shown = computed(
     () =>
-      `${store.view.value} ${store.position.value && store.phase.value?.part === "update" ? store.phase.value.layer : ""}`,
+      `${store.view.value} ${
+        store.position.value && store.phase.value?.part === "update" ? store.phase.value.layer : ""
+      }`,
   );
   effect(() => {
     for (const part of [store.source, store.timeline, shown]) void part.value;

@@ -34,13 +34,19 @@ export function credentials(path) {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** What lets another browser change a run, as one line to copy: its id and its token; null where there is none. @param {string} id */
+/**
+ * What lets another browser change a run, as one line to copy: its id and its token; null where there is none.
+ * @param {string} id
+ */
 export function keyOf(id) {
   const token = new Map(tokens()).get(id);
   return token ? `${id} ${token}` : null;
 }
 
-/** Keep a key that was copied in another browser. Returns the run it is for, null where it is no key. @param {string} text */
+/**
+ * Keep a key that was copied in another browser. Returns the run it is for, null where it is no key.
+ * @param {string} text
+ */
 export function keepKey(text) {
   const [, id, token] = /^\s*([\w-]{1,40})\s+([\w-]{16,100})\s*$/.exec(text) ?? [];
   if (!id) return null;

@@ -3,7 +3,8 @@
 import { credentials, keepToken } from "./tokens.js";
 
 /**
- * @typedef {{status: number, words: string, kind: string, location: string, size: number, body: any, took: number}} Answered
+ * @typedef {{status: number, words: string, kind: string, location: string, size: number, body: any,
+ *   took: number}} Answered
  * @param {string} method
  * @param {string} address below this server's own
  * @param {string|null} body JSON, sent as it stands
@@ -32,7 +33,10 @@ export async function send(method, address, body) {
   };
 }
 
-/** How far the server is with compiling its kernels, or null where that is done or it does not say. @returns {Promise<{done: number, total: number}|null>} */
+/**
+ * How far the server is with compiling its kernels, or null where that is done or it does not say.
+ * @returns {Promise<{done: number, total: number}|null>}
+ */
 export async function compiling() {
   return (await send("GET", "api/status", null).catch(() => null))?.body?.compiling ?? null;
 }

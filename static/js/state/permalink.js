@@ -131,7 +131,12 @@ export function read(hash) {
   };
 }
 
-/** @template {string} T @param {readonly T[]} choices @param {string|null} text @returns {T} the first choice for anything else */
+/**
+ * @template {string} T
+ * @param {readonly T[]} choices
+ * @param {string|null} text
+ * @returns {T} the first choice for anything else
+ */
 const oneOf = (choices, text) => choices.find(choice => choice === text) ?? choices[0];
 
 /** Put what was read of the view and its looks into the store. @param {ReturnType<typeof read>} given */
@@ -144,7 +149,10 @@ export const look = given =>
     if (given.speed > 0) store.setSpeed(given.speed);
   });
 
-/** Put the places that were read into the store, as soon as their run is there. @param {ReturnType<typeof read>} given */
+/**
+ * Put the places that were read into the store, as soon as their run is there.
+ * @param {ReturnType<typeof read>} given
+ */
 export function place(given) {
   const { timeline } = store;
   if (!timeline.value) return;

@@ -12,7 +12,10 @@ import { telling } from "../core/telling.js";
 
 // What the server says.
 
-/** @type {Signal<{ready: boolean, compiling: {done: number, total: number, name: string}|null, version: string, welcome?: string}>} */
+/**
+ * @type {Signal<{ready: boolean, compiling: {done: number, total: number, name: string}|null, version: string,
+ *   welcome?: string}>}
+ */
 export const status = signal({ ready: false, compiling: null, version: "" });
 /** @type {Signal<any>} */
 export const run = signal(null);
@@ -22,26 +25,41 @@ export const timeline = signal(null);
 export const tensors = signal(new Map());
 /** @type {Signal<number|null>} */
 export const label = signal(null);
-/** The loss of the single image that is looked at, through the parameters that its update would leave. @type {Signal<number|null>} */
+/**
+ * The loss of the single image that is looked at, through the parameters that its update would leave.
+ * @type {Signal<number|null>}
+ */
 export const lossAfter = signal(null);
-/** Where numbers are set by hand: the pass without them, and its loss. @type {Signal<{pass: string, loss: number}|null>} */
+/**
+ * Where numbers are set by hand: the pass without them, and its loss.
+ * @type {Signal<{pass: string, loss: number}|null>}
+ */
 export const base = signal(null);
 /** The step whose parameters are used. @type {Signal<number|null>} */
 export const step = signal(null);
 /** @type {Signal<{place: string, data: any}|null>} the explanation of the opened place */
 export const explanation = signal(null);
-/** What could not be had, said once at the top. @type {Signal<{title: string, detail: string, retry?: {words: string, act: () => void}}|null>} */
+/**
+ * What could not be had, said once at the top.
+ * @type {Signal<{title: string, detail: string, retry?: {words: string, act: () => void}}|null>}
+ */
 export const problem = signal(null);
 /** True while the server does not answer: nothing moves until it does. */
 export const offline = signal(false);
 /** Whether a frame of the stream has arrived lately. */
 export const streaming = signal(false);
-/** @type {Signal<{loss: number, accuracy?: number, images_per_second?: number, epoch?: number, images_seen?: number, step: number}|null>} */
+/**
+ * @type {Signal<{loss: number, accuracy?: number, images_per_second?: number, epoch?: number, images_seen?: number,
+ *   step: number}|null>}
+ */
 export const frame = signal(null);
 /** True while a pass is on its way. */
 export const loading = signal(false);
 
-/** The image of the run's data that is looked at when none is asked for. @type {Signal<{kind: "pass", dataset: string, split: string, index: number}|null>} */
+/**
+ * The image of the run's data that is looked at when none is asked for.
+ * @type {Signal<{kind: "pass", dataset: string, split: string, index: number}|null>}
+ */
 export const usual = signal(null);
 /** What the classes of the data are called; null where it has none. @type {Signal<string[]|null>} */
 export const classes = signal(null);
@@ -52,7 +70,10 @@ export const noMnist = signal(false);
 
 /** @type {Signal<Source|null>} */
 export const source = signal(null);
-/** What net/session.js is asked to fetch: the source and the step; a new object asks again. @type {Signal<{run: string, source: Source, step: number|null}|null>} */
+/**
+ * What net/session.js is asked to fetch: the source and the step; a new object asks again.
+ * @type {Signal<{run: string, source: Source, step: number|null}|null>}
+ */
 export const wanted = signal(null);
 /** @type {Signal<Position|null>} null on a first visit: nothing is computed yet */
 export const position = signal(null);
@@ -68,7 +89,10 @@ export const trail = signal([]);
 export const pinned = signal(null);
 /** @type {Signal<Hover>} */
 export const hover = signal(null);
-/** What the card says of its number: how it was made, what follows from another value, or what it can change. @type {Signal<Aspect>} */
+/**
+ * What the card says of its number: how it was made, what follows from another value, or what it can change.
+ * @type {Signal<Aspect>}
+ */
 export const aspect = signal("sum");
 /** Which input map or slice of the kernel the step view shows. */
 export const focusChannel = signal(0);
@@ -113,7 +137,10 @@ export const phase = computed(() => {
 /** Whether the numbers of a pass are here, so that it can be walked. */
 export const walkable = computed(() => timeline.value !== null && tensors.value.has(timeline.value.phases[0]?.place));
 
-/** How far the pass had come when the learner looked back at an earlier cell; what was computed stays computed. @type {Signal<Position|null>} */
+/**
+ * How far the pass had come when the learner looked back at an earlier cell; what was computed stays computed.
+ * @type {Signal<Position|null>}
+ */
 const kept = signal(null);
 
 /** Phases that count as finished: all of them when live. @type {Signal<Position|null>} */
@@ -130,7 +157,10 @@ export const tellingOf = phase =>
 /** @param {number} phase */
 const begins = phase => tellingOf(phase).cell;
 
-/** Exactly where play is. While it runs ahead `position` follows a few times a second, and only canvases keep up. @type {Signal<Position|null>} */
+/**
+ * Exactly where play is. While it runs ahead `position` follows a few times a second, and only canvases keep up.
+ * @type {Signal<Position|null>}
+ */
 const swept = signal(null);
 
 /** Cells of a tensor that are written as play runs: for what is redrawn every frame. @param {string} prefix */
@@ -178,7 +208,7 @@ export function elsewhere(text) {
 }
 
 /** The number at a place, undefined when it is not here. @param {string} text */
-export function valueOf(text) {
+export function numberAt(text) {
   const tensor = tensorOf(text);
   if (!tensor || elsewhere(text)) return undefined;
   const { index } = parse(text);
@@ -299,7 +329,10 @@ function settle(to, far = null) {
   });
 }
 
-/** The timeline of another kind of pass through the same network; the position stays where its phase is. @param {Timeline} to */
+/**
+ * The timeline of another kind of pass through the same network; the position stays where its phase is.
+ * @param {Timeline} to
+ */
 export function changeTimeline(to) {
   const from = timeline.value;
   const here = position.value;
@@ -375,7 +408,10 @@ export function stepCell(by) {
   });
 }
 
-/** One phase on or back, to where it has something to show; back from further on in a phase leads there first. @param {1|-1} by */
+/**
+ * One phase on or back, to where it has something to show; back from further on in a phase leads there first.
+ * @param {1|-1} by
+ */
 export function stepPhase(by) {
   if (!timeline.value) return;
   const from = position.value ?? walk.start(timeline.value);
@@ -462,7 +498,8 @@ export const cellTime = computed(() =>
 );
 
 /**
- * Open a place's card. From within a card, also one that follows the pass, the trail grows; opening a place of the trail goes back to it.
+ * Open a place's card. From within a card, also one that follows the pass, the trail grows; opening a place of the
+ * trail goes back to it.
  * @param {string} text @param {{from?: "card"}} [options]
  */
 export function open(text, { from } = {}) {
@@ -493,7 +530,10 @@ export function back() {
   });
 }
 
-/** Look at another image, through the same step's parameters; those that were set by hand stay so. @param {Source} to */
+/**
+ * Look at another image, through the same step's parameters; those that were set by hand stay so.
+ * @param {Source} to
+ */
 export function look(to) {
   const id = run.value?.id;
   if (!id) return;

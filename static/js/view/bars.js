@@ -11,6 +11,7 @@ export function Bars({ values, label = null }) {
   const scale = shares ? 1 : largest(values) || 1;
   return html`<ol class="bars ${digital.value ? "" : "named"}">${values.map(
     (value, k) => html`<li key=${k} class=${k === label ? "label" : ""}>
-    <span title=${className(k)}>${digital.value ? k : className(k)}</span><i role="img" aria-label=${number(value)}><b style=${{ width: `${(100 * Math.abs(value)) / scale}%` }} /></i></li>`,
+    <span title=${className(k)}>${digital.value ? k : className(k)}</span><i role="img" aria-label=${number(value)}><b
+      style=${{ width: `${(100 * Math.abs(value)) / scale}%` }} /></i></li>`,
   )}</ol>`;
 }

@@ -13,7 +13,8 @@ const PATHS = {
 
 /** @param {{name: keyof typeof PATHS}} props */
 export const Icon = ({ name }) =>
-  html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false"><path d=${PATHS[name]} fill="currentColor" /></svg>`;
+  html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false"><path d=${PATHS[name]}
+    fill="currentColor" /></svg>`;
 
 export const Chevron = () => html`<svg class="chevron" viewBox="0 0 12 12" aria-hidden="true" focusable="false">
   <path d="M1.5 4l4.5 4.5L10.5 4" fill="none" stroke="currentColor" stroke-width="1.2" /></svg>`;

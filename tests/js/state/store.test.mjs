@@ -41,8 +41,8 @@ test("before the first play only what is given is known", () => {
 
 test("an alias is the tensor itself", () => {
   assert.equal(store.nameOf("d/x/0,1,2,3"), "c/y");
-  assert.equal(store.valueOf("d/x/0,1,2,3"), store.valueOf("c/y/0,1,2,3"));
-  assert.equal(store.valueOf("d/x/0,1"), undefined, "an index of another rank is no cell");
+  assert.equal(store.numberAt("d/x/0,1,2,3"), store.numberAt("c/y/0,1,2,3"));
+  assert.equal(store.numberAt("d/x/0,1"), undefined, "an index of another rank is no cell");
 });
 
 test("play starts at the first cell, moves with the clock at its speed, and stops at the end", () => {
@@ -150,7 +150,7 @@ test("a place of the training step that is looked at needs no step", () => {
 test("numbers of another step keep their step and are not read from this one", () => {
   store.open("a/w_next/0,0,1,1@119");
   assert.equal(store.place.value, "a/w_next/0,0,1,1@119");
-  assert.equal(store.valueOf("a/w_next/0,0,1,1@119"), undefined);
+  assert.equal(store.numberAt("a/w_next/0,0,1,1@119"), undefined);
   assert.ok(store.isKnown("a/w_next/0,0,1,1@119"));
 });
 

@@ -40,7 +40,7 @@ import {
   source,
   step,
   trail,
-  valueOf,
+  numberAt,
   whereabouts,
 } from "../../state/store.js";
 import { useFitEquation } from "./fit_equation.js";
@@ -77,12 +77,18 @@ function ByHand() {
   const made = edits.value;
   if (!made.length || live.value) return null;
   const [only] = made;
-  const loss = valueOf("loss/y");
+  const loss = numberAt("loss/y");
   return html`<p class="by-hand" role="status"><span>${
     made.length === 1
-      ? html`<button class="link" onClick=${() => open(only.place)}>${only.place}</button> is set to <b>${alone(only.value)}</b> by hand.`
+      ? html`<button class="link" onClick=${() => open(only.place)}>${only.place}</button> is set
+        to <b>${alone(only.value)}</b> by hand.`
       : html`<b>${count(made.length)}</b> numbers are set by hand.`
-  } ${base.value && loss !== undefined && html`The loss goes from ${alone(base.value.loss)} to <b>${alone(loss)}</b>.`}</span>
+  } ${
+    base.value &&
+    loss !== undefined &&
+    html`The loss goes
+    from ${alone(base.value.loss)} to <b>${alone(loss)}</b>.`
+  }</span>
     <button class="flat" onClick=${() => setNumbers([])}>Put back</button></p>`;
 }
 
@@ -90,17 +96,20 @@ function ByHand() {
 function Empty() {
   const theme = scheme.value;
   return html`<div class="empty"><p class="lead">Choose any number,<br />and it explains itself here.</p>
-    <p class="follow">Its equation, every term with its factors, the way back to the loss, and what follows when it is changed.</p>
+    <p class="follow">Its equation, every term with its factors, the way back to the loss, and what follows when it is
+      changed.</p>
     <ul class="key">
       <li><i class="hatch look"></i>not computed yet</li><li><i class="look"></i>exactly zero</li>
-      <li><i class="look" style="background:${css("value", 0.05, 1, theme)}"></i>small, not zero</li><li><i class="look pad"></i>padding, zero by rule</li></ul>
+      <li><i class="look" style="background:${css("value", 0.05, 1, theme)}"></i>small, not zero</li><li><i
+        class="look pad"></i>padding, zero by rule</li></ul>
     <ul class="key ramps">${[
       ["value", "values"],
       ["weight", "weights"],
       ["gradient", "gradients"],
     ].map(
       ([kind, words]) => html`<li>
-      <i class="ramp" style="background:${gradient(/** @type {any} */ (kind), theme)}"></i><span class=${colourOf(kind)}>${words}</span></li>`,
+      <i class="ramp" style="background:${gradient(/** @type {any} */ (kind), theme)}"></i><span
+        class=${colourOf(kind)}>${words}</span></li>`,
     )}
       <li class="scale"><span>−</span><span>0</span><span>+</span></li></ul></div>`;
 }
@@ -113,7 +122,11 @@ function phaseOfPlace(place) {
 
 const MOST = 8;
 
-/** Whether groups are worth more than single terms: not when they are only the rows of a map. @param {Explanation} data @param {string} place */
+/**
+ * Whether groups are worth more than single terms: not when they are only the rows of a map.
+ * @param {Explanation} data
+ * @param {string} place
+ */
 function grouped(data, place) {
   const groups = data.groups ?? [];
   if (data.terms_total <= 12 || groups.length < 2) return false;
@@ -145,7 +158,7 @@ function Explained({ place }) {
   const data = said && said.place === place && !off ? /** @type {Explanation} */ (said.data) : null;
   const info = infoOf(place);
   const { index, step: of } = parse(place);
-  const local = valueOf(place);
+  const local = numberAt(place);
   const value = data?.value ?? local;
   const there = isKnown(place);
   const phase = phaseOfPlace(place);
@@ -160,12 +173,17 @@ function Explained({ place }) {
   const [general, generalise] = useState(false);
   const equation = general && phase ? phase.general : (data?.equation ?? phase?.equation);
   return html`<div class="explained">
-    <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy} text=${source.value?.kind === "step" && !place.includes("@") ? `${place}@${step.value}` : place} /></div>
+    <div class="place-line"><span class="place" title="the place of this number">${place}</span><${Copy}
+      text=${source.value?.kind === "step" && !place.includes("@") ? `${place}@${step.value}` : place} /></div>
     <h2 class="card-title">${title}${of === null ? "" : ` of step ${count(of)}`}${where && `: ${where}`}</h2>
     ${
       there || openPlace.value || (off && pinned.value === place)
         ? html`<p class="big-value">${value === undefined ? "…" : valueText(place, value)}
-      ${value !== undefined && html`<i class="swatch" style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`}</p>`
+      ${
+        value !== undefined &&
+        html`<i class="swatch"
+        style="background:${css(/** @type {any} */ (kind), value, rangeOf(place), scheme.value)}"></i>`
+      }</p>`
         : html`<p class="big-value soft">not yet</p>`
     }
     <hr />
@@ -186,24 +204,49 @@ function Explained({ place }) {
         general ? "With the settings put in." : "In general."
       }</button>`
     }</p>
-    ${phase && freshSteps(phase).length > 0 && html`<${Steps} steps=${freshSteps(phase)} bare=${phase.part === "update"} />`}
+    ${
+      phase &&
+      freshSteps(phase).length > 0 &&
+      html`<${Steps} steps=${freshSteps(phase)} bare=${phase.part === "update"}
+      />`
+    }
     ${!phase && timeline.value && index.length > 0 && html`<${Given} place=${place} value=${value} />`}
-    ${phase && phase === timeline.value?.phases.find(({ part }) => part === "backward") && html`<p class="note">${GRADIENT} ${DELTA}</p>`}
+    ${
+      phase &&
+      phase === timeline.value?.phases.find(({ part }) => part === "backward") &&
+      html`<p
+      class="note">${GRADIENT} ${DELTA}</p>`
+    }
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
-    ${data && isLargest(data) ? html`<${Largest} data=${data} place=${place} />` : data && rows.length > 0 && html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows} phase=${phase} />`}
+    ${
+      data && isLargest(data)
+        ? html`<${Largest} data=${data} place=${place}
+      />`
+        : data &&
+          rows.length > 0 &&
+          html`<${Waterfall} key=${place} place=${place} data=${data} rows=${rows}
+        phase=${phase} />`
+    }
     `
     }
     <${Way} place=${place} phase=${phase} />
   </div>`;
 }
 
-/** Whether a number can be set by hand: one that is given and learned from, or that a layer puts out. @param {string} place @param {Phase|null} phase */
+/**
+ * Whether a number can be set by hand: one that is given and learned from, or that a layer puts out.
+ * @param {string} place
+ * @param {Phase|null} phase
+ */
 const nudges = (place, phase) =>
   reaches(place) &&
   (phase ? phase.part === "forward" && parse(place).tensor === "y" : infoOf(place)?.kind !== "gradient");
 
-/** Whether it can be asked what a number changes: one cell of the way forward, in what is looked at. @param {string} place */
+/**
+ * Whether it can be asked what a number changes: one cell of the way forward, in what is looked at.
+ * @param {string} place
+ */
 const reaches = place =>
   !live.value &&
   !elsewhere(place) &&
@@ -221,15 +264,18 @@ const asks = (place, phase) =>
   (aspect.value === "reach" && reaches(place)) ||
   (aspect.value === "history" && changes(place));
 
-/** What is said of a number that no phase writes, a weight or a pixel: who reads it, its gradient, its update. @param {{place: string, value: number|undefined}} props */
+/**
+ * What is said of a number that no phase writes, a weight or a pixel: who reads it, its gradient, its update.
+ * @param {{place: string, value: number|undefined}} props
+ */
 function Given({ place, value }) {
   const whole = /** @type {Timeline} */ (timeline.value);
   const used = readers(whole, place);
   const { gradient: grows, after } = relatives(whole, place);
   const link = (/** @type {string} */ to, /** @type {any} */ words) =>
     html`<button class="link" onClick=${() => open(to, { from: "card" })}>${words}</button>`;
-  const slope = grows && isKnown(grows) ? valueOf(grows) : undefined;
-  const next = after && isKnown(after) ? valueOf(after) : undefined;
+  const slope = grows && isKnown(grows) ? numberAt(grows) : undefined;
+  const next = after && isKnown(after) ? numberAt(after) : undefined;
   const trial = source.value?.kind === "pass";
   return html`<ul class="note given">
     ${used.map(
@@ -243,7 +289,8 @@ function Given({ place, value }) {
         : html`<li>${link(grows, "Gradient")} <b>${alone(slope)}</b>: ${
             slope === 0
               ? "a little more or less of it leaves the loss as it is."
-              : `a little more of it makes the loss ${slope > 0 ? "larger" : "smaller"}, by ${alone(Math.abs(slope))} for each 1.`
+              : `a little more of it makes the loss ${slope > 0 ? "larger" : "smaller"},
+                by ${alone(Math.abs(slope))} for each 1.`
           }</li>`)
     }
     ${
@@ -251,7 +298,8 @@ function Given({ place, value }) {
       value !== undefined &&
       (next === undefined
         ? html`<li>The ${link(after, "update")} comes at the end of the pass.</li>`
-        : html`<li>The ${link(after, "update")} ${trial ? "would take" : "takes"} it to <b>${alone(next)}</b>, a change of ${alone(next - value)}.</li>`)
+        : html`<li>The ${link(after, "update")} ${trial ? "would take" : "takes"} it to <b>${alone(next)}</b>, a change
+          of ${alone(next - value)}.</li>`)
     }</ul>`;
 }
 
@@ -273,7 +321,10 @@ function cardRows(data, place) {
   );
 }
 
-/** The equation, its symbols tied to the cells they stand for. @param {{mathml: string, text: string, place: string}} props */
+/**
+ * The equation, its symbols tied to the cells they stand for.
+ * @param {{mathml: string, text: string, place: string}} props
+ */
 function Equation({ mathml, text, place }) {
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const phase = phaseOfPlace(place);
@@ -297,19 +348,27 @@ function Equation({ mathml, text, place }) {
     const name = /** @type {Element} */ (event.target).closest?.("[data-tensor]")?.getAttribute("data-tensor");
     setHover(name ? { symbol: name } : null);
   };
-  return html`<div class="equation" ref=${box} role="math" aria-label=${text} tabIndex=${0} onPointerOver=${point} onPointerLeave=${() => setHover(null)}
+  return html`<div class="equation" ref=${box} role="math" aria-label=${text} tabIndex=${0} onPointerOver=${point}
+    onPointerLeave=${() => setHover(null)}
     dangerouslySetInnerHTML=${{ __html: mathml }}></div>`;
 }
 
-/** The named intermediates that a sentence leans on; bare: all at the same place, so without its letters. @param {{steps: {name: string, equation: {mathml: string, text: string}}[], bare: boolean}} props */
+/**
+ * The named intermediates that a sentence leans on; bare: all at the same place, so without its letters.
+ * @param {{steps: {name: string, equation: {mathml: string, text: string}}[], bare: boolean}} props
+ */
 const Steps = ({ steps, bare }) =>
-  html`<ul class="named-steps ${bare ? "bare" : ""}" aria-label="named steps">${steps.map(step => html`<${NamedStep} key=${step.name} ...${step} />`)}</ul>`;
+  html`<ul class="named-steps ${bare ? "bare" : ""}" aria-label="named steps">${steps.map(
+    step => html`<${NamedStep}
+    key=${step.name} ...${step} />`,
+  )}</ul>`;
 
 /** @param {{name: string, equation: {mathml: string}}} props */
 function NamedStep({ name, equation: { mathml } }) {
   const line = useRef(/** @type {HTMLElement|null} */ (null));
   useFitEquation(line, mathml);
-  return html`<li ref=${line} onPointerEnter=${() => setHover({ symbol: name })} onPointerLeave=${() => setHover(null)} dangerouslySetInnerHTML=${{ __html: mathml }}></li>`;
+  return html`<li ref=${line} onPointerEnter=${() => setHover({ symbol: name })} onPointerLeave=${() => setHover(null)}
+    dangerouslySetInnerHTML=${{ __html: mathml }}></li>`;
 }
 
 /** @param {{text: string}} props */
@@ -320,31 +379,57 @@ function Copy({ text }) {
     const timer = setTimeout(() => finish(false), 1500);
     return () => clearTimeout(timer);
   }, [done]);
-  return html`<button class="copy" title=${done ? "copied" : "copy this place"} aria-label="copy this place" onClick=${() => {
-    navigator.clipboard?.writeText(text).then(
-      () => finish(true),
-      () => {},
-    );
-  }}>${done ? "✓" : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3" /></svg>`}</button>`;
+  return html`<button class="copy" title=${done ? "copied" : "copy this place"} aria-label="copy this place"
+    onClick=${() => {
+      navigator.clipboard?.writeText(text).then(
+        () => finish(true),
+        () => {},
+      );
+    }}>${
+      done
+        ? "✓"
+        : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3"
+    /></svg>`
+    }</button>`;
 }
 
-/** The way from the loss to here, the pin, and what else can be asked. @param {{place: string, phase: Phase|null}} props */
+/**
+ * The way from the loss to here, the pin, and what else can be asked.
+ * @param {{place: string, phase: Phase|null}} props
+ */
 function Way({ place, phase }) {
   const way = trail.value.filter(step => step !== place && step !== "loss/y");
   const near = way.slice(-3);
   const isPinned = pinned.value === place;
   return html`<footer class="way">
-    <hr /><div class="way-buttons">      <button class="flat" aria-pressed=${isPinned} onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${
-      isPinned ? "Unpin" : "Pin"
-    }</button>
+    <hr /><div class="way-buttons">      <button class="flat" aria-pressed=${isPinned}
+      onClick=${() => pin(isPinned ? null : place)}><svg viewBox="0 0 16 16" aria-hidden="true"><path
+        d="M5 2h6M6 2v5L4 9.5h8L10 7V2M8 9.5V14" /></svg>${isPinned ? "Unpin" : "Pin"}</button>
       ${changes(place) && html`<${Ask} what="sum" words="Terms" place=${place} />`}
       ${nudges(place, phase) && html`<${Ask} what="nudge" words="Nudge" place=${place} />`}
       ${reaches(place) && html`<${Ask} what="reach" words="Reach" place=${place} />`}
       ${changes(place) && html`<${Ask} what="history" words="History" place=${place} />`}
-      ${canSee(place) && place !== cellPlace.value && html`<button class="flat" onClick=${() => makeSeen(place)}>See it made</button>`}
-      ${openPlace.value && html`${trail.value.length > 1 && html`<button class="flat" onClick=${back}>Back</button>`}<button class="flat" onClick=${closeCard}>Close</button>`}</div>
-    <nav aria-label=${trail.value.length > 1 ? "your way here" : "from the loss"}><button class="link" onClick=${() => open("loss/y", { from: "card" })}>loss</button>
-      ${way.length > near.length || !trail.value.length ? html` › …` : ""}${near.map(step => html` › <button class="link" onClick=${() => open(step, { from: "card" })}>${step}</button>`)} › <b>${place}</b></nav></footer>`;
+      ${
+        canSee(place) &&
+        place !== cellPlace.value &&
+        html`<button class="flat"
+        onClick=${() => makeSeen(place)}>See it made</button>`
+      }
+      ${
+        openPlace.value &&
+        html`${
+          trail.value.length > 1 &&
+          html`<button class="flat"
+        onClick=${back}>Back</button>`
+        }<button class="flat" onClick=${closeCard}>Close</button>`
+      }</div>
+    <nav aria-label=${trail.value.length > 1 ? "your way here" : "from the loss"}><button class="link"
+      onClick=${() => open("loss/y", { from: "card" })}>loss</button>
+      ${way.length > near.length || !trail.value.length ? html` › …` : ""}${near.map(
+        step => html` › <button
+        class="link"
+          onClick=${() => open(step, { from: "card" })}>${step}</button>`,
+      )} › <b>${place}</b></nav></footer>`;
 }
 
 /** Ask something else of the number; it stays open. @param {{what: Aspect, words: string, place: string}} props */

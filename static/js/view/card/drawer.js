@@ -21,7 +21,7 @@ function Closed() {
     if (place !== before.current) set(place !== null);
     before.current = place;
   }, [place]);
-  const value = place === null ? undefined : store.valueOf(place);
+  const value = place === null ? undefined : store.numberAt(place);
   return html`<section class=${`drawer ${open ? "open" : ""}`} aria-label="Explanation">
     <button type="button" class="handle" aria-expanded=${open} onClick=${() => set(!open)}>
       ${

@@ -1,4 +1,7 @@
-/** Equations in the place they stand in: a long one is written smaller, or broken before a sign, and fades out where it still goes on. */
+/**
+ * Equations in the place they stand in: a long one is written smaller, or broken before a sign, and fades out where it
+ * still goes on.
+ */
 
 import { useLayoutEffect } from "preact/hooks";
 
@@ -8,7 +11,11 @@ const LEAST = 0.875;
 const STEP = 1 / 64;
 const MATH = "http://www.w3.org/1998/Math/MathML";
 
-/** Once for each equation, as soon as its letters are there. @param {{current: HTMLElement|null}} box @param {string} mathml */
+/**
+ * Once for each equation, as soon as its letters are there.
+ * @param {{current: HTMLElement|null}} box
+ * @param {string} mathml
+ */
 export function useFitEquation(box, mathml) {
   useLayoutEffect(() => {
     const host = box.current;

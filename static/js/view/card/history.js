@@ -20,7 +20,11 @@ export function History({ place }) {
   useEffect(() => {
     let gone = false;
     historyOf(place).then(
-      answer => gone || (tell(answer), refuse("")),
+      answer => {
+        if (gone) return;
+        tell(answer);
+        refuse("");
+      },
       error => !gone && error instanceof Refused && refuse(error.message),
     );
     return () => {
@@ -55,13 +59,20 @@ function Curve({ told: { steps, values } }) {
       aria-label=${`its value from step ${first} to step ${last}, between ${alone(low)} and ${alone(high)}`}>
       ${low <= 0 && high >= 0 && html`<line class="base" x1="0" x2=${WIDE} y1=${y(0)} y2=${y(0)} />`}
       <polyline points=${points.map(([when, value]) => `${x(when)},${y(value)}`).join(" ")} />
-      ${here >= first && here <= last && points.length > 0 && html`<line class="base" x1=${x(here)} x2=${x(here)} y1="0" y2=${HIGH} /><circle class="moved" cx=${x(at[0])} cy=${y(at[1])} r="5" />`}
+      ${
+        here >= first &&
+        here <= last &&
+        points.length > 0 &&
+        html`<line class="base" x1=${x(here)} x2=${x(here)} y1="0"
+        y2=${HIGH} /><circle class="moved" cx=${x(at[0])} cy=${y(at[1])} r="5" />`
+      }
     </svg>
     <input type="range" aria-label="look at the step" min=${first} max=${last} step="1" value=${here} onInput=${look} />
     <div class="curve-ends soft"><span>${count(first)}</span><span>steps</span><span>${count(last)}</span></div>
     <table class="compared"><tbody>
       <tr><th scope="row">largest</th><td>${alone(high)}</td></tr>
       <tr><th scope="row">smallest</th><td>${alone(low)}</td></tr>
-      <tr><th scope="row">after step ${count(here)}</th><td>${points.length ? alone(at[1]) : ""}</td></tr></tbody></table>
+      <tr><th scope="row">after
+        step ${count(here)}</th><td>${points.length ? alone(at[1]) : ""}</td></tr></tbody></table>
     <p class="note soft">Move the handle, and the whole page shows that step again, bit for bit.</p>`;
 }

@@ -7,7 +7,7 @@ import { relatives } from "../../core/facts.js";
 import { alone, count } from "../../core/format.js";
 import { reachOf } from "../../net/session.js";
 import { Refused } from "../../net/requests.js";
-import { axesOf, infoOf, isKnown, timeline, source, step, valueOf } from "../../state/store.js";
+import { axesOf, infoOf, isKnown, timeline, source, step, numberAt } from "../../state/store.js";
 import { Tiles } from "../train/tiles.js";
 
 /** A mask of more cells is counted and not drawn, and so is one after so many. */
@@ -27,7 +27,11 @@ export function Reach({ place }) {
     let gone = false;
     find(null);
     reachOf(place, way).then(
-      answer => gone || (find(answer), refuse("")),
+      answer => {
+        if (gone) return;
+        find(answer);
+        refuse("");
+      },
       error => !gone && error instanceof Refused && refuse(error.message),
     );
     return () => {
@@ -44,30 +48,40 @@ export function Reach({ place }) {
     ${
       found &&
       (rows.length
-        ? html`<table><thead><tr><th>layer</th><th>in reach</th><th>${way === "forward" ? "moves" : "matters"} now</th></tr></thead>
+        ? html`<table><thead><tr><th>layer</th><th>in
+          reach</th><th>${way === "forward" ? "moves" : "matters"} now</th></tr></thead>
       <tbody>${rows.map(
         ([name, each], k) => html`<${Row} key=${`${way} ${name}`} place=${place} way=${way} name=${name} each=${each}
         drawn=${k < DRAWN.rows && each.of <= DRAWN.cells} />`,
       )}</tbody></table>
-      <p class="note soft key-line"><i class="look dim"></i>in reach, but blocked in this pass: a ReLU at 0, not the maximum, times 0</p>
+      <p class="note soft key-line"><i class="look dim"></i>in reach, but blocked in this pass: a ReLU at 0, not the
+        maximum, times 0</p>
       <p class="note soft key-line"><i class="look full"></i>${way === "forward" ? "moves with it" : "moves it"}</p>
       <p class="note">${said(place, way, found)}</p>`
         : html`<p class="note">${way === "forward" ? "Nothing reads it." : "It depends on nothing: it is given."}</p>`)
     }</div>`;
 }
 
-/** The whole in a sentence. @param {string} place @param {string} way @param {Awaited<ReturnType<typeof reachOf>>} found */
+/**
+ * The whole in a sentence.
+ * @param {string} place
+ * @param {string} way
+ * @param {Awaited<ReturnType<typeof reachOf>>} found
+ */
 function said(place, way, { tensors }) {
   if (way === "backward") return "Everything on the way here that its value is made of.";
   const loss = tensors["loss/y"];
   if (!loss) return "The loss does not depend on it.";
   if (!loss.active) return "In this pass nothing of it arrives at the loss: every way there is blocked.";
   const { gradient } = relatives(/** @type {Timeline} */ (timeline.value), place);
-  const slope = gradient && isKnown(gradient) ? valueOf(gradient) : undefined;
+  const slope = gradient && isKnown(gradient) ? numberAt(gradient) : undefined;
   return `It moves the loss${slope === undefined ? "." : `, at the rate ${alone(slope)}: its gradient.`}`;
 }
 
-/** @param {{place: string, way: "forward"|"backward", name: string, drawn: boolean, each: {reachable: number, active: number, of: number}}} props */
+/**
+ * @param {{place: string, way: "forward"|"backward", name: string, drawn: boolean, each: {reachable: number,
+ *   active: number, of: number}}} props
+ */
 function Row({ place, way, name, drawn, each }) {
   const shape = /** @type {TensorInfo} */ (infoOf(name)).shape;
   const [mask, fill] = useState(/** @type {number[][][][]|null} */ (null));
@@ -89,12 +103,18 @@ function Row({ place, way, name, drawn, each }) {
     <td>${count(each.reachable)} of ${count(each.of)}</td><td>${count(each.active)}</td></tr>
     <tr class="picture"><td colspan="3">${
       best &&
-      html`<div class="pictured"><${Tiles} picture=${() => best.picture} across=${1} width=${64} height=${(64 * best.picture.rows) / best.picture.columns} framed=${true}
+      html`<div class="pictured"><${Tiles} picture=${() => best.picture} across=${1} width=${64}
+        height=${(64 * best.picture.rows) / best.picture.columns} framed=${true}
       label=${`where in ${name}, ${best.words}`} /><span class="soft">${best.words}</span></div>`
-    }<div class="share" aria-hidden="true"><i class="dim" style=${{ width: share(each.reachable) }}></i><i class="full" style=${{ width: share(each.active) }}></i></div></td></tr>`;
+    }<div class="share" aria-hidden="true"><i class="dim" style=${{ width: share(each.reachable) }}></i><i class="full"
+      style=${{ width: share(each.active) }}></i></div></td></tr>`;
 }
 
-/** The plane of a mask with most in it, as a picture. @param {number[][][][]} mask @param {string} outer what the first axis counts */
+/**
+ * The plane of a mask with most in it, as a picture.
+ * @param {number[][][][]} mask
+ * @param {string} outer what the first axis counts
+ */
 function fullest(mask, outer) {
   const sizes = mask.flatMap((planes, n) =>
     planes.map((plane, c) => ({ n, c, size: plane.flat().reduce((sum, cell) => sum + cell, 0) })),

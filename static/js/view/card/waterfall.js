@@ -19,7 +19,7 @@ import {
   scheme,
   setHover,
   tensorOf,
-  valueOf,
+  numberAt,
 } from "../../state/store.js";
 import { seatOf } from "../step/products.js";
 import { colourOf } from "../step/symbol.js";
@@ -33,7 +33,8 @@ export function Waterfall({ place, data, rows, phase }) {
   const [opened, choose] = useState(/** @type {string|null} */ (null));
   const made = book(data.value, rows, { divide: phase?.part !== "update" });
   const kind = infoOf(place)?.kind ?? "value";
-  const steps = made.lines.reduce((at, line) => [...at, at[at.length - 1] + line.units], [0]);
+  const steps = [0];
+  for (const line of made.lines) steps.push(steps[steps.length - 1] + line.units);
   const ends = [...steps, made.total];
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
   const x = (/** @type {number} */ units) => (WIDTH * (units - low)) / (high - low || 1);
@@ -49,8 +50,18 @@ export function Waterfall({ place, data, rows, phase }) {
     /** @type {number} */ by,
     /** @type {boolean} */ marked,
   ) => html`<svg class="bar" viewBox="0 0 ${WIDTH} 24" preserveAspectRatio="none" aria-hidden="true">
-    <line x1=${x(0)} x2=${x(0)} y1="0" y2="24" /><rect x=${Math.min(x(from), x(from + by))} width=${Math.max(1.5, Math.abs(x(from + by) - x(from)))} y="7" height="10"
-      fill=${by === 0 ? "var(--rule2)" : css(/** @type {any} */ (kind), Math.sign(by) * (0.5 + Math.abs(by) / range / 2), 1, marked ? "light" : theme)} /></svg>`;
+    <line x1=${x(0)} x2=${x(0)} y1="0" y2="24" /><rect x=${Math.min(x(from), x(from + by))}
+      width=${Math.max(1.5, Math.abs(x(from + by) - x(from)))} y="7" height="10"
+      fill=${
+        by === 0
+          ? "var(--rule2)"
+          : css(
+              /** @type {any} */ (kind),
+              Math.sign(by) * (0.5 + Math.abs(by) / range / 2),
+              1,
+              marked ? "light" : theme,
+            )
+      } /></svg>`;
   return html`<div class="waterfall"><table aria-label="terms of ${place}"><tbody>
     ${rows.map((entry, k) => {
       const line = made.lines[k];
@@ -60,8 +71,10 @@ export function Waterfall({ place, data, rows, phase }) {
         if (entry.group !== null && focus) focusOn(entry.group);
         choose(opened === entry.id ? null : entry.id);
       };
-      return html`<tr key=${entry.id} class="${marked ? "marked" : ""} ${can ? "can" : ""}" onClick=${can ? toggle : undefined}
-          onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)} onPointerLeave=${() => setHover(null)}>
+      return html`<tr key=${entry.id} class="${marked ? "marked" : ""} ${can ? "can" : ""}"
+        onClick=${can ? toggle : undefined}
+          onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)}
+            onPointerLeave=${() => setHover(null)}>
         <th scope="row">${
           can
             ? html`<button class="row-name" aria-expanded=${opened === entry.id} onClick=${(
@@ -77,13 +90,20 @@ export function Waterfall({ place, data, rows, phase }) {
         opened === entry.id &&
         html`<tr class="detail"><td colspan="3">${
           entry.group !== null
-            ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count} exponent=${made.exponent} />`
+            ? html`<${Group} place=${place} group=${entry.group} phase=${phase} count=${entry.count}
+              exponent=${made.exponent} />`
             : html`<${Factors} entry=${entry} line=${line} exponents=${made.exponents} phase=${phase} />`
         }</td></tr>`
       }`;
     })}
-    ${made.rounding !== 0 && html`<tr class="rounding"><th scope="row">rounding</th><td class="bars">${bar(steps[steps.length - 1], made.rounding, false)}</td><td class="term">${made.roundingText}</td></tr>`}
-    <tr class="total"><th scope="row">=</th><td class="bars soft">${made.caption}</td><td class="term">${made.text}</td></tr>
+    ${
+      made.rounding !== 0 &&
+      html`<tr class="rounding"><th scope="row">rounding</th><td
+      class="bars">${bar(steps[steps.length - 1], made.rounding, false)}</td><td
+        class="term">${made.roundingText}</td></tr>`
+    }
+    <tr class="total"><th scope="row">=</th><td class="bars soft">${made.caption}</td><td
+      class="term">${made.text}</td></tr>
   </tbody></table></div>`;
 }
 
@@ -95,17 +115,34 @@ export function Largest({ data, place }) {
   const x = (/** @type {number} */ v) => (WIDTH * (v - low)) / (high - low || 1);
   return html`<div class="waterfall largest"><table aria-label="what ${place} is the largest of"><tbody>
     ${found.map(
-      each => html`<tr key=${each.place} class="can ${each.wins ? "marked" : ""}" onClick=${() => open(each.place, { from: "card" })}
+      each => html`<tr key=${each.place} class="can ${each.wins ? "marked" : ""}"
+        onClick=${() => open(each.place, { from: "card" })}
         onPointerEnter=${() => setHover({ place: each.place })} onPointerLeave=${() => setHover(null)}>
       <th scope="row"><button class="row-name" title=${each.place}>${seatOf(each.index)}</button></th>
-      <td class="bars"><svg class="bar" viewBox="0 0 ${WIDTH} 24" preserveAspectRatio="none" aria-hidden="true"><line x1=${x(0)} x2=${x(0)} y1="0" y2="24" />
-        <rect x=${Math.min(x(0), x(each.value))} width=${Math.max(1.5, Math.abs(x(each.value) - x(0)))} y="7" height="10"
-          fill=${each.value === 0 ? "var(--rule2)" : css(infoOf(each.place)?.kind ?? "value", each.value, Math.max(high, -low), each.wins ? "light" : scheme.value)} /></svg></td>
+      <td class="bars"><svg class="bar" viewBox="0 0 ${WIDTH} 24" preserveAspectRatio="none" aria-hidden="true"><line
+        x1=${x(0)} x2=${x(0)} y1="0" y2="24" />
+        <rect x=${Math.min(x(0), x(each.value))} width=${Math.max(1.5, Math.abs(x(each.value) - x(0)))} y="7"
+          height="10"
+          fill=${
+            each.value === 0
+              ? "var(--rule2)"
+              : css(
+                  infoOf(each.place)?.kind ?? "value",
+                  each.value,
+                  Math.max(high, -low),
+                  each.wins ? "light" : scheme.value,
+                )
+          } /></svg></td>
       <td class="term">${alone(each.value)}</td><td class="won">${each.wins ? "max" : ""}</td></tr>`,
     )}</tbody></table></div>`;
 }
 
-/** A term by its kernel's letter, its word, or the numbers of its letters. @param {Entry} entry @param {Phase|null} phase @param {number} total */
+/**
+ * A term by its kernel's letter, its word, or the numbers of its letters.
+ * @param {Entry} entry
+ * @param {Phase|null} phase
+ * @param {number} total
+ */
 function labelOf(entry, phase, total) {
   if (entry.label) return entry.label;
   if (phase) {
@@ -128,7 +165,10 @@ function labelOf(entry, phase, total) {
   return termText(entry, phase) || Object.values(entry.at).join(",") || "value";
 }
 
-/** The factors of one term, each of which opens. @param {{entry: Entry, line: import("../../core/printed.js").Line, exponents: number[], phase: Phase|null}} props */
+/**
+ * The factors of one term, each of which opens.
+ * @param {{entry: Entry, line: import("../../core/printed.js").Line, exponents: number[], phase: Phase|null}} props
+ */
 function Factors({ entry, line, exponents, phase }) {
   const way = (/** @type {string} */ place) =>
     html`<button class="link" onClick=${() => open(place, { from: "card" })}>${place}</button>`;
@@ -144,18 +184,24 @@ function Factors({ entry, line, exponents, phase }) {
           : html`<span class="soft">${each.constant ? "a constant" : emptyWords(each, phase)}</span>`
     }
     ${(each.over || each.made) && html`<i>${factorName(each, phase)}</i>`}
-    <span class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${line.factors.length > 1 || each.constant ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}` : alone(each.value)}</span></li>`,
+    <span
+      class="${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : "soft"}">${
+        line.factors.length > 1 || each.constant
+          ? `${line.factors[k].text} ${each.constant ? "" : factor(exponents[k])}`
+          : alone(each.value)
+      }</span></li>`,
   )}
     ${deciding.map(
       place =>
-        html`<li key=${place}>${way(place)} <i>decides</i> <span class=${colourOf(infoOf(place)?.kind ?? "value")}>${valueText(
-          place,
-          valueOf(place) ?? NaN,
-        )}</span></li>`,
+        html`<li key=${place}>${way(place)} <i>decides</i> <span
+          class=${colourOf(infoOf(place)?.kind ?? "value")}>${valueText(place, numberAt(place) ?? NaN)}</span></li>`,
     )}</ul>`;
 }
 
-/** The terms of one group, page by page, in the unit of their sum. @param {{place: string, group: number, phase: Phase|null, count: number, exponent: number}} props */
+/**
+ * The terms of one group, page by page, in the unit of their sum.
+ * @param {{place: string, group: number, phase: Phase|null, count: number, exponent: number}} props
+ */
 function Group({ place, group, phase, count, exponent }) {
   const [page, turn] = useState(0);
   const [part, set] = useState(/** @type {Explanation|null} */ (null));
@@ -179,25 +225,28 @@ function Group({ place, group, phase, count, exponent }) {
       .filter(Boolean)
       .join(", ")}</td><td class="soft">${made.caption}</td></tr></thead>`
   }<tbody>${entries.map(
-    (
-      entry,
-      n,
-    ) => html`<tr key=${entry.id} class=${entry.places.length && entry.places.every(read => lit.value.has(read)) ? "marked" : ""}
-      onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)} onPointerLeave=${() => setHover(null)}>
-      <th scope="row">${labelOf(entry, phase, part.terms_total).replace(/^image \d+, /, "")}</th><td>${entry.factors.map(
-        (each, k) =>
-          html`${k > 0 && !each.divisor ? " × " : " "}${
-            each.place
-              ? html`<button class="link ${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : ""}" title=${each.place} onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${
+    (entry, n) => html`<tr key=${entry.id}
+      class=${entry.places.length && entry.places.every(read => lit.value.has(read)) ? "marked" : ""}
+      onPointerEnter=${() => setHover(entry.places.length ? { place: entry.places[0] } : null)}
+        onPointerLeave=${() => setHover(null)}>
+      <th
+        scope="row">${labelOf(entry, phase, part.terms_total).replace(/^image \d+, /, "")}</th><td>${entry.factors.map(
+          (each, k) =>
+            html`${k > 0 && !each.divisor ? " × " : " "}${
+              each.place
+                ? html`<button class="link ${each.tensor ? colourOf(infoOf(each.tensor)?.kind ?? "value") : ""}"
+                title=${each.place} onClick=${() => open(/** @type {string} */ (each.place), { from: "card" })}>${
                   made.lines[n].factors[k].text
                 }</button>`
-              : made.lines[n].factors[k].text
-          }`,
-      )}</td><td class="term">${made.lines[n].text}</td></tr>`,
+                : made.lines[n].factors[k].text
+            }`,
+        )}</td><td class="term">${made.lines[n].text}</td></tr>`,
   )}</tbody></table>
     ${
       part.pages > 1 &&
-      html`<p class="pages"><button aria-label="page before" disabled=${page === 0} onClick=${() => turn(page - 1)}>‹</button>
-      ${PAGE * page}–${Math.min(count, PAGE * (page + 1)) - 1} of ${count}<button aria-label="next page" disabled=${page + 1 >= part.pages} onClick=${() => turn(page + 1)}>›</button></p>`
+      html`<p class="pages"><button aria-label="page before" disabled=${page === 0}
+        onClick=${() => turn(page - 1)}>‹</button>
+      ${PAGE * page}–${Math.min(count, PAGE * (page + 1)) - 1} of ${count}<button aria-label="next page"
+        disabled=${page + 1 >= part.pages} onClick=${() => turn(page + 1)}>›</button></p>`
     }</div>`;
 }

@@ -239,7 +239,8 @@ function Verdict() {
   if (!status.value.ready) return html`<p class="soft">The network answers as soon as its arithmetic is compiled.</p>`;
   if (!image.value) return html`<p class="soft">Draw, and the network answers at once.</p>`;
   if (digit === null || !known) return html`<p class="soft">Asking.</p>`;
-  return html`<p>The network says <b class="said">${digit}</b><br /><span class="soft">${sure(known.probabilities[digit])} sure, after step ${count(known.step)}</span></p>`;
+  return html`<p>The network says <b class="said">${digit}</b><br /><span
+    class="soft">${sure(known.probabilities[digit])} sure, after step ${count(known.step)}</span></p>`;
 }
 
 /** The drawing becomes what is looked at, in Explore. */
@@ -281,7 +282,8 @@ export function Draw() {
           <option value="">${own === null ? "its own answer" : `its own answer, ${own}`}</option>
           ${Array.from({ length: 10 }, (_, k) => html`<option key=${k} value=${k}>${k}</option>`)}
         </select></label>
-      <button class="button primary" aria-disabled=${!able} title=${able ? "" : "Draw something first"} onClick=${() => able && use()}>Use this digit</button>
+      <button class="button primary" aria-disabled=${!able} title=${able ? "" : "Draw something first"}
+        onClick=${() => able && use()}>Use this digit</button>
     </div>
   </section>`;
 }

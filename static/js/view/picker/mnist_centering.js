@@ -61,7 +61,9 @@ export function boxOf(ink) {
 
 /**
  * How much of each source pixel falls into each of `count` cells of width `scale`, the cells centred on the source.
- * @param {number} start first source pixel @param {number} length source pixels @param {number} scale source pixels a cell
+ * @param {number} start first source pixel
+ * @param {number} length source pixels
+ * @param {number} scale source pixels a cell
  * @returns {{pixel: number, share: number}[][]} per cell; the shares of a fully covered cell add up to 1
  */
 function coverage(start, length, scale) {

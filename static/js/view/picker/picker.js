@@ -76,7 +76,9 @@ function ClassRow({ dataset, label }) {
   };
   return html`<li class="class-row">
     <b title=${className(label)}>${className(label)}</b>
-    <button class="turn" tabindex=${mine && offset > 0 ? 0 : -1} aria-label="earlier ${thing.value}s ${className(label)}" aria-disabled=${offset === 0} onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
+    <button class="turn" tabindex=${mine && offset > 0 ? 0 : -1}
+      aria-label="earlier ${thing.value}s ${className(label)}" aria-disabled=${offset === 0}
+        onClick=${() => offset > 0 && turn(-ROW)}>‹</button>
     <div role="group" aria-label="${thing.value}s ${className(label)}" onKeyDown=${overEdge}>${page.indices.map(
       (index, k) => {
         const chosen = what?.kind === "pass" && what.dataset === dataset && what.split === part && what.index === index;
@@ -89,7 +91,8 @@ function ClassRow({ dataset, label }) {
         <${Thumb} dataset=${dataset} split=${part} index=${index} width=${34} /></button>`;
       },
     )}</div>
-    <button class="turn" tabindex=${mine && offset + ROW < page.total ? 0 : -1} aria-label="further ${thing.value}s ${className(label)}" aria-disabled=${offset + ROW >= page.total}
+    <button class="turn" tabindex=${mine && offset + ROW < page.total ? 0 : -1}
+      aria-label="further ${thing.value}s ${className(label)}" aria-disabled=${offset + ROW >= page.total}
       onClick=${() => offset + ROW < page.total && turn(ROW)}>›</button>
   </li>`;
 }
@@ -120,8 +123,10 @@ function ByNumber({ dataset }) {
     </fieldset>
     <label>number <input type="text" inputmode="numeric" autocomplete="off" value=${text} aria-invalid=${!fits}
       onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label>
-    <button class="button" aria-disabled=${!fits} title=${fits ? "" : `a number from 0 to ${format.count(total - 1)}`}>Show</button>
-    <button class="button" type="button" onClick=${() => choose(dataset.name, Math.floor(total * Math.random()))}>Random</button>
+    <button class="button" aria-disabled=${!fits}
+      title=${fits ? "" : `a number from 0 to ${format.count(total - 1)}`}>Show</button>
+    <button class="button" type="button"
+      onClick=${() => choose(dataset.name, Math.floor(total * Math.random()))}>Random</button>
   </form>`;
 }
 
@@ -207,25 +212,41 @@ function Minibatch() {
       <label><span class="serif">An image of the minibatch of step</span>
         <input type="text" inputmode="numeric" autocomplete="off" value=${text} aria-invalid=${!fits}
           onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} /></label>
-      <span class="soft">${history ? `kept: ${format.count(history.first)} to ${format.count(history.last)}` : ""}${state === "running" ? ", training goes on" : ""}</span>
+      <span
+        class="soft">${
+          history ? `kept: ${format.count(history.first)} to ${format.count(history.last)}` : ""
+        }${state === "running" ? ", training goes on" : ""}</span>
       ${
         total > PAGE &&
         html`<span class="pages">
-        <button class="turn" aria-label="earlier images" aria-disabled=${first === 0} onClick=${() => setFirst(Math.max(0, first - PAGE))}>‹</button>
+        <button class="turn" aria-label="earlier images" aria-disabled=${first === 0}
+          onClick=${() => setFirst(Math.max(0, first - PAGE))}>‹</button>
         ${first}–${Math.min(total, first + PAGE) - 1} of ${total}
-        <button class="turn" aria-label="further images" aria-disabled=${first + PAGE >= total} onClick=${() => first + PAGE < total && setFirst(first + PAGE)}>›</button></span>`
+        <button class="turn" aria-label="further images" aria-disabled=${first + PAGE >= total}
+          onClick=${() => first + PAGE < total && setFirst(first + PAGE)}>›</button></span>`
       }
     </header>
-    <div class="samples" role="group" aria-label="images of the minibatch" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>
+    <div class="samples" role="group" aria-label="images of the minibatch"
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>
       ${
         mine
           ? mine.images.slice(first, first + PAGE).map((image, k) => {
               const sample = first + k;
               const chosen = what?.kind === "step" && what.step === asked && what.sample === sample;
-              return html`<button key=${sample} class="digit-button" aria-pressed=${chosen} tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)} title="image ${sample}, ${withArticle(mine.labels[sample])}"
-          aria-label="image ${sample}, ${withArticle(mine.labels[sample])}" onClick=${() => choose(sample)}><${Digit} image=${image} width=${26} /></button>`;
+              return html`<button key=${sample} class="digit-button" aria-pressed=${chosen}
+                tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)}
+                  title="image ${sample}, ${withArticle(mine.labels[sample])}"
+          aria-label="image ${sample}, ${withArticle(mine.labels[sample])}" onClick=${() => choose(sample)}><${Digit}
+            image=${image} width=${26} /></button>`;
             })
-          : html`<p class="soft">${!ready ? "There as soon as the arithmetic is compiled." : fits ? "Fetching the minibatch." : `Choose a step that is kept.`}</p>`
+          : html`<p
+            class="soft">${
+              !ready
+                ? "There as soon as the arithmetic is compiled."
+                : fits
+                  ? "Fetching the minibatch."
+                  : `Choose a step that is kept.`
+            }</p>`
       }
     </div>
     <p class="soft">A weight's gradient is then the whole batch's, and this image's share of it is named.</p>

@@ -24,11 +24,19 @@ export function Header() {
       <${ModelMenu} />
       <${StepMenu} />
     </div>
-    ${narrow ? html`<${ViewMenu} />` : html`<nav aria-label="Views">${VIEWS.map(each => html`<${Tab} ...${each} />`)}</nav>`}
+    ${
+      narrow
+        ? html`<${ViewMenu} />`
+        : html`<nav aria-label="Views">${VIEWS.map(
+            each => html`<${Tab} ...${each}
+      />`,
+          )}</nav>`
+    }
     <div class="tools">
       <a class="api" href="docs" title="The API, for programmers">API</a>
       <${LookMenu} />
-      <button type="button" class="tool help-button" aria-label="Keys and help" title="Keys and help (?)" onClick=${() => store.openPanel("help")}>?</button>
+      <button type="button" class="tool help-button" aria-label="Keys and help" title="Keys and help (?)"
+        onClick=${() => store.openPanel("help")}>?</button>
     </div>
     <${Problem} />
   </header>`;
@@ -53,7 +61,8 @@ function Tab({ to, words }) {
 
 function ViewMenu() {
   const now = VIEWS.find(({ to }) => to === store.view.value) ?? VIEWS[0];
-  return html`<${Popover} name="view" className="views" align="right" spoken=${`View: ${now.words}`} label=${html`${now.words} <${Chevron} />`}>
+  return html`<${Popover} name="view" className="views" align="right" spoken=${`View: ${now.words}`}
+    label=${html`${now.words} <${Chevron} />`}>
     <${Choice} legend="View" choices=${VIEWS.map(({ to, words }) => ({ value: to, words }))} value=${now.to}
       choose=${(/** @type {"explore"|"train"} */ to) => {
         store.show(to);
@@ -74,11 +83,19 @@ function SourceChip() {
         ? "drawn"
         : `${source.split} ${source.index}`;
   const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : store.withArticle(label);
-  return html`<button type="button" class="trigger source" aria-haspopup="dialog" aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}
+  return html`<button type="button" class="trigger source" aria-haspopup="dialog"
+    aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}
       onClick=${() => store.openPanel("picker")}>
     <${Tiles} picture=${input} across=${1} width=${28} name="thumbnail" />
-    <span>${source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : html`${store.withArticle(label).split(" ")[0]} <b>${store.className(label)}</b>`}
-      ${source.kind === "pass" && source.drawn ? "" : html` <span class="soft from">${from}</span>`}</span><${Chevron} />
+    <span>${
+      source.kind === "pass" && source.drawn
+        ? "your digit"
+        : label === null
+          ? ""
+          : html`${store.withArticle(label).split(" ")[0]} <b>${store.className(label)}</b>`
+    }
+      ${source.kind === "pass" && source.drawn ? "" : html` <span class="soft from">${from}</span>`}</span><${Chevron}
+        />
   </button>`;
 }
 
@@ -108,12 +125,14 @@ function ModelMenu() {
     act().catch(net.showError);
   };
   const name = nameOfRun(run);
-  return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`} label=${html`<span>${name}</span><${Chevron} />`}>
+  return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`}
+    label=${html`<span>${name}</span><${Chevron} />`}>
     <p class="soft">Networks here</p>
     <${Runs} runs=${runs} choose=${(/** @type {string} */ id) => choose(() => session.adopt(id))} changed=${list} />
     <p class="soft">A new one, untrained</p>
     <ul class="new">${models.map(
-      each => html`<li><button type="button" onClick=${() => choose(() => session.createRun({ model: each.name, start: false }))}>
+      each => html`<li><button type="button"
+        onClick=${() => choose(() => session.createRun({ model: each.name, start: false }))}>
       <b>${each.name}</b><span class="soft">${each.summary ?? ""}</span></button></li>`,
     )}</ul>
   <//>`;
@@ -154,10 +173,13 @@ function StepScrubber({ first, last, step }) {
         onInput=${(/** @type {any} */ event) => ask(Number(event.currentTarget.value))} />
     </label>
     <p class="ends soft"><span>${format.count(first)}</span><span>${format.count(last)}</span></p>
-    <p class="around"><button type="button" class="button" disabled=${asked <= first} onClick=${() => ask(within(asked - 1))}>one back</button>
-      <button type="button" class="button" disabled=${asked >= last} onClick=${() => ask(within(asked + 1))}>one on</button>
+    <p class="around"><button type="button" class="button" disabled=${asked <= first}
+      onClick=${() => ask(within(asked - 1))}>one back</button>
+      <button type="button" class="button" disabled=${asked >= last}
+        onClick=${() => ask(within(asked + 1))}>one on</button>
       <button type="button" class="button" disabled=${asked >= last} onClick=${() => ask(last)}>newest</button></p>
-    <p class="soft">The same image through the network as it was then. Every step in this range can be had again, exactly.</p>`;
+    <p class="soft">The same image through the network as it was then. Every step in this range can be had again,
+      exactly.</p>`;
 }
 
 const THEMES = /** @type {const} */ ([
@@ -174,8 +196,10 @@ const SIZES = /** @type {const} */ ([
 
 function LookMenu() {
   const disc = html`<svg viewBox="0 0 16 16" class="disc" aria-hidden="true" focusable="false">
-    <circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.5" /><path d="M8 1.8a6.2 6.2 0 0 0 0 12.4z" fill="currentColor" /></svg>`;
-  return html`<${Popover} name="look" className="tool" align="right" spoken="Theme and size" title="Theme and size" label=${disc}>
+    <circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.5" /><path
+      d="M8 1.8a6.2 6.2 0 0 0 0 12.4z" fill="currentColor" /></svg>`;
+  return html`<${Popover} name="look" className="tool" align="right" spoken="Theme and size" title="Theme and size"
+    label=${disc}>
     <${Choice} legend="Theme" choices=${THEMES} value=${store.theme.value} choose=${store.setTheme} />
     <${Choice} legend="Size" choices=${SIZES} value=${store.textSize.value} choose=${store.setTextSize} />
   <//>`;

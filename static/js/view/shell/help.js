@@ -19,8 +19,10 @@ export const Help = () => html`<${Dialog} name="help">
     ${table(WITHIN)}
     <h3 class="serif">In Train</h3>
     ${table(TRAINING)}
-    <p class="soft">Enter on a tile walks its cells; Enter on a cell explains it; Esc goes one level out. The address always holds what you see: copy it to come back or to show somebody.</p>
-    <p>Everything here is had by programs too: <a href="docs">the API</a>, and pages <a href="programmers">for programmers</a>.</p>
+    <p class="soft">Enter on a tile walks its cells; Enter on a cell explains it; Esc goes one level out. The address
+      always holds what you see: copy it to come back or to show somebody.</p>
+    <p>Everything here is had by programs too: <a href="docs">the API</a>, and pages <a
+      href="programmers">for programmers</a>.</p>
     <form method="dialog"><button class="button primary" autofocus>Close</button></form>
   </div>
 <//>`;

@@ -1,4 +1,7 @@
-/** Views that the first page does without: fetched when they are first shown, or before, when nothing else is to be done. */
+/**
+ * Views that the first page does without: fetched when they are first shown, or before, when nothing else is to be
+ * done.
+ */
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

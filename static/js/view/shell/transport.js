@@ -36,7 +36,8 @@ export function Transport() {
       timeline &&
       (narrow
         ? html`<div class="lines">
-      <${Timeline} name="forward" only=${["forward", "loss"]} /><${Timeline} name="backward" only=${["backward", "update"]} /></div>`
+      <${Timeline} name="forward" only=${["forward", "loss"]} /><${Timeline} name="backward"
+        only=${["backward", "update"]} /></div>`
         : html`<${Timeline} name="" only=${null} />`)
     }
   </footer>`;
@@ -58,7 +59,8 @@ function Buttons() {
     /** @type {() => void} */ act,
     kind = "",
   ) =>
-    html`<button type="button" class=${kind} aria-label=${name} title=${off && reason ? reason : `${name} (${key})`} aria-disabled=${off ? "true" : undefined}
+    html`<button type="button" class=${kind} aria-label=${name} title=${off && reason ? reason : `${name} (${key})`}
+      aria-disabled=${off ? "true" : undefined}
       onClick=${() => !off && act()}><${Icon} name=${icon} /></button>`;
   return html`<div class="buttons" role="group" aria-label="Play">
     ${button("One phase back", "first", "[", first, () => store.stepPhase(-1))}
@@ -72,10 +74,14 @@ function Buttons() {
 function Speed() {
   const words = (/** @type {number} */ speed) => `${speed}×`;
   const now = store.speed.value;
-  return html`<${Popover} name="speed" className="speed" align="up" spoken=${`Speed ${words(now)}`} title="Speed (+ and −)" label=${html`${words(now)} <${Chevron} />`}>
-    <${Choice} legend="Speed" choices=${store.SPEEDS.map(speed => ({ value: String(speed), words: words(speed) }))} value=${String(now)}
+  return html`<${Popover} name="speed" className="speed" align="up" spoken=${`Speed ${words(now)}`}
+    title="Speed (+ and −)" label=${html`${words(now)} <${Chevron} />`}>
+    <${Choice} legend="Speed" choices=${store.SPEEDS.map(speed => ({ value: String(speed), words: words(speed) }))}
+      value=${String(now)}
       choose=${(/** @type {string} */ speed) => store.setSpeed(Number(speed))} />
-    <p class="soft">A phase begins where it has most to show. ${SLOW_CELLS} cells take ${CELL / 1000} s each at 1×; then the pace rises, so that no phase lasts longer than ${LONGEST / 1000} s. Below 1× every cell takes its time. A speed of 1× or less, chosen anywhere, slows down there.</p>
+    <p class="soft">A phase begins where it has most to show. ${SLOW_CELLS} cells take ${CELL / 1000} s each at 1×; then
+      the pace rises, so that no phase lasts longer than ${LONGEST / 1000} s. Below 1× every cell takes its time. A
+        speed of 1× or less, chosen anywhere, slows down there.</p>
   <//>`;
 }
 
@@ -142,7 +148,8 @@ function Timeline({ name, only }) {
   const share = position && at >= 0 ? shareOf(timeline, shown[mark], position) : 0;
   return html`<div class="timeline" ref=${root} role="slider" tabindex=${inside ? 0 : -1}
       aria-label=${name ? `Timeline of the pass, ${name}` : "Timeline of the pass"}
-      aria-valuemin="0" aria-valuemax=${before(timeline, timeline.phases.length)} aria-valuenow=${now} aria-valuetext=${words(timeline, position)}
+      aria-valuemin="0" aria-valuemax=${before(timeline, timeline.phases.length)} aria-valuenow=${now}
+        aria-valuetext=${words(timeline, position)}
       onKeyDown=${key}
       onPointerDown=${(/** @type {PointerEvent} */ event) => {
         if (event.button !== 0) return;
@@ -162,8 +169,13 @@ function Timeline({ name, only }) {
     <div class=${`marks ${shown.length > 30 ? "dense" : ""}`}>
       ${shown.map((each, k) => {
         const done = position === null ? 0 : shareOf(timeline, each, position);
-        return html`<div class=${`timeline-mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]} title=${seen ? each.label : undefined}>
-          <span class="label" style=${seen && (seen.has(k) ? { marginLeft: `${-(seen.get(k) ?? 0)}px` } : { visibility: "hidden", overflow: "hidden" })}>${label(each)}</span>
+        return html`<div class=${`timeline-mark ${each.part} ${k === at ? "now" : ""}`} key=${each.phases[0]}
+          title=${seen ? each.label : undefined}>
+          <span class="label"
+            style=${
+              seen &&
+              (seen.has(k) ? { marginLeft: `${-(seen.get(k) ?? 0)}px` } : { visibility: "hidden", overflow: "hidden" })
+            }>${label(each)}</span>
           <i class="bar"><i style=${{ width: `${100 * done}%` }}></i></i>
           ${k === mark && inside && html`<i class="thumb" style=${{ left: `${100 * share}%` }}></i>`}
         </div>`;
@@ -229,7 +241,8 @@ export function Hurry() {
     const words = cell < telling.cell + SLOW_CELLS && cell >= telling.cell ? skipped(telling, format.count) : "";
     return words && html`<p class="hurry soft">${words}.</p>`;
   }
-  return html`<p class="hurry soft">Faster now, through ${format.count(cellsIn(phase))} cells. Pause at any of them to see its terms.</p>`;
+  return html`<p class="hurry soft">Faster now, through ${format.count(cellsIn(phase))} cells. Pause at any of them to
+    see its terms.</p>`;
 }
 
 /** A cell this long has time for its terms, in milliseconds. */

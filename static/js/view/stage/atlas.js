@@ -1,10 +1,13 @@
-/** One canvas for all tiles of the stage. It knows blocks, tiles and colours; a block is redrawn when it has changed. */
+/**
+ * One canvas for all tiles of the stage. It knows blocks, tiles and colours; a block is redrawn when it has changed.
+ */
 
 import { paint, rgb, table } from "../../core/colour.js";
 
 /**
  * What a block shows: its numbers, how many are written, and the numbers of the update that have replaced them.
- * @typedef {{data: ArrayLike<number>|null, known: number, range: number, next: ArrayLike<number>|null, replaced: number}} Content
+ * @typedef {{data: ArrayLike<number>|null, known: number, range: number, next: ArrayLike<number>|null,
+ *   replaced: number}} Content
  */
 
 const EVEN = 1e-6;
@@ -143,7 +146,15 @@ export class Atlas {
     return { x, y, width: Math.round((box.x + box.width) * u) - x, height: Math.round((box.y + box.height) * u) - y };
   }
 
-  /** @param {Block} block @param {Tile} tile @param {Content} content @param {OffscreenCanvas} sheet @param {number} k @param {boolean} framed @param {boolean} mosaic */
+  /**
+   * @param {Block} block
+   * @param {Tile} tile
+   * @param {Content} content
+   * @param {OffscreenCanvas} sheet
+   * @param {number} k
+   * @param {boolean} framed
+   * @param {boolean} mosaic
+   */
   #tile(block, tile, { data, known }, sheet, k, framed, mosaic) {
     const u = this.unit;
     const size = tile.rows * tile.cols;
@@ -163,7 +174,12 @@ export class Atlas {
     if (framed) this.#frame(tile);
   }
 
-  /** Known cells cover the hatch, whatever their colour. @param {Tile} tile @param {number} count @param {number} out covers the gap of a mosaic too */
+  /**
+   * Known cells cover the hatch, whatever their colour.
+   * @param {Tile} tile
+   * @param {number} count
+   * @param {number} out covers the gap of a mosaic too
+   */
   #paper(tile, count, out) {
     const u = this.unit;
     const row = tile.height / tile.rows;
@@ -200,7 +216,13 @@ export class Atlas {
     this.context.fillRect(x + width - line, y, line, height);
   }
 
-  /** A share as a bar; what can be negative starts from the centre. @param {Block} block @param {Tile} tile @param {Content} content @param {number} k */
+  /**
+   * A share as a bar; what can be negative starts from the centre.
+   * @param {Block} block
+   * @param {Tile} tile
+   * @param {Content} content
+   * @param {number} k
+   */
   #bar(block, tile, { data, known, range }, k) {
     const u = this.unit;
     const { context } = this;

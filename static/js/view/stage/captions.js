@@ -37,12 +37,18 @@ const legendText = block => (block.pages && block.row === "values" ? "‹ 0–15
 
 /**
  * Which names, captions and legends have room, and how far each moves for it; the others are told by their tooltips.
- * @param {Layout} stage @returns {{names: Map<Column, number>, captions: Map<Column, number>, legends: Map<Block, number>}}
+ * @param {Layout} stage
+ * @returns {{names: Map<Column, number>, captions: Map<Column, number>, legends: Map<Block, number>}}
  */
 function roomy(stage) {
   const middle = (/** @type {Box} */ { x, width }) => x + width / 2;
   const bars = stage.columns.filter(({ kind }) => kind === "bars");
-  /** @template T @param {{key: T, middle: number, text: string, system: number, first?: boolean}[]} all @param {number} [apart] @returns {[T, number][]} */
+  /**
+   * @template T
+   * @param {{key: T, middle: number, text: string, system: number, first?: boolean}[]} all
+   * @param {number} [apart]
+   * @returns {[T, number][]}
+   */
   const standing = (all, apart) =>
     stage.systems.flatMap((_, system) => {
       const texts = all
@@ -92,17 +98,31 @@ export function Captions({ stage, narrow }) {
   const { names, captions, legends } = roomy(stage);
   return stage.columns.map(
     column => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`}
-    column=${column} rows=${stage.rows} narrow=${narrow} named=${names.get(column)} captioned=${captions.get(column)} legends=${legends} />`,
+    column=${column} rows=${stage.rows} narrow=${narrow} named=${names.get(column)} captioned=${captions.get(column)}
+      legends=${legends} />`,
   );
 }
 
-/** The words of a column: its name, legends, shape, pages. @param {{column: Column, rows: Rows, narrow: boolean, named?: number, captioned?: number, legends: Map<Block, number>}} props */
+/**
+ * The words of a column: its name, legends, shape, pages.
+ * @param {{column: Column, rows: Rows, narrow: boolean, named?: number, captioned?: number, legends: Map<Block,
+ *   number>}} props
+ */
 function Words({ column, rows, narrow, named, captioned, legends }) {
   const { x, y, width, symbol, kind, caption, blocks } = column;
   const main = blocks.filter(({ look }) => look === "tiles");
   return html`
-    ${(named !== undefined || narrow) && html`<${Name} column=${column} rows=${rows} narrow=${narrow} move=${kind === "bars" ? 0 : (named ?? 0)} />`}
-    ${captioned !== undefined && !narrow && html`<span class="shape" style=${{ left: rem(x + width / 2 + captioned), top: rem(y + rows.track) }}>${caption}</span>`}
+    ${
+      (named !== undefined || narrow) &&
+      html`<${Name} column=${column} rows=${rows} narrow=${narrow}
+      move=${kind === "bars" ? 0 : (named ?? 0)} />`
+    }
+    ${
+      captioned !== undefined &&
+      !narrow &&
+      html`<span class="shape"
+      style=${{ left: rem(x + width / 2 + captioned), top: rem(y + rows.track) }}>${caption}</span>`
+    }
     ${main.map(
       block => html`<${Legend} block=${block} column=${column} worded=${legends.get(block)}
       top=${y + rows.tall + (narrow ? ROWS.name : rows[block.row])} />`,
@@ -125,7 +145,12 @@ function Name({ column, rows, narrow, move }) {
   const inside =
     kind === "weights" && !narrow
       ? html`<span class="symbol wt">${symbols}</span>`
-      : html`${symbol ? html`<span class=${`symbol ${colourOf(column.blocks[0].kind)}`}>${narrow ? plain(symbol) : symbol}</span>${" "}` : ""}${name}`;
+      : html`${
+          symbol
+            ? html`<span
+        class=${`symbol ${colourOf(column.blocks[0].kind)}`}>${narrow ? plain(symbol) : symbol}</span>${" "}`
+            : ""
+        }${name}`;
   const style = {
     left: rem(kind === "bars" && !narrow ? (blocks.find(({ look }) => look === "bars")?.x ?? x) : x + width / 2 + move),
     top: rem(y + (narrow ? 0 : rows.top)),
@@ -149,7 +174,10 @@ function Name({ column, rows, narrow, move }) {
 const blocksWrite = (column, prefix) =>
   column.blocks.some(block => block.row === "values" && block.look !== "strip" && block.prefix === prefix);
 
-/** Range and pages under what they cover. @param {{block: Block, column: Column, top: number, worded?: number}} props */
+/**
+ * Range and pages under what they cover.
+ * @param {{block: Block, column: Column, top: number, worded?: number}} props
+ */
 function Legend({ block, column, top, worded }) {
   const shown = cellsShown(block) > 0;
   const { kind } = block;
@@ -157,11 +185,13 @@ function Legend({ block, column, top, worded }) {
   if (!shown && !paged) return null;
   const range = format.range(rangeOf(block));
   const style = { left: rem(block.x + block.width / 2), top: rem(top), width: rem(block.width) };
-  return html`<div class="legend" style=${style} title=${shown ? `${block.prefix.replace("/", " ")}: ${range}` : undefined}>
+  return html`<div class="legend" style=${style}
+    title=${shown ? `${block.prefix.replace("/", " ")}: ${range}` : undefined}>
     ${shown && html`<i style=${{ background: gradient(/** @type {any} */ (kind), store.scheme.value) }}></i>`}
     ${
       paged
-        ? html`<${Pages} pages=${paged} owner=${kind === "weight" ? block.prefix : `${column.layer}/y`} roomy=${block.width >= 96} />`
+        ? html`<${Pages} pages=${paged} owner=${kind === "weight" ? block.prefix : `${column.layer}/y`}
+          roomy=${block.width >= 96} />`
         : shown && worded !== undefined && html`<span style=${{ marginLeft: rem(2 * worded) }}>${range}</span>`
     }
   </div>`;
@@ -176,9 +206,12 @@ function Pages({ pages: { first, step, of }, owner, roomy }) {
     /** @type {number} */ to,
     /** @type {boolean} */ off,
   ) =>
-    html`<button type="button" aria-label=${`${words} of ${owner.replace("/", " ")}`} disabled=${off} onClick=${() => store.turnPage(owner, to)}>${arrow}</button>`;
+    html`<button type="button" aria-label=${`${words} of ${owner.replace("/", " ")}`} disabled=${off}
+      onClick=${() => store.turnPage(owner, to)}>${arrow}</button>`;
   return html`<span class="pages" title=${`${first}–${last} of ${of}`}>
-    ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${first}–${last}${roomy ? ` of ${of}` : ""}</span>${turn("Later maps", "›", first + step, last === of - 1)}</span>`;
+    ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${first}–${last}${
+      roomy ? ` of ${of}` : ""
+    }</span>${turn("Later maps", "›", first + step, last === of - 1)}</span>`;
 }
 
 /** What the loss calls what it reads: the numbers before they become shares. @param {Block} strip */
@@ -190,7 +223,10 @@ const logitName = ({ prefix }) =>
 /** @param {string} prefix */
 const describe = prefix => store.infoOf(prefix)?.title ?? prefix;
 
-/** The numbers of the classes beside their bars, and what stands beneath. @param {{column: Column, rows: Rows, narrow: boolean}} props */
+/**
+ * The numbers of the classes beside their bars, and what stands beneath.
+ * @param {{column: Column, rows: Rows, narrow: boolean}} props
+ */
 function Digits({ column, rows, narrow }) {
   const bars = column.blocks.filter(({ look }) => look === "bars");
   const logits = column.blocks.find(({ look }) => look === "strip");
@@ -201,15 +237,22 @@ function Digits({ column, rows, narrow }) {
     ${bars.map(block =>
       block.tiles.map(
         tile => html`
-      <span class=${`digit ${tile.start === label ? "label" : ""}`} style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }} title=${store.className(tile.start)}>${tile.start}</span>`,
+      <span class=${`digit ${tile.start === label ? "label" : ""}`}
+        style=${{ left: rem(x), top: rem(tile.y + tile.height / 2) }}
+          title=${store.className(tile.start)}>${tile.start}</span>`,
       ),
     )}
     ${
       logits &&
       html`<span class="name" style=${{ left: rem(logits.x + logits.width / 2), top: rem(y + rows.top) }}
-      title=${`${logitName(logits)}: ${describe(logits.prefix)}`}><span class="symbol act">${logitName(logits)}</span></span>`
+      title=${`${logitName(logits)}: ${describe(logits.prefix)}`}><span
+        class="symbol act">${logitName(logits)}</span></span>`
     }
-    ${!narrow && html`<span class="shape grad symbol" style=${{ left: rem(first.x), top: rem(y + rows.track) }}>${column.symbol}${" − "}t</span>`}`;
+    ${
+      !narrow &&
+      html`<span class="shape grad symbol"
+      style=${{ left: rem(first.x), top: rem(y + rows.track) }}>${column.symbol}${" − "}t</span>`
+    }`;
 }
 
 /** @param {{column: Column}} props */
@@ -222,7 +265,8 @@ function Loss({ column }) {
     <span class="loss-name soft" style=${{ left: rem(x), width: rem(width), top: rem(y - 20) }}>${column.name}</span>
     ${
       shown
-        ? html`<button type="button" class="loss" data-place=${block.prefix} style=${{ left: rem(x + width), top: rem(y + height / 2) }}
+        ? html`<button type="button" class="loss" data-place=${block.prefix}
+          style=${{ left: rem(x + width), top: rem(y + height / 2) }}
         tabindex="-1" aria-label=${`${block.prefix.replace("/", " ")}, ${format.number(tensor.data[0])}`}
         onClick=${() => store.open(block.prefix)}>${format.number(tensor.data[0])}</button>`
         : html`<span class="hatch loss-not" style=${place(block.tiles[0])}></span>`
@@ -238,5 +282,6 @@ export function NotYet({ stage, margin }) {
   if ((stage.columns[1]?.blocks[0]?.x ?? Infinity) - margin < KEY) return null;
   const input = stage.columns[0].blocks.find(({ row }) => row === "gradients");
   const y = input ? input.y + input.height + 8 : stage.rows.gradients + stage.rows.tall - 21;
-  return html`<span class="not-yet soft" title="Nothing is computed here yet; a hatch is never a zero" style=${{ left: rem(margin), top: rem(y) }}><i class="hatch"></i>not yet</span>`;
+  return html`<span class="not-yet soft" title="Nothing is computed here yet; a hatch is never a zero"
+    style=${{ left: rem(margin), top: rem(y) }}><i class="hatch"></i>not yet</span>`;
 }

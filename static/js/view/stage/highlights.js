@@ -65,7 +65,13 @@ export function highlights(stage, timeline, position, channel) {
 
 const LARGE = 3.5;
 
-/** The box around the tiles that hold some cells of a tensor, or around the cells themselves where they are large. @param {Layout} stage @param {Timeline} timeline @param {string} prefix @param {number[]|null} flats */
+/**
+ * The box around the tiles that hold some cells of a tensor, or around the cells themselves where they are large.
+ * @param {Layout} stage
+ * @param {Timeline} timeline
+ * @param {string} prefix
+ * @param {number[]|null} flats
+ */
 export function tilesBox(stage, timeline, prefix, flats) {
   const stored = source(timeline, prefix);
   const block = stage.blocks.find(each => each.prefix === stored || each.next === stored);

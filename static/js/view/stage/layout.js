@@ -15,7 +15,12 @@ const FIXED = ROWS.top + ROWS.name + 2 * ROWS.legend + ROWS.shape;
 /** The least height of a row of tiles that can still be read. */
 const LOW = 78;
 
-/** Where the rows of a system stand when its tiles have a certain height. @param {number} [tall] @param {number} [lanes] of connections @returns {Rows} */
+/**
+ * Where the rows of a system stand when its tiles have a certain height.
+ * @param {number} [tall]
+ * @param {number} [lanes] of connections
+ * @returns {Rows}
+ */
 export function rowsOf(tall = TALL, lanes = 0) {
   const top = ROWS.top + ROWS.lane * lanes;
   const values = top + ROWS.name;
@@ -24,7 +29,11 @@ export function rowsOf(tall = TALL, lanes = 0) {
   return { top, tall, values, track, gradients, height: gradients + tall + ROWS.legend };
 }
 
-/** The height of tiles with which a system fits into a height. @param {number} height @param {Timeline|null} [timeline] whose connections need room */
+/**
+ * The height of tiles with which a system fits into a height.
+ * @param {number} height
+ * @param {Timeline|null} [timeline] whose connections need room
+ */
 export const tallFor = (height, timeline = null) =>
   Math.min(
     TALL,
@@ -72,7 +81,12 @@ function block(
 /** @typedef {Omit<Block, keyof Box>} Loose */
 /** @typedef {Omit<Column, "x"|"y"|"height"|"system"|"blocks"> & {blocks: Loose[]}} LooseColumn */
 
-/** The columns before they stand anywhere. @param {Timeline} timeline @param {Record<string, number>} pages @param {number} [tall] */
+/**
+ * The columns before they stand anywhere.
+ * @param {Timeline} timeline
+ * @param {Record<string, number>} pages
+ * @param {number} [tall]
+ */
 function columnsOf(timeline, pages, tall = TALL) {
   /** @type {LooseColumn[]} */
   const columns = [];
@@ -80,7 +94,13 @@ function columnsOf(timeline, pages, tall = TALL) {
   const shares = timeline.phases.find(({ part, shape }) => part === "loss" && sizeOf(shape) > 1);
   const barred = shares && last && sizeOf(shares.shape) === sizeOf(last.shape) && sizeOf(last.shape) <= BAR.most;
 
-  /** @param {string} prefix @param {Block["row"]} row @param {{tiles: Tile[], pages: Block["pages"]}} made @param {Block["look"]} [look] @returns {Loose} */
+  /**
+   * @param {string} prefix
+   * @param {Block["row"]} row
+   * @param {{tiles: Tile[], pages: Block["pages"]}} made
+   * @param {Block["look"]} [look]
+   * @returns {Loose}
+   */
   const loose = (prefix, row, made, look = "tiles") => {
     const stored = source(timeline, prefix);
     const info = timeline.tensors[stored];
@@ -242,7 +262,8 @@ function columnsOf(timeline, pages, tall = TALL) {
 /**
  * Columns spread over one or more systems, one under the other like lines of music.
  * @param {Timeline} timeline @param {number} width of the stage without margins @param {number} [margin]
- * @param {Record<string, number>} [pages] first map shown, by tensor @param {number} [systems] 0: one, as long as it takes
+ * @param {Record<string, number>} [pages] first map shown, by tensor
+ * @param {number} [systems] 0: one, as long as it takes
  * @param {number} [tall] height of a row of tiles
  * @returns {Layout}
  */
@@ -281,7 +302,12 @@ export function layout(timeline, width, margin = 24, pages = {}, systems = 1, ta
 
 /**
  * One system as long as it takes, every name with room of its own.
- * @param {Timeline} timeline @param {LooseColumn[]} loose @param {number} margin @param {Rows} rows @param {SkipConnection[]} connections @returns {Layout}
+ * @param {Timeline} timeline
+ * @param {LooseColumn[]} loose
+ * @param {number} margin
+ * @param {Rows} rows
+ * @param {SkipConnection[]} connections
+ * @returns {Layout}
  */
 function long(timeline, loose, margin, rows, connections) {
   const begins = branches(timeline);
@@ -311,7 +337,9 @@ function long(timeline, loose, margin, rows, connections) {
 /**
  * Scales that make columns fit: all by the same, but cells that stay large stay whole pixels. Bars and the loss keep
  * their size.
- * @param {{kind: string, width: number, blocks: Loose[]}[]} line @param {number} room @param {number} most the largest scale
+ * @param {{kind: string, width: number, blocks: Loose[]}[]} line
+ * @param {number} room
+ * @param {number} most the largest scale
  */
 function shrink(line, room, most) {
   const cells = line.map(({ blocks }) => blocks[0].tiles[0].width / blocks[0].tiles[0].cols);
@@ -328,7 +356,10 @@ function shrink(line, room, most) {
 
 /**
  * Of texts in a row, how far each has to move to stand clear of the ones before; null where no small move helps.
- * @param {{middle: number, width: number}[]} texts @param {number} [apart] @param {number} [most] @returns {(number|null)[]}
+ * @param {{middle: number, width: number}[]} texts
+ * @param {number} [apart]
+ * @param {number} [most]
+ * @returns {(number|null)[]}
  */
 export function clear(texts, apart = 4, most = 10) {
   /** @type {{middle: number, width: number}[]} */
@@ -357,7 +388,13 @@ export function systemsFor(timeline, width, pages = {}, most = 2) {
   return 0;
 }
 
-/** Cuts the columns where the widest line is narrowest, before a column of weights. @template {{kind: string, width: number}} T @param {T[]} columns @param {number} systems @returns {T[][]} */
+/**
+ * Cuts the columns where the widest line is narrowest, before a column of weights.
+ * @template {{kind: string, width: number}} T
+ * @param {T[]} columns
+ * @param {number} systems
+ * @returns {T[][]}
+ */
 function breakInto(columns, systems) {
   if (systems < 2 || columns.length < 4) return [columns];
   const widthOf = (/** @type {T[]} */ line) => line.reduce((sum, { width }) => sum + width + TIGHT, 0);
@@ -369,7 +406,11 @@ function breakInto(columns, systems) {
 
 /**
  * On a small screen: only what a phase reads and what it writes, side by side.
- * @param {Timeline} timeline @param {number} phase @param {number} width @param {number} [margin] @param {Record<string, number>} [pages]
+ * @param {Timeline} timeline
+ * @param {number} phase
+ * @param {number} width
+ * @param {number} [margin]
+ * @param {Record<string, number>} [pages]
  * @returns {Layout}
  */
 export function pair(timeline, phase, width, margin = 16, pages = {}) {
@@ -429,7 +470,8 @@ export function pair(timeline, phase, width, margin = 16, pages = {}) {
 }
 
 /**
- * A block's tiles set anew, as large as a box allows; bars are as long as their share of the width, beside their digits.
+ * A block's tiles set anew, as large as a box allows; bars are as long as their share of the width, beside their
+ * digits.
  * @param {Column} column @param {Block} what @param {{width: number, height: number, share: number}} room
  */
 function spread({ kind, layer, name }, what, { width, height, share }) {

@@ -8,7 +8,11 @@ import { paint, table } from "../../core/colour.js";
 import * as format from "../../core/format.js";
 import * as store from "../../state/store.js";
 
-/** What the loupe shows: a tile, the cell in it, and who holds it. @type {Signal<{block: Block, tile: Tile, flat: number, inside: boolean, by: "pointer"|"keyboard", leaving?: boolean}|null>} */
+/**
+ * What the loupe shows: a tile, the cell in it, and who holds it.
+ * @type {Signal<{block: Block, tile: Tile, flat: number, inside: boolean, by: "pointer"|"keyboard",
+ *   leaving?: boolean}|null>}
+ */
 export const loupeTarget = signal(null);
 
 const SIDE = 176;
@@ -28,7 +32,10 @@ function placed(/** @type {Tile} */ tile, /** @type {Layout} */ stage) {
   return { x: tile.x - GAP - WIDE, y: level };
 }
 
-/** @param {{stage: Layout, placeAt: (prefix: string, flat: number) => string, choose: (block: Block, flat: number) => void}} props */
+/**
+ * @param {{stage: Layout, placeAt: (prefix: string, flat: number) => string, choose: (block: Block, flat: number) =>
+ *   void}} props
+ */
 export function Loupe({ stage, placeAt, choose }) {
   const now = loupeTarget.value;
   const leaving = Boolean(now?.leaving);
@@ -68,12 +75,20 @@ export function Loupe({ stage, placeAt, choose }) {
     return tile.start + row * tile.cols + col;
   };
   const text = store.trueName(placeAt(block.prefix, flat));
-  return html`<div class="loupe" style=${{ left: rem(x), top: rem(y), width: rem(WIDE), height: rem(HIGH) }} aria-hidden="true"
+  return html`<div class="loupe" style=${{ left: rem(x), top: rem(y), width: rem(WIDE), height: rem(HIGH) }}
+    aria-hidden="true"
       onPointerLeave=${() => {
         loupeTarget.value = null;
         store.setHover(null);
       }}>
-    <div class="loupe-map" style=${{ width: rem(width), height: rem(height), marginLeft: rem((SIDE - width) / 2), marginTop: rem((SIDE - height) / 2), marginBottom: rem((SIDE - height) / 2) }}
+    <div class="loupe-map"
+      style=${{
+        width: rem(width),
+        height: rem(height),
+        marginLeft: rem((SIDE - width) / 2),
+        marginTop: rem((SIDE - height) / 2),
+        marginBottom: rem((SIDE - height) / 2),
+      }}
       onPointerMove=${(/** @type {PointerEvent} */ event) => {
         const next = pick(event);
         loupeTarget.value = { ...now, flat: next, inside: true, leaving: false };
@@ -84,8 +99,10 @@ export function Loupe({ stage, placeAt, choose }) {
       ${
         now.inside &&
         html`<svg viewBox=${`0 0 ${width} ${height}`} class="rings">
-        <rect class="mark" x=${(at % tile.cols) * side - 3} y=${Math.floor(at / tile.cols) * side - 3} width=${side + 6} height=${side + 6} />
-        <rect class="ink" x=${(at % tile.cols) * side - 1} y=${Math.floor(at / tile.cols) * side - 1} width=${side + 2} height=${side + 2} /></svg>`
+        <rect class="mark" x=${(at % tile.cols) * side - 3} y=${Math.floor(at / tile.cols) * side - 3} width=${side + 6}
+          height=${side + 6} />
+        <rect class="ink" x=${(at % tile.cols) * side - 1} y=${Math.floor(at / tile.cols) * side - 1} width=${side + 2}
+          height=${side + 2} /></svg>`
       }
     </div>
     <p><span class="soft">${now.inside ? text : `${block.prefix} ${tile.name}`}</span>
@@ -114,5 +131,6 @@ function Picture({ block, tile, tensor, known }) {
     }
     context.putImageData(image, 0, 0);
   }, [block, tile, tensor, known, range, scheme]);
-  return html`<canvas ref=${canvas} class=${known < tile.start + tile.rows * tile.cols ? "hatch" : ""} width=${tile.cols} height=${tile.rows}></canvas>`;
+  return html`<canvas ref=${canvas} class=${known < tile.start + tile.rows * tile.cols ? "hatch" : ""}
+    width=${tile.cols} height=${tile.rows}></canvas>`;
 }

@@ -9,7 +9,11 @@ import { source } from "../../core/timeline.js";
 const nodes = timeline =>
   timeline.layers.filter(({ name, view }) => !view && name !== "target" && name !== "loss").map(({ name }) => name);
 
-/** Layer and input, views being the layer that they show. @param {Timeline} timeline @returns {[from: string, to: string][]} */
+/**
+ * Layer and input, views being the layer that they show.
+ * @param {Timeline} timeline
+ * @returns {[from: string, to: string][]}
+ */
 function edges(timeline) {
   const drawn = new Set(nodes(timeline));
   return timeline.layers
@@ -26,7 +30,11 @@ export function branches(timeline) {
   return new Set(order.filter((name, k) => k > 0 && !all.some(([from, to]) => to === name && from === order[k - 1])));
 }
 
-/** One connection for each layer that others read than the next one. Short connections run low. @param {Timeline} timeline @returns {SkipConnection[]} */
+/**
+ * One connection for each layer that others read than the next one. Short connections run low.
+ * @param {Timeline} timeline
+ * @returns {SkipConnection[]}
+ */
 export function skipConnections(timeline) {
   const order = nodes(timeline);
   const at = new Map(order.map((name, k) => [name, k]));
@@ -48,7 +56,13 @@ export function skipConnections(timeline) {
   return found;
 }
 
-/** Which way a phase sends something along a connection. @param {Timeline} timeline @param {SkipConnection} connection @param {Phase} phase @returns {"forward"|"backward"|""} */
+/**
+ * Which way a phase sends something along a connection.
+ * @param {Timeline} timeline
+ * @param {SkipConnection} connection
+ * @param {Phase} phase
+ * @returns {"forward"|"backward"|""}
+ */
 export function carries(timeline, { from, to }, { part, layer, tensor, place }) {
   if (place === `${from}/dy`) return "backward";
   if (!to.includes(layer)) return "";

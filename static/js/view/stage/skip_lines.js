@@ -14,11 +14,19 @@ export function SkipLines({ stage, margin }) {
   const position = store.position.value;
   const phase = timeline && position && !store.live.value ? timeline.phases[position.phase] : null;
   return html`<svg class="skip-lines" viewBox=${`0 0 ${stage.width} ${stage.height}`} aria-hidden="true">
-    ${stage.connections.map(connection => html`<path class=${timeline && phase ? carries(timeline, connection, phase) : ""} d=${path(stage, connection, margin)} />`)}
+    ${stage.connections.map(
+      connection => html`<path
+      class=${timeline && phase ? carries(timeline, connection, phase) : ""} d=${path(stage, connection, margin)} />`,
+    )}
   </svg>`;
 }
 
-/** Up from the source, along the lane, down to each reader; from system to system over the margins. @param {Layout} stage @param {SkipConnection} connection @param {number} margin */
+/**
+ * Up from the source, along the lane, down to each reader; from system to system over the margins.
+ * @param {Layout} stage
+ * @param {SkipConnection} connection
+ * @param {number} margin
+ */
 function path(stage, { from, to, lane }, margin) {
   const columnOf = (/** @type {string} */ layer) =>
     stage.columns.find(each => each.kind !== "weights" && each.shows === layer);

@@ -16,7 +16,10 @@ import { highlights, tilesBox } from "./highlights.js";
 import { cellPlace } from "../step/step_state.js";
 import * as store from "../../state/store.js";
 
-/** The tile the keyboard is at, and whether it walks the tile's cells. @typedef {{block: Block, tile: Tile, flat: number, inside: boolean}} Cursor */
+/**
+ * The tile the keyboard is at, and whether it walks the tile's cells.
+ * @typedef {{block: Block, tile: Tile, flat: number, inside: boolean}} Cursor
+ */
 
 const margins = { wide: 24, medium: 24, narrow: 16 };
 const card = 312;
@@ -104,7 +107,14 @@ export function Stage() {
   useFollowing(section, stage, phase);
   return html`
     <section class="stage" aria-label="The network" ref=${section}>
-      ${stage && timeline ? stage.columns.length > 0 && html`<${Drawn} stage=${stage} margin=${margin} narrow=${shape === "narrow"} />` : html`<p class="stage-wait soft">${store.problem.value ? "" : "Connecting …"}</p>`}
+      ${
+        stage && timeline
+          ? stage.columns.length > 0 &&
+            html`<${Drawn} stage=${stage} margin=${margin}
+        narrow=${shape === "narrow"} />`
+          : html`<p
+          class="stage-wait soft">${store.problem.value ? "" : "Connecting …"}</p>`
+      }
     </section>`;
 }
 
@@ -134,7 +144,12 @@ function Drawn({ stage, margin, narrow }) {
   return html`
     <div class="stage-box" style=${{ width: rem(stage.width), height: rem(stage.height) }}>
       <${Canvas} stage=${stage} />
-      ${narrow ? "" : html`<${SkipLines} stage=${stage} margin=${margin} /><${Track} stage=${stage} margin=${margin} />`}
+      ${
+        narrow
+          ? ""
+          : html`<${SkipLines} stage=${stage} margin=${margin} /><${Track} stage=${stage} margin=${margin}
+        />`
+      }
       <${Captions} stage=${stage} narrow=${narrow} />
       ${narrow ? "" : html`<${NotYet} stage=${stage} margin=${margin} />`}
       <${Rings} stage=${stage} />
@@ -171,7 +186,8 @@ function Canvas({ stage }) {
       cancelAnimationFrame(frame);
     };
   }, [stage]);
-  return html`<canvas ref=${canvas} class="atlas" aria-hidden="true" style=${{ width: rem(stage.width), height: rem(stage.height) }}></canvas>`;
+  return html`<canvas ref=${canvas} class="atlas" aria-hidden="true"
+    style=${{ width: rem(stage.width), height: rem(stage.height) }}></canvas>`;
 }
 
 /** @param {{stage: Layout}} props */
@@ -191,7 +207,11 @@ function Rings({ stage }) {
     ${at_.reads.map(box => html`<${Ring} box=${box} />`)}
     ${at_.result && html`<${Ring} box=${at_.result} marked />`}
     ${pointed && html`<g class="pointed"><${Ring} box=${pointed} /></g>`}
-    ${pinned && html`<g class="pin"><${Ring} box=${pinned} /><circle cx=${pinned.x + pinned.width} cy=${pinned.y} r="4" /></g>`}
+    ${
+      pinned &&
+      html`<g class="pin"><${Ring} box=${pinned} /><circle cx=${pinned.x + pinned.width} cy=${pinned.y} r="4"
+      /></g>`
+    }
     ${
       focused &&
       html`<g class="focused"><${Ring} box=${focused} marked out=${3} />
@@ -261,7 +281,8 @@ function Slots({ stage }) {
   return slots.map((blocks, k) => {
     const { x, y, width, height } = around(blocks);
     const main = blocks.find(({ look }) => look !== "strip") ?? blocks[0];
-    return html`<button type="button" key=${`${main.prefix} ${main.row}`} class="slot" style=${place({ x, y, width: Math.max(24, width), height: Math.max(24, height) })}
+    return html`<button type="button" key=${`${main.prefix} ${main.row}`} class="slot"
+      style=${place({ x, y, width: Math.max(24, width), height: Math.max(24, height) })}
       ref=${(/** @type {HTMLElement|null} */ element) => {
         elements.current[k] = element;
       }}
@@ -306,7 +327,11 @@ function Slots({ stage }) {
   });
 }
 
-/** Where the keyboard enters a block: at the pinned number, else the opened one, else the one that is written. @param {Block} block @returns {Cursor} */
+/**
+ * Where the keyboard enters a block: at the pinned number, else the opened one, else the one that is written.
+ * @param {Block} block
+ * @returns {Cursor}
+ */
 function entry(block) {
   for (const text of [store.pinned.peek(), store.place.peek(), cellPlace.peek()]) {
     const info = text && store.infoOf(text);
@@ -322,7 +347,13 @@ function entry(block) {
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** From tile to tile. @param {Layout} stage @param {Cursor} from @param {string} key @returns {Cursor|null|undefined} undefined: not ours */
+/**
+ * From tile to tile.
+ * @param {Layout} stage
+ * @param {Cursor} from
+ * @param {string} key
+ * @returns {Cursor|null|undefined} undefined: not ours
+ */
 function walkTiles(stage, from, key) {
   const arrow = ARROWS[/** @type {keyof typeof ARROWS} */ (key)];
   const enter = (/** @type {{block: Block, tile: Tile}|null} */ to) =>

@@ -75,7 +75,11 @@ export function vector(count) {
   };
 }
 
-/** One number for each map, as a thin column: the `k`-th of several side by side. @param {number} count @param {number} k */
+/**
+ * One number for each map, as a thin column: the `k`-th of several side by side.
+ * @param {number} count
+ * @param {number} k
+ */
 export function strip(count, k) {
   const height = Math.min(TALL, count * STRIP);
   return {
@@ -148,7 +152,12 @@ export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot
   return { tiles, pages: step < outputs ? { first, step, of: outputs } : null };
 }
 
-/** Size of a cell and of the gap where `down` kernels stand one above the other: whole pixels where they fit. @param {number} down @param {number} rows @param {number} most */
+/**
+ * Size of a cell and of the gap where `down` kernels stand one above the other: whole pixels where they fit.
+ * @param {number} down
+ * @param {number} rows
+ * @param {number} most
+ */
 function mosaic(down, rows, most) {
   const pitch = (TALL + 1) / down;
   const gap = pitch > 3 ? 1 : 0;
@@ -156,7 +165,12 @@ function mosaic(down, rows, most) {
   return { cell: cell >= 1 ? Math.max(1, Math.min(most, Math.floor(cell))) : (pitch - gap - 1 / down) / rows, gap };
 }
 
-/** Kernels of one map, one after the other, as large as there is room. @param {number[]} shape [outputs, rows, cols] @param {number} first @param {number} foot room under each */
+/**
+ * Kernels of one map, one after the other, as large as there is room.
+ * @param {number[]} shape [outputs, rows, cols]
+ * @param {number} first
+ * @param {number} foot room under each
+ */
 function grid([outputs, rows, cols], first, foot) {
   const most = outputs === 1 ? SIDE : MOSAIC;
   const across = (/** @type {number} */ scale) => Math.floor((WEIGHTS + 1) / (cols * scale + 1));
@@ -178,7 +192,12 @@ function grid([outputs, rows, cols], first, foot) {
   return { tiles, pages: step < outputs ? { first, step, of: outputs } : null };
 }
 
-/** One number per output, beside its kernel: at the right of a row, beneath a column. @param {Tile[]} made @param {number} outputs @param {number} depth */
+/**
+ * One number per output, beside its kernel: at the right of a row, beneath a column.
+ * @param {Tile[]} made
+ * @param {number} outputs
+ * @param {number} depth
+ */
 export function biases(made, outputs, depth) {
   const { width, height } = boxOf(made);
   const perRow = made.length > 1 && depth > 1 && made[1].x > made[0].x;

@@ -11,7 +11,10 @@ const RADIUS = ROWS.shape / 2;
 const STRAIGHT = 300;
 const TURN = 400;
 
-/** @typedef {{path: string, start: number, length: number, way: "forward"|"backward", at: (s: number) => [number, number, number]}} Piece */
+/**
+ * @typedef {{path: string, start: number, length: number, way: "forward"|"backward", at: (s: number) => [number,
+ *   number, number]}} Piece
+ */
 
 /**
  * The track as pieces in the order of time, each with its start along the whole.
@@ -124,7 +127,12 @@ export function Track({ stage, margin }) {
       ${stage.systems.map(
         (y, k) => html`
         <path class="ahead" d=${`M${margin + 6} ${y + stage.rows.track + ROWS.shape - 4}l-6 4l6 4`} />
-        ${k === stage.systems.length - 1 ? "" : html`<path class="ahead" d=${`M${stage.width - margin - 6} ${y + stage.rows.track - 4}l6 4l-6 4`} />`}`,
+        ${
+          k === stage.systems.length - 1
+            ? ""
+            : html`<path class="ahead"
+          d=${`M${stage.width - margin - 6} ${y + stage.rows.track - 4}l6 4l-6 4`} />`
+        }`,
       )}
       ${track.pieces.map((piece, k) => html`<path class=${`done ${piece.way}`} data-piece=${k} d=${piece.path} />`)}
       <path class="head" d="M-5 -5L0 0L-5 5" />

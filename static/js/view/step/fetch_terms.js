@@ -1,4 +1,6 @@
-/** What is asked about a cell: everything where that is little, else totals, the part that is shown and what is added. */
+/**
+ * What is asked about a cell: everything where that is little, else totals, the part that is shown and what is added.
+ */
 
 import { entriesOf } from "../../core/term_rows.js";
 import { figureOf, termsOf } from "../../core/figure.js";
@@ -18,7 +20,10 @@ const adds = phase =>
 
 /**
  * An explanation with what is added at the end, which may stand on its last page.
- * @param {string} place @param {Phase|null} phase @param {Parameters<typeof explanationOf>[1]} options @returns {Promise<Explanation>}
+ * @param {string} place
+ * @param {Phase|null} phase
+ * @param {Parameters<typeof explanationOf>[1]} options
+ * @returns {Promise<Explanation>}
  */
 async function withAdded(place, phase, options) {
   const whole = /** @type {Explanation} */ (await explanationOf(place, options));
@@ -36,7 +41,8 @@ const LARGEST = /** @type {const} */ ({ per_page: 20, order: "largest", outside:
  * The account of a written cell: every term, or the largest; with a window, the terms of the shown map.
  * @param {string} place @param {Phase} phase @param {Figure} figure @param {number} channel the shown map
  * @param {number} sample the image of the batch that is looked at
- * @returns {Promise<{whole: Explanation, part: Explanation|null, batch: string|null}>} batch: the letter of the samples that are summed
+ * @returns {Promise<{whole: Explanation, part: Explanation|null,
+ *   batch: string|null}>} batch: the letter of the samples that are summed
  */
 export async function fetchTerms(place, phase, figure, channel, sample) {
   const terms = termsOf(phase);

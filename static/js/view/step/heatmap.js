@@ -113,7 +113,8 @@ export function Heat({
     name && litSymbol.value === name ? "linked" : ""
   }" role=${mute ? "img" : "group"} aria-label=${label}
     style="width:${rem(cell * across.size)};height:${rem(cell * down.size)}"
-    onPointerMove=${mute ? undefined : onPointerMove} onPointerLeave=${mute ? undefined : () => point(null)} onClick=${mute ? undefined : onClick}>
+    onPointerMove=${mute ? undefined : onPointerMove} onPointerLeave=${mute ? undefined : () => point(null)}
+      onClick=${mute ? undefined : onClick}>
     <canvas ref=${canvas} style="width:100%;height:100%"></canvas>
     <div class="plane ${tiled ? "tiled" : ""} ${cell >= 4 && down.pitch === 1 ? "lined" : ""}" style="${placed(
       down.before,
@@ -123,10 +124,18 @@ export function Heat({
     )};--cell:${rem(cell)};--tile-w:${rem(cell * tile.columns)};--tile-h:${rem(cell * tile.rows)}">
       ${holes.map(
         hole => html`<div class="notyet hatch" title="not computed yet"
-        style=${placed(hole.row * down.pitch, hole.column * across.pitch, hole.rows * down.pitch, hole.columns * across.pitch)}></div>`,
+        style=${placed(
+          hole.row * down.pitch,
+          hole.column * across.pitch,
+          hole.rows * down.pitch,
+          hole.columns * across.pitch,
+        )}></div>`,
       )}
     </div>
-    ${boxes.map((box, k) => html`<div key=${k} class="box ${box.look}" style=${placed(box.row, box.column, box.rows, box.columns)}></div>`)}
+    ${boxes.map(
+      (box, k) => html`<div key=${k} class="box ${box.look}"
+      style=${placed(box.row, box.column, box.rows, box.columns)}></div>`,
+    )}
     ${
       !mute &&
       html`<button class="cursor" data-place=${placeAt(r0, c0)} aria-label=${words} aria-disabled=${hidden}
@@ -139,7 +148,10 @@ export function Heat({
   </div>`;
 }
 
-/** Where the Tab key enters: the pinned cell, else the opened one, else the one that is written. @param {Picture} picture */
+/**
+ * Where the Tab key enters: the pinned cell, else the opened one, else the one that is written.
+ * @param {Picture} picture
+ */
 function current({ prefix, spotOf }) {
   for (const place of [pinned.value, opened.value, cellPlace.value]) {
     const { layer, tensor, index } = place ? parse(place) : { layer: "", tensor: "", index: [] };
@@ -149,7 +161,14 @@ function current({ prefix, spotOf }) {
   return [0, 0];
 }
 
-/** The rings of what is lit in this picture. @param {Set<string>} places @param {Picture} picture @param {Side[]} sides @param {Ring["look"]} [look] @returns {Ring[]} */
+/**
+ * The rings of what is lit in this picture.
+ * @param {Set<string>} places
+ * @param {Picture} picture
+ * @param {Side[]} sides
+ * @param {Ring["look"]} [look]
+ * @returns {Ring[]}
+ */
 function lights(places, picture, [down, across], look = "ring") {
   /** @type {Ring[]} */
   const found = [];
@@ -187,7 +206,13 @@ export function moved(key, row, column, rows, columns) {
   return [Math.min(rows - 1, Math.max(0, r)), Math.min(columns - 1, Math.max(0, c))];
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Picture} picture @param {Side[]} sides @param {number} range @param {any} theme */
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Picture} picture
+ * @param {Side[]} sides
+ * @param {number} range
+ * @param {any} theme
+ */
 function draw(canvas, { data, offset, rows, columns, kind }, [down, across], range, theme) {
   canvas.width = across.size;
   canvas.height = down.size;

@@ -57,7 +57,11 @@ export function termName(phase, at, total) {
     .replace("column", "col");
 }
 
-/** The name of what a factor was read from, as its equation writes it. @param {Factor} factor @param {Phase|null} phase */
+/**
+ * The name of what a factor was read from, as its equation writes it.
+ * @param {Factor} factor
+ * @param {Phase|null} phase
+ */
 export function factorName({ tensor, over, made }, phase) {
   if (over || made) return byHand(over ?? made?.text ?? "");
   const read = tensor && phase?.reads.find(each => nameOf(each.tensor) === tensor);
@@ -68,7 +72,11 @@ export function factorName({ tensor, over, made }, phase) {
 export const emptyWords = (factor, phase) =>
   `${factorName(factor, phase)} ${factor.gap ? "between two cells" : "outside the map"}: zero`;
 
-/** A value as it is printed where it stands alone: what counts something has no decimals. @param {string} place @param {number} value */
+/**
+ * A value as it is printed where it stands alone: what counts something has no decimals.
+ * @param {string} place
+ * @param {number} value
+ */
 export const valueText = (place, value) => (tensorOf(place)?.data instanceof Int32Array ? count(value) : alone(value));
 
 /** "sqrt(vhat) + 1e-08", "(x - t)**2" as they are written by hand. @param {string} text */

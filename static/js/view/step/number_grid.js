@@ -12,12 +12,14 @@ import { moved, rem } from "./heatmap.js";
 import { usePointing } from "./pointing.js";
 
 /**
- * @typedef {{value: number, index: number[]|null, state?: "known"|"notyet"|"pad", letter?: string, mark?: "winner"|"result"|"read"|"", word?: string}} Cell
+ * @typedef {{value: number, index: number[]|null, state?: "known"|"notyet"|"pad", letter?: string,
+ *   mark?: "winner"|"result"|"read"|"", word?: string}} Cell
  */
 
 /**
  * @param {{prefix: string, shape: number[], kind: any, range: number, cells: Cell[][], width?: number, height?: number,
- *   exponent?: number, letters?: boolean, numbers?: boolean, name?: string, label: string, ear?: "first"|"last"|null, turning?: boolean}} props
+ *   exponent?: number, letters?: boolean, numbers?: boolean, name?: string, label: string, ear?: "first"|"last"|null,
+ * turning?: boolean}} props
  */
 export function NumberGrid({
   prefix,
@@ -48,7 +50,10 @@ export function NumberGrid({
     const cell = table.current?.children[to[0]]?.children[to[1]];
     if (cell instanceof HTMLElement) cell.focus();
   };
-  return html`<div class="numbers ${turning ? "turning" : ""} ${name && litSymbol.value === name ? "linked" : ""} ${ear ? `ear-${ear}` : ""}"
+  return html`<div
+    class="numbers ${turning ? "turning" : ""} ${name && litSymbol.value === name ? "linked" : ""} ${
+      ear ? `ear-${ear}` : ""
+    }"
     role="grid" aria-label=${label} ref=${table} onKeyDown=${onKeyDown}>
     ${cells.map(
       (line, r) => html`<div role="row" key=${r}>
@@ -62,7 +67,11 @@ export function NumberGrid({
   </div>`;
 }
 
-/** Where the Tab key enters: the pinned cell, else the opened one, else the one that is written. @param {Cell[][]} cells @param {string} prefix */
+/**
+ * Where the Tab key enters: the pinned cell, else the opened one, else the one that is written.
+ * @param {Cell[][]} cells
+ * @param {string} prefix
+ */
 function current(cells, prefix) {
   for (const wanted of [pinned.value, opened.value]) {
     const here = (/** @type {Cell} */ { index }) => index !== null && at(prefix, index) === wanted;
@@ -73,7 +82,9 @@ function current(cells, prefix) {
   return row < 0 ? [0, 0] : [row, cells[row].findIndex(({ mark }) => mark)];
 }
 
-/** @param {Cell & {prefix: string, shape: number[], kind: any, range: number, width: number, height: number, exponent: number,
+/**
+ * @param {Cell & {prefix: string, shape: number[], kind: any, range: number, width: number, height: number, exponent:
+ * number,
  *   letters: boolean, numbers: boolean, stop: boolean, onWalk: () => void}} props */
 function NumberCell({
   value,
@@ -101,16 +112,28 @@ function NumberCell({
   const said =
     state === "pad"
       ? `no cell here, 0${letter && `, ${letter}`}`
-      : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`}`;
+      : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${
+          state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`
+        }`;
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
   const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;
-  return html`<button role="gridcell" class="number ${state} ${look} ${width < 59 ? "slim" : ""} ${numbers && height < 44 ? "short" : ""}" data-place=${place ?? undefined} aria-label=${said}
+  return html`<button role="gridcell"
+    class="number ${state} ${look} ${width < 59 ? "slim" : ""} ${numbers && height < 44 ? "short" : ""}"
+      data-place=${place ?? undefined} aria-label=${said}
     aria-disabled=${!known} tabIndex=${stop ? 0 : -1} title=${state === "notyet" ? "not computed yet" : undefined}
     style="${colours}width:${rem(width)};height:${rem(height)}" ...${pointing}
     onClick=${() => known && open(/** @type {string} */ (place))}>
     ${letters && letter && html`<span class="letter ${numbers ? "" : "alone"}" data-text=${letter}></span>`}
     ${word && html`<span class="word" data-text=${word}></span>`}
-    ${numbers && state !== "notyet" && html`<span class="digits">${text}${letters && html`<span class="tail" data-text=${tail(text)}></span>`}</span>`}
+    ${
+      numbers &&
+      state !== "notyet" &&
+      html`<span class="digits">${text}${
+        letters &&
+        html`<span class="tail"
+      data-text=${tail(text)}></span>`
+      }</span>`
+    }
   </button>`;
 }

@@ -1,4 +1,7 @@
-/** What the pointer or the focus is on is lit, and read out, as long as it is there: also when another number comes to stand there. */
+/**
+ * What the pointer or the focus is on is lit, and read out, as long as it is there: also when another number comes to
+ * stand there.
+ */
 
 import { useEffect, useRef } from "preact/hooks";
 

@@ -44,7 +44,7 @@ import {
   source,
   step,
   tensorOf,
-  valueOf,
+  numberAt,
   whereabouts,
 } from "../../state/store.js";
 import { Candidates, Products } from "./products.js";
@@ -54,7 +54,7 @@ import { Product } from "./figures/product.js";
 import { Slide } from "./figures/slide.js";
 import { Ladder, Terms } from "./figures/terms.js";
 import { figureSizes } from "./figures/parts.js";
-import { Symbol } from "./symbol.js";
+import { TensorSymbol } from "./symbol.js";
 import { axisWord, factorName, termName, termText, valueText } from "./labels.js";
 
 const FIGURES = {
@@ -103,14 +103,19 @@ function Stepping({ phase, figure }) {
       if (position.value && to >= 0 && to < sizeOf(phase.shape)) goTo({ phase: position.value.phase, cell: to });
     }
   };
-  return html`<section class="step ${phase.part} ${tall ? "tall" : ""}" aria-label="Step view" ref=${section} onKeyDown=${onKeyDown}>
+  return html`<section class="step ${phase.part} ${tall ? "tall" : ""}" aria-label="Step view" ref=${section}
+    onKeyDown=${onKeyDown}>
     <${Head} phase=${phase} figure=${figure} />
     <div class="figures">${
       there
         ? html`<${Drawn} key=${phase.place} phase=${phase} figure=${figure} />`
         : html`<p class="aside">The numbers are on their way.</p>`
     }</div>
-    ${!rotationStrip.value && html`<${Foot} phase=${phase} figure=${figure} listed=${tall || breakpoint.value === "narrow"} />`}
+    ${
+      !rotationStrip.value &&
+      html`<${Foot} phase=${phase} figure=${figure}
+      listed=${tall || breakpoint.value === "narrow"} />`
+    }
   </section>`;
 }
 
@@ -163,40 +168,54 @@ function Head({ phase, figure }) {
       : "";
   const narrow = breakpoint.value === "narrow";
   const on = hover.value && "place" in hover.value ? hover.value.place : null;
-  const pointed = on ? valueOf(on) : undefined;
+  const pointed = on ? numberAt(on) : undefined;
   const trial = phase.part === "update" && source.value?.kind === "pass";
   return html`<header class="step-head">
-    <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path d="M1 6h25M20 1l6 5-6 5" /></svg>${trial ? "What if" : part.words}</span>
-    <h2 class="sentence">${phase.layer}${narrow ? html`, ${spot || phase.label}` : html`: ${trial ? "it learned from this image alone" : phase.head}`}</h2>
+    <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path
+      d="M1 6h25M20 1l6 5-6 5" /></svg>${trial ? "What if" : part.words}</span>
+    <h2 class="sentence">${phase.layer}${
+      narrow ? html`, ${spot || phase.label}` : html`: ${trial ? "it learned from this image alone" : phase.head}`
+    }</h2>
     <span class="where">${
       on && pointed !== undefined && isKnown(on)
         ? html`<span class="pointed">${shortPlace(on)} <b>${valueText(on, pointed)}</b></span>`
         : waiting.value
           ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>`
-          : html`${phase.part === "update" && !narrow && html`<${Loop} />`}<span class="spot">${batch || (narrow || trial ? "" : where)}</span><${Channel} phase=${phase} figure=${figure} back=${back} />`
+          : html`${phase.part === "update" && !narrow && html`<${Loop} />`}<span
+            class="spot">${batch || (narrow || trial ? "" : where)}</span><${Channel} phase=${phase} figure=${figure}
+              back=${back} />`
     }</span>
   </header>`;
 }
 
 /** The loop closes: the loss before the update, the loss after it, and the step that follows. */
 function Loop() {
-  const before = valueOf("loss/y");
+  const before = numberAt("loss/y");
   const after = lossAfter.value;
   const what = source.value;
   const last = run.value?.history?.last ?? 0;
   if (what?.kind === "step")
     return what.step < last
-      ? html`<span class="loop"><button class="link" onClick=${() => atStep(what.step + 1)}>next step</button> · </span>`
+      ? html`<span class="loop"><button class="link"
+        onClick=${() => atStep(what.step + 1)}>next step</button> · </span>`
       : null;
   if (before === undefined || after === null) return null;
-  return html`<span class="loop" title="Nothing is learned from a test image: this is what one update would do to its loss">loss <b>${alone(before)}</b>, after the update <b>${alone(after)}</b></span>`;
+  return html`<span class="loop"
+    title="Nothing is learned from a test image: this is what one update would do to its loss"
+    >loss <b>${alone(before)}</b>, after the update <b>${alone(after)}</b></span>`;
 }
 
 /** A place without the batch axis where there is only one image. @param {string} place */
 const shortPlace = place => {
   const { layer, tensor, index } = parse(place);
   const info = infoOf(place);
-  return `${layer}/${tensor}${index.length ? `/${(info && index.length > 1 && info.shape[0] === 1 && info.kind !== "weight" ? index.slice(1) : index).join(",")}` : ""}`;
+  return `${layer}/${tensor}${
+    index.length
+      ? `/${(info && index.length > 1 && info.shape[0] === 1 && info.kind !== "weight" ? index.slice(1) : index).join(
+          ",",
+        )}`
+      : ""
+  }`;
 };
 
 /** Which of the summed maps is shown: a small stepper. @param {{phase: Phase, figure: Figure, back: boolean}} props */
@@ -209,7 +228,11 @@ function Channel({ phase, figure, back }) {
     chosen = phase.place;
     focusOn((channel + by + count) % count);
   };
-  return html`<span class="channel">${figureSizes().inner < 880 ? "" : " · "}${back ? "from" : "input"} ${axisWord(phase, focus)} <button aria-label="the map before" onClick=${() => turn(-1)}>‹</button><b>${channel}</b><button
+  return html`<span
+    class="channel">${figureSizes().inner < 880 ? "" : " · "}${
+      back ? "from" : "input"
+    } ${axisWord(phase, focus)} <button aria-label="the map before"
+        onClick=${() => turn(-1)}>‹</button><b>${channel}</b><button
     aria-label="the next map" onClick=${() => turn(1)}>›</button></span>`;
 }
 
@@ -254,7 +277,11 @@ function useFocus(phase, figure) {
   }, [answer?.place]);
 }
 
-/** The server's account of the written cell; the next cell is asked for in advance. @param {Phase} phase @param {Figure} figure */
+/**
+ * The server's account of the written cell; the next cell is asked for in advance.
+ * @param {Phase} phase
+ * @param {Figure} figure
+ */
 function useTelling(phase, figure) {
   const place = cellPlace.value;
   const channel = focusChannel.value;
@@ -283,7 +310,12 @@ function useTelling(phase, figure) {
   }, [place, channel, off, source.value, step.value]);
 }
 
-/** The terms of the written cell in the order of the figure. @param {Phase} phase @param {Figure} figure @param {number} limit how many terms stand one by one */
+/**
+ * The terms of the written cell in the order of the figure.
+ * @param {Phase} phase
+ * @param {Figure} figure
+ * @param {number} limit how many terms stand one by one
+ */
 function accountOf(phase, figure, limit) {
   const place = cellPlace.value;
   const now = told.value;
@@ -398,7 +430,8 @@ function Foot({ phase, figure, listed }) {
   useWalk(account?.entries ?? []);
   useSpeech(phase, account);
   if (live.value)
-    return html`<p class="products aside">While it trains the maps are alive. Pause the training and every term is here.</p>`;
+    return html`<p class="products aside">While it trains the maps are alive. Pause the training and every term is
+      here.</p>`;
   if (cellPlace.value === null)
     return html`<p class="products aside">Nothing of this is computed yet. Play, or step one cell on.</p>`;
   if (!account) return html`<div class="products" aria-busy="true"></div>`;
@@ -411,12 +444,17 @@ function Foot({ phase, figure, listed }) {
     const blocks = Blocks({ phase, figure });
     if (blocks) return blocks;
   }
-  return html`<${Products} place=${cellPlace.value} value=${account.whole.value} entries=${account.entries} lines=${account.lines} lettersOf=${account.lettersOf}
-    result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"} listed=${listed}
+  return html`<${Products} place=${cellPlace.value} value=${account.whole.value} entries=${account.entries}
+    lines=${account.lines} lettersOf=${account.lettersOf}
+    result=${{ name: phase.tensor, kind: phase.kind }} kind=${phase.kind} divide=${phase.part !== "update"}
+      listed=${listed}
     onCramped=${() => limit > 1 && makeRoom({ place: phase.place, terms: limit - 1 })} />`;
 }
 
-/** One number in, one number out. @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>, value: number}} props */
+/**
+ * One number in, one number out.
+ * @param {{phase: Phase, figure: Extract<Figure, {kind: "cells"}>, value: number}} props
+ */
 function Plain({ phase, figure, value }) {
   const letters = lettersAt(phase, position.value?.cell ?? 0);
   const reads = figure.reads.filter(
@@ -427,25 +465,30 @@ function Plain({ phase, figure, value }) {
       nameOf(read.tensor),
       read.axes.map(axis => (axis && positionOn(axis, letters)) ?? 0),
     );
-    return html`<span><${Symbol} name=${read.name} kind=${read.kind} /> = ${alone(valueOf(place) ?? 0)}</span>`;
-  })}<span>→</span><span><${Symbol} name=${phase.tensor} kind=${phase.kind} /> = <b>${alone(value)}</b></span></p>`;
+    return html`<span><${TensorSymbol} name=${read.name} kind=${read.kind} /> = ${alone(numberAt(place) ?? 0)}</span>`;
+  })}<span>→</span><span><${TensorSymbol} name=${phase.tensor} kind=${phase.kind}
+    /> = <b>${alone(value)}</b></span></p>`;
 }
 
-/** The cells of a small window on the way back, each with what it gets. @param {{phase: Phase, figure: Extract<Figure, {kind: "route"}>}} props */
+/**
+ * The cells of a small window on the way back, each with what it gets.
+ * @param {{phase: Phase, figure: Extract<Figure, {kind: "route"}>}} props
+ */
 function Blocks({ phase, figure }) {
   const route = routeOf(phase, figure, position.value?.cell ?? -1);
   const cells = route?.window.flat() ?? [];
-  if (!route || route.senders.length !== 1 || cells.length > 4 || cells.some(({ wins }) => wins === null)) return null;
-  const delta = valueOf(at(nameOf(figure.plane.tensor), /** @type {number[]} */ (route.sender))) ?? 0;
+  if (route?.senders.length !== 1 || cells.length > 4 || cells.some(({ wins }) => wins === null)) return null;
+  const delta = numberAt(at(nameOf(figure.plane.tensor), /** @type {number[]} */ (route.sender))) ?? 0;
   return html`<div class="products blocks" role="group" aria-label="what each cell of the window gets">${cells.map(
     ({ index, wins }) => {
       const place = at(nameOf(phase.place), index);
       const there = isKnown(place);
-      return html`<div class="block ${lit.value.has(place) || place === cellPlace.value ? "marked" : ""}" onPointerEnter=${() => there && setHover({ place })}
+      return html`<div class="block ${lit.value.has(place) || place === cellPlace.value ? "marked" : ""}"
+        onPointerEnter=${() => there && setHover({ place })}
       onPointerLeave=${() => setHover(null)}><span>row ${index[2]}, column ${index[3]}</span>
       <span><b class=${wins ? "" : "act"}>${wins ? "won" : "lost"}</b>: ${
         there
-          ? html`${wins ? 1 : 0} × <span class="grad">${alone(delta)}</span> = <b>${alone(valueOf(place) ?? 0)}</b>`
+          ? html`${wins ? 1 : 0} × <span class="grad">${alone(delta)}</span> = <b>${alone(numberAt(place) ?? 0)}</b>`
           : html`<span class="soft">not yet</span>`
       }</span></div>`;
     },
@@ -491,7 +534,12 @@ function useSpeech(phase, account) {
 /** @param {string} text */
 const aloud = text => text.replace(/^\u2212/, "minus ").replace(/^÷ /, "one over ");
 
-/** "conv1, map 5, row 12, column 14 is 1.691: 0.082 times minus 0.502 plus …" @param {Phase} phase @param {string} place @param {NonNullable<ReturnType<typeof accountOf>>} account */
+/**
+ * "conv1, map 5, row 12, column 14 is 1.691: 0.082 times minus 0.502 plus …"
+ * @param {Phase} phase
+ * @param {string} place
+ * @param {NonNullable<ReturnType<typeof accountOf>>} account
+ */
 function sentenceOf(phase, place, { whole, entries }) {
   const spot = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, whereabouts(place)].filter(Boolean).join(", ");
   if (isLargest(whole))
@@ -505,5 +553,7 @@ function sentenceOf(phase, place, { whole, entries }) {
       line.factors.length > 1 ? line.factors.map(({ text }) => aloud(text)).join(" times ") : aloud(line.text),
     );
   const more = made.lines.length - terms.length;
-  return `${spot} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${more > 0 ? ` plus ${counted(more, "more term")}` : ""}.`;
+  return `${spot} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${
+    more > 0 ? ` plus ${counted(more, "more term")}` : ""
+  }.`;
 }

@@ -21,7 +21,10 @@ export const cellPlace = computed(() => {
   return now && cell >= 0 ? at(now.place, indexAt(now, cell)) : null;
 });
 
-/** What the server said about the written cell, whole and the part that is shown. @type {Signal<{place: string, whole: Explanation, part: Explanation|null, batch: string|null, channel: number}|null>} */
+/**
+ * What the server said about the written cell, whole and the part that is shown.
+ * @type {Signal<{place: string, whole: Explanation, part: Explanation|null, batch: string|null, channel: number}|null>}
+ */
 export const told = signal(null);
 
 /** The term that is lit while the terms are walked through, or at rest: places it reads. @type {Signal<string[]>} */

@@ -28,7 +28,7 @@ export function plain(name) {
 }
 
 /** A tensor's symbol as it stands in the equations. @param {{name: string, kind: string}} props */
-export function Symbol({ name, kind }) {
+export function TensorSymbol({ name, kind }) {
   const { before, base, after } = kind === "index" ? { before: "", base: "winner", after: "" } : parts(name);
   return html`<span class="sym ${colourOf(kind)}"><math>
     ${before && html`<mi>∂</mi><mi>L</mi><mo lspace="0" rspace="0" stretchy="false">/</mo><mi>∂</mi>`}

@@ -53,7 +53,8 @@ function stroke(pen, points) {
  * @param {HTMLCanvasElement} canvas
  * @param {{top: number, ticks: number[], tick: (value: number) => string, steps: boolean, above: number, below: number,
  *   raw?: {step: number[], value: ArrayLike<number>},
- *   lines: {step: number[], value: ArrayLike<number>, dash?: boolean, dots?: boolean, name: (value: number) => string}[]}} plan
+ *   lines: {step: number[], value: ArrayLike<number>, dash?: boolean, dots?: boolean, name: (value: number) =>
+ * string}[]}} plan
  */
 function draw(canvas, plan) {
   const unit = viewport.value.scale * devicePixelRatio;
@@ -318,7 +319,8 @@ function LossWords() {
   const at = reading.value;
   if (!lastStep.value) return html`<p class="soft">The curve begins with step 1.</p>`;
   if (at === null)
-    return html`<p class="soft"><i class="thick" />mean of ${smooth.value.span} steps <i class="thin" />each step <i class="dashed" />test</p>`;
+    return html`<p class="soft"><i class="thick" />mean of ${smooth.value.span} steps <i class="thin" />each step <i
+      class="dashed" />test</p>`;
   const values = valuesAt(at);
   return html`<p><b>step ${count(at)}</b> loss ${number(values.loss)}, mean ${number(values.smooth)}${" "}
     ${
@@ -349,7 +351,12 @@ export function Curves() {
     <header><h2>Loss</h2><${LossWords} /></header>
     <${Plot} paint=${drawLoss} />
     <header><h2>${untested ? "Accuracy" : `Accuracy on ${probed()} test ${thing.value}s`}</h2>
-      ${untested ? html`<p class="soft">this data has no test ${thing.value}s</p>` : html`<${AccuracyWords} />`}</header>
+      ${
+        untested
+          ? html`<p class="soft">this data has no test ${thing.value}s</p>`
+          : html`<${AccuracyWords}
+        />`
+      }</header>
     <${Plot} paint=${drawAccuracy} />
     <${Reader} />
   </section>`;

@@ -20,7 +20,7 @@ import {
   status,
   tensorOf,
   thing,
-  valueOf,
+  numberAt,
 } from "../../state/store.js";
 import { firstWeights, readFirstWeights } from "./state.js";
 import { Bars } from "../bars.js";
@@ -82,7 +82,8 @@ function Maps({ place, most, across, width, symbol }) {
   const words = shown < maps ? `${layer}, ${shown} of ${maps} maps` : maps > 1 ? `${layer}, ${maps} maps` : layer;
   return html`<figure class="live-maps">
     <figcaption>${symbol && html`<i class="symbol act">${symbol}</i>`} ${words}</figcaption>
-    <${Tiles} picture=${picture} across=${Math.min(across, shown)} width=${width} height=${(width * rows) / columns} gap=${4} framed label=${words} />
+    <${Tiles} picture=${picture} across=${Math.min(across, shown)} width=${width} height=${(width * rows) / columns}
+      gap=${4} framed label=${words} />
     <${RangeOf} place=${place} kind="value" />
   </figure>`;
 }
@@ -145,9 +146,11 @@ function Kernels({ place }) {
   const height = shape.length < 4 ? 27 : (width * rows) / columns;
   const layer = layerOf(place);
   return html`<figure class="live-kernels">
-    <figcaption><i class="symbol wt">w</i> ${layer}${shape[0] > shown && shown > 1 ? `, ${shown} of ${shape[0]}` : ""}</figcaption>
+    <figcaption><i
+      class="symbol wt">w</i> ${layer}${shape[0] > shown && shown > 1 ? `, ${shown} of ${shape[0]}` : ""}</figcaption>
     <div class="soft">at step ${count(first?.step ?? 0)}</div>
-    <${Tiles} picture=${then} across=${shown} width=${width} height=${height} gap=${4} label="kernels of ${layer} at step ${count(first?.step ?? 0)}" />
+    <${Tiles} picture=${then} across=${shown} width=${width} height=${height} gap=${4}
+      label="kernels of ${layer} at step ${count(first?.step ?? 0)}" />
     <div>now</div>
     <${Tiles} picture=${now} across=${shown} width=${width} height=${height} gap=${4} label="kernels of ${layer} now" />
     <${Legend} kind="weight" range=${weightRange(place)} />
@@ -157,7 +160,7 @@ function Kernels({ place }) {
 /** @param {{place: string}} props */
 function Probabilities({ place }) {
   const values = Array.from(tensorOf(place)?.data ?? []).slice(0, 10);
-  const loss = valueOf("loss/y");
+  const loss = numberAt("loss/y");
   const [layer, name] = place.split("/");
   const title = timeline.value?.phases.find(phase => phase.place === place)?.label ?? layer;
   return html`<figure class="live-answers">
@@ -194,7 +197,8 @@ export function LiveStrip() {
   const [first, second] = parts.maps;
   return html`<section class="live-strip" aria-labelledby="live-title">
     <header>
-      <h2 id="live-title"><i class="dot ${live.value ? "on" : ""}" /><b>${live.value ? "Live" : "Still"}</b> <span class="serif">${subject()}</span></h2>
+      <h2 id="live-title"><i class="dot ${live.value ? "on" : ""}" /><b>${live.value ? "Live" : "Still"}</b> <span
+        class="serif">${subject()}</span></h2>
       <p class="soft">${status.value.ready ? pace() : ""}</p>
     </header>
     <div class="live-row">

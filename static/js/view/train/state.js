@@ -113,7 +113,10 @@ export function follow() {
 
 // Settings: what the run has, and what the visitor has changed for the next one.
 
-/** The optimizers on offer, as the server describes them. @type {Signal<{name: string, title: string, settings: any}[]>} */
+/**
+ * The optimizers on offer, as the server describes them.
+ * @type {Signal<{name: string, title: string, settings: any}[]>}
+ */
 export const optimizers = signal([]);
 
 /** An optimizer's settings by name. @param {string} name @returns {[string, any][]} */
@@ -297,7 +300,11 @@ export function openDigit(index) {
   });
 }
 
-/** Look at a recorded step's own minibatch in Explore. @param {number} step @returns {boolean} whether the step is still kept */
+/**
+ * Look at a recorded step's own minibatch in Explore.
+ * @param {number} step
+ * @returns {boolean} whether the step is still kept
+ */
 export function openStep(step) {
   const history = store.run.peek()?.history;
   if (!history || step < history.first || step > history.last) return false;

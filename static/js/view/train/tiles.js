@@ -8,7 +8,9 @@ import { pictureOf } from "../../net/requests.js";
 import { viewport, scheme } from "../../state/store.js";
 import { html } from "../html.js";
 
-/** @typedef {{data: ArrayLike<number>, count: number, rows: number, columns: number, kind: Kind, range: number}} Picture */
+/**
+ * @typedef {{data: ArrayLike<number>, count: number, rows: number, columns: number, kind: Kind, range: number}} Picture
+ */
 
 const atlas = document.createElement("canvas");
 
@@ -108,7 +110,10 @@ function pictureAt(address) {
   return values;
 }
 
-/** An image of a data set, hatched until it is here. @param {{dataset: string, split: string, index: number, width: number}} props width in design pixels */
+/**
+ * An image of a data set, hatched until it is here.
+ * @param {{dataset: string, split: string, index: number, width: number}} props width in design pixels
+ */
 export function Thumb({ dataset, split, index, width }) {
   const [image, setImage] = useState(/** @type {Float32Array|null} */ (null));
   useEffect(() => {

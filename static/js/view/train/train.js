@@ -28,7 +28,8 @@ function stateWords() {
   }
   if (isWelcome.value) return "The first visit's network, kept as it is. Start makes one of your own, from step 0.";
   if (isForeign.value)
-    return `Somebody else's run, watched${state === "running" && speed ? `: ${count(speed)} images per second` : ""}. A copy of your own goes on from here.`;
+    return `Somebody else's run, watched${state === "running" && speed ? `: ${count(speed)} images per second` : ""}. A
+      copy of your own goes on from here.`;
   if (state === "running") return speed ? `${count(speed)} images per second` : "starting";
   const why = trouble ? ` ${trouble.words[0].toUpperCase()}${trouble.words.slice(1)}.` : "";
   if (state === "finished") return `Finished after ${count(step)} steps.${why}`;
@@ -47,7 +48,8 @@ function Progress() {
     <div class="bar" role="progressbar" aria-label="Progress through the epoch" aria-valuemin="0" aria-valuemax="100"
       aria-valuenow=${Math.round(100 * share)}><i style=${{ width: `${100 * share}%` }} /></div>
     <p class="soft">${count(seen)} of ${count(images)} ${images === 1 ? "image" : "images"}</p>
-    <p class=${run.value.state === "failed" || run.value.trouble ? "" : "soft"} role=${run.value.trouble ? "alert" : undefined}>${stateWords()}</p>
+    <p class=${run.value.state === "failed" || run.value.trouble ? "" : "soft"}
+      role=${run.value.trouble ? "alert" : undefined}>${stateWords()}</p>
   </div>`;
 }
 
@@ -56,14 +58,17 @@ function Commands() {
   const { ready } = status.value;
   const over = isOver.value;
   if (isForeign.value)
-    return html`<div class="commands"><button class="button primary" onClick=${training.copy}>Make my own copy</button></div>`;
+    return html`<div class="commands"><button class="button primary"
+      onClick=${training.copy}>Make my own copy</button></div>`;
   const why = ready ? "" : "Training waits until the arithmetic is compiled";
   const [words, act] = running
     ? ["Pause", training.pause]
     : [over ? "Start again" : run.value.step > 0 && !isWelcome.value ? "Go on" : "Start", training.start];
   return html`<div class="commands">
     <button class="button primary" aria-disabled=${!ready} title=${why}
-      onClick=${(/** @type {MouseEvent} */ event) => ready && event.detail < 2 && act() /* a double click is one */}><${Icon} name=${running ? "pause" : "play"} /> ${words}</button>
+      onClick=${
+        (/** @type {MouseEvent} */ event) => ready && event.detail < 2 && act() /* a double click is one */
+      }><${Icon} name=${running ? "pause" : "play"} /> ${words}</button>
     ${
       !over &&
       html`<button class="button" aria-disabled=${!ready} title=${why || "exactly one minibatch"}
@@ -80,7 +85,10 @@ function Choice({ name, value, options, onChange }) {
   const at = all.findIndex(([option]) => option === value);
   return html`<label class="row"><span>${name}</span>
     <select value=${at} onChange=${(/** @type {any} */ event) => onChange(all[event.currentTarget.value][0])}>
-      ${all.map(([option, words, misfit], k) => html`<option key=${String(option)} value=${k} disabled=${Boolean(misfit) && k !== at} selected=${k === at}>${words}</option>`)}
+      ${all.map(
+        ([option, words, misfit], k) => html`<option key=${String(option)} value=${k}
+        disabled=${Boolean(misfit) && k !== at} selected=${k === at}>${words}</option>`,
+      )}
     </select></label>`;
 }
 
@@ -96,7 +104,8 @@ const expected = ({ least, most, below, whole }) =>
 
 /**
  * A number that is taken over when it is left or Enter is pressed; what cannot be one is put back, with a word why.
- * @param {{name: string, value: number, least: number, most?: number, below?: number, whole?: boolean, onChange: (value: number) => void}} props
+ * @param {{name: string, value: number, least: number, most?: number, below?: number, whole?: boolean,
+ *   onChange: (value: number) => void}} props
  */
 function Entry({ name, value, least, most = Infinity, below = Infinity, whole = false, onChange }) {
   // What is being typed stays, however often the run's news draw the row again.
@@ -130,7 +139,10 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
     }`;
 }
 
-/** What an optimizer can do without: settings that are off, or next to nothing, unless somebody asks. @param {any} schema */
+/**
+ * What an optimizer can do without: settings that are off, or next to nothing, unless somebody asks.
+ * @param {any} schema
+ */
 const isMinor = ({ default: usual }) => !(Number([usual].flat()[0]) >= 0.01);
 
 /** The optimizer's own settings, whatever they are called; the minor ones folded away. */
@@ -149,10 +161,12 @@ function OptimizerEntries() {
       /** @type {number} */ one,
       /** @type {(to: number) => void} */ to,
     ) => html`
-      <${Entry} key=${label} name=${label} value=${one} least=${kind.minimum ?? kind.exclusiveMinimum} most=${kind.maximum}
+      <${Entry} key=${label} name=${label} value=${one} least=${kind.minimum ?? kind.exclusiveMinimum}
+        most=${kind.maximum}
         below=${kind.exclusiveMaximum} onChange=${to} />`;
     if (schema.type === "boolean")
-      return html`<${Choice} key=${key} name=${name} value=${value} options=${[[false, "no"], [true, "yes"]]} onChange=${change} />`;
+      return html`<${Choice} key=${key} name=${name} value=${value} options=${[[false, "no"], [true, "yes"]]}
+        onChange=${change} />`;
     if (!Array.isArray(value)) return entry(schema, name, value, change);
     return value.map((one, k) =>
       entry(schema.items, `${name.replace(/s$/, "")} ${k + 1}`, one, to =>
@@ -162,7 +176,11 @@ function OptimizerEntries() {
   };
   const minor = own.filter(([, schema]) => isMinor(schema));
   return html`${own.filter(([, schema]) => !isMinor(schema)).map(row)}
-    ${minor.length > 0 && html`<button class="row more" aria-expanded=${open} onClick=${() => setOpen(!open)}>more of ${optimizer.name}</button>`}
+    ${
+      minor.length > 0 &&
+      html`<button class="row more" aria-expanded=${open}
+      onClick=${() => setOpen(!open)}>more of ${optimizer.name}</button>`
+    }
     ${open && minor.map(row)}`;
 }
 
@@ -198,29 +216,44 @@ function Settings() {
   const own = datasets.length > 0 && !datasets.some(({ name }) => name === now.dataset);
   const changed = pending.value;
   return html`<div class="settings">
-    <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])} onChange=${chooseModel} />
+    <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])}
+      onChange=${chooseModel} />
     ${
       own
         ? html`<div class="row"><span>data</span><b>the model's own</b></div>`
         : html`
-      <${Choice} name="data" value=${now.dataset} options=${data} onChange=${(/** @type {string} */ dataset) => plan({ dataset })} />`
+      <${Choice} name="data" value=${now.dataset} options=${data}
+        onChange=${(/** @type {string} */ dataset) => plan({ dataset })} />`
     }
-    <${Choice} name="optimizer" value=${now.optimizer.name} options=${training.optimizers.value.map(({ name }) => [name, name])}
+    <${Choice} name="optimizer" value=${now.optimizer.name}
+      options=${training.optimizers.value.map(({ name }) => [name, name])}
       onChange=${(/** @type {string} */ name) => plan({ optimizer: training.optimizerOf(name) })} />
-    <${Entry} name="learning rate" value=${now.optimizer.learning_rate} least=${0} onChange=${(/** @type {number} */ to) => adjust({ learning_rate: to })} />
+    <${Entry} name="learning rate" value=${now.optimizer.learning_rate} least=${0}
+      onChange=${(/** @type {number} */ to) => adjust({ learning_rate: to })} />
     <${OptimizerEntries} />
     <${Choice} name="batch" value=${now.batch_size} options=${BATCHES.map(size => [size, String(size)])}
       onChange=${(/** @type {number} */ batch_size) => plan({ batch_size })} />
-    <${Entry} name="seed" value=${now.seed} least=${0} whole onChange=${(/** @type {number} */ seed) => plan({ seed })} />
+    <${Entry} name="seed" value=${now.seed} least=${0} whole onChange=${(/** @type {number} */ seed) => plan({ seed })}
+      />
     <${Choice} name="epochs" value=${now.epochs} options=${EPOCHS.map(epochs => [epochs, String(epochs)])}
       onChange=${(/** @type {number} */ epochs) => plan({ epochs })} />
-    <${Choice} name="speed" value=${now.pace} options=${[...PACES.map(pace => [pace, `${pace} ${pace === 1 ? "step" : "steps"} a second`]), [null, "as fast as it goes"]]}
+    <${Choice} name="speed" value=${now.pace}
+      options=${[
+        ...PACES.map(pace => [
+          pace,
+          `${pace} ${pace === 1 ? "step" : "steps"} a
+        second`,
+        ]),
+        [null, "as fast as it goes"],
+      ]}
       onChange=${(/** @type {number|null} */ pace) => adjust({ pace })} />
     <div class="again">
-      <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready} onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
+      <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready}
+        onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
       ${
         changed.length > 0 &&
-        html`<p class="soft" role="status">A new ${changed.join(", ").replace(/, (?=[^,]*$)/, " and ")} takes a new run: it starts again from step 0.${" "}
+        html`<p class="soft" role="status">A new ${changed.join(", ").replace(/, (?=[^,]*$)/, " and ")} takes a new run:
+          it starts again from step 0.${" "}
         <button class="link" onClick=${() => {
           draft.value = {};
         }}>Keep this one</button></p>`
@@ -271,7 +304,12 @@ function Answers() {
             (digit, k) => html`
       <${Answer} key=${digit.index} digit=${digit} probabilities=${known?.probabilities[k]} />`,
           )}</ul>`
-        : html`<p class="soft">${training.digits.value ? `This data has no test ${thing.value}s.` : `Fetching twenty test ${thing.value}s.`}</p>`
+        : html`<p class="soft">${
+            training.digits.value
+              ? `This data has no test ${thing.value}s.`
+              : `Fetching twenty
+          test ${thing.value}s.`
+          }</p>`
     }
   </section>`;
 }

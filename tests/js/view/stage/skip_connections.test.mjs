@@ -32,7 +32,7 @@ test("a shortcut is one wire past the layers that it leaves out", () => {
   assert.deepEqual([...branches(residual)], []);
 });
 
-test("branches begin where a layer does not read the one before, and wires that run side by side have lanes of their own", () => {
+test("branches begin where a layer does not read the one before; connections side by side have own lanes", () => {
   assert.deepEqual([...branches(inception)], ["b", "c"]);
   const wires = skipConnections(inception);
   assert.deepEqual(wires.map(({ from, to }) => [from, to]).sort(), [

@@ -11,7 +11,7 @@ import { positionOn } from "../../../core/windows.js";
 import { cellTime, isKnown, known, nameOf, position, rangeOf, tensorOf } from "../../../state/store.js";
 import { NumberGrid } from "../number_grid.js";
 import { rem } from "../heatmap.js";
-import { Symbol, plain } from "../symbol.js";
+import { TensorSymbol, plain } from "../symbol.js";
 import { byHand } from "../labels.js";
 import { Caption, ZoomLines, Map2D, Part, Sign, Single, cellFor, figureSizes, pictureAt } from "./parts.js";
 
@@ -52,7 +52,8 @@ export function Cells({ phase, figure }) {
     /** @type {string} */ words,
     look = "",
   ) => html`<${Part}
-    caption=${html`<${Symbol} name=${name} kind=${kind} /> ${words}`}><div class="centred" style="height:${rem(150)}">
+    caption=${html`<${TensorSymbol} name=${name} kind=${kind} /> ${words}`}><div class="centred"
+      style="height:${rem(150)}">
       <${Single} place=${at2} width=${79} height=${62} look=${look} /></div><//>`;
   const opened = began && output !== undefined && (output !== 0 || input === 0);
   const passes = began && input !== undefined && output !== undefined;
@@ -67,12 +68,20 @@ export function Cells({ phase, figure }) {
       const gateIndex = indexOf(gate, letters);
       const value = valueAt(gate.tensor, gateIndex);
       const test = gate.role === "test";
-      return html`<${Part} kind="gate" caption=${html`<${Symbol} name=${gate.name} kind=${gate.kind} /> ${test ? "the gate" : ""}`}>
-      <div class="centred" style="height:${rem(150)}"><${Single} place=${at(nameOf(gate.tensor), gateIndex)} width=${79} height=${62} />
-      ${test && value !== undefined && html`<span class="verdict">${plain(gate.name)} ${value > 0 ? "> 0" : "≤ 0"}<br />${verdict}</span>`}</div><//>`;
+      return html`<${Part} kind="gate" caption=${html`<${TensorSymbol} name=${gate.name} kind=${gate.kind}
+        /> ${test ? "the gate" : ""}`}>
+      <div class="centred" style="height:${rem(150)}"><${Single} place=${at(nameOf(gate.tensor), gateIndex)} width=${79}
+        height=${62} />
+      ${
+        test &&
+        value !== undefined &&
+        html`<span class="verdict">${plain(gate.name)} ${value > 0 ? "> 0" : "≤ 0"}<br
+        />${verdict}</span>`
+      }</div><//>`;
     });
   const arrow = (/** @type {string} */ text) => html`<${Sign} height=${150}>${text}<//>`;
-  const gate = html`<${Sign} height=${150}><span class="verb ${verdict === "blocks it" ? "blocked" : ""}">${verdict}</span>→<//>`;
+  const gate = html`<${Sign} height=${150}><span
+    class="verb ${verdict === "blocks it" ? "blocked" : ""}">${verdict}</span>→<//>`;
   const curve =
     began && !gates.length && !size.narrow && html`<${Curve} x=${main} phase=${phase} at2=${[input, output]} />`;
   if (size.narrow) {
@@ -80,7 +89,8 @@ export function Cells({ phase, figure }) {
       <div class="figure pair">${back ? [outside, gateParts, inside] : [inside, gateParts, outside]}</div>`;
   }
   if (back) {
-    return html`<div class="figure"><div class="joined">${own.view}${began && zoom(own, false)}${outside}</div>${arrow("←")}
+    return html`<div class="figure"><div
+      class="joined">${own.view}${began && zoom(own, false)}${outside}</div>${arrow("←")}
       ${gateParts}${arrow("←")}<div class="joined">${inside}${began && zoom(source, true)}${source.view}</div></div>`;
   }
   return html`<div class="figure"><div class="joined">${source.view}${began && zoom(source, false)}${inside}</div>
@@ -97,7 +107,15 @@ function valueAt(prefix, index) {
   return tensor?.data[ravel(index, tensor.shape)];
 }
 
-/** @param {Phase} phase @param {string} name @param {string} kind @param {string} prefix @param {number[]} index @param {number} target @param {"ring"|"read"|null} look */
+/**
+ * @param {Phase} phase
+ * @param {string} name
+ * @param {string} kind
+ * @param {string} prefix
+ * @param {number[]} index
+ * @param {number} target
+ * @param {"ring"|"read"|null} look
+ */
 function mapPart(phase, name, kind, prefix, index, target, look) {
   const picture = pictureAt(prefix, index);
   if (!picture) return null;
@@ -106,12 +124,17 @@ function mapPart(phase, name, kind, prefix, index, target, look) {
   return {
     picture,
     spot,
-    view: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${name} kind=${kind} prefix=${nameOf(prefix)} lead=${index.slice(0, -2)} />`}>
-    <${Map2D} picture=${picture} target=${target} rings=${rings} name=${name} glide=${cellTime.value >= 300} label="${plain(name)}" /><//>`,
+    view: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${name} kind=${kind} prefix=${nameOf(prefix)}
+      lead=${index.slice(0, -2)} />`}>
+    <${Map2D} picture=${picture} target=${target} rings=${rings} name=${name} glide=${cellTime.value >= 300}
+      label="${plain(name)}" /><//>`,
   };
 }
 
-/** Every output over its input: the curve that the numbers themselves draw. @param {{x: Read, phase: Phase, at2: (number|undefined)[]}} props */
+/**
+ * Every output over its input: the curve that the numbers themselves draw.
+ * @param {{x: Read, phase: Phase, at2: (number|undefined)[]}} props
+ */
 function Curve({ x, phase, at2 }) {
   const from = tensorOf(x.tensor);
   const to = tensorOf(phase.place);
@@ -130,15 +153,21 @@ function Curve({ x, phase, at2 }) {
   const stride = Math.max(1, Math.floor(there / 300));
   const dots = [];
   for (let k = 0; k < there; k += stride) dots.push(`M${px(from.data[k]).toFixed(1)} ${py(to.data[k]).toFixed(1)}h0`);
-  return html`<${Part} kind="curve" caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> over <${Symbol} name=${x.name} kind=${x.kind} />`}>
-    <svg class="dots" style="width:${rem(width)};height:${rem(height)}" viewBox="0 0 ${width} ${height}" role="img" aria-label="every output so far over its input">
+  return html`<${Part} kind="curve" caption=${html`<${TensorSymbol} name=${phase.tensor} kind=${phase.kind}
+    /> over <${TensorSymbol}
+    name=${x.name} kind=${x.kind} />`}>
+    <svg class="dots" style="width:${rem(width)};height:${rem(height)}" viewBox="0 0 ${width} ${height}" role="img"
+      aria-label="every output so far over its input">
       <path class="axis" d="M0 ${py(0)}H${width}M${px(0)} 0V${height}" />
       <path class="points" d=${dots.join("")} />
       ${at2[0] !== undefined && at2[1] !== undefined && html`<circle cx=${px(at2[0])} cy=${py(at2[1])} r="4.5" />`}
     </svg><//>`;
 }
 
-/** A parameter, what moves it and what it becomes. @param {{phase: Phase, reads: Read[], index: number[], letters: Record<string, number>, began: boolean}} props */
+/**
+ * A parameter, what moves it and what it becomes.
+ * @param {{phase: Phase, reads: Read[], index: number[], letters: Record<string, number>, began: boolean}} props
+ */
 function Update({ phase, reads, index, letters, began }) {
   const size = figureSizes();
   const given = [...reads].sort(
@@ -160,8 +189,12 @@ function Update({ phase, reads, index, letters, began }) {
   const under = moved?.factors.find(({ over }) => over)?.over?.split(/\b[a-z]hat\b/) ?? [];
   /** What stands before the next slice. */
   const scaled = rate ? `× ${constant(rate.value, false).text}` : "";
-  const last = html`<span class="verb">${under[1]?.replace(/^\)/, "") && `${byHand(under[1].replace(/^\)/, ""))} ) `}${scaled}</span>+`;
-  /** @type {{name: string, kind: string, tensor: string, index: number[], look: "ring"|"read"|null, words: string, before: any}[]} */
+  const last = html`<span
+    class="verb">${under[1]?.replace(/^\)/, "") && `${byHand(under[1].replace(/^\)/, ""))} ) `}${scaled}</span>+`;
+  /**
+   * @type {{name: string, kind: string, tensor: string, index: number[], look: "ring"|"read"|null, words: string,
+   *   before: any}[]}
+   */
   const shown = [
     ...made.map(({ name, tensor, kind, factor: by }, k) => ({
       name,
@@ -206,12 +239,14 @@ function Update({ phase, reads, index, letters, began }) {
     ${shown.map(
       ({ name, kind, tensor, index: at2, look, words, before }) => html`
       ${before && html`<${Sign} height=${150}>${before}<//>`}
-      <${Slice} name=${name} kind=${kind} prefix=${tensor} index=${at2} look=${began ? look : null} words=${words} room=${size.narrow ? 150 : Math.min(190, room)} />`,
+      <${Slice} name=${name} kind=${kind} prefix=${tensor} index=${at2} look=${began ? look : null} words=${words}
+        room=${size.narrow ? 150 : Math.min(190, room)} />`,
     )}</div>`;
 }
 
 /**
- * What a named step of an update adds up, each with its number: 0.9 × v and ∂L/∂w for v′; nothing where it is no such sum.
+ * What a named step of an update adds up, each with its number: 0.9 × v and ∂L/∂w for v′; nothing where it is no such
+ * sum.
  * @param {Phase} phase @param {Read} read
  */
 function madeOf(phase, read) {
@@ -237,7 +272,11 @@ function madeOf(phase, read) {
   return found.length === terms.length ? found : [];
 }
 
-/** The kernel, row or vector a parameter's cell stands in. @param {{name: string, kind: string, prefix: string, index: number[], look: "ring"|"read"|null, words: string, room: number}} props */
+/**
+ * The kernel, row or vector a parameter's cell stands in.
+ * @param {{name: string, kind: string, prefix: string, index: number[], look: "ring"|"read"|null, words: string,
+ *   room: number}} props
+ */
 function Slice({ name, kind, prefix, index, look, words, room }) {
   const own = nameOf(prefix);
   const tensor = tensorOf(own);
@@ -251,9 +290,16 @@ function Slice({ name, kind, prefix, index, look, words, room }) {
     const picture = pictureAt(own, index);
     if (!picture) return null;
     const spot = picture.spotOf(index);
-    return html`<${Part} caption=${html`<${Symbol} name=${name} kind=${kind} /> ${[which, words].filter(Boolean).join(", ")}`}>
-      <${Map2D} picture=${picture} target=${Math.min(look ? 120 : 150, room)} rings=${look && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look }] : []} name=${name} label=${label} />
-      <div class="under">${look && html`<${Single} place=${at(own, index)} result=${look === "ring"} width=${72} height=${34} />`}</div><//>`;
+    return html`<${Part} caption=${html`<${TensorSymbol} name=${name} kind=${kind}
+      /> ${[which, words].filter(Boolean).join(", ")}`}>
+      <${Map2D} picture=${picture} target=${Math.min(look ? 120 : 150, room)}
+        rings=${look && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look }] : []} name=${name}
+          label=${label} />
+      <div class="under">${
+        look &&
+        html`<${Single} place=${at(own, index)} result=${look === "ring"} width=${72}
+        height=${34} />`
+      }</div><//>`;
   }
   const cells = Array.from({ length: rows }, (_, r) =>
     Array.from({ length: columns }, (_, c) => {
@@ -274,7 +320,9 @@ function Slice({ name, kind, prefix, index, look, words, room }) {
       .filter(({ state }) => state === "known")
       .map(({ value }) => value),
   );
-  return html`<${Part} caption=${html`<${Symbol} name=${name} kind=${kind} /> ${[which, words].filter(Boolean).join(", ")} ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${own} shape=${tensor.shape} kind=${kind} range=${rangeOf(own)} cells=${cells} width=${Math.max(50, Math.min(60, room / columns))} height=${50}
+  return html`<${Part} caption=${html`<${TensorSymbol} name=${name} kind=${kind}
+    /> ${[which, words].filter(Boolean).join(", ")} ${factor(exponent)}`}>
+    <${NumberGrid} prefix=${own} shape=${tensor.shape} kind=${kind} range=${rangeOf(own)} cells=${cells}
+      width=${Math.max(50, Math.min(60, room / columns))} height=${50}
       letters=${false} exponent=${exponent} name=${name} label=${label} /><//>`;
 }

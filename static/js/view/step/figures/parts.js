@@ -23,7 +23,7 @@ import {
 import { lit } from "../step_state.js";
 import { Heat, rem } from "../heatmap.js";
 import { usePointing } from "../pointing.js";
-import { Symbol } from "../symbol.js";
+import { TensorSymbol } from "../symbol.js";
 
 /** Width inside the step view, in design pixels, and the sizes that follow from it. */
 export function figureSizes() {
@@ -52,12 +52,14 @@ export const Part = ({ caption, children, kind = "" }) => html`<div class="part 
 
 /** @param {{children?: any, label?: string, height?: number}} props */
 export const Sign = ({ children, label, height = 150 }) =>
-  html`<div class="sign" style="height:${rem(height)}" aria-label=${label} role=${label ? "img" : undefined}>${children}</div>`;
+  html`<div class="sign" style="height:${rem(height)}" aria-label=${label}
+    role=${label ? "img" : undefined}>${children}</div>`;
 
 /**
  * Two lines that join a window in a map to its enlargement.
  * @param {{edge: [number, number], ring: [number, number], depth: number, flip?: boolean, gap?: number}} props
- *   edge: top and bottom of the enlargement; ring: top and bottom in the map; depth: from the map's near edge to the ring
+ *   edge: top and bottom of the enlargement; ring: top and bottom in the map; depth: from the map's near edge to the
+ * ring
  */
 export function ZoomLines({ edge, ring, depth, flip = false, gap = 21 }) {
   const height = Math.max(...edge, ...ring) + 1;
@@ -65,14 +67,20 @@ export function ZoomLines({ edge, ring, depth, flip = false, gap = 21 }) {
     const near = from + ((to - from) * gap) / (gap + depth);
     return flip ? [0, from, gap, near] : [0, near, gap, from];
   };
-  return html`<svg class="zoom-lines" width=${rem(gap)} height=${rem(height)} viewBox="0 0 ${gap} ${height}" aria-hidden="true">
+  return html`<svg class="zoom-lines" width=${rem(gap)} height=${rem(height)} viewBox="0 0 ${gap} ${height}"
+    aria-hidden="true">
     ${[0, 1].map(k => {
       const [x1, y1, x2, y2] = line(edge[k], ring[k]);
       return html`<line x1=${x1} y1=${y1} x2=${x2} y2=${y2} />`;
     })}</svg>`;
 }
 
-/** The layer whose numbers a tensor holds, as it is called on the stage. @param {Phase} phase @param {string} name in the sentence @param {string} prefix */
+/**
+ * The layer whose numbers a tensor holds, as it is called on the stage.
+ * @param {Phase} phase
+ * @param {string} name in the sentence
+ * @param {string} prefix
+ */
 export function ownerOf(phase, name, prefix) {
   if (name === "dy") return phase.layer;
   const whole = timeline.value;
@@ -84,7 +92,12 @@ export function ownerOf(phase, name, prefix) {
 /** @param {number} count @param {string} one */
 export const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 
-/** Which map or kernel of a tensor, in words. @param {number[]} lead @param {number[]} tensorShape @param {string} kind */
+/**
+ * Which map or kernel of a tensor, in words.
+ * @param {number[]} lead
+ * @param {number[]} tensorShape
+ * @param {string} kind
+ */
 export function slice(lead, tensorShape, kind) {
   const shown = lead.filter((_, axis) => tensorShape[axis] > 1);
   if (!shown.length) return "";
@@ -92,14 +105,17 @@ export function slice(lead, tensorShape, kind) {
 }
 
 /**
- * The caption of a picture: its symbol, whose it is and which slice; a short one leaves out whose, where a slice tells it from others.
- * @param {{phase: Phase, name: string, kind: string, prefix: string, lead?: number[], more?: string, parameter?: boolean, short?: boolean}} props
+ * The caption of a picture: its symbol, whose it is and which slice; a short one leaves out whose, where a slice tells
+ * it from others.
+ * @param {{phase: Phase, name: string, kind: string, prefix: string, lead?: number[], more?: string,
+ *   parameter?: boolean, short?: boolean}} props
  */
 export function Caption({ phase, name, kind, prefix, lead = [], more = "", parameter = false, short = false }) {
   const info = infoOf(prefix);
   const which = info && lead.length ? slice(lead, info.shape, parameter ? "weight" : kind) : "";
   const owner = parameter || (short && which) ? "" : ownerOf(phase, name, prefix);
-  return html`<${Symbol} name=${name} kind=${kind} /> ${[[owner, which].filter(Boolean).join(", "), more].filter(Boolean).join(", ")}`;
+  return html`<${TensorSymbol} name=${name} kind=${kind}
+    /> ${[[owner, which].filter(Boolean).join(", "), more].filter(Boolean).join(", ")}`;
 }
 
 /**
@@ -125,7 +141,11 @@ export function pictureAt(prefix, index, axis) {
   );
 }
 
-/** The maps a vector was written from, where it is a re-indexing of them. @param {string} name @param {number} length */
+/**
+ * The maps a vector was written from, where it is a re-indexing of them.
+ * @param {string} name
+ * @param {number} length
+ */
 function foldedAs(name, length) {
   const whole = timeline.value;
   if (!whole) return null;
@@ -137,7 +157,11 @@ function foldedAs(name, length) {
   return null;
 }
 
-/** A map as it is drawn in a figure. @param {{picture: Picture, target: number, label: string, rings?: any[], name?: string, sides?: any, glide?: boolean, fading?: boolean, cell?: number, range?: number}} props */
+/**
+ * A map as it is drawn in a figure.
+ * @param {{picture: Picture, target: number, label: string, rings?: any[], name?: string, sides?: any, glide?: boolean,
+ *   fading?: boolean, cell?: number, range?: number}} props
+ */
 export function Map2D({
   picture,
   target,
@@ -156,11 +180,16 @@ export function Map2D({
       Math.max(...(sides ? sides.map((/** @type {any} */ side) => side.size) : [picture.rows, picture.columns])),
       target,
     );
-  return html`<${Heat} picture=${picture} range=${range ?? rangeOf(picture.prefix)} cell=${size} sides=${sides} rings=${rings} name=${name}
+  return html`<${Heat} picture=${picture} range=${range ?? rangeOf(picture.prefix)} cell=${size} sides=${sides}
+    rings=${rings} name=${name}
     label=${label} glide=${glide} fading=${fading} />`;
 }
 
-/** One number, large: the cell that is written, or a single factor. @param {{place: string, value?: number, result?: boolean, word?: string, name?: string, width?: number, height?: number, look?: string}} props */
+/**
+ * One number, large: the cell that is written, or a single factor.
+ * @param {{place: string, value?: number, result?: boolean, word?: string, name?: string, width?: number,
+ *   height?: number, look?: string}} props
+ */
 export function Single({ place, value, result = false, word = "", width = 64, height = 56, look = "" }) {
   const prefix = place.slice(0, place.lastIndexOf("/"));
   const { index } = parse(place);
@@ -173,13 +202,24 @@ export function Single({ place, value, result = false, word = "", width = 64, he
   const range = rangeOf(own);
   const theme = scheme.value;
   const exponent = here === undefined ? 0 : exponentOf([here]);
-  const title = `${nameOf(own).replace("/", " ")}, ${tensor ? spoken(index, tensor.shape, axesOf(own)) : ""}, ${there ? `${number(here, exponent)}${factor(exponent)}` : "not computed yet"}`;
+  const title = `${nameOf(own).replace("/", " ")}, ${tensor ? spoken(index, tensor.shape, axesOf(own)) : ""}, ${
+    there ? `${number(here, exponent)}${factor(exponent)}` : "not computed yet"
+  }`;
   const ringed = !result && lit.value.has(own);
-  return html`<button class="number single ${there ? "known" : "notyet"} ${result ? "result" : ""} ${ringed ? "ring" : ""} ${look}" data-place=${own} aria-label=${title}
-    aria-disabled=${!there} style="min-width:${rem(width)};height:${rem(height)};${there ? `background:${css(kind, here, range, theme)};color:${ink(kind, here, range, theme)}` : ""}"
+  return html`<button
+    class="number single ${there ? "known" : "notyet"} ${result ? "result" : ""} ${ringed ? "ring" : ""} ${look}"
+      data-place=${own} aria-label=${title}
+    aria-disabled=${!there}
+      style="min-width:${rem(width)};height:${rem(height)};${
+        there ? `background:${css(kind, here, range, theme)};color:${ink(kind, here, range, theme)}` : ""
+      }"
     ...${pointing} onClick=${() => there && open(own)}>
     ${word && html`<span class="word" data-text=${word}></span>`}
-    ${there && html`<span class="digits">${number(here, exponent)}${exponent ? html`<small>${factor(exponent)}</small>` : ""}</span>`}</button>`;
+    ${
+      there &&
+      html`<span
+      class="digits">${number(here, exponent)}${exponent ? html`<small>${factor(exponent)}</small>` : ""}</span>`
+    }</button>`;
 }
 
 /** @param {string} place */

@@ -9,7 +9,7 @@ import { positionOn } from "../../../core/windows.js";
 import { cellTime, infoOf, isKnown, nameOf, position, rangeOf, tensorOf } from "../../../state/store.js";
 import { NumberGrid } from "../number_grid.js";
 import { rem } from "../heatmap.js";
-import { Symbol } from "../symbol.js";
+import { TensorSymbol } from "../symbol.js";
 import { Caption, ZoomLines, Map2D, Part, Sign, Single, cellFor, figureSizes, pictureAt } from "./parts.js";
 
 /** Sizes of a window's number cells. @param {number} n @param {ReturnType<typeof figureSizes>} size */
@@ -64,26 +64,35 @@ export function Pool({ phase, figure }) {
   const height = rows * numbers.height;
   const [row, column] = result.spotOf(index) ?? [0, 0];
   const ring = cell >= 0 ? [{ row, column, rows: 1, columns: 1, look: "ring" }] : [];
-  const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind} prefix=${own} lead=${lead} />`}>
-    <${Map2D} picture=${picture} target=${target} sides=${sides} rings=${cell >= 0 ? [{ ...box, look: "read" }] : []} name=${plane.name} glide=${glide} label="map the window lies in" /><//>`;
-  const grid = html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${plane.kind} /> ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${own} shape=${x.shape} kind=${plane.kind} range=${rangeOf(plane.tensor)} cells=${cells} ...${numbers} letters=${false}
+  const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind}
+    prefix=${own} lead=${lead} />`}>
+    <${Map2D} picture=${picture} target=${target} sides=${sides} rings=${cell >= 0 ? [{ ...box, look: "read" }] : []}
+      name=${plane.name} glide=${glide} label="map the window lies in" /><//>`;
+  const grid = html`<${Part} caption=${html`window of <${TensorSymbol} name=${plane.name} kind=${plane.kind}
+    /> ${factor(exponent)}`}>
+    <${NumberGrid} prefix=${own} shape=${x.shape} kind=${plane.kind} range=${rangeOf(plane.tensor)} cells=${cells}
+      ...${numbers} letters=${false}
       exponent=${exponent} name=${plane.name} label="window" /><//>`;
-  const target2 = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${index.slice(0, -2)} />`}>
-    <${Map2D} picture=${result} target=${target} rings=${ring} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`;
+  const target2 = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind}
+    prefix=${phase.place} lead=${index.slice(0, -2)} />`}>
+    <${Map2D} picture=${result} target=${target} rings=${ring} name=${phase.tensor} glide=${glide}
+      label="map that is written" /><//>`;
   const over = dividedBy(phase);
   const verb = phase.form === "max" ? "the largest" : over ? `sum ÷ ${over}` : "sum";
   if (size.narrow)
     return html`<div class="figure maps">${source}${target2}</div><div class="figure pair">${grid}</div>`;
   const middle = Math.max(height, 100) / 2;
-  return html`<div class="figure"><div class="joined">${source}<${ZoomLines} edge=${[0, height]} ring=${[box.row * unit, (box.row + box.rows) * unit]}
+  return html`<div class="figure"><div class="joined">${source}<${ZoomLines} edge=${[0, height]}
+    ring=${[box.row * unit, (box.row + box.rows) * unit]}
       depth=${(sides[1].size - box.column - box.columns) * unit} />${grid}</div>
     <${Sign} height=${middle * 2}><span class="verb">${verb}</span>→<//>
     <div class="joined">${
       cell >= 0 &&
-      html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
-      <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(phase.place), index)} width=${69} height=${62} /></div><//>
-      <${ZoomLines} edge=${[middle - 31, middle + 31]} ring=${[row * resultUnit, (row + 1) * resultUnit]} depth=${column * resultUnit} flip />`
+      html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
+      <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(phase.place), index)}
+        width=${69} height=${62} /></div><//>
+      <${ZoomLines} edge=${[middle - 31, middle + 31]} ring=${[row * resultUnit, (row + 1) * resultUnit]}
+        depth=${column * resultUnit} flip />`
     }
     ${target2}</div></div>`;
 }
@@ -136,7 +145,8 @@ export function routeOf(phase, { plane, gates }, cell) {
 }
 
 /**
- * Where the winner of a window stands in its plane: as the index tensor says, or, where that is not at hand, the first of
+ * Where the winner of a window stands in its plane: as the index tensor says, or, where that is not at hand, the first
+ * of
  * the window that is as large as what came out.
  * @param {Phase} phase @param {Read} gate
  * @returns {((sender: number[], lead: number[], reach: number[][]) => number)|null}
@@ -215,27 +225,39 @@ export function Route({ phase, figure }) {
   const box = rows ? { row: window[0][0].index[2], column: window[0][0].index[3], rows, columns } : null;
   const rings = cell < 0 ? [] : [{ row: index[2], column: index[3], rows: 1, columns: 1, look: "ring" }];
   const from = sender ? { row: sender[2], column: sender[3] } : null;
-  const resultPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind="gradient" prefix=${phase.place} lead=${index.slice(0, -2)} />`}>
-    <${Map2D} picture=${result} target=${target} rings=${[...(box && cell >= 0 ? [{ ...box, look: "read" }] : []), ...rings]} name=${phase.tensor} label="map that is written" glide /><//>`;
+  const resultPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind="gradient"
+    prefix=${phase.place} lead=${index.slice(0, -2)} />`}>
+    <${Map2D} picture=${result} target=${target}
+      rings=${[...(box && cell >= 0 ? [{ ...box, look: "read" }] : []), ...rings]} name=${phase.tensor}
+        label="map that is written" glide /><//>`;
   const grid =
     rows > 0 &&
     html`<${Part} caption=${html`its ${rows} × ${columns} window ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${prefix} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)} cells=${gradient} ...${numbers} letters=${false}
+    <${NumberGrid} prefix=${prefix} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)} cells=${gradient}
+      ...${numbers} letters=${false}
       exponent=${exponent} name=${phase.tensor} label="gradient in the window" /><//>`;
   const way =
     forward &&
     rows > 0 &&
-    html`<${Part} caption=${html`<${Symbol} name=${phase.tensor.slice(1)} kind=${x.kind} /> on the way forward`}>
-    <${NumberGrid} prefix=${nameOf(before)} shape=${x.shape} kind=${x.kind} range=${rangeOf(before)} cells=${forward} ...${numbers} letters=${false}
+    html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor.slice(1)} kind=${x.kind} /> on the way forward`}>
+    <${NumberGrid} prefix=${nameOf(before)} shape=${x.shape} kind=${x.kind} range=${rangeOf(before)} cells=${forward}
+      ...${numbers} letters=${false}
       name=${phase.tensor.slice(1)} label="values on the way forward" /><//>`;
-  const deltaPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind} prefix=${nameOf(plane.tensor)} lead=${lead} />`}>
-    <${Map2D} picture=${picture} target=${target} rings=${cell < 0 ? [] : route.senders.map(k => ({ row: k[2], column: k[3], rows: 1, columns: 1, look: "read" }))}
+  const deltaPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind}
+    prefix=${nameOf(plane.tensor)} lead=${lead} />`}>
+    <${Map2D} picture=${picture} target=${target}
+      rings=${cell < 0 ? [] : route.senders.map(k => ({ row: k[2], column: k[3], rows: 1, columns: 1, look: "read" }))}
       name=${plane.name} label="delta" glide /><//>`;
   if (size.narrow)
     return html`<div class="figure maps">${resultPart}${deltaPart}</div><div class="figure pair">${grid}${way}</div>`;
   const shared = figure.gates.length === 0;
   const over = dividedBy(phase);
-  const arrow = html`<${Sign} height=${middle * 2}>${shared && over ? html`<span class="verb">shared out<br />÷ ${over}</span>←` : "←"}<//>`;
+  const arrow = html`<${Sign} height=${middle * 2}>${
+    shared && over
+      ? html`<span class="verb">shared out<br
+    />÷ ${over}</span>←`
+      : "←"
+  }<//>`;
   return html`<div class="figure"><div class="joined">${resultPart}
     ${
       box &&
@@ -246,9 +268,15 @@ export function Route({ phase, figure }) {
     ${arrow}
     <div class="joined">${
       sender
-        ? html`<${Part} caption=${html`<${Symbol} name=${plane.name} kind="gradient" /> ${route.senders.length > 1 ? `first of ${route.senders.length}` : "this cell"}`}>
-      <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(plane.tensor), sender)} width=${79} height=${62} /></div><//>
-      ${from && html`<${ZoomLines} edge=${[middle - 31, middle + 31]} ring=${[from.row * unit, (from.row + 1) * unit]} depth=${from.column * unit} flip />`}`
+        ? html`<${Part} caption=${html`<${TensorSymbol} name=${plane.name} kind="gradient"
+          /> ${route.senders.length > 1 ? `first of ${route.senders.length}` : "this cell"}`}>
+      <div class="centred" style="height:${rem(middle * 2)}"><${Single} place=${at(nameOf(plane.tensor), sender)}
+        width=${79} height=${62} /></div><//>
+      ${
+        from &&
+        html`<${ZoomLines} edge=${[middle - 31, middle + 31]} ring=${[from.row * unit, (from.row + 1) * unit]}
+        depth=${from.column * unit} flip />`
+      }`
         : html`<p class="aside">No window covers this cell, so nothing comes back.</p>`
     }
     ${deltaPart}</div></div>`;

@@ -1,4 +1,6 @@
-/** The gradient of a kernel: the delta lies over the map and every pair of cells is multiplied; the sum is one weight's. */
+/**
+ * The gradient of a kernel: the delta lies over the map and every pair of cells is multiplied; the sum is one weight's.
+ */
 
 import { html } from "../../html.js";
 import { boxIn, fixed, letterOf, pictureOf } from "../../../core/figure.js";
@@ -10,7 +12,7 @@ import { positionOn } from "../../../core/windows.js";
 import { focusChannel, isKnown, nameOf, position, rangeOf, tensorOf } from "../../../state/store.js";
 import { lit } from "../step_state.js";
 import { NumberGrid } from "../number_grid.js";
-import { Symbol } from "../symbol.js";
+import { TensorSymbol } from "../symbol.js";
 import { Caption, Map2D, Part, Sign, cellFor, figureSizes, pictureAt, plural, slice } from "./parts.js";
 
 /** @param {{phase: Phase, figure: Extract<Figure, {kind: "product"}>}} props */
@@ -62,25 +64,38 @@ export function Product({ phase, figure }) {
   const rings = began ? [{ ...box, look: "read" }] : [];
   const terms = delta.rows * delta.columns;
   const marks = began ? termMarks(delta) : [];
-  const productPart = html`<${Part} caption=${html`<span class="sym"><math><mi>${plane.name}</mi></math></span>·<${Symbol} name=${over.name} kind="gradient" /> ${
-    size.narrow ? "" : `${plural(terms, "product")}, `
-  }${rangeText(most)}`}>
-    <div class="still-map" aria-label="products"><${Map2D} picture=${{ ...products, holes: began ? [] : [{ row: 0, column: 0, rows: delta.rows, columns: delta.columns }] }}
+  const productPart = html`<${Part} caption=${html`<span
+    class="sym"><math><mi>${plane.name}</mi></math></span>·<${TensorSymbol} name=${over.name} kind="gradient" /> ${
+      size.narrow ? "" : `${plural(terms, "product")}, `
+    }${rangeText(most)}`}>
+    <div class="still-map" aria-label="products"><${Map2D}
+      picture=${{ ...products, holes: began ? [] : [{ row: 0, column: 0, rows: delta.rows, columns: delta.columns }] }}
       target=${target} cell=${unit} range=${most} rings=${marks} label="products" /></div><//>`;
   const height = size.narrow ? 120 : 156;
   const sign = (/** @type {string} */ text, /** @type {string} */ label) =>
     html`<${Sign} height=${height} label=${label}>${text}<//>`;
-  const resultPart = html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind="gradient" /> ${slice(index.slice(0, -2), own.shape, "weight") || "kernel"} ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${nameOf(phase.place)} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)} cells=${grid} width=${side}
-      height=${small ? (size.narrow ? 46 : 52) : side} numbers=${small} letters=${side >= 16} exponent=${exponent} name=${phase.tensor} label="gradient that is written" /><//>`;
-  const planePart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind} prefix=${nameOf(plane.tensor)} lead=${lead} />`}>
-    <${Map2D} picture=${picture} target=${target} cell=${unit} sides=${sides} rings=${rings} name=${plane.name} label="map the delta lies over" glide /><//>`;
-  const overPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${over.name} kind=${over.kind} prefix=${nameOf(over.tensor)} lead=${overLead} />`}>
+  const resultPart = html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor} kind="gradient"
+    /> ${slice(index.slice(0, -2), own.shape, "weight") || "kernel"} ${factor(exponent)}`}>
+    <${NumberGrid} prefix=${nameOf(phase.place)} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)}
+      cells=${grid} width=${side}
+      height=${small ? (size.narrow ? 46 : 52) : side} numbers=${small} letters=${side >= 16} exponent=${exponent}
+        name=${phase.tensor} label="gradient that is written" /><//>`;
+  const planePart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind}
+    prefix=${nameOf(plane.tensor)} lead=${lead} />`}>
+    <${Map2D} picture=${picture} target=${target} cell=${unit} sides=${sides} rings=${rings} name=${plane.name}
+      label="map the delta lies over" glide /><//>`;
+  const overPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${over.name} kind=${over.kind}
+    prefix=${nameOf(over.tensor)} lead=${overLead} />`}>
     <${Map2D} picture=${delta} target=${target} cell=${unit} name=${over.name} label="delta" /><//>`;
   if (size.narrow) {
-    return html`<div class="figure maps">${planePart}${sign("×", "times")}${overPart}</div><div class="figure pair">${resultPart}${productPart}</div>`;
+    return html`<div class="figure maps">${planePart}${sign("×", "times")}${overPart}</div><div
+      class="figure pair">${resultPart}${productPart}</div>`;
   }
-  return html`<div class="figure level">${resultPart}${sign("= ∑", "equals the sum of")}${productPart}${sign("=", "equals")}${planePart}${sign("×", "times")}${overPart}</div>`;
+  return html`<div
+    class="figure level">${resultPart}${sign("= ∑", "equals the sum of")}${productPart}${sign(
+      "=",
+      "equals",
+    )}${planePart}${sign("×", "times")}${overPart}</div>`;
 }
 
 /** Every product of the shown maps, for their colours. @param {Read} plane @param {Phase} phase

@@ -27,7 +27,7 @@ import {
 import { NumberGrid } from "../number_grid.js";
 import { rem } from "../heatmap.js";
 import { showRotationStrip, rotationStrip, wait } from "../step_state.js";
-import { Symbol } from "../symbol.js";
+import { TensorSymbol } from "../symbol.js";
 import { Caption, ZoomLines, Map2D, Part, Sign, Single, cellFor, figureSizes, pictureAt } from "./parts.js";
 
 /** Phases whose turn was shown already: it waits for the learner once. @type {Set<string>} */
@@ -60,17 +60,25 @@ export function Slide({ phase, figure }) {
   const scene = sceneOf(phase, figure, cell);
   if (!scene) return null;
   if (rotationStrip.value)
-    return html`<${Strip} phase=${phase} scene=${scene} story=${reducedMotion.value && first} onClose=${() => showRotationStrip(false)} />`;
+    return html`<${Strip} phase=${phase} scene=${scene} story=${reducedMotion.value && first}
+      onClose=${() => showRotationStrip(false)} />`;
   const size = figureSizes();
   return size.narrow
-    ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} onWhy=${() => showRotationStrip(true)} />`
-    : html`<${Wide} phase=${phase} figure=${figure} scene=${scene} size=${size} turning=${first} onWhy=${() => showRotationStrip(true)} />`;
+    ? html`<${Narrow} phase=${phase} figure=${figure} scene=${scene} size=${size} onWhy=${() => showRotationStrip(true)}
+      />`
+    : html`<${Wide} phase=${phase} figure=${figure} scene=${scene} size=${size} turning=${first}
+      onWhy=${() => showRotationStrip(true)} />`;
 }
 
 /** @param {{value: number}[][]} cells */
 const exponentIn = cells => exponentOf(cells.flat().map(({ value }) => value));
 
-/** Everything the figure shows for one written cell. @param {Phase} phase @param {Extract<Figure, {kind: "slide"}>} figure @param {number} cell */
+/**
+ * Everything the figure shows for one written cell.
+ * @param {Phase} phase
+ * @param {Extract<Figure, {kind: "slide"}>} figure
+ * @param {number} cell
+ */
 function sceneOf(phase, figure, cell) {
   const { plane, kernel } = figure;
   const planeName = nameOf(plane.tensor);
@@ -130,7 +138,8 @@ const BESIDE_LARGE = 112;
 const TALL = 166;
 
 /**
- * Number cells of a kernel's size. Of a large kernel the cells keep letter and colour where there is no room for numbers;
+ * Number cells of a kernel's size. Of a large kernel the cells keep letter and colour where there is no room for
+ * numbers;
  * the products have them.
  * @param {number} rows @param {number} columns @param {number} width of a cell where kernels are small
  * @param {number} room for all columns of one grid
@@ -144,7 +153,10 @@ function cellsFor(rows, columns, width, room) {
   return { width: side, height: side, numbers: false, letters: side >= 16 };
 }
 
-/** @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof figureSizes>, turning: boolean, onWhy: () => void}} props */
+/**
+ * @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof figureSizes>,
+ *   turning: boolean, onWhy: () => void}} props
+ */
 function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const { plane, kernel, back } = figure;
   const rows = scene.windowCells.length;
@@ -172,25 +184,37 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
   const rings = scene.began ? [{ ...box, look: "read" }] : [];
   const grids = {
-    window: html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
-      <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells}
+    window: html`<${Part} caption=${html`window of <${TensorSymbol} name=${plane.name} kind=${scene.kind}
+      /> ${factor(wx)}`}>
+      <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)}
+        cells=${scene.windowCells}
         ...${numbers} exponent=${wx} name=${plane.name} label="window" /><//>`,
-    kernel: html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? (beside ? "turned" : "turned 180°") : title(scene)} ${factor(ww)}`}>
-      <${NumberGrid} key=${phase.place} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells}
-        ...${numbers} exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} turning=${figure.turned && turning} /><//>`,
+    kernel: html`<${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight"
+      /> ${figure.turned ? (beside ? "turned" : "turned 180°") : title(scene)} ${factor(ww)}`}>
+      <${NumberGrid} key=${phase.place} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind}
+        range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells}
+        ...${numbers} exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null}
+          turning=${figure.turned && turning} /><//>`,
     asItIs:
       beside &&
-      html`<${Part} kind="asitis" caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
-      <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
-        width=${small / Math.max(rows, 3)} height=${small / Math.max(rows, 3)} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" />
-      <div class="half-turn"><svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></div>
+      html`<${Part} kind="asitis" caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> as it is`}>
+      <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind}
+        range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
+        width=${small / Math.max(rows, 3)} height=${small / Math.max(rows, 3)} numbers=${false} letters=${rows <= 5}
+          label="kernel as it is" ear="first" />
+      <div class="half-turn"><svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path
+        d="m58 27 10 9 3-13" /></svg><b>180°</b></div>
       <button class="link why" aria-label="Why is the kernel rotated?" onClick=${onWhy}>Why?</button><//>`,
-    plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} short=${short}
+    plane: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind}
+      prefix=${scene.planeName} lead=${scene.lead} short=${short}
         more=${size.inner < 660 || (numbers.numbers && columns > 3) ? "" : wordFor(sides)} />`}>
-      <${Map2D} picture=${scene.picture} target=${map} cell=${planeCell} sides=${sides} rings=${rings} name=${plane.name} glide=${glide}
+      <${Map2D} picture=${scene.picture} target=${map} cell=${planeCell} sides=${sides} rings=${rings}
+        name=${plane.name} glide=${glide}
         fading=${figure.turned && turning} label="map the window lies in" /><//>`,
-    result: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} short=${short} />`}>
-      <${Map2D} picture=${scene.result} target=${map} cell=${resultCell} rings=${ringAt(scene)} name=${phase.tensor} glide=${glide} label="map that is written" /><//>`,
+    result: html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind}
+      prefix=${phase.place} lead=${scene.index.slice(0, -2)} short=${short} />`}>
+      <${Map2D} picture=${scene.result} target=${map} cell=${resultCell} rings=${ringAt(scene)} name=${phase.tensor}
+        glide=${glide} label="map that is written" /><//>`,
   };
   const tall = Math.max(height, 150);
   const sign = (/** @type {string} */ text, /** @type {string} */ label) =>
@@ -214,12 +238,14 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const single =
     !figure.turned && !size.tight && 2 * columns * numbers.width + others + 112 <= size.inner && scene.place;
   const middle = height / 2;
-  return html`<div class="figure ${snug ? "snug" : ""}"><div class="joined">${grids.plane}${zoom}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
+  return html`<div class="figure ${snug ? "snug" : ""}"><div
+    class="joined">${grids.plane}${zoom}${factors[0]}</div>${factors.slice(1)}${sign("=", "equals")}
     <div class="joined">${
       single &&
-      html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
+      html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>
       <div class="centred" style="height:${rem(height)}"><${Single} place=${scene.place} /></div><//>
-      <${ZoomLines} edge=${[middle - 28, middle + 28]} ring=${[row * resultCell, (row + 1) * resultCell]} depth=${column * resultCell} flip />`
+      <${ZoomLines} edge=${[middle - 28, middle + 28]} ring=${[row * resultCell, (row + 1) * resultCell]}
+        depth=${column * resultCell} flip />`
     }
     ${grids.result}</div></div>`;
 }
@@ -236,7 +262,10 @@ const title = ({ kernelLead, w }) => {
   return shown.length ? `kernel ${shown.join(",")}` : "kernel";
 };
 
-/** What was done to the map before the window slides. @param {{pitch: number, before: number, after: number}[]} sides */
+/**
+ * What was done to the map before the window slides.
+ * @param {{pitch: number, before: number, after: number}[]} sides
+ */
 function wordFor(sides) {
   const spread = sides.some(({ pitch }) => pitch > 1);
   const padded = sides.some(({ before, after }) => before + after > 0);
@@ -244,8 +273,10 @@ function wordFor(sides) {
 }
 
 /**
- * The phone's layout: both maps small, or the kernel as it is beside the map that the window lies in; then window and kernel.
- * @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof figureSizes>, onWhy: () => void}} props
+ * The phone's layout: both maps small, or the kernel as it is beside the map that the window lies in; then window and
+ * kernel.
+ * @param {{phase: Phase, figure: Extract<Figure, {kind: "slide"}>, scene: Scene, size: ReturnType<typeof figureSizes>,
+ *   onWhy: () => void}} props
  */
 function Narrow({ phase, figure, scene, size, onWhy }) {
   const { plane, kernel, back } = figure;
@@ -260,27 +291,42 @@ function Narrow({ phase, figure, scene, size, onWhy }) {
   const side = target / Math.max(rows, columns);
   const rings = scene.began ? [{ ...scene.box, look: "read" }] : [];
   const [wx, ww] = [exponentIn(scene.windowCells), exponentIn(scene.kernelCells)];
-  const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind} prefix=${scene.planeName} lead=${scene.lead} short=${figure.turned && size.inner < 340} />`}>
-    <${Map2D} picture=${scene.picture} target=${target} sides=${scene.sides} rings=${rings} name=${plane.name} label="map the window lies in" /><//>`;
-  const result = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind} prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
-    <${Map2D} picture=${scene.result} target=${target} rings=${ringAt(scene)} name=${phase.tensor} label="map that is written" /><//>`;
-  const window = html`<${Part} caption=${html`window of <${Symbol} name=${plane.name} kind=${scene.kind} /> ${factor(wx)}`}>
-    <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)} cells=${scene.windowCells} ...${numbers}
+  const source = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${scene.kind}
+    prefix=${scene.planeName} lead=${scene.lead} short=${figure.turned && size.inner < 340} />`}>
+    <${Map2D} picture=${scene.picture} target=${target} sides=${scene.sides} rings=${rings} name=${plane.name}
+      label="map the window lies in" /><//>`;
+  const result = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind}
+    prefix=${phase.place} lead=${scene.index.slice(0, -2)} />`}>
+    <${Map2D} picture=${scene.result} target=${target} rings=${ringAt(scene)} name=${phase.tensor}
+      label="map that is written" /><//>`;
+  const window = html`<${Part} caption=${html`window of <${TensorSymbol} name=${plane.name} kind=${scene.kind}
+    /> ${factor(wx)}`}>
+    <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)}
+      cells=${scene.windowCells} ...${numbers}
       exponent=${wx} name=${plane.name} label="window" /><//>`;
-  const weights = html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> ${figure.turned ? "turned 180°" : title(scene)} ${factor(ww)}`}>
-    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells} ...${numbers}
+  const weights = html`<${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight"
+    /> ${figure.turned ? "turned 180°" : title(scene)} ${factor(ww)}`}>
+    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)}
+      cells=${scene.kernelCells} ...${numbers}
       exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} /><//>`;
-  const asItIs = html`<${Part} caption=${html`<${Symbol} name=${kernel.name} kind="weight" /> as it is`}>
-    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)} cells=${scene.asItIs}
+  const asItIs = html`<${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> as it is`}>
+    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)}
+      cells=${scene.asItIs}
       width=${side} height=${side} numbers=${false} letters=${rows <= 5} label="kernel as it is" ear="first" /><//>`;
-  const turn = html`<button class="half-turn" title="Why the kernel is turned" aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
-    <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13" /></svg><b>180°</b></button>`;
+  const turn = html`<button class="half-turn" title="Why the kernel is turned"
+    aria-label="180 degrees: why the kernel is turned" onClick=${onWhy}>
+    <svg viewBox="0 0 72 40" aria-hidden="true"><path d="M4 36a32 32 0 0 1 64 0" /><path d="m58 27 10 9 3-13"
+      /></svg><b>180°</b></button>`;
   const maps = figure.turned ? [asItIs, turn, source] : back ? [result, source] : [source, result];
   return html`<div class="figure maps ${figure.turned ? "turned" : ""}">${maps}</div>
-    <div class="figure pair">${back ? weights : window}<${Sign} height=${rows * numbers.height} label="times">×<//>${back ? window : weights}</div>`;
+    <div class="figure pair">${back ? weights : window}<${Sign} height=${rows * numbers.height}
+      label="times">×<//>${back ? window : weights}</div>`;
 }
 
-/** The letters of the kernel in its own order, each with the output cell that it sent a pixel to. @param {Scene} scene */
+/**
+ * The letters of the kernel in its own order, each with the output cell that it sent a pixel to.
+ * @param {Scene} scene
+ */
 const sendings = scene =>
   scene.windowCells
     .flat()
@@ -298,7 +344,8 @@ function Reach({ scene }) {
   }, [all.length]);
   const now = all[on]?.letter;
   const side = 132 / Math.max(scene.windowCells.length, scene.windowCells[0].length);
-  return html`<div class="pose" data-letter=${now}><${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(scene.planeName)}
+  return html`<div class="pose" data-letter=${now}><${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape}
+    kind=${scene.kind} range=${rangeOf(scene.planeName)}
     cells=${scene.windowCells.map(line => line.map(cell => ({ ...cell, mark: cell.letter === now ? "ring" : "" })))}
     width=${side} height=${side} numbers=${false} letters=${true} label="outputs that read the pixel" /></div>`;
 }
@@ -307,12 +354,17 @@ function Reach({ scene }) {
 function Reason({ scene, result, source }) {
   const all = sendings(scene);
   const [first, last] = [all[0]?.letter ?? "a", all.at(-1)?.letter ?? ""];
-  return html`Going forward, one pixel meets <i>${first}</i> in the window of the output to its lower right, <i>${last}</i> in that to its upper
-    left. So around it the outputs’ ${source} lie from <i>${last}</i> to <i>${first}</i>, and each comes back by the letter it went out by:
+  return html`Going forward, one pixel meets <i>${first}</i> in the window of the output to its lower
+    right, <i>${last}</i> in that to its upper
+    left. So around it the outputs’ ${source} lie from <i>${last}</i> to <i>${first}</i>, and each comes back by the
+      letter it went out by:
     ${result} reads the kernel from its end.`;
 }
 
-/** The turn as a strip of pictures: for reduced motion, and for whoever asks why the kernel is turned. @param {{phase: Phase, scene: any, story: boolean, onClose: () => void}} props */
+/**
+ * The turn as a strip of pictures: for reduced motion, and for whoever asks why the kernel is turned.
+ * @param {{phase: Phase, scene: any, story: boolean, onClose: () => void}} props
+ */
 export function Strip({ phase, scene, story, onClose }) {
   const rows = scene.asItIs.length;
   const side = 132 / Math.max(rows, scene.asItIs[0].length);
@@ -321,17 +373,18 @@ export function Strip({ phase, scene, story, onClose }) {
     /** @type {"first"|"last"} */ ear,
     kind = "",
   ) => html`<div class="pose ${kind}">
-    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind="weight" range=${rangeOf(scene.kernelName)} cells=${cells}
+    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind="weight" range=${rangeOf(scene.kernelName)}
+      cells=${cells}
       width=${side} height=${side} numbers=${false} letters=${rows <= 5} ear=${ear} label="kernel" /></div>`;
   const [down, across] = scene.sides;
   const map = (
     /** @type {any[]} */ rings,
   ) => html`<div class="pose"><${Map2D} picture=${scene.picture} target=${132} rings=${rings}
     cell=${cellFor(Math.max(down.size, across.size), 136)} sides=${scene.sides} label="padded map" /></div>`;
-  const delta = html`<${Symbol} name="dy" kind="gradient" />`;
+  const delta = html`<${TensorSymbol} name="dy" kind="gradient" />`;
   const back = phase.kind === "gradient";
-  const source = back ? delta : html`<${Symbol} name="x" kind="value" />`;
-  const result = html`<${Symbol} name=${phase.tensor} kind=${phase.kind} />`;
+  const source = back ? delta : html`<${TensorSymbol} name="x" kind="value" />`;
+  const result = html`<${TensorSymbol} name=${phase.tensor} kind=${phase.kind} />`;
   const apart = Math.max(down.pitch, across.pitch) > 1;
   const frames = [
     [grid(scene.asItIs, "first"), html`The kernel as it lies in memory: <i>a</i> comes first.`],
@@ -356,6 +409,9 @@ export function Strip({ phase, scene, story, onClose }) {
       ]
     : frames;
   return html`<ol class="strip ${asked ? "reasoned" : ""}" aria-label="Why the kernel is turned">
-    ${shown.map(([picture, words], k) => html`<li key=${k} class=${asked && k === 0 ? "reason" : ""}>${picture}<p><b>${k + 1}</b> ${words}</p></li>`)}
+    ${shown.map(
+      ([picture, words], k) => html`<li key=${k}
+      class=${asked && k === 0 ? "reason" : ""}>${picture}<p><b>${k + 1}</b> ${words}</p></li>`,
+    )}
     <li class="go"><button class="button" onClick=${onClose}>Show the numbers</button></li></ol>`;
 }

@@ -1,5 +1,6 @@
 /**
- * Any sum: what each factor reads, as a map, a row of numbers or one number, and what it adds up to. Short vectors stand
+ * Any sum: what each factor reads, as a map, a row of numbers or one number, and what it adds up to. Short vectors
+ * stand
  * as a ladder: rows of numbers, one beneath the other, from what goes in through the named steps to what comes out.
  */
 
@@ -13,11 +14,16 @@ import { positionOn } from "../../../core/windows.js";
 import { isKnown, label, nameOf, position, rangeOf, scheme, tensorOf } from "../../../state/store.js";
 import { NumberGrid } from "../number_grid.js";
 import { rem } from "../heatmap.js";
-import { Symbol, plain } from "../symbol.js";
+import { TensorSymbol, plain } from "../symbol.js";
 import { freshSteps } from "../labels.js";
 import { Map2D, Part, Sign, Single, figureSizes, ownerOf, pictureAt, plural } from "./parts.js";
 
-/** How a read meets one written cell. @param {Read} read @param {Phase} phase @param {Record<string, number>} letters */
+/**
+ * How a read meets one written cell.
+ * @param {Read} read
+ * @param {Phase} phase
+ * @param {Record<string, number>} letters
+ */
 function viewOf(read, phase, letters) {
   const tensor = tensorOf(read.tensor);
   const raw = read.axes.map(axis => (axis ? (positionOn(axis, letters) ?? 0) : 0));
@@ -61,7 +67,8 @@ export function Terms({ phase, figure }) {
     ? html`<${Rows} views=${ordered} phase=${phase} width=${size.inner - room - 150} />`
     : ordered.map(
         (view, k) =>
-          html`${k > 0 && sign(...joined(view.read))}<${View} view=${view} phase=${phase} room=${room} began=${began} />`,
+          html`${k > 0 && sign(...joined(view.read))}<${View} view=${view} phase=${phase} room=${room} began=${began}
+            />`,
       );
   const plus = added
     .filter(({ tensor }) => tensor)
@@ -71,7 +78,8 @@ export function Terms({ phase, figure }) {
     );
   const head =
     sum &&
-    html`<${Sign} height=${150} label="sum of ${plural(terms, "product")}"><span class="verb big">${sum}<small>${terms} terms</small></span><//>`;
+    html`<${Sign} height=${150} label="sum of ${plural(terms, "product")}"><span
+      class="verb big">${sum}<small>${terms} terms</small></span><//>`;
   return html`<div class="figure ${size.narrow ? "wrapped" : ""}">${
     figure.back
       ? html`${result}${sign("=", "equals")}${head}${middle}${plus}`
@@ -92,7 +100,10 @@ const joined = ({ joint, role }) =>
 /** @param {Phase} phase */
 const hasBound = ({ bound }) => Object.values(bound).some(count => count > 1);
 
-/** What is written: its map or row, and the cell. @param {{phase: Phase, index: number[], began: boolean, room: number}} props */
+/**
+ * What is written: its map or row, and the cell.
+ * @param {{phase: Phase, index: number[], began: boolean, room: number}} props
+ */
 function Result({ phase, index, began, room }) {
   const own = nameOf(phase.place);
   const tensor = tensorOf(own);
@@ -107,20 +118,34 @@ function Result({ phase, index, began, room }) {
     .join(", ");
   const one = picture && picture.rows * picture.columns === 1;
   const flat = picture && !one && picture.rows === 1 && picture.columns <= ROW;
-  return html`<${Part} caption=${html`<${Symbol} name=${phase.tensor} kind=${phase.kind} /> ${words}`}>
-    ${one && html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} result=${began} width=${72} height=${50} /></div>`}
+  return html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor} kind=${phase.kind} /> ${words}`}>
+    ${
+      one &&
+      html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} result=${began}
+      width=${72} height=${50} /></div>`
+    }
     ${
       picture &&
       !one &&
       (flat
         ? html`<${Column} prefix=${own} index=${index} began=${began} name=${phase.tensor} />`
-        : html`<${Map2D} picture=${picture} target=${room} rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : []}
+        : html`<${Map2D} picture=${picture} target=${room}
+          rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "ring" }] : []}
         name=${phase.tensor} label="${plain(phase.tensor)}" glide />`)
     }
-    ${began && !flat && !one && html`<div class="under"><${Single} place=${at(own, index)} result width=${72} height=${34} /></div>`}<//>`;
+    ${
+      began &&
+      !flat &&
+      !one &&
+      html`<div class="under"><${Single} place=${at(own, index)} result width=${72}
+      height=${34} /></div>`
+    }<//>`;
 }
 
-/** A short vector as columns of at most five numbers. @param {{prefix: string, index: number[], began: boolean, name: string, look?: "result"|"read"}} props */
+/**
+ * A short vector as columns of at most five numbers.
+ * @param {{prefix: string, index: number[], began: boolean, name: string, look?: "result"|"read"}} props
+ */
 function Column({ prefix, index, began, name, look = "result" }) {
   const tensor = tensorOf(prefix);
   if (!tensor) return null;
@@ -148,11 +173,15 @@ function Column({ prefix, index, began, name, look = "result" }) {
       .filter(({ state }) => state === "known")
       .map(({ value }) => value),
   );
-  return html`${exponent !== 0 && html`<span class="soft">${factor(exponent)}</span>`}<${NumberGrid} prefix=${prefix} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
+  return html`${exponent !== 0 && html`<span class="soft">${factor(exponent)}</span>`}<${NumberGrid} prefix=${prefix}
+    shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
     width=${84} height=${exponent ? 28 : 32} exponent=${exponent} name=${name} label=${plain(name)} />`;
 }
 
-/** A read beside the result. @param {{view: ReturnType<typeof viewOf>, phase: Phase, room: number, began: boolean}} props */
+/**
+ * A read beside the result.
+ * @param {{view: ReturnType<typeof viewOf>, phase: Phase, room: number, began: boolean}} props
+ */
 function View({ view, phase, room, began }) {
   const { read, tensor, index, running } = view;
   if (!tensor) return null;
@@ -171,25 +200,39 @@ function View({ view, phase, room, began }) {
     .filter(Boolean)
     .join(", ");
   const spot = alone && folded ? folded.spotOf(index) : null;
-  return html`<${Part} caption=${html`<${Symbol} name=${read.name} kind=${read.kind} /> ${words}`}>
+  return html`<${Part} caption=${html`<${TensorSymbol} name=${read.name} kind=${read.kind} /> ${words}`}>
     ${
       alone && rank === 2 && folded && folded.rows === 1 && whole
         ? html`<${Column} prefix=${own} index=${index} began=${began} name=${read.name} look="read" />`
         : whole && (rank > 1 || folded.columns > ROW)
           ? html`<${Map2D} picture=${folded} target=${room} name=${read.name} label="${plain(read.name)} ${words}"
         rings=${began && spot ? [{ row: spot[0], column: spot[1], rows: 1, columns: 1, look: "read" }] : []} />
-      ${alone && began && html`<div class="under"><${Single} place=${at(own, index)} width=${72} height=${34} /></div>`}`
+      ${
+        alone &&
+        began &&
+        html`<div class="under"><${Single} place=${at(own, index)} width=${72} height=${34}
+        /></div>`
+      }`
           : began &&
-            html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} width=${72} height=${50} /></div>`
+            html`<div class="centred" style="height:${rem(150)}"><${Single} place=${at(own, index)} width=${72}
+              height=${50} /></div>`
     }<//>`;
 }
 
-/** Factors of few terms, pair beneath pair. @param {{views: ReturnType<typeof viewOf>[], phase: Phase, width: number}} props */
+/**
+ * Factors of few terms, pair beneath pair.
+ * @param {{views: ReturnType<typeof viewOf>[], phase: Phase, width: number}} props
+ */
 function Rows({ views, phase, width }) {
   const length = views[0].count;
   const cell = Math.min(64, Math.max(26, (width - 60) / length));
   return html`<div class="pairs">
-    <div class="ladder-row" aria-hidden="true"><span class="ladder-name"></span>${Array.from({ length }, (_, k) => html`<span class="ladder-head" style="width:${rem(cell)}">${k}</span>`)}</div>
+    <div class="ladder-row" aria-hidden="true"><span
+      class="ladder-name"></span>${Array.from(
+        { length },
+        (_, k) => html`<span class="ladder-head"
+        style="width:${rem(cell)}">${k}</span>`,
+      )}</div>
     ${views.map(({ read, tensor, index, running }) => {
       if (!tensor) return null;
       const own = nameOf(read.tensor);
@@ -203,9 +246,12 @@ function Rows({ views, phase, width }) {
         };
       });
       const exponent = exponentOf(cells.map(({ value }) => value));
-      return html`<div class="ladder-row"><span class="ladder-name"><${Symbol} name=${read.name} kind=${read.kind} /> ${factor(exponent)}</span>
-        <${NumberGrid} prefix=${own} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(own)} cells=${[cells]} width=${cell} height=${40} letters=${false}
-          numbers=${cell >= 44} exponent=${exponent} name=${read.name} label="${ownerOf(phase, read.name, own)} ${plain(read.name)}" /></div>`;
+      return html`<div class="ladder-row"><span class="ladder-name"><${TensorSymbol} name=${read.name} kind=${read.kind}
+        /> ${factor(exponent)}</span>
+        <${NumberGrid} prefix=${own} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(own)} cells=${[cells]}
+          width=${cell} height=${40} letters=${false}
+          numbers=${cell >= 44} exponent=${exponent} name=${read.name}
+            label="${ownerOf(phase, read.name, own)} ${plain(read.name)}" /></div>`;
     })}</div>`;
 }
 
@@ -227,7 +273,9 @@ export function Ladder({ phase, figure }) {
       <div class="ladder-row heads" aria-hidden="true"><span class="ladder-name"></span>${Array.from(
         { length },
         (_, k) => html`<span
-        class="ladder-head ${phase.shape.length && k === at0 && cell >= 0 ? "now" : ""} ${k === label.value && length === 10 ? "label" : ""}" style="width:${rem(width)}">${k}</span>`,
+        class="ladder-head ${phase.shape.length && k === at0 && cell >= 0 ? "now" : ""} ${
+          k === label.value && length === 10 ? "label" : ""
+        }" style="width:${rem(width)}">${k}</span>`,
       )}</div>
       ${rows.map(row => {
         const cells = Array.from({ length: row.length }, (_, k) => {
@@ -245,16 +293,24 @@ export function Ladder({ phase, figure }) {
         });
         const exponent = exponentOf(cells.filter(({ state }) => state === "known").map(({ value }) => value));
         return html`<div class="ladder-row ${row.result ? "sum" : ""}" key=${row.prefix}>
-          <span class="ladder-name"><${Symbol} name=${row.result && row.tensor.shape.length === 0 ? "L" : row.name} kind=${row.tensor.kind} /> ${factor(exponent)}</span>
-          <${NumberGrid} prefix=${row.prefix} shape=${row.tensor.shape} kind=${row.tensor.kind} range=${rangeOf(row.prefix)} cells=${[cells]}
-            width=${row.length === 1 ? Math.max(width, 60) : width} height=${height} letters=${false} numbers=${numbers || row.length === 1} exponent=${exponent} name=${row.name} label=${plain(row.name)} />
+          <span class="ladder-name"><${TensorSymbol}
+            name=${row.result && row.tensor.shape.length === 0 ? "L" : row.name}
+            kind=${row.tensor.kind} /> ${factor(exponent)}</span>
+          <${NumberGrid} prefix=${row.prefix} shape=${row.tensor.shape} kind=${row.tensor.kind}
+            range=${rangeOf(row.prefix)} cells=${[cells]}
+            width=${row.length === 1 ? Math.max(width, 60) : width} height=${height} letters=${false}
+              numbers=${numbers || row.length === 1} exponent=${exponent} name=${row.name} label=${plain(row.name)} />
         </div>`;
       })}
       ${bars && html`<${Bars} phase=${phase} width=${width} length=${length} />`}
     </div></div>`;
 }
 
-/** Inputs, the named steps between, the result: every one that is a short vector or a single number. @param {Phase} phase @param {Read[]} reads */
+/**
+ * Inputs, the named steps between, the result: every one that is a short vector or a single number.
+ * @param {Phase} phase
+ * @param {Read[]} reads
+ */
 function rowsOf(phase, reads) {
   const fresh = freshSteps(phase);
   const named = [
@@ -306,8 +362,9 @@ function Bars({ phase, width, length }) {
         ),
       );
       const high = there ? (17 * Math.abs(value)) / most : 0;
-      return html`<span class="bar-cell" style="width:${rem(width)}"><i style="height:${rem(there && value ? Math.max(1.5, high) : 0)};${
-        value < 0 ? "top:50%" : "bottom:50%"
-      };background:${css("gradient", value, range, theme)}"></i></span>`;
+      return html`<span class="bar-cell" style="width:${rem(width)}"><i
+        style="height:${rem(there && value ? Math.max(1.5, high) : 0)};${
+          value < 0 ? "top:50%" : "bottom:50%"
+        };background:${css("gradient", value, range, theme)}"></i></span>`;
     })}</div>`;
 }
