@@ -12,7 +12,9 @@ from engine.ops.base import Op, Shape, ShapeError
 from engine.settings import SettingError, said
 
 RESERVED = ("input", "target", "loss")
-LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+#: Parts between dots, as PyTorch names modules in modules: `0`, `layer1.0.conv2`.
+LAYER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+LONGEST_NAME = 64
 
 
 class NetworkError(ValueError):
@@ -110,13 +112,23 @@ def _make_op(item: Mapping[str, Any], loc: list[str | int], losses: bool, name: 
         raise NetworkError([*loc, "settings", *error.loc], f"{name}: {error}") from None
 
 
+def is_layer_name(name: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and len(name) <= LONGEST_NAME
+        and LAYER_NAME.fullmatch(name) is not None
+        and name not in RESERVED
+    )
+
+
 def read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], before: str) -> Layer:
     _known(item, ("name", "op", "settings", "inputs"), loc)
     name = item.get("name")
-    if not isinstance(name, str) or not LAYER_NAME.fullmatch(name) or name in RESERVED:
+    if not is_layer_name(name):
         raise NetworkError(
             [*loc, "name"],
-            f"expected a name of letters, digits, _ and -, other than {', '.join(RESERVED)}, got {said(name)}",
+            f"expected a name of letters, digits, _, - and dots within, at most {LONGEST_NAME} long, other than "
+            f"{', '.join(RESERVED)}, got {said(name)}",
         )
     if name in shapes:
         raise NetworkError([*loc, "name"], f"{name} stands twice; names must differ")

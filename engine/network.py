@@ -177,8 +177,8 @@ class Network:
 
     def own_name(self, key: str) -> str | None:
         """A parameter's name from "conv1/w" or PyTorch's "conv1.weight"; None when there is none."""
-        layer_name, _, tensor = key.replace(".", "/").rpartition("/")
-        if "." in key and layer_name in self.layers:
+        layer_name, _, tensor = key.rpartition("/" if "/" in key else ".")
+        if "/" not in key and layer_name in self.layers:
             tensor = self.layers[layer_name].op.torch_names.get(tensor, tensor)
         name = f"{layer_name}/{tensor}"
         return name if name in self.parameter_shapes else None

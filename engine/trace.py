@@ -42,7 +42,7 @@ class Place:
 
     #: No tensor is as long, and no run, as eighteen digits say.
     PATTERN = re.compile(
-        r"(?P<layer>[A-Za-z][\w-]*)/(?P<tensor>[A-Za-z][\w.]*)(?:@(?P<early>\d{1,18}))?"
+        r"(?P<layer>[A-Za-z0-9][\w.-]*)/(?P<tensor>[A-Za-z][\w.]*)(?:@(?P<early>\d{1,18}))?"
         r"(?:/(?P<index>\d{1,18}(?:,\d{1,18})*))?(?:@(?P<step>\d{1,18}))?",
         re.ASCII,
     )

@@ -52,14 +52,22 @@ if __name__ == "__main__":
 def source(network: Network, title: str) -> str:
     """409 with the layer that PyTorch has nothing like."""
     variables: dict[str, str] = {"input": "x"}
-    modules, calls = [], []
+    calls = []
+    held: list[tuple[str, str]] = []
     for layer in network.layers.values():
         variables[layer.name] = _variable(layer.name, set(variables.values()))
         shapes = network.given_shapes(layer)
         if module := layer.op.torch_module(shapes):
-            plain = _is_plain(layer.name)
-            modules.append(f"self.{layer.name} = {module}" if plain else f'self.add_module("{layer.name}", {module})')
+            held.append((layer.name, module))
         calls.append(f"{variables[layer.name]} = {_call(network, layer, variables)}")
+    modules, there = [], {""}
+    for name, module in sorted(held, key=lambda each: each[0].count(".")):  # an outer module before those in it
+        for end in [k for k, letter in enumerate(name) if letter == "."]:
+            if name[:end] not in there:
+                modules.append(_assignment(name[:end], "nn.Module()"))
+                there.add(name[:end])
+        modules.append(_assignment(name, module))
+        there.add(name)
     return SOURCE.format(
         title=re.sub(r"[^\w .,()-]", "", title) or "A network",
         modules="\n        ".join(modules) or "pass",
@@ -72,11 +80,24 @@ def source(network: Network, title: str) -> str:
 def _call(network: Network, layer: Layer, variables: dict[str, str], **more: str) -> str:
     op = layer.op
     inputs = {name: variables[given] for name, given in zip(op.inputs, layer.inputs, strict=True)}
-    own = f"self.{layer.name}" if _is_plain(layer.name) else f'getattr(self, "{layer.name}")'
-    call = op.torch_call(network.given_shapes(layer), {**inputs, **more, "self": own})
+    call = op.torch_call(network.given_shapes(layer), {**inputs, **more, "self": _module(layer.name)})
     if not call:
         raise Problem(409, f"{layer.name}: PyTorch has no {op.name} with these settings", kind="no-equivalent")
     return call
+
+
+def _assignment(name: str, module: str) -> str:
+    """A module under a name with dots stands in others, so that PyTorch names its parameters as the layer's."""
+    parent, _, own = name.rpartition(".")
+    if not parent and _is_plain(own):
+        return f"self.{own} = {module}"
+    return f'{_module(parent) if parent else "self"}.add_module("{own}", {module})'
+
+
+def _module(name: str) -> str:
+    if _is_plain(name):
+        return f"self.{name}"
+    return f'self.get_submodule("{name}")' if "." in name else f'getattr(self, "{name}")'
 
 
 def _is_plain(name: str) -> bool:
@@ -85,7 +106,9 @@ def _is_plain(name: str) -> bool:
 
 def _variable(name: str, others: set[str]) -> str:
     """A layer's name as a variable of its own."""
-    found = name.replace("-", "_")
+    found = re.sub(r"\W", "_", name)
+    if found[0].isdigit():
+        found = f"y{found}"
     while keyword.iskeyword(found) or found in TAKEN or found in others:
         found += "_"
     return found

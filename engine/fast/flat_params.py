@@ -40,8 +40,9 @@ class FlatParams(Mapping[str, Array]):
         )
 
     def __getitem__(self, key: str) -> Array:
-        name, dot, part = key.partition(".")
-        start, shape = self.places[name]
+        layer, slash, tensor = key.rpartition("/")  # a layer's name may hold dots
+        name, dot, part = tensor.partition(".")
+        start, shape = self.places[layer + slash + name]
         return self.vectors[dot + part][start : start + math.prod(shape)].reshape(shape)
 
     def __iter__(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from app.services.imports.source import FileError, Graph, Node
-from engine.layers import LAYER_NAME, RESERVED, Layer, NetworkError, read_layer
+from engine.layers import LONGEST_NAME, RESERVED, Layer, NetworkError, is_layer_name, read_layer
 from engine.ops import OPS
 
 Array = np.ndarray
@@ -136,10 +136,10 @@ class Builder:
 
 def layer_name(hint: str) -> str:
     """A name that this project takes, as near to the given one as can be."""
-    if LAYER_NAME.fullmatch(hint):
+    if is_layer_name(hint):
         return hint
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", hint.rsplit("::", 1)[-1]).strip("_")[:60] or "layer"
-    return plain if plain[0].isalpha() else f"layer_{plain}"[:64]
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", hint.rsplit("::", 1)[-1])
+    return re.sub(r"\.{2,}", ".", plain).strip("_.-")[: LONGEST_NAME - 4].rstrip(".") or "layer"
 
 
 def convert(graph: Graph, answers: Mapping[str, Any]) -> Result:

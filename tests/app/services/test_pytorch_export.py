@@ -33,7 +33,9 @@ LAYERS: list[dict[str, Any]] = [
     {"name": "soft", "op": "leaky_relu"},
     {"name": "flat", "op": "flatten"},
     {"name": "drop", "op": "dropout"},
-    {"name": "last", "op": "linear", "settings": {"out": 3}},
+    {"name": "head.0", "op": "linear", "settings": {"out": 5}},
+    {"name": "1", "op": "relu"},
+    {"name": "head.1.last", "op": "linear", "settings": {"out": 3}},
 ]  # fmt: skip
 ODD = {"input": [2, 7, 6], "layers": LAYERS, "loss": {"op": "cross_entropy", "settings": {"label_smoothing": 0.1}}}
 SMALL = {name: model.document for name, model in MODELS.items() if model.defaults} | {"odd": ODD}
@@ -45,10 +47,15 @@ def test_the_source_of_every_network_is_python_that_names_its_modules_as_the_net
     tree = ast.parse(source(network, f'A "title" \\ of {name}'))
     nodes = list(ast.walk(tree))
     named = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
-    named |= {node.args[0].value for node in nodes if isinstance(node, ast.Call)  # type: ignore[misc]
-              and isinstance(node.func, ast.Attribute) and node.func.attr == "add_module"
-              and isinstance(node.args[0], ast.Constant)}  # fmt: skip
-    assert named == {parameter.partition("/")[0] for parameter in network.parameter_shapes}
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_module":
+            inside = node.func.value  # self, self.OUTER or self.get_submodule(OUTER)
+            names = [inside.attr] if isinstance(inside, ast.Attribute) else []
+            names += [each.value for each in getattr(inside, "args", [])]
+            named.add(".".join([*names, node.args[0].value]))  # type: ignore[attr-defined]
+    layers = {parameter.partition("/")[0] for parameter in network.parameter_shapes}
+    outer = {layer[:k] for layer in layers for k, letter in enumerate(layer) if letter == "."}
+    assert named == layers | outer
 
 
 def test_every_operator_has_its_words_in_pytorch() -> None:

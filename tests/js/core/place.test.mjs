@@ -14,7 +14,15 @@ import {
 } from "../../../static/js/core/place.js";
 
 test("a place is layer, tensor, index and step, and is written as it was read", () => {
-  for (const text of ["conv1/dx/0,3,5,5@120", "conv1/y/0,5,12,14", "loss/y", "loss/y@3", "conv1/w.v_next/7,0,2,2"]) {
+  for (const text of [
+    "conv1/dx/0,3,5,5@120",
+    "conv1/y/0,5,12,14",
+    "loss/y",
+    "loss/y@3",
+    "conv1/w.v_next/7,0,2,2",
+    "layer1.0.conv2/w/0,0,1,1",
+    "0/y/0,1@3",
+  ]) {
     assert.equal(format(parse(text)), text);
   }
   assert.deepEqual(parse("conv1/dx/0,3,5,5@120"), { layer: "conv1", tensor: "dx", index: [0, 3, 5, 5], step: 120 });
