@@ -135,9 +135,9 @@ def _read_array(stream: IO[bytes], size: int, name: str, limits: Limits) -> np.n
     shape, fortran, dtype = _header(stream, name)
     if name == REQUEST and dtype.kind != "U":
         raise malformed(f"{name}: expected JSON in a string, as json.dumps writes it, got {dtype}", [name])
-    if name != REQUEST and dtype.kind not in "fiu":
+    if name != REQUEST and dtype.kind not in "fiub":
         hint = f"; what is no tensor belongs in {REQUEST}, as JSON" if dtype.kind in "OUS" else ""
-        raise malformed(f"{name}: expected whole or floating-point numbers, got {dtype}{hint}", [name])
+        raise malformed(f"{name}: expected numbers or a boolean mask, got {dtype}{hint}", [name])
     if len(shape) > limits.rank:
         raise over_limit("rank", limits.rank, f"{name} has {len(shape)} axes; at most {limits.rank} are taken", [name])
     if any(type(length) is not int or not 0 <= length <= limits.npz_bytes for length in shape):
@@ -157,6 +157,10 @@ def _read_array(stream: IO[bytes], size: int, name: str, limits: Limits) -> np.n
     if read != said:
         raise malformed(f"{name}: the header says {said} bytes, there are {read}", [name])
     array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    if dtype.kind == "b":  # a mask, as zeros and ones
+        if (content > 1).any():
+            raise malformed(f"{name}: expected the bytes 0 and 1 of booleans", [name])
+        return array.astype(np.int8, order="C")
     return array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
 
 

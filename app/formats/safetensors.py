@@ -17,7 +17,7 @@ from app.problems import invalid, malformed, over_limit
 
 SAFETENSORS = "application/x-safetensors"
 _KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
-_KINDS["BF16"] = "<u2"  # widened below
+_KINDS |= {"BF16": "<u2", "BOOL": "i1"}  # the first is widened below
 
 
 def write_safetensors(tensors: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> bytes:

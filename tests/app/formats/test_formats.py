@@ -146,6 +146,15 @@ def test_fortran_order_and_foreign_byte_order_are_understood() -> None:
     assert back["b"].dtype == F64
 
 
+def test_a_mask_of_booleans_is_zeros_and_ones() -> None:
+    mask = np.array([[True, False, True]])
+    _, back = npz.read_npz(npz.write_npz({"mask": mask}), Limits())
+    assert back["mask"].tolist() == [[1, 0, 1]] and back["mask"].dtype == np.int8
+    content = npz.write_npz({"mask": np.array([1, 2], np.uint8).view(bool)})
+    with pytest.raises(Problem, match="mask: expected the bytes 0 and 1"):
+        npz.read_npz(content, Limits())
+
+
 def test_a_zip_bomb_is_refused_by_what_it_would_unpack_to() -> None:
     content = npz.write_npz({"x": np.zeros(1000)})
     with pytest.raises(Problem) as caught:
