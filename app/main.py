@@ -25,7 +25,7 @@ from app.http import access_log
 from app.http.forwarded import network, prefix_of
 from app.limits import Limits
 from app.runs.storage import lock_data_dir
-from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in
+from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in, remove_temporary_folders
 
 #: Further ports to try when none was asked for.
 TRIES = 20
@@ -218,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if settings.open_browser and _has_screen():
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     uvicorn.Server(config).run(sockets=[listener])
+    remove_temporary_folders()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # everything has ended in order, or sits in a kernel; taking Numba apart would take another second

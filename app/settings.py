@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -49,6 +50,16 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME", home / ".local" / "share")) / "convscope"
 
 
+#: Folders for this start alone.
+_temporary: list[Path] = []
+
+
+def remove_temporary_folders() -> None:
+    """As the last thing that a server does."""
+    while _temporary:
+        shutil.rmtree(_temporary.pop(), ignore_errors=True)
+
+
 def keep_kernels_in(data_dir: Path) -> str:
     """Name the folder of compiled kernels; Numba reads it once, when it is first imported.
 
@@ -63,6 +74,7 @@ def keep_kernels_in(data_dir: Path) -> str:
     except OSError as error:
         wanted, reason = folder, error.strerror or str(error)
         folder = Path(tempfile.mkdtemp(prefix="convscope-"))
+        _temporary.append(folder)
         complaint = (
             f"{wanted} cannot be written ({reason}): the compiled kernels go into {folder}, and the next start has to "
             "compile them again. Choose another folder with --data."

@@ -21,6 +21,8 @@ logger = logging.getLogger("convscope")
 
 Build = Callable[[Run, Subscription], bytes]
 DAY = 86_400.0
+#: Seconds between the time of day and that of the server that are worth a line in the log.
+JUMP = 3600.0
 
 
 class Clock:
@@ -29,6 +31,7 @@ class Clock:
 
     def __init__(self, file: Path) -> None:
         self._file, self._began = file, time.monotonic()
+        self._ahead = time.time() - self._began
         try:
             self._before = float(file.read_text("utf-8"))
         except (OSError, ValueError):
@@ -36,6 +39,13 @@ class Clock:
 
     def now(self) -> float:
         return self._before + time.monotonic() - self._began
+
+    def notice_jump(self) -> None:
+        """Say so where the time of day has jumped since this was last asked; runs are no older for it."""
+        ahead = time.time() - time.monotonic()
+        if abs(ahead - self._ahead) > JUMP:
+            logger.warning("the time of day has jumped by %.0f s; no run is older for it", ahead - self._ahead)
+        self._ahead = ahead
 
     def save(self) -> None:
         try:
@@ -241,6 +251,7 @@ class RunRegistry:
         """Let go of what has rested for so many days of the server's running, and of the oldest where all of them take
         too much room on disk."""
         days, most = self._limits.run_days, self._limits.stored_bytes
+        self._clock.notice_jump()
         now = self._clock.now()
         everybody = self._all()
         self._rested = {

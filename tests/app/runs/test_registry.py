@@ -161,7 +161,9 @@ def test_days_are_those_of_the_servers_running(tmp_path: Path, monkeypatch: pyte
     assert Clock(tmp_path / "clock").now() == pytest.approx(3 * DAY, abs=5)
 
 
-def test_a_clock_that_jumps_deletes_nothing(tmp_path: Path, warmed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_jumps_deletes_nothing(
+    tmp_path: Path, warmed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with serving(tmp_path, run_days=1) as client:
         id = make(client, "a")["id"]
         registry = client.app.state.context.runs  # type: ignore[attr-defined]
@@ -169,6 +171,7 @@ def test_a_clock_that_jumps_deletes_nothing(tmp_path: Path, warmed: Path, monkey
         monkeypatch.setattr(time, "time", lambda: now + 40 * DAY)
         registry.expire_old()
         assert client.get(f"/api/runs/{id}").status_code == 200
+        assert "has jumped by 3456000 s" in caplog.text
         begun = time.monotonic()
         monkeypatch.setattr(time, "monotonic", lambda: begun + 1.5 * DAY)
         registry.expire_old()
