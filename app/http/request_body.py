@@ -38,6 +38,11 @@ class RequestModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    @classmethod
+    def arranged(cls, document: Any) -> Any:
+        """What a client sent, in the form that is described."""
+        return document
+
     @model_validator(mode="before")
     @classmethod
     def _few_unknown(cls, given: Any) -> Any:
@@ -243,6 +248,7 @@ def _parse(content: bytes, kind: str, model: type[Body], npz_into: str, limits: 
 
 def validate(model: type[Body], document: Any, limits: Limits) -> Body:
     """The document as `model`: 422 with what does not fit, 413 with the limit that it exceeds."""
+    document = model.arranged(document)
     try:
         made = model.model_validate(document, context=limits)
     except ValidationError as error:
@@ -259,8 +265,10 @@ def _fields_at(model: type[RequestModel], loc: Loc) -> Iterable[str]:
     """The fields of the object that stands there in a body."""
     for step in loc:
         if isinstance(step, str):
-            model = _model_in(model.model_fields[step].annotation) or model
-    return model.model_fields
+            named = (field for name, field in model.model_fields.items() if step in (name, field.alias))
+            field = next(named, None)
+            model = (_model_in(field.annotation) if field else None) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[RequestModel] | None:

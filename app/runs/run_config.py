@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -150,7 +150,11 @@ def config_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start
         model = None if start else networks.model_of(asked)
     network = start.network if start else networks.network_of(asked)
     networks.check_parameters(asked, network, limits)
-    defaults = (model and model.defaults) or USUAL
+    own_defaults = None if start or asked.network is None else asked.network.defaults
+    defaults = (model and model.defaults) or {
+        **USUAL,
+        **(own_defaults.model_dump(exclude_none=True) if own_defaults else {}),
+    }
     if start and start.dataset and asked.dataset is None:
         dataset = start.dataset
     else:
@@ -233,7 +237,13 @@ def _dataset(asked: RunFields, network: Network, model: Model | None, datasets: 
         if given.x_test is not None or given.target_test is not None:
             test = _given(network, given.x_test, given.target_test, "_test", limits)
         with as_problems("dataset"):
-            return from_arrays(*train, test=test, seed=asked.seed or 0)
+            made = from_arrays(*train, test=test, seed=asked.seed or 0)
+        bytewise = [name for name in ("x", "x_test") if networks.are_bytes(getattr(given, name))]
+        noted = tuple(f"{name}: bytes were divided by 255" for name in bytewise if len(network.input_shape) == 3)
+        return replace(made, notes=(*made.notes, *noted))
+    if asked.network and asked.network.example and isinstance(asked.network.example, dict):
+        example = asked.network.example
+        return from_arrays(*_given(network, example.get("x"), example.get("target"), "", limits))
     if model and model.example:
         images = networks.images(network, model.example["x"], ["model", "x"], "float32", limits)
         target = networks.targets(network, model.example["target"], images, ["model", "target"], "float32", limits)

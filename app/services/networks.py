@@ -15,7 +15,7 @@ from app.http.engine_errors import as_problems
 from app.http.request_body import TENSOR, TENSORS, DType, Natural, Positive, RequestModel, Typed, at_most, either
 from app.limits import Limits
 from app.problems import Loc, invalid, over_limit
-from engine.layers import LAYER_NAME, RESERVED
+from engine.layers import LAYER_NAME, LONGEST_NAME, RESERVED
 from engine.models import MODELS, Model
 from engine.network import Network
 from engine.ops import OPS
@@ -24,7 +24,7 @@ from engine.settings import settings_schema
 from engine.trace import Trace
 from engine.train import Draws, draws
 
-#: Images of whole numbers beyond it are taken for bytes that were not divided.
+#: Images of numbers from 0 to beyond it are taken for pixels that were not divided.
 BYTES = 31
 
 
@@ -51,7 +51,11 @@ class LayerFields(RequestModel):
     name: str = Field(
         description="how places name the layer; `input`, `target` and `loss` are taken",
         examples=["conv1"],
-        json_schema_extra={"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED)}},
+        json_schema_extra={
+            "pattern": f"^{LAYER_NAME.pattern}$",
+            "maxLength": LONGEST_NAME,
+            "not": {"enum": list(RESERVED)},
+        },
     )
     op: str = Field(description="an operator of GET /api/ops that is no loss", examples=["conv2d"])
     settings: dict[str, Any] = Field(
@@ -83,6 +87,16 @@ def _few_axes(given: Any) -> Any:
     return given
 
 
+class DefaultFields(RequestModel):
+    """The settings that train a network well."""
+
+    optimizer: dict[str, Any] | None = Field(default=None, description="name and settings")
+    batch_size: Positive | None = Field(default=None, description="images in a minibatch")
+    seed: Natural | None = Field(default=None, description="of all that is drawn")
+    steps: Positive | None = Field(default=None, description="updates to make")
+    epochs: Positive | None = Field(default=None, description="times to see every image")
+
+
 class NetworkFields(RequestModel):
     """A network document. What GET /api/models answers can be sent back as it is."""
 
@@ -110,7 +124,7 @@ class NetworkFields(RequestModel):
     name: str | None = Field(default=None, description="not read")
     title: str | None = Field(default=None, description="what to call it")
     summary: str | None = Field(default=None, description="not read")
-    defaults: dict[str, Any] | None = Field(default=None, description="not read")
+    defaults: DefaultFields | None = Field(default=None, description="of a run, for what it leaves out")
 
     def document(self) -> dict[str, Any]:
         """What the engine reads."""
@@ -141,6 +155,15 @@ class NetworkChoice(RequestModel):
 
     network: NetworkField = None
     model: ModelField = None
+
+    @classmethod
+    def arranged(cls, document: Any) -> Any:
+        """A network document in place of the body is its `network`, but for what is a field of the body."""
+        if not isinstance(document, dict) or "layers" not in document or document.keys() & {"network", "model"}:
+            return document
+        inner = {name for name in NetworkFields.model_fields if name in document and name not in cls.model_fields}
+        rest = {name: value for name, value in document.items() if name not in inner}
+        return {**rest, "network": {name: document[name] for name in inner}}
 
 
 class PassFields(NetworkChoice, Typed):
@@ -205,7 +228,7 @@ def check_parameters(choice: NetworkChoice, network: Network, limits: Limits) ->
 def own_parameters(choice: NetworkChoice) -> Any:
     """What comes with the preset or with the document, None when nothing does."""
     model = model_of(choice)
-    return model.parameters if model else choice.network and choice.network.parameters
+    return model.parameters if model else (choice.network and choice.network.parameters) or None
 
 
 def parameters_of(
@@ -239,17 +262,22 @@ def images(network: Network, value: Any, loc: Loc, dtype: str, limits: Limits) -
 
 
 def pixels(network: Network, value: Any, loc: Loc, limits: Limits) -> np.ndarray:
-    """Images to learn from or to be looked at, as float32. 422 for bytes: 0..255 in place of 0..1 would be seen in
-    nothing but bad answers."""
+    """Images to learn from or to be looked at, as float32: an .npz's bytes are divided by 255. 422 for other numbers
+    far beyond 1 and none below 0: they would be seen in nothing but bad answers."""
     x = images(network, value, loc, "float32", limits)
+    if x.ndim == 4 and are_bytes(value):
+        return x / np.float32(255)
     high = float(x.max(initial=0))
-    if x.ndim == 4 and BYTES < high <= 255 and x.min() >= 0 and (x == np.floor(x)).all():
-        raise invalid(
-            f"{'.'.join(map(str, loc))} holds whole numbers up to {high:g}, as bytes do; pixels are 0 to 1: divide by "
-            "255",
-            loc,
-        )
+    if x.ndim == 4 and high > BYTES and x.min() >= 0:
+        most = next((most for most in (255, 65_535) if high <= most), None)
+        remedy = f"divide by {most}" if most else "divide by the largest that there may be"
+        raise invalid(f"{'.'.join(map(str, loc))} holds numbers of 0 to {high:g}; pixels are 0 to 1: {remedy}", loc)
     return x
+
+
+def are_bytes(value: Any) -> bool:
+    """Whether numbers come as bytes of 0 to 255; zeros and ones are pixels already."""
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and bool((value > 1).any())
 
 
 def targets(network: Network, value: Any, x: np.ndarray, loc: Loc, dtype: str, limits: Limits) -> np.ndarray:

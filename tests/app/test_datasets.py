@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,39 @@ def test_bytes_in_place_of_0_to_1_are_refused_and_never_trained_on_in_silence(ow
     for path in ("predict", "passes"):
         answer = own.post(f"/api/runs/{id}/{path}", json={"x": image})
         assert answer.status_code == 422 and "divide by 255" in answer.json()["detail"]
+
+
+def posted(client: TestClient, path: str, request: dict[str, Any], **tensors: Any) -> Any:
+    file = io.BytesIO()
+    np.savez(file, **tensors, request=np.array(json.dumps(request)))
+    return client.post(path, content=file.getvalue(), headers={"Content-Type": NPZ})
+
+
+def test_bytes_of_an_npz_are_scaled_as_those_of_a_folder_and_it_is_said(own: TestClient) -> None:
+    x = np.arange(12 * 16, dtype=np.uint8).reshape(12, 1, 4, 4)
+    target = np.arange(12) % 3
+    run = posted(own, "/api/runs", {"network": NETWORK, "steps": 1}, x=x, target=target)
+    assert run.status_code == 201 and "x: bytes were divided by 255" in run.json()["notes"]
+    at = f"/api/runs/{run.json()['id']}"
+    seen = posted(own, f"{at}/predict", {}, x=x[:1]).json()
+    assert seen == own.post(f"{at}/predict", json={"x": (x[:1] / np.float32(255)).tolist()}).json()
+    ones = posted(own, "/api/runs", {"network": NETWORK, "steps": 1}, x=x // 128, target=target)
+    assert ones.status_code == 201 and ones.json()["notes"] == run.json()["notes"][:-1]
+
+
+@pytest.mark.parametrize(
+    ("high", "remedy"),
+    [(254.5, "divide by 255"), (1000, "divide by 65535"), (1e6, "divide by the largest that there may be")],
+)
+def test_pixels_far_beyond_one_are_refused_with_the_divisor(own: TestClient, high: float, remedy: str) -> None:
+    asked = body(8)
+    asked["dataset"]["x"][3][0][1][2] = high
+    refused = own.post("/api/runs", json=asked)
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == f"dataset.x holds numbers of 0 to {high:g}; pixels are 0 to 1: {remedy}"
+
+
+def test_a_mask_of_booleans_is_an_image(own: TestClient) -> None:
+    mask = np.random.default_rng(0).random((12, 1, 4, 4)) > 0.5
+    run = posted(own, "/api/runs", {"network": NETWORK, "steps": 1}, x=mask, target=np.arange(12) % 3)
+    assert run.status_code == 201 and not any("bytes" in note for note in run.json()["notes"])

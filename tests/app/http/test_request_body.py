@@ -86,7 +86,7 @@ def test_a_name_given_twice_is_refused(client: TestClient) -> None:
 
 
 UNKNOWN = "there is no such field here"
-RUN = ", ".join(RunFields.model_fields)
+RUN = ", ".join(field.alias or name for name, field in RunFields.model_fields.items())
 
 
 @pytest.mark.parametrize(

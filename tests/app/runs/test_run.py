@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import random
 from collections.abc import Callable
@@ -141,6 +142,47 @@ def test_own_data_can_be_trained_on(client: TestClient, train: Train) -> None:
     assert (run["state"], run["step"], run["batch_size"], run["dataset"]) == ("finished", 20, 2, "given")
     made = client.post(f"/api/runs/{run['id']}/passes", json={"dataset": "given", "split": "train", "index": 1})
     assert made.json()["label"] == 1
+
+
+@pytest.mark.parametrize("name", ["tiny", "seed"])
+def test_a_model_document_is_a_body_as_it_was_got(client: TestClient, train: Train, name: str) -> None:
+    document = next(model for model in client.get("/api/models").json() if model["name"] == name)
+    runs = [
+        train(steps=2, **{key: each for key, each in document.items() if key != "steps"}),
+        train(model=name, steps=2),
+    ]
+    first, second = ({key: run[key] for key in ("batch_size", "optimizer", "seed", "loss")} for run in runs)
+    assert first == second and runs[0]["step"] == 2
+
+
+def test_a_layers_name_may_hold_dots_and_begin_with_a_digit(client: TestClient, train: Train) -> None:
+    layers = [
+        {
+            "name": "features.0",
+            "op": "conv2d",
+            "settings": {"out": 2, "kernel_size": 5, "stride": 3, "rounding": "floor"},
+        },
+        {"name": "1", "op": "flatten"},
+        {"name": "layer1.0.fc-2", "op": "linear", "settings": {"out": 10}},
+    ]
+    document = {"input": [1, 28, 28], "layers": layers}
+    run = train(network=document, optimizer={"name": "adam"}, steps=3, batch_size=8)
+    at = f"/api/runs/{run['id']}"
+    assert run["state"] == "finished"
+    for place in ("features.0/w/0,0,1,1", "features.0/w.m_next/0,0,1,1", "layer1.0.fc-2/dw/3,5", "1/y/0,7"):
+        layer, name, index = place.split("/")
+        value = tensor(client, f"{at}/steps/3/tensors/{layer}/{name}")[tuple(map(int, index.split(",")))]
+        found = client.get(f"{at}/steps/3/explain/{place}").json()
+        assert found["value"] == pytest.approx(float(value)) and found["terms"], place
+    file = client.get(f"{at}/parameters", params={"names": "torch"}, headers={"Accept": "application/x-npz"}).content
+    with np.load(io.BytesIO(file)) as arrays:
+        assert {"features.0.weight", "layer1.0.fc-2.bias"} <= set(arrays)
+        parameters = {key: arrays[key] for key in arrays if key.startswith(("features", "layer1"))}
+    again = io.BytesIO()
+    np.savez(again, **parameters, request=np.array(json.dumps({"network": document, "steps": 1, "batch_size": 8})))
+    answer = client.post("/api/runs", content=again.getvalue(), headers={"Content-Type": "application/x-npz"})
+    assert answer.status_code == 201, answer.text
+    client.delete(f"/api/runs/{answer.json()['id']}")
 
 
 def test_the_same_seed_gives_the_same_losses_watched_or_not(client: TestClient, train: Train) -> None:

@@ -27,7 +27,7 @@ def shapes(client: TestClient, **body: Any) -> Any:
 def test_each_preset_is_a_complete_network_document(client: TestClient, models: dict[str, Any]) -> None:
     assert models.keys() == MODELS.keys()
     for name, model in models.items():
-        assert shapes(client, network=model) == shapes(client, model=name)
+        assert shapes(client, network=model) == shapes(client, **model) == shapes(client, model=name)
     assert {"x", "target"} <= models["tiny"]["example"].keys()
 
 
