@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -14,12 +14,13 @@ from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
 from app.datasets import Datasets
+from app.http.middleware import HELD
 from app.kernels import Warming
-from app.limits import Limits
+from app.limits import SMALL, Limits
 from app.problems import invalid, too_many
 from app.runs.checkpoints import CheckpointWriter
 from app.runs.registry import RunRegistry
-from app.runs.scheduler import Pool, Scheduler
+from app.runs.scheduler import Budget, Pool, Scheduler
 from app.services.imports.models import Imports
 from app.settings import Settings
 
@@ -37,7 +38,13 @@ class Context:
     runs: RunRegistry
     imports: Imports
     viewers: Counter[str] = field(default_factory=Counter)  # streams open, by the client's address
+    bodies: Budget = field(init=False)
+    answers: Budget = field(init=False)
     begun: bool = False  # whether the welcome run has been made, or could not be
+
+    def __post_init__(self) -> None:
+        self.bodies = Budget("request_bytes", self.limits.request_bytes)
+        self.answers = Budget("answer_bytes", self.limits.answer_bytes)
 
     @property
     def limits(self) -> Limits:
@@ -57,6 +64,15 @@ class Context:
             self.viewers[client] -= 1
             if not self.viewers[client]:
                 del self.viewers[client]
+
+    async def hold(self, connection: HTTPConnection, budget: Budget, size: int) -> None:
+        """Take so many bytes of a budget until the answer has been sent. Nobody who holds answers waits for bodies."""
+        if size > SMALL:
+            held: AsyncExitStack = connection.scope[HELD]
+            await held.enter_async_context(budget.of(size))
+
+    async def hold_body(self, connection: HTTPConnection, size: int) -> None:
+        await self.hold(connection, self.bodies, size)
 
     async def ask(
         self, connection: HTTPConnection, function: Callable[..., Result], *arguments: Any, cost: float = 0

@@ -67,6 +67,12 @@ class Datasets:
         except Exception:  # no such folder any more
             return False
 
+    def own_bytes(self, dataset: Dataset) -> int:
+        """Of a data set that somebody brought along; 0 for one of the server's own."""
+        if self.holds(dataset):
+            return 0
+        return sum(each.nbytes for split in dataset.splits.values() for each in (split.images, split.targets))
+
     def split(self, name: str, split: str) -> Split:
         splits = self.get(name).splits
         if split not in splits:

@@ -12,17 +12,43 @@ from typing import Any
 
 #: How far threads and processes that compute stand behind the event loop.
 NICENESS = 10
+#: Bytes that the server needs for itself, with MNIST and its kernels.
+OWN = 256 << 20
+#: Bytes of a body or an answer that need no budget.
+SMALL = 1 << 20
+#: Where control groups are mounted.
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def free_bytes() -> int:
+    """Memory that there is for runs and requests."""
+    return max(32 << 20, machine_bytes() - OWN)
 
 
 def machine_bytes() -> int:
-    """Memory that this process may come to use: the container's limit, or else the machine's."""
-    found = [8 << 30]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):
-            found.append(int(Path(path).read_text()))
+    """Memory that this process may come to use: what the machine has, or what a control group leaves it of that."""
+    found = [8 << 30, *_granted()]
     with suppress(OSError, ValueError, AttributeError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min(size for size in found if size > 0)
+
+
+def _granted(groups: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """The limits of the control groups that this process is in, of either version, and of those around them."""
+    files = [CGROUPS / "memory.max", CGROUPS / "memory" / "memory.limit_in_bytes"]  # as a container sees its own
+    with suppress(OSError):
+        for line in groups.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            version_2 = not controllers
+            if version_2 or "memory" in controllers.split(","):
+                top, name = (CGROUPS, "memory.max") if version_2 else (CGROUPS / "memory", "memory.limit_in_bytes")
+                inner = Path(path.lstrip("/"))
+                files += [top / each / name for each in (inner, *inner.parents)]
+    found = []
+    for file in files:
+        with suppress(OSError, ValueError):  # "max" is no limit
+            found.append(int(file.read_text()))
+    return found
 
 
 def _limit(value: float, unit: str, description: str) -> Any:
@@ -73,7 +99,18 @@ class Limits:
         300, "seconds", "a run that was made, changed or asked about so lately makes way for nobody else's"
     )
     memory_bytes: int = _limit(
-        machine_bytes() // 2, "bytes", "memory of all runs together: half of the machine's or the container's"
+        free_bytes() // 2,
+        "bytes",
+        "memory of all runs together, with the data that they brought: half of what the machine or the container has "
+        "beside the server itself",
+    )
+    request_bytes: int = _limit(
+        min(640 << 20, free_bytes() // 4),
+        "bytes",
+        "memory of all large bodies under way, as it is once they are read; the next one waits",
+    )
+    answer_bytes: int = _limit(
+        min(1100 << 20, free_bytes() // 4), "bytes", "memory of all large results under way, until they are sent"
     )
     expired_bytes: int = _limit(
         512 << 20, "bytes", "disk space of runs that made way and can be brought back; the oldest go first"

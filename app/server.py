@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import gc
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -44,6 +46,8 @@ logger = logging.getLogger("convscope")
 FAREWELL = 1.0
 #: Seconds between two looks for runs that are too old or take too much room, and for memory to give back.
 HOUSEKEEPING = 20.0
+#: Seconds between two looks whether there are descriptors left.
+BETWEEN_LOOKS = 1.0
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -112,6 +116,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(ctx.warming.run(ctx.settings.warm)),
         asyncio.create_task(_welcome(ctx)),
         asyncio.create_task(_keep(ctx)),
+        asyncio.create_task(_watch_descriptors()),
     ]
     try:
         yield
@@ -156,6 +161,26 @@ async def _keep(ctx: Context) -> None:
         await asyncio.to_thread(ctx.runs.expire_old)
         await asyncio.to_thread(trim_memory, cycles=ctx.runs.some_went())
         await asyncio.sleep(HOUSEKEEPING)
+
+
+async def _watch_descriptors() -> None:
+    """Say it, once each time, when the system gives no more sockets and files: the event loop lets callers go in
+    silence."""
+    told = False
+    while True:
+        try:
+            os.close(os.dup(0))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE) and not told:
+                told = True
+                logger.error(
+                    "no more files and sockets can be opened (%s), so that callers are turned away; raise the limit, "
+                    "as with ulimit -n",
+                    error.strerror,
+                )
+        else:
+            told = False
+        await asyncio.sleep(BETWEEN_LOOKS)
 
 
 async def _welcome(ctx: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Annotated
 
@@ -189,10 +190,15 @@ async def explain_network(request: Request, ctx: Ctx, paging: Paging) -> Respons
 
 
 async def _cost(request: Request, asked: networks.PassFields, ctx: Context) -> float:
-    """How heavy the call is, about: forward and backward for as many images as there seem to be."""
+    """How heavy the call is, about: forward and backward for as many images as there seem to be. Their memory is
+    held."""
 
-    def find() -> float:
+    def find() -> tuple[float, int]:
         images = len(asked.x) if isinstance(asked.x, list) or (isinstance(asked.x, np.ndarray) and asked.x.ndim) else 1
-        return 3.0 * images * networks.network_of(asked).work
+        network = networks.network_of(asked)
+        outputs = images * sum(math.prod(layer.shape) for layer in network.layers.values())
+        return 3.0 * images * network.work, min(outputs, ctx.limits.activations)  # more than that is refused
 
-    return await ctx.ask(request, find)
+    cost, outputs = await ctx.ask(request, find)
+    await ctx.hold(request, ctx.answers, 2 * responses.ANSWERED * outputs)  # with their gradients
+    return cost

@@ -216,6 +216,8 @@ async def _answer(request: Request, ctx: Ctx, compute: Any, cost: float, element
     kind = responses.negotiate(request, "application/json", npz.NPZ)
     writing = 0.0 if kind == npz.NPZ else responses.WRITING * elements
 
+    await ctx.hold(request, ctx.answers, responses.ANSWERED * elements)
+
     def make() -> Response:
         arrays = compute()
         return responses.tensors_response(kind, arrays, {"shapes": op_calls.shapes_of(arrays)}, ctx.limits)

@@ -310,8 +310,10 @@ async def predict(request: Request, ctx: Ctx, id: Id) -> Response:
         )
     network = run.config.network
     cost = networks.check_cost(network, len(x), ctx.limits, ctx.limits.multiply_adds, "multiply_adds")
+    outputs = len(x) * sum(math.prod(layer.shape) for layer in network.layers.values())
     if kind != npz.NPZ and asked.layers:
-        cost += responses.WRITING * len(x) * sum(math.prod(layer.shape) for layer in network.layers.values())
+        cost += responses.WRITING * outputs
+    await ctx.hold(request, ctx.answers, responses.ANSWERED * outputs)
 
     def make() -> Response:
         now = run.trainer.step

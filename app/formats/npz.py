@@ -98,6 +98,15 @@ def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]
     return rest, arrays
 
 
+def unpacked_bytes(content: bytes) -> int:
+    """What an archive says it holds, which `read_npz` checks; 0 where it is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return sum(info.file_size for info in archive.infolist())
+    except Exception:  # the readers of a damaged archive raise many kinds; `read_npz` says which
+        return 0
+
+
 def _members(archive: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipInfo]:
     infos = archive.infolist()
     if len(infos) > limits.npz_members:

@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
@@ -18,6 +18,8 @@ from app.http import access_log
 from app.problems import Problem, closing
 
 logger = logging.getLogger("convscope")
+#: Where a request's scope has what is given back once its answer has been sent.
+HELD = "convscope.held"
 
 #: Names of hosts and origins that the log tells of, at most.
 MOST_TOLD = 16
@@ -73,7 +75,9 @@ class Guard:
             await send(message)
 
         try:
-            await (problem.response() if problem else _answer(self.app))(scope, body.receive, send_guarded)
+            async with AsyncExitStack() as held:
+                scope[HELD] = held
+                await (problem.response() if problem else _answer(self.app))(scope, body.receive, send_guarded)
         except asyncio.CancelledError:  # the server ends, and waits no longer for this answer
             if answered:
                 raise

@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from app.formats import json, npz, safetensors
 from app.http.validation_errors import Loc, readable_errors, summary, word
-from app.limits import Limits
+from app.limits import SMALL, Limits
 from app.problems import MOST_ERRORS, Problem, invalid, malformed, over_limit
 
 DType = Literal["float64", "float32"]
@@ -29,6 +29,8 @@ BINARY = {npz.NPZ: npz.read_npz, safetensors.SAFETENSORS: safetensors.read_safet
 BODY_SECONDS = 120.0
 #: Bytes beyond which a body is read in the pool and not by the event loop.
 LARGE = 32_768
+#: Bytes of memory for each byte of a body of tensors that is unpacked, and for each byte of JSON.
+UNPACKED, WRITTEN = 2, 24
 #: Multiply-adds that take as long as reading a byte: of JSON, and of what may unpack to a thousand.
 READING = {JSON: 100.0} | dict.fromkeys(BINARY, 1000.0)
 
@@ -130,6 +132,8 @@ class Pool(Protocol):
 
     async def ask(self, request: Request, function: Callable[..., Any], /, *arguments: Any) -> Any: ...
 
+    async def hold_body(self, request: Request, size: int, /) -> None: ...
+
 
 async def read(request: Request, pool: Pool, model: type[Body], npz_into: str = "") -> Body:
     """The body as `model`. With `npz_into`, .npz and .safetensors are accepted too.
@@ -154,11 +158,22 @@ async def read(request: Request, pool: Pool, model: type[Body], npz_into: str = 
     def parse() -> Body:
         return _parse(_joined(chunks), kind, model, npz_into, limits)
 
-    if size <= LARGE:
+    memory = _memory(chunks, kind) if size <= LARGE else await pool.ask(request, _memory, chunks, kind)
+    if size <= LARGE and memory <= SMALL:
         return parse()
     request.state.weight = READING[kind] * size
+    await pool.hold_body(request, memory)
     made: Body = await pool.ask(request, parse)
     return made
+
+
+def _memory(chunks: deque[bytes], kind: str) -> int:
+    """Bytes that a body takes until it is answered, at the most: as text and as Python's lists, or packed, unpacked,
+    and in the type of the arithmetic."""
+    size = sum(map(len, chunks))
+    if kind == npz.NPZ:
+        return size + UNPACKED * npz.unpacked_bytes(_joined(deque(chunks)))
+    return size * (UNPACKED if kind in BINARY else WRITTEN)
 
 
 async def read_raw(request: Request, pool: Pool) -> bytes:

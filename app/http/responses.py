@@ -17,6 +17,8 @@ from app.problems import Problem
 
 #: Multiply-adds that take as long as writing a number as JSON.
 WRITING = 400.0
+#: Bytes of memory for each number of a large answer: computed, and written.
+ANSWERED = 16
 FOREVER = "public, max-age=31536000, immutable"
 CHECKED = "no-cache"
 

@@ -103,6 +103,7 @@ def unpack_config(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray],
         owner=document["owner"],
         name=document.get("name", ""),
         nickname=document.get("nickname", ""),
+        data_bytes=datasets.own_bytes(dataset),
     )
 
 

@@ -64,6 +64,7 @@ class RunRegistry:
         self._lock = threading.RLock()
         self._reading = True
         self._went = False
+        self._going: dict[str, Tombstone] = {}  # runs that have left and whose files are still being moved
         self._clock = Clock(writer.storage.folder / "clock")
         self._rested: dict[str, tuple[float, float]] = {}  # what a run was when it was found at rest, and since when
 
@@ -96,7 +97,8 @@ class RunRegistry:
             run.used = time.monotonic()
             return run
         self._check_read()
-        if gone := self._writer.storage.why_gone(id):
+        # looked for there first: once it is there no more it stands on the shelf
+        if gone := self._going.get(id) or self._writer.storage.why_gone(id):
             raise Problem(404, f"run {id} is no longer here: {gone.why}", kind="gone")
         raise missing(f"there is no run {id[:40]!r}")
 
@@ -123,7 +125,11 @@ class RunRegistry:
 
     def gone(self) -> list[Tombstone]:
         """What became of runs that were expired or set aside, oldest first."""
-        return self._writer.storage.gone()
+        with self._lock:
+            going = list(self._going.values())
+        noted = self._writer.storage.gone()
+        known = {each.id for each in noted}
+        return [*noted, *(each for each in going if each.id not in known)]
 
     # coming and going -----------------------------------------------------------------------------------------------
 
@@ -155,8 +161,8 @@ class RunRegistry:
             run.start()
         with self._lock:
             gone = self._making_way(config, client)
-            for each, _ in gone:
-                del self._runs[each.id]
+            for each, why in gone:
+                self._leave(each, why)
             self._runs[run.id] = run
         for each, why in gone:
             self._expire(each, why)
@@ -192,7 +198,7 @@ class RunRegistry:
             most = getattr(limits, name)
             if len(left(runs)) >= most:
                 make_way(name, runs, whose, f"at most {most} runs{whose} are kept")
-        needed = 4 * config.network.size * (4 + 2 * len(config.optimizer.state))
+        needed = 4 * config.network.size * (4 + 2 * len(config.optimizer.state)) + config.data_bytes
         while left(everybody) and sum(run.nbytes for run in left(everybody)) + needed > limits.memory_bytes:
             make_way("memory_bytes", everybody, "", f"all runs together may hold {limits.memory_bytes} bytes")
         return list(gone.items())
@@ -228,8 +234,8 @@ class RunRegistry:
         try:
             with self._lock:
                 pushed = self._making_way(run.config, "")
-                for each, _ in pushed:
-                    del self._runs[each.id]
+                for each, why in pushed:
+                    self._leave(each, why)
                 self._runs[run.id] = run
         except Problem:
             self._writer.storage.expire(id, gone.title, gone.why, self._limits.expired_bytes)
@@ -269,9 +275,14 @@ class RunRegistry:
             del sizes[run]
         self._clock.save()
 
+    def _leave(self, run: Run, why: str) -> None:
+        """It is here no more, for a reason that is known at once; under the lock. `_expire` does the rest."""
+        self._going[run.id] = Tombstone(run.id, run.name or run.config.title, why, round(time.time(), 3))
+        self._runs.pop(run.id, None)
+
     def _remove(self, run: Run, why: str) -> None:
         with self._lock:
-            self._runs.pop(run.id, None)
+            self._leave(run, why)
         self._expire(run, why)
 
     def _expire(self, run: Run, why: str) -> None:
@@ -279,6 +290,8 @@ class RunRegistry:
         self._scheduler.remove(run)
         run.close(f"this run is no longer here: {why}")
         self._writer.expire(run, why, self._limits.expired_bytes)
+        with self._lock:
+            self._going.pop(run.id, None)
 
     def some_went(self) -> bool:
         """Whether runs have gone since this was last asked: each leaves cycles of its own behind."""

@@ -34,6 +34,8 @@ WELCOME = "welcome"
 PROBES, PROBE_IMAGES = 20, 1000
 #: The training clock forgets what is older than this many seconds.
 MEMORY = 1.0
+#: Seconds of its pace that a run may catch up on after it has waited for others' steps.
+BEHIND = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class RunConfig:
     name: str = ""  # as whoever made it calls it; may be changed later
     owner: str = ""  # what `hash_token` makes of the token without which it may not be changed; "": anybody may
     nickname: str = ""  # of its maker
+    data_bytes: int = 0  # of a data set that this run brought along
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class Run:
         with self._lock:
             if self.state not in ("created", "paused", "running"):
                 raise conflict(f"run {self.id} is {self.state}; only a created or paused run can be started")
+            if self.state != "running":
+                self._next = 0.0  # what it did not do while it rested is not made up for
             self.state, self._until, self._clock = "running", None, None
         self._command()
 
@@ -150,6 +155,7 @@ class Run:
             if count > left:
                 raise conflict(f"run {self.id} has {left} of its {self.config.steps} steps left, not {count}")
             self.state, self._until, self._clock = "running", self.trainer.step + count, None
+            self._next = 0.0
         self._command()
 
     def change(self, asked: Mapping[str, Any]) -> None:
@@ -181,8 +187,8 @@ class Run:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds beside its data set."""
-        return self.trainer.nbytes + self.passes.nbytes
+        """Memory that it holds, with the data that it brought."""
+        return self.trainer.nbytes + self.passes.nbytes + self.config.data_bytes
 
     def fail(self, error: str) -> None:
         with self._lock:
@@ -303,7 +309,7 @@ class Run:
                 self.state, self._until = "finished", None
             elif self._until is not None and step >= self._until:
                 self.state, self._until = "paused", None
-            self._next = max(now, self._next + 1 / self.pace) if self.pace else 0.0
+            self._next = max(now - BEHIND, (self._next or now) + 1 / self.pace) if self.pace else 0.0
 
     def _examine(self) -> None:
         """Whether it still learns. The minibatch in which trouble was first found is kept."""

@@ -196,6 +196,7 @@ def config_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start
         steps=_steps(asked, defaults, -(-len(train) // batch_size), limits),
         parameters=None if own is None else networks.parameters_of(network, own, "float32", limits),
         nickname=asked.owner,
+        data_bytes=datasets.own_bytes(dataset),
     )
 
 

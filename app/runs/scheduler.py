@@ -9,14 +9,15 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from app.limits import NICENESS, Limits
-from app.problems import closing, too_many
+from app.problems import closing, over_limit, too_many
 
 logger = logging.getLogger("convscope")
 
@@ -24,10 +25,8 @@ Result = TypeVar("Result")
 #: Multiply-adds (or what costs as much) of a question that one thread of the pool is kept free for.
 LIGHT = 20_000_000
 NEVER = float("inf")
-#: How far behind the others' somebody's time may be, in seconds: for so long a newcomer is served alone at most.
-SAVED = 0.05
-#: Of so many it is remembered how much time they had.
-MOST_PAYERS = 1000
+#: Seconds that somebody waits for room in a budget.
+PATIENCE = 60.0
 
 
 def be_nice(niceness: int = NICENESS) -> None:
@@ -51,17 +50,40 @@ class Turn(Protocol):
         again, on time.monotonic's clock: 0 at once, NEVER when woken."""
 
 
-@dataclass
-class _Clock:
-    """Seconds of the thread that somebody has had, or would have had who came late."""
+class Shares:
+    """Start-time fair queuing: the next turn is for whoever of those that want one has had the least time.
 
-    spent: float = 0.0
+    Whoever goes on wanting turns keeps what they are owed, however long the others' turns are. Whoever comes, or comes
+    back, starts level with the turn that was last given: nobody saves up while they want none.
+    """
+
+    def __init__(self) -> None:
+        self._spent: dict[Hashable, float] = {}
+        self._wanting: set[Hashable] = set()
+        self._level = 0.0  # what whoever had the last turn had had before it
+
+    def next(self, wanting: Iterable[Hashable]) -> Hashable:
+        """Of several that have had equally much, the first."""
+        ordered = list(dict.fromkeys(wanting))
+        for each in ordered:
+            if each not in self._wanting:
+                self._spent[each] = max(self._spent.get(each, 0.0), self._level)
+        self._wanting = set(ordered)
+        if len(self._spent) > 2 * len(ordered):  # who has had no more than the level would start at it anyway
+            self._spent = {
+                each: spent for each, spent in self._spent.items() if each in self._wanting or spent > self._level
+            }
+        found = min(ordered, key=self._spent.__getitem__)
+        self._level = self._spent[found]
+        return found
+
+    def took(self, who: Hashable, seconds: float) -> None:
+        self._spent[who] += seconds
 
 
 @dataclass(eq=False)
 class _Seat:
     turn: Turn
-    clock: _Clock
     due: float = 0.0
 
 
@@ -69,22 +91,22 @@ class Scheduler(threading.Thread):
     """The one thread that trains; `gate` holds it back until the kernels are compiled.
 
     Runs take turns by time. Next is a run of whoever has had the least of the thread, and of theirs the one that has
-    had the least: so nobody has less because somebody else trains many runs, or large ones. Who comes late starts
-    level with the others.
+    had the least: so nobody has less because somebody else trains many runs, or large ones.
     """
 
     def __init__(self, gate: threading.Event) -> None:
         super().__init__(name="compute", daemon=True)
         self._gate = gate
         self._seats: list[_Seat] = []
-        self._payers: dict[Hashable, _Clock] = {}
+        self._payers = Shares()
+        self._runs: dict[Hashable, Shares] = {}  # of each payer that wants the thread
         self._changed = threading.Condition()
         self._woken = False
         self._stopping = False
 
     def add(self, turn: Turn) -> None:
         with self._changed:
-            self._seats.append(_Seat(turn, _Clock()))
+            self._seats.append(_Seat(turn))
         self.wake()
 
     def remove(self, turn: Turn) -> None:
@@ -122,25 +144,67 @@ class Scheduler(threading.Thread):
                     self._changed.wait(None if due == NEVER else wait)
 
     def _next(self, ready: list[_Seat]) -> None:
-        payers = {seat.turn.payer for seat in ready}
-        self._level([self._payers.setdefault(payer, _Clock()) for payer in payers])
-        for payer in payers:
-            self._level([seat.clock for seat in ready if seat.turn.payer == payer])
-        seat = min(ready, key=lambda each: (self._payers[each.turn.payer].spent, each.clock.spent))
+        by_payer: dict[Hashable, list[_Seat]] = {}
+        for each in ready:
+            by_payer.setdefault(each.turn.payer, []).append(each)
+        self._runs = {payer: self._runs.get(payer) or Shares() for payer in by_payer}
+        payer = self._payers.next(by_payer)
+        runs = self._runs[payer]
+        seat = runs.next(by_payer[payer])
+        assert isinstance(seat, _Seat)
         began = time.monotonic()
         seat.due = seat.turn.take_turn(1 / len(ready))
         took = time.monotonic() - began
-        seat.clock.spent += took
-        self._payers[seat.turn.payer].spent += took
-        if len(self._payers) > MOST_PAYERS:
-            self._payers = {payer: self._payers[payer] for payer in payers}
+        runs.took(seat, took)
+        self._payers.took(payer, took)
 
-    @staticmethod
-    def _level(clocks: list[_Clock]) -> None:
-        """Nobody among those who want the thread has saved up more than SAVED seconds."""
-        most = max(clock.spent for clock in clocks)
-        for clock in clocks:
-            clock.spent = max(clock.spent, most - SAVED)
+
+class Budget:
+    """Bytes that requests under way hold together. Who finds too few left waits: first come, first served."""
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name, self._most, self._left = name, most, most
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def of(self, size: int) -> AsyncIterator[None]:
+        """Hold so many bytes. Raises Problem 413 where there are never so many, 429 where none come free."""
+        if size > self._most:
+            said = f"this would take about {size} bytes of memory; all requests under way have {self._most}"
+            raise over_limit(self._name, self._most, said)
+        if self._waiting or size > self._left:
+            await self._turn(size)
+        else:
+            self._left -= size
+        try:
+            yield
+        finally:
+            self._left += size
+            self._serve()
+
+    async def _turn(self, size: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place = (size, turn)
+        self._waiting.append(place)
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), PATIENCE)
+        except BaseException as error:
+            if turn.done():  # it was served while it left
+                self._left += size
+            else:
+                self._waiting.remove(place)
+            self._serve()
+            if isinstance(error, TimeoutError):
+                raise too_many(
+                    self._name, self._most, "large requests under way leave no memory for this one"
+                ) from None
+            raise
+
+    def _serve(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._left:
+            size, turn = self._waiting.popleft()
+            self._left -= size
+            turn.set_result(None)
 
 
 class Pool:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from app.limits import Limits, machine_bytes
+from app import limits, server
+from app.limits import Limits, free_bytes
 from app.main import notes, parse
 from app.runs import checkpoints
+from app.runs.checkpoints import CheckpointWriter
 from app.runs.registry import DAY, Clock
 from app.server import create_app
 from app.settings import Settings
@@ -104,6 +111,26 @@ def test_what_made_way_can_be_brought_back_by_its_owner(tmp_path: Path, warmed: 
         assert client.get(f"/api/runs/{first['id']}").json()["step"] == 5
 
 
+def test_why_a_run_went_is_known_while_its_files_are_still_being_moved(
+    tmp_path: Path, warmed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(tmp_path, runs_per_client=1) as client:
+        first = make(client, "a")["id"]
+        seen = []
+        expire = CheckpointWriter.expire
+
+        def slow(writer: CheckpointWriter, *arguments: Any) -> None:
+            seen.extend([client.get(f"/api/runs/{first}").json(), client.get("/api/expired").json()])
+            expire(writer, *arguments)
+
+        monkeypatch.setattr(CheckpointWriter, "expire", slow)
+        make(client, "a")
+        refused, (gone,) = seen
+        assert "made way" in refused["detail"] and refused["type"].endswith(":gone")
+        assert gone["id"] == first and "made way" in gone["why"]
+        assert [each["id"] for each in client.get("/api/expired").json()] == [first]
+
+
 def test_what_made_way_is_kept_within_bounds(tmp_path: Path, warmed: Path) -> None:
     with serving(tmp_path, runs_per_client=1, expired_bytes=1) as client:
         first = make(client, "a")["id"]
@@ -123,7 +150,74 @@ def test_all_runs_together_have_a_bound_of_memory(tmp_path: Path, warmed: Path) 
         assert refused.json()["limit"]["name"] == "memory_bytes"
         own = client.post("/api/runs", json=body, headers=key("0"))
         assert own.status_code == 201  # one's own makes way
-    assert 1 << 28 < Limits().memory_bytes == machine_bytes() // 2
+    assert Limits().memory_bytes == free_bytes() // 2
+
+
+def test_the_data_that_runs_bring_count_as_their_memory(tmp_path: Path, warmed: Path) -> None:
+    fc = {"name": "fc", "op": "linear", "settings": {"out": 2}}
+    network = {"input": [1, 4, 4], "layers": [{"name": "flat", "op": "flatten"}, fc]}
+    with serving(tmp_path, memory_bytes=1_000_000) as client:
+        data = {"x": [[[[0.5] * 4] * 4]] * 4000, "target": [0, 1] * 2000}
+        body = {"network": network, "model": None, "dataset": data, "batch_size": 2}
+        answers = [client.post("/api/runs", json=TINY | body, headers=key(str(k))) for k in range(5)]
+        assert [each.status_code for each in answers] == [201] * 3 + [429] * 2, answers[0].text
+        assert answers[-1].json()["limit"]["name"] == "memory_bytes"
+
+
+def test_a_packed_body_counts_as_what_it_unpacks_to(tmp_path: Path, warmed: Path) -> None:
+    """A thousandth of its size arrives: two dozen of them would fill any machine."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, x=np.zeros(1_000_000), request=np.array("{}"))
+    packed = stream.getvalue()
+    assert len(packed) < 20_000
+    with serving(tmp_path, request_bytes=10_000_000) as client:
+        headers = {"Content-Type": "application/x-npz"}
+        refused = client.post("/api/ops/relu/forward", content=packed, headers=headers)
+        assert refused.status_code == 413 and refused.json()["limit"]["name"] == "request_bytes"
+    with serving(tmp_path, answer_bytes=10_000_000) as client:
+        asked = {"settings": {"scale": 1000}, "tensors": {"x": [[[[1, 2], [3, 4]]]]}}
+        refused = client.post("/api/ops/upsample2d/forward", json=asked)
+        assert refused.status_code == 413 and refused.json()["limit"]["name"] == "answer_bytes", refused.text
+
+
+def test_memory_is_that_of_the_innermost_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CGROUPS", tmp_path)
+    for path, limit in {
+        "a/b/memory.max": "max",
+        "a/memory.max": "5000",
+        "memory/c/memory.limit_in_bytes": "700",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"{limit}\n", encoding="utf-8")
+    groups = tmp_path / "groups"
+    groups.write_text("0::/a/b\n", encoding="utf-8")
+    assert limits._granted(groups) == [5000]
+    groups.write_text("4:memory:/c\n3:cpu:/\n", encoding="utf-8")
+    assert limits._granted(groups) == [700]
+
+
+def test_descriptors_that_run_out_are_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = iter([False, False, True, False])
+    real = os.dup
+
+    def dup(descriptor: int) -> int:
+        found = next(left, None)
+        if found is None:
+            raise StopAsyncIteration
+        if not found:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "dup", dup)
+    monkeypatch.setattr(server, "BETWEEN_LOOKS", 0)
+    with caplog.at_level(logging.ERROR, "convscope"), pytest.raises(StopAsyncIteration):
+        watching = server._watch_descriptors()
+        while True:
+            watching.send(None)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and all("Too many open files" in line and "ulimit" in line for line in told)
 
 
 def test_a_folder_that_is_none_of_ours_is_left_alone(tmp_path: Path, warmed: Path) -> None:
@@ -134,7 +228,7 @@ def test_a_folder_that_is_none_of_ours_is_left_alone(tmp_path: Path, warmed: Pat
     torn.mkdir()
     (torn / "state.npz").write_bytes(b"of a run that was killed while it was removed")
     with serving(tmp_path) as client:
-        assert [run["id"] for run in client.get("/api/runs").json()] == ["welcome"]
+        assert not {"thesis", "torn"} & {run["id"] for run in client.get("/api/runs").json()}
     assert (foreign / "chapter.txt").read_text("utf-8") == "do not delete" and not torn.exists()
 
 

@@ -1,4 +1,4 @@
-"""Who computes what: runs take turns by step, light questions first, and too many at once are refused."""
+"""Who computes what: runs take turns by time, light questions first, and too many at once are refused."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from app.datasets import Datasets
 from app.limits import Limits
 from app.problems import Problem
-from app.runs.scheduler import LIGHT, NEVER, Pool, Scheduler
+from app.runs import scheduler
+from app.runs.run import Run
+from app.runs.run_config import RunFields, config_of
+from app.runs.scheduler import LIGHT, NEVER, Budget, Pool, Scheduler, Shares
 
 
 class Taker:
@@ -36,49 +41,117 @@ class Taker:
         return 0.0 if self.left else NEVER
 
 
-class Worker:
-    """Works for so many seconds a turn, for ever."""
-
-    def __init__(self, payer: str, seconds: float) -> None:
-        self.payer, self.seconds, self.had = payer, seconds, 0.0
-
-    def take_turn(self, share: float) -> float:
-        time.sleep(self.seconds)
-        self.had += self.seconds
-        return 0.0
-
-
-def test_time_is_shared_by_owner_and_not_by_step() -> None:
+@pytest.mark.parametrize("seconds", [0.01, 0.2, 5.0])
+def test_time_is_shared_by_owner_however_long_a_step_is(seconds: float) -> None:
     """One pupil with a small network beside a classmate with five large ones has half of the thread."""
-    gate = threading.Event()
-    gate.set()
-    small, large = Worker("a", 0.001), [Worker("b", 0.01) for _ in range(5)]
-    compute = Scheduler(gate)
-    for each in (*large, small):
-        compute.add(each)
-    compute.start()
-    time.sleep(1.5)
-    compute.stop()
-    compute.join(5)
-    others = sum(each.had for each in large)
-    assert small.had == pytest.approx(others, rel=0.3)
-    assert max(each.had for each in large) <= 2 * min(each.had for each in large)
+    shares, had = Shares(), {"a": 0.0, "b": 0.0}
+    takes = {"a": 0.001, "b": seconds}
+    while sum(had.values()) < 20 * seconds:
+        who = shares.next(["b", "a"])
+        shares.took(who, takes[str(who)])
+        had[str(who)] += takes[str(who)]
+    assert abs(had["a"] - had["b"]) <= max(takes.values())
+
+
+def test_nobody_saves_up_time_while_they_want_none() -> None:
+    shares = Shares()
+    for _ in range(100):
+        shares.took(shares.next(["a"]), 1.0)
+    turns = []
+    for _ in range(10):
+        turns.append(shares.next(["a", "b"]))
+        shares.took(turns[-1], 1.0)
+    assert turns.count("b") in (5, 6)  # it comes level with the turn under way, a step before where `a` is
+
+
+def test_a_paced_run_keeps_its_pace_beside_long_steps(tmp_path: Path, warmed: Path) -> None:
+    """It catches up on what it missed while another's step went on, and on nothing from while it rested."""
+    config = config_of(RunFields(model="tiny", steps=10_000), Datasets(tmp_path), Limits())
+    run = Run("a", config, Limits(), lambda: None)
+    now = 1000.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now)
+        run.change({"state": "running", "pace": 100})
+        while run.take_turn() <= now:  # the first step, and what is measured after it
+            pass
+        before = run.trainer.step
+        for _ in range(10):
+            now += 0.2  # somebody else's step
+            while run.take_turn() <= now:
+                pass
+        assert run.trainer.step - before == pytest.approx(200, abs=10)
+        run.pause()
+        now += 60
+        run.start()
+        before = run.trainer.step
+        while run.take_turn() <= now:
+            pass
+        assert run.trainer.step - before <= 2
+
+
+def test_bytes_under_way_are_bounded_and_the_next_one_waits() -> None:
+    async def test() -> None:
+        budget, order = Budget("request_bytes", 10), []
+
+        async def hold(name: str, size: int, until: asyncio.Event) -> None:
+            async with budget.of(size):
+                order.append(name)
+                await until.wait()
+
+        first, rest = asyncio.Event(), asyncio.Event()
+        rest.set()
+        tasks = [asyncio.create_task(hold("a", 7, first))]
+        await asyncio.sleep(0)
+        gone = asyncio.create_task(hold("gone", 9, rest))
+        tasks += [asyncio.create_task(hold(name, size, rest)) for name, size in (("b", 10), ("c", 2))]
+        await asyncio.sleep(0.01)
+        assert order == ["a"]  # c would fit, and comes after b all the same
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        first.set()
+        await asyncio.gather(*tasks)
+        assert order == ["a", "b", "c"]
+        with pytest.raises(Problem) as caught:
+            async with budget.of(11):
+                pass
+        assert caught.value.status == 413 and caught.value.extra["limit"]["name"] == "request_bytes"
+        async with budget.of(10):  # nothing was lost
+            pass
+
+    asyncio.run(test())
+
+
+def test_who_finds_no_room_in_time_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "PATIENCE", 0.01)
+
+    async def test() -> None:
+        budget = Budget("request_bytes", 10)
+        async with budget.of(6):
+            with pytest.raises(Problem) as caught:
+                async with budget.of(5):
+                    pass
+            assert caught.value.status == 429 and "Retry-After" in caught.value.headers
+        async with budget.of(10):
+            pass
+
+    asyncio.run(test())
 
 
 def test_runs_take_turns() -> None:
     gate, ended, book = threading.Event(), threading.Semaphore(0), []  # type: ignore[var-annotated]
-    compute = Scheduler(gate)
+    thread = Scheduler(gate)
     for name in ("a", "b"):
-        compute.add(Taker(name, 3, book, ended.release))
-    compute.start()
+        thread.add(Taker(name, 3, book, ended.release))
+    thread.start()
     time.sleep(0.02)
     assert book == []  # the gate is closed until the kernels are compiled
     gate.set()
     assert all(ended.acquire(timeout=5) for _ in range(2))
     assert sorted(book) == ["a"] * 3 + ["b"] * 3
-    compute.stop()
-    compute.join(5)
-    assert not compute.is_alive()
+    thread.stop()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_the_thread_sleeps_until_a_turn_is_due_and_is_woken_by_a_new_run() -> None:
@@ -92,15 +165,15 @@ def test_the_thread_sleeps_until_a_turn_is_due_and_is_woken_by_a_new_run() -> No
             calls.append(time.monotonic())
             return calls[0] + 0.1
 
-    compute = Scheduler(gate)
-    compute.add(Later())
-    compute.start()
+    thread = Scheduler(gate)
+    thread.add(Later())
+    thread.start()
     time.sleep(0.05)
     assert len(calls) <= 3  # woken by its own arrival, then asleep
-    compute.add(Taker("a", 1, [], ended.set))
+    thread.add(Taker("a", 1, [], ended.set))
     assert ended.wait(1)
-    compute.stop()
-    compute.join(5)
+    thread.stop()
+    thread.join(5)
 
 
 def in_pool(test: Callable[[Pool], Any], limits: Limits | None = None) -> None:
