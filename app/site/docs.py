@@ -378,4 +378,9 @@ def programmers_page(pages: Environment, folder: Path) -> str:
 
 def _example(file: Path) -> dict[str, str]:
     code = file.read_text("utf-8").replace("http://127.0.0.1:8000", BASE).strip()
-    return {"code": code, "prints": file.with_suffix(".txt").read_text("utf-8").strip()}
+    shorter = file.parent / "client" / file.name  # with the client of this server
+    return {
+        "code": code,
+        "client": shorter.read_text("utf-8").strip() if shorter.is_file() else "",
+        "prints": file.with_suffix(".txt").read_text("utf-8").strip(),
+    }

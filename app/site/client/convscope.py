@@ -19,24 +19,29 @@ import html
 import io
 import json
 import os
+import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ConvscopeError", "Result", "Run", "connect", "conv2d", "op", "ops", "run", "train"]
+__all__ = ["ConvscopeError", "Result", "Run", "connect", "conv2d", "data", "op", "ops", "run", "train"]
 
 #: Where the server is; a server that hands out this file puts its own address here.
 SERVER = "http://127.0.0.1:8000"
 NPZ = "application/x-npz"
+#: Seconds that a call waits at most for a server that is starting: kernels take about a minute to compile.
+PATIENCE = 600.0
 _connection = {"url": os.environ.get("CONVSCOPE_URL", SERVER), "token": os.environ.get("CONVSCOPE_TOKEN", "")}
 
 
 class ConvscopeError(ValueError):
-    """What the server refused, in its own words. `status` is the HTTP status, `problem` the whole document."""
+    """What the server refused, in its own words. `status` is the HTTP status, 0 where no server answers; `problem` is
+    the whole document."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(problem.get("detail") or problem.get("title") or f"the server answered {status}")
@@ -215,6 +220,20 @@ def run(id: str, token: str = "") -> Run:
     return Run(id, token)
 
 
+def data(name: str = "mnist", split: str = "test", count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, C, H, W) of 0..1 and their labels (N,) of a data set of the server: all of a split, or the first."""
+    parts: list[dict[str, np.ndarray]] = []
+    taken = 0
+    while count is None or taken < count:
+        most = 1000 if count is None else min(1000, count - taken)
+        path = f"/api/datasets/{urllib.parse.quote(name, safe='')}/{split}?offset={taken}&limit={most}"
+        parts.append(_unpacked(_ask("GET", path, accept=NPZ)))
+        taken += len(parts[-1]["target"])
+        if len(parts[-1]["target"]) < most:
+            break
+    return np.concatenate([each["x"] for each in parts]), np.concatenate([each["target"] for each in parts])
+
+
 class Run:
     """A training run of the server."""
 
@@ -291,22 +310,54 @@ def _ask(
         request.add_header("Content-Type", kind)
     if token or _connection["token"]:
         request.add_header("Authorization", f"Bearer {token or _connection['token']}")
+    until = time.monotonic() + PATIENCE
     while True:
         try:
             with urllib.request.urlopen(request, timeout=300) as answer:
                 content: bytes = answer.read()
                 return content
         except urllib.error.HTTPError as error:
-            content = error.read()
-            wait = error.headers.get("Retry-After")
-            if error.code == 503 and wait:  # the kernels are being compiled
-                time.sleep(min(10.0, float(wait)))
-                continue
-            try:
-                problem = json.loads(content)
-            except ValueError:
-                problem = {}
-            raise ConvscopeError(error.code, problem) from None
+            problem = _problem(error)
+            wait = _seconds(error, twice=method == "GET" or path.startswith(("/api/ops/", "/api/networks/")))
+            if wait is None or time.monotonic() + wait > until:
+                raise ConvscopeError(error.code, problem) from None
+            _tell(f"{problem.get('detail') or f'the server answers {error.code}'}; waiting")
+            time.sleep(wait)
+        except urllib.error.URLError as error:
+            said = f"no server answers at {_connection['url']} ({error.reason}); start one, or name another to connect"
+            raise ConvscopeError(0, {"detail": said}) from None
+
+
+def _seconds(error: urllib.error.HTTPError, twice: bool) -> float | None:
+    """After how many seconds the same call is worth sending again, None for never. The server says when it is not
+    ready (503); a proxy in front of it (502, 504) does not. What it has refused for its load (429) it is asked again
+    only where a call may be made `twice`."""
+    if error.code not in ((429, 502, 503, 504) if twice else (503,)):
+        return None
+    try:
+        return min(60.0, max(0.5, float(error.headers.get("Retry-After", ""))))
+    except ValueError:  # none, or a date
+        return 2.0 if error.code in (502, 504) else None
+
+
+def _problem(error: urllib.error.HTTPError) -> dict[str, Any]:
+    """The server's own words, nothing where a proxy answered."""
+    try:
+        found = json.loads(error.read())
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+_told: list[str] = []
+
+
+def _tell(words: str) -> None:
+    """Say why nothing happens, each thing once: digits aside, which count what is ready."""
+    plain = "".join(letter for letter in words if not letter.isdigit())
+    if plain not in _told:
+        _told.append(plain)
+        print(f"convscope: {words}", file=sys.stderr)
 
 
 def _json(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+import threading
 import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -102,3 +105,85 @@ def test_a_refusal_is_an_error_with_the_servers_words(convscope: Any) -> None:
     with pytest.raises(convscope.ConvscopeError, match="the kernel expects 2") as refused:
         convscope.conv2d(np.ones((1, 3, 4, 4)), np.ones((1, 2, 3, 3)))
     assert refused.value.status == 422
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers one status after the other, and 200 in the end."""
+
+    statuses: ClassVar[list[tuple[int, str]]] = []
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        status, wait = self.statuses.pop(0) if self.statuses else (200, "")
+        self.send_response(status)
+        if wait:
+            self.send_header("Retry-After", wait)
+        content = b'{"ops": []}' if status == 200 else b'{"detail": "7 of 75 are ready"}'
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def starting(convscope: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """A server that is starting, and the seconds that the client slept."""
+    slept: list[float] = []
+    monkeypatch.setattr(convscope.time, "sleep", slept.append)
+    Answers.asked = 0
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        convscope.connect(f"http://127.0.0.1:{other.server_port}")
+        yield slept
+        convscope.connect(server.url)
+        other.shutdown()
+
+
+def test_the_client_waits_as_long_as_it_is_told_and_says_so_once(
+    convscope: Any, starting: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Answers.statuses = [(503, "2"), (503, "5"), (502, ""), (504, ""), (429, "1")]
+    assert convscope.ops() == []
+    assert starting == [2, 5, 2, 2, 1] and Answers.asked == 6
+    assert capsys.readouterr().err == "convscope: 7 of 75 are ready; waiting\n"
+
+
+def test_what_cannot_be_made_twice_is_not_sent_again(convscope: Any, starting: list[float]) -> None:
+    for status in (429, 502, 504):
+        Answers.statuses = [(status, "1")]
+        with pytest.raises(convscope.ConvscopeError, match="7 of 75"):
+            convscope.train("tiny")
+    Answers.statuses = [(503, "")]  # nobody says when
+    with pytest.raises(convscope.ConvscopeError):
+        convscope.ops()
+    assert starting == [] and Answers.asked == 4
+
+
+def test_the_client_waits_no_longer_than_its_patience(
+    convscope: Any, starting: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convscope, "PATIENCE", 30.0)
+    Answers.statuses = [(503, "40")]
+    with pytest.raises(convscope.ConvscopeError) as refused:
+        convscope.ops()
+    assert refused.value.status == 503 and starting == []
+
+
+def test_where_no_server_is_it_says_which_one(convscope: Any, server: Server) -> None:
+    convscope.connect("http://127.0.0.1:9")
+    try:
+        with pytest.raises(convscope.ConvscopeError, match=r"no server answers at http://127\.0\.0\.1:9"):
+            convscope.ops()
+    finally:
+        convscope.connect(server.url)
+
+
+def test_the_images_of_the_server_come_whole_or_the_first_of_them(convscope: Any) -> None:
+    x, target = convscope.data("mnist", "test", 1200)
+    assert x.shape == (1200, 1, 28, 28) and target[:3].tolist() == [7, 2, 1] and 0 <= x.min() < x.max() <= 1

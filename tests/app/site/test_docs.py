@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from engine.optimizers import OPTIMIZERS
 from tests.server import Server
 
 EXAMPLES = sorted((paths.templates_dir() / "examples").glob("*.py"))
+SHORTER = sorted((paths.templates_dir() / "examples" / "client").glob("*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +157,19 @@ def test_each_worked_example_prints_what_the_page_says(server: Server, file: Any
     for line in printed:
         shares = [float(share) for share in re.findall(r"([\d.]+)%", line)]
         assert not shares or (max(shares) - min(shares) <= 0.02 and min(shares) > 96)
+
+
+@pytest.mark.parametrize("file", SHORTER, ids=[file.stem for file in SHORTER])
+def test_with_the_client_an_example_is_shorter_and_prints_the_same(server: Server, file: Any, tmp_path: Path) -> None:
+    server.wait_ready()
+    (tmp_path / "convscope.py").write_bytes(server.read("/convscope.py"))
+    shown = blocks(server.read("/programmers").decode(), "client")
+    code = next(each for each in shown if each == file.read_text("utf-8").strip())
+    assert len(code) < len((file.parents[1] / file.name).read_text("utf-8"))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected = (file.parents[1] / file.name).with_suffix(".txt").read_text("utf-8")
+    assert [words(line) for line in done.stdout.splitlines()] == [words(line) for line in expected.splitlines()]
 
 
 def test_the_calls_that_take_a_network_along_do_so(client: TestClient) -> None:
