@@ -103,8 +103,10 @@ def test_a_frame_that_the_server_cannot_make_is_said_in_plain_words_and_the_page
 def test_where_no_socket_opens_the_page_says_so_and_frames_go_on(page: Page, server: Server, watch: Watch) -> None:
     run = make_run(server, epochs=400, start=True)
     page.add_init_script(
+        "const Own = WebSocket, every = setInterval; window.blocked = true;"
+        "window.setInterval = (act, wait) => every(act, Math.min(wait, 400));"
         "window.WebSocket = class { static OPEN = 1; close() {} "
-        "constructor() { setTimeout(() => this.onclose(), 20); } }"
+        "constructor(url) { if (!window.blocked) return new Own(url); setTimeout(() => this.onclose?.(), 20); } }"
     )
     server.wait_ready()
     with page.expect_response(lambda answer: f"/api/runs/{run['id']}/frame?" in answer.url) as first:
@@ -116,7 +118,31 @@ def test_where_no_socket_opens_the_page_says_so_and_frames_go_on(page: Page, ser
     with page.expect_response(lambda answer: f"/api/runs/{run['id']}/frame?" in answer.url) as later:
         pass
     assert later.value.status == 200
+    with page.expect_websocket():  # without a reload, once they open
+        page.evaluate("window.blocked = false")
+    expect(notice).to_have_count(0)
+    expect(page.locator(".step-now")).to_be_visible()
     watch.errors = [error for error in watch.errors if "426" not in error]  # what the page asks to know why
+
+
+def test_that_the_server_is_busy_is_said_until_it_answers(page: Page, server: Server, watch: Watch) -> None:
+    server.wait_ready()
+    refusals = [2]
+
+    def answer(route: Route) -> None:
+        if not refusals:
+            return route.continue_()
+        refusals.pop()
+        detail = json.dumps({"title": "Too Many Requests", "detail": "256 calls wait already"})
+        route.fulfill(status=429, headers={"Retry-After": "1", "Content-Type": "application/problem+json"}, body=detail)
+
+    page.route("**/api/runs/welcome/passes", answer)
+    page.goto("/")
+    notice = page.locator(".problem")
+    expect(notice).to_contain_text("The server is busy. 256 calls wait already; it is asked again")
+    expect(notice).to_have_count(0)
+    expect(page.get_by_role("button", name="Play the pass")).to_be_visible()
+    watch.errors = [error for error in watch.errors if "429" not in error]
 
 
 def test_a_run_that_was_deleted_while_it_trained_gives_way_to_the_first_one(

@@ -34,32 +34,55 @@ export class Refused extends Error {
  * @param {string} path @param {Omit<RequestInit, "body"> & {body?: any}} [options]
  */
 export async function ask(path, options = {}) {
+  let over = () => {};
+  let asked = 0;
   const { body, ...rest } = options;
   const headers = { ...(options.method ? credentials(path) : {}), ...rest.headers };
   const request =
     body === undefined
       ? { ...rest, headers }
       : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
-  for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
-    const response = await fetch(new URL(path, BASE), request).catch(error => {
-      if (!options.signal?.aborted) void (back ??= untilBack());
-      if (options.signal?.aborted || !repeatable(path, options.method)) throw error;
-    });
-    if (!response) {
-      await back;
-      continue;
+  try {
+    for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
+      const response = await fetch(new URL(path, BASE), request).catch(error => {
+        if (!options.signal?.aborted) void (back ??= untilBack());
+        if (options.signal?.aborted || !repeatable(path, options.method)) throw error;
+      });
+      if (!response) {
+        await back;
+        continue;
+      }
+      if (response.ok) return response;
+      const problem = await response.json().catch(() => ({}));
+      const starting = response.status === 502 || response.status === 504; // a proxy whose server starts, or ends
+      if (starting && repeatable(path, options.method)) {
+        void (back ??= untilBack());
+        await back;
+        continue;
+      }
+      const after = Number(response.headers.get("Retry-After")) || 0;
+      const busy = response.status === 429 && after && ++asked < BUSY && repeatable(path, options.method);
+      if (!busy && (response.status !== 503 || !after)) throw new Refused(response.status, problem);
+      if (busy) over = tell({ title: TITLES[429], detail: `${problem.detail}; it is asked again` });
+      await sleep(busy ? 1000 * after : wait, options.signal ?? undefined);
     }
-    if (response.ok) return response;
-    const problem = await response.json().catch(() => ({}));
-    const starting = response.status === 502 || response.status === 504; // a proxy whose server starts, or ends
-    if (starting && repeatable(path, options.method)) {
-      void (back ??= untilBack());
-      await back;
-      continue;
-    }
-    if (response.status !== 503 || !response.headers.has("Retry-After")) throw new Refused(response.status, problem);
-    await sleep(wait, options.signal ?? undefined);
+  } finally {
+    over();
   }
+}
+
+/** Times that a server is asked which has too much to do, before it is said for good. */
+const BUSY = 5;
+
+/**
+ * A notice; what is returned takes it back, unless another one stands in its place by then.
+ * @param {NonNullable<typeof store.problem.value>} said
+ */
+export function tell(said) {
+  store.showError(said);
+  return () => {
+    if (store.problem.peek() === said) store.showError(null);
+  };
 }
 
 /** Whether a request may be sent again that perhaps arrived. @param {string} path @param {string} [method] */
@@ -126,11 +149,11 @@ export function once(path) {
 /** After the server was away its answers are asked for anew. */
 export const forget = () => kept.clear();
 
-/** @param {unknown} error */
+/** What failed, said; what is returned takes the notice back. @param {unknown} error */
 export function showError(error) {
-  if (store.offline.value) return;
+  if (store.offline.value) return () => {};
   const title = error instanceof Refused ? error.title : "The server cannot be reached";
-  store.showError({ title, detail: error instanceof Error ? error.message : String(error) });
+  return tell({ title, detail: error instanceof Error ? error.message : String(error) });
 }
 
 /** What is given of a query. @param {Record<string, any>} query */

@@ -10,16 +10,20 @@ import { decode } from "../core/codec.js";
 import { liveTensorsOf, tensorsIn } from "../core/live_tensors.js";
 import { living } from "../core/timeline.js";
 import * as store from "../state/store.js";
-import { Refused, ask, showError, eventsOf, streamOf } from "./requests.js";
+import { Refused, ask, showError, eventsOf, streamOf, tell } from "./requests.js";
 
 /** @type {WebSocket|null} */
 let socket = null;
 let streamed = "";
 /** Sockets that closed before they opened, one after the other. */
 let blocked = 0;
+/** Takes back what was said of sockets that do not open. */
+let opens = () => {};
 /** @type {{id: string, events: EventSource, stop: AbortController}|null} */
 let fallback = null;
 const TRIES = 2;
+/** Milliseconds after which a socket is tried again, where none opened. */
+const AGAIN = 30_000;
 
 /** The stream follows the run that is looked at: open while it trains, closed when it stands. */
 export function follow() {
@@ -39,6 +43,7 @@ function open(id) {
   opened.onopen = () => {
     works = true;
     blocked = 0;
+    opens();
     subscribe();
   };
   opened.onmessage = ({ data }) => {
@@ -63,11 +68,11 @@ function open(id) {
 async function isBlocked(id) {
   const reason = await ask(`api/runs/${encodeURIComponent(id)}/stream`).catch(error => error);
   if (reason instanceof Refused && reason.status !== 426) {
-    if (reason.status !== 404) showError(reason); // a run that is gone is told of where runs are asked for
+    if (reason.status !== 404) opens = showError(reason); // a run that is gone is told of where runs are asked for
     return false;
   }
   if (++blocked === TRIES)
-    store.showError({
+    opens = tell({
       title: "Live frames come by another way",
       detail: "no WebSocket opens here, perhaps because of a proxy: they are fewer",
     });
@@ -133,7 +138,16 @@ function watch(id) {
   };
   events.onmessage = next;
   const timer = setInterval(() => events.readyState !== EventSource.OPEN && next(), 1000);
-  stop.signal.addEventListener("abort", () => clearInterval(timer));
+  const tries = setInterval(() => {
+    const tried = new WebSocket(streamOf(id));
+    tried.onopen = () => {
+      tried.close();
+      if (fallback !== own) return;
+      blocked = 0; // another network, or another setting of the proxy
+      follow();
+    };
+  }, AGAIN);
+  stop.signal.addEventListener("abort", () => [timer, tries].forEach(clearInterval));
 }
 
 function close() {
