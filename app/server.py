@@ -42,6 +42,8 @@ from engine.fast.thread_pool import use_threads
 
 logger = logging.getLogger("convscope")
 
+#: What a page of an allowed origin may read of an answer's headers: beyond a few, browsers show it only what is listed.
+EXPOSED = ("Accept-Post", "Allow", "Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-ID")
 #: Seconds that threads have to finish what they are at when the server ends.
 FAREWELL = 1.0
 #: Seconds between two looks for runs that are too old or take too much room, and for memory to give back.
@@ -81,7 +83,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Compress)
     if settings.allow_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=settings.allow_origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=settings.allow_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
         )
     app.add_middleware(
         Guard,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, WebSocket
 from pydantic import Field
-from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
 from app.context import Ctx
 from app.formats import json
 from app.formats.frames import FRAME
 from app.http import responses
-from app.http.middleware import refuse_socket
+from app.http.middleware import HELD, refuse_socket
 from app.http.request_body import Natural, RequestModel, at_most, validate
 from app.problems import Problem, invalid, missing
 from app.runs import inspect
@@ -121,32 +120,27 @@ async def get_newest_frame(
 async def events(request: Request, ctx: Ctx, id: str) -> Response:
     """Server-sent events: the run's step and state whenever they have changed; the newest alone, never a queue."""
     run = ctx.runs.get(id)
-    held = ExitStack()
+    held: AsyncExitStack = request.scope[HELD]  # until the answer has been sent, or nobody reads it any more
     held.enter_context(ctx.viewing(request))
+    viewer = Viewer(asyncio.get_running_loop(), ctx.scheduler.wake)  # so that the run counts as watched
+    run.hub.add(viewer)
+    held.callback(run.hub.remove, viewer)
 
     async def tell() -> AsyncIterator[bytes]:
-        viewer = Viewer(asyncio.get_running_loop(), ctx.scheduler.wake)  # so that the run counts as watched
-        run.hub.add(viewer)
         told, quiet = None, 0.0
-        try:
-            while not viewer.closed:
-                now = (run.trainer.step, run.state)
-                if now != told:
-                    told, quiet = now, 0.0
-                    yield f"data: {json.encode({'step': now[0], 'state': now[1]}).decode('ascii')}\n\n".encode()
-                elif quiet >= HEARTBEAT:
-                    quiet = 0.0
-                    yield b": still here\n\n"
-                await asyncio.sleep(BETWEEN)
-                quiet += BETWEEN
-        finally:
-            run.hub.remove(viewer)
-            held.close()
+        while not viewer.closed:
+            now = (run.trainer.step, run.state)
+            if now != told:
+                told, quiet = now, 0.0
+                yield f"data: {json.encode({'step': now[0], 'state': now[1]}).decode('ascii')}\n\n".encode()
+            elif quiet >= HEARTBEAT:
+                quiet = 0.0
+                yield b": still here\n\n"
+            await asyncio.sleep(BETWEEN)
+            quiet += BETWEEN
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        tell(), headers=headers, media_type="text/event-stream", background=BackgroundTask(held.close)
-    )
+    return StreamingResponse(tell(), headers=headers, media_type="text/event-stream")
 
 
 @router.websocket("/{path:path}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.types import Message
 
 from app.http.forwarded import networks, prefix_of
 from app.limits import Limits
@@ -121,6 +123,9 @@ def test_pages_of_an_allowed_origin_may_use_the_api(tmp_path: Path, warmed: Path
         assert before.headers["access-control-allow-origin"] == origin["Origin"]
         answer = client.post("/api/ops/relu/forward", json={"tensors": {"x": [1, -1]}}, headers=origin)
         assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == origin["Origin"]
+        made = client.post("/api/runs", json={"model": "tiny"}, headers=origin)
+        shown = made.headers["access-control-expose-headers"].lower().split(", ")
+        assert {"location", "etag", "retry-after", "x-request-id", "content-disposition"} <= set(shown)
         other = client.post("/api/ops/relu/forward", json={"tensors": {"x": [1]}}, headers={"Origin": "https://b.org"})
         assert other.status_code == 403 and "access-control-allow-origin" not in other.headers
 
@@ -233,3 +238,40 @@ def test_one_client_cannot_take_all_viewers(tmp_path: Path, warmed: Path) -> Non
         assert client.get(f"/api/runs/{id}/stream").status_code == 426
         with client.websocket_connect(path):
             pass
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2])
+def test_events_that_nobody_reads_any_more_give_their_place_back(tmp_path: Path, warmed: Path, sent: int) -> None:
+    """Whether the reader goes before the answer has begun, after its head or after the first event."""
+
+    async def read(app: Any, path: str) -> None:
+        left = sent
+
+        async def send(message: Message) -> None:
+            nonlocal left
+            if not left:
+                raise OSError("the reader has gone")
+            left -= 1
+
+        async def receive() -> Message:
+            await asyncio.sleep(60)
+            return {"type": "http.disconnect"}
+
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+        }
+        scope |= {"headers": [(b"host", b"localhost")], "client": ("10.0.0.1", 5), "server": ("localhost", 80)}
+        scope |= {"http_version": "1.1", "scheme": "http", "root_path": "", "asgi": {"spec_version": "2.4"}}
+        with suppress(Exception):
+            await app(scope, receive, send)
+
+    with served(tmp_path) as client:
+        context = client.app.state.context  # type: ignore[attr-defined]
+        run = context.runs.get(client.post("/api/runs", json={"model": "tiny", "start": False}).json()["id"])
+        assert client.portal is not None
+        client.portal.call(read, client.app, f"/api/runs/{run.id}/events")
+        assert context.viewers.total() == 0 and len(run.hub) == 0
