@@ -90,11 +90,13 @@ class Limits:
     batch_size: int = _limit(4096, "images", "largest minibatch")
     predicted_images: int = _limit(1000, "images", "most images in one predict call")
     steps: int = _limit(1_000_000, "steps", "longest run")
-    runs: int = _limit(120, "runs", "runs kept at once; beyond it one that rests makes way")
+    runs: int = _limit(160, "runs", "runs kept at once; beyond it one that rests makes way")
     runs_per_client: int = _limit(
         16, "runs", "the same for the runs of one owner or, where runs have none, of one client's address"
     )
-    runs_per_address: int = _limit(400, "runs", "the same for one address, behind which a whole class may be")
+    runs_per_address: int = _limit(
+        120, "runs", "the same for one address: three for each of a class of forty, and still not all that there are"
+    )
     grace_seconds: int = _limit(
         300, "seconds", "a run that was made, changed or asked about so lately makes way for nobody else's"
     )
