@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import datasets, explore, networks, ops, passes, service, stream
+from app.api import datasets, exercises, explore, networks, ops, passes, service, stream
 from app.api import imports as imports_api
 from app.api import runs as runs_api
 from app.context import Context, known_query
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     imports = Imports(settings.limits.imports, settings.limits.import_bytes)
     app.state.context = Context(settings, warming, scheduler, Pool(settings.limits), data, writer, runs, imports)
     error_handlers.install(app)
-    for part in (service, ops, networks, datasets, runs_api, passes, explore, imports_api, stream):
+    for part in (service, ops, networks, datasets, runs_api, passes, explore, imports_api, exercises, stream):
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)

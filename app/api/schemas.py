@@ -156,6 +156,7 @@ class Mistake(Answer):
     name: str = doc("as in looks_like")
     sentence: str = doc("what went wrong, for people")
     applies: str = doc("where it can happen")
+    feedback: str = doc("a question that helps whoever made it, and does not give the answer")
 
 
 class Mistakes(Answer):
@@ -585,3 +586,72 @@ class Limit(Answer):
     value: float = doc("the limit")
     unit: str = doc("what it counts")
     description: str = doc("why it is there")
+
+
+# exercises ----------------------------------------------------------------------------------------------------------
+
+AnswerKind = Literal["number", "cell", "grid", "choice", "order"]
+
+
+class ExerciseEntry(Answer):
+    name: str = doc("as in addresses")
+    title: str = doc("as in headings")
+    kind: AnswerKind = doc("what an answer is")
+    lesson: int = doc("the lesson that teaches it")
+    source: str = doc("the same in words")
+
+
+class ExerciseGiven(Answer):
+    tensors: Tensors = doc("the numbers that the question is about, by name")
+    settings: dict[str, Any] = doc("the operator's settings")
+    decimals: int | None = doc("to how many decimals the answer is asked; null where it is exact")
+    op: str | None = doc("the operator whose call it is", default=None)
+    place: str | None = doc("tensor/index of the number that is asked for", default=None)
+    sentence: str | None = doc("the sentence that says it", default=None)
+
+
+class ExerciseChoice(Answer):
+    name: str = doc("the answer")
+    text: str = doc("what it says")
+    tensor: Any = Field(default=None, description="what is drawn beside it", json_schema_extra=TENSOR)
+
+
+class ExerciseTerm(Answer):
+    reads: list[str] = doc("the places that it reads")
+    factors: list[Number] | None = doc("what is multiplied; null where it is left to the learner")
+    value: Number | None = doc("the product; null where it is left to the learner")
+
+
+class Exercise(Answer):
+    name: str = doc("the exercise")
+    seed: int = doc("which item of it")
+    title: str = doc("as in headings")
+    question: str = doc("what is asked")
+    kind: AnswerKind = doc("what an answer is")
+    given: ExerciseGiven = doc("what the learner is given")
+    hints: int = doc("how many hints there are")
+    shape: Shape | None = doc("rows and columns of a grid, or the shape in which a cell lies", default=None)
+    choices: list[ExerciseChoice] | None = doc("what there is to choose from, or to put in order", default=None)
+    terms: list[ExerciseTerm] | None = doc("the terms of a worked example", default=None)
+
+
+class ExerciseMistake(Answer):
+    name: str = doc("one of GET /api/mistakes")
+    feedback: str = doc("a question that helps, and does not give the answer")
+    explanation: Explanation | None = doc("the arithmetic that leads to the wrong answer")
+
+
+class ExerciseHint(Answer):
+    text: str = doc("what it says")
+    places: list[str] = doc("the cells that it lights")
+
+
+class Verdict(Answer):
+    right: bool | None = doc("null where no answer was given")
+    mistake: ExerciseMistake | None = doc("the one mistake that leads to the answer; null where none is known")
+    hints: int = doc("how many hints are left after the one that was asked for")
+    cells: list[list[int]] | None = doc("of a grid, 1 where a number is right", default=None)
+    hint: ExerciseHint | None = doc("the hint that was asked for", default=None)
+    value: Any = doc("the right answer, where it was asked to be revealed", default=None)
+    solution: str | None = doc("why it is right, in words", default=None)
+    explanation: Explanation | None = doc("why it is right, term by term", default=None)

@@ -188,6 +188,23 @@ class Program:
             self._kept[key] = found
         return found
 
+    def edited(self, name: str, old: str, new: str) -> Program:
+        """This program with `new` in place of every `old` in the sentence that says `name`: what a mistake computes.
+
+        FormulaError where the sentence does not hold `old`, or is none any more.
+        """
+        return self.kept(("edited", name, old, new), lambda: self._edit(name, old, new))
+
+    def _edit(self, name: str, old: str, new: str) -> Program:
+        line = self.sentence(name)
+        said, equals, right = line.partition(" = ")
+        if old not in right:
+            raise FormulaError(f"{line!r} does not hold {old!r}")
+        before = {key: axes for key, axes in self.declared.items() if key != name}
+        program = self._continued({}, [parse_sentence(said + equals + right.replace(old, new), before)], {})
+        program._check_names()
+        return program
+
     def gradients(self, wrt: Iterable[str], of: str = "y", *, stated: bool = True) -> Program:
         """This program continued: `d<of>` is given, then one sentence d... for every tensor between, and for `wrt`.
 
