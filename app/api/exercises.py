@@ -14,7 +14,7 @@ from app.formats import json
 from app.http import responses
 from app.http.request_body import read
 from app.services import exercises
-from app.services.exercises import AnswerFields, Terms
+from app.services.exercises import ExerciseAnswerFields, Terms
 from app.site.openapi import answer, body
 from engine.exercises import FAMILIES
 
@@ -67,12 +67,12 @@ async def get_exercise(request: Request, ctx: Ctx, name: Exercise, seed: Seed = 
     "/exercises/{name}/answers",
     summary="Whether an answer is right, and which mistake leads to it",
     responses=answer(schemas.Verdict),
-    openapi_extra=body(AnswerFields, UNTURNED),
+    openapi_extra=body(ExerciseAnswerFields, UNTURNED),
 )
 async def answer_exercise(request: Request, ctx: Ctx, name: Exercise) -> Response:
     """`mistake` is null where no mistake that is known leads to the answer: it is never a guess. Nothing is kept: how
     often somebody tried, and which hints were read, only the client knows. 422 where the answer cannot be read."""
-    asked = await read(request, ctx, AnswerFields)
+    asked = await read(request, ctx, ExerciseAnswerFields)
 
     def make() -> Response:
         return responses.json_response(exercises.answer_document(name, asked))

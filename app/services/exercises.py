@@ -18,7 +18,7 @@ HINTS = 3
 Terms = Literal["all", "last", "middle", "none"]
 
 
-class AnswerFields(RequestModel):
+class ExerciseAnswerFields(RequestModel):
     seed: int = Field(default=0, ge=0, lt=2**53, description="the item's, as in GET /api/exercises/{name}")
     answer: Any = Field(
         default=None,
@@ -99,7 +99,7 @@ def _terms(calculation: Calculation, shown: Terms) -> list[dict[str, Any]]:
     return terms
 
 
-def answer_document(name: str, asked: AnswerFields) -> dict[str, Any]:
+def answer_document(name: str, asked: ExerciseAnswerFields) -> dict[str, Any]:
     """The verdict on an answer, and the hint and the solution where they are asked for."""
     family = family_of(name)
     item = family.item(asked.seed)

@@ -13,8 +13,7 @@ from engine.exercises.answers import cell, grid, number, order
 from engine.exercises.item import Draw, Wrong
 from engine.mistakes import MISTAKES
 
-ITEMS = 200
-SMALL = 25
+ITEMS, SMALL = 60, 15
 
 every_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 
@@ -182,12 +181,18 @@ def test_a_grid_that_does_not_fit_is_refused(text: Any) -> None:
         grid(text, (2, 2))
 
 
+@pytest.mark.parametrize("given", ["4,0", "1", [1.5, 0], [0, -1], {}, "a,b"])
+def test_what_is_no_cell_is_refused(given: Any) -> None:
+    with pytest.raises(AnswerError, match="expected a cell"):
+        cell(given, (4, 1))
+
+
+@pytest.mark.parametrize("given", ["a", ["a", "a"], [1, 2], None])
+def test_what_is_no_order_is_refused(given: Any) -> None:
+    with pytest.raises(AnswerError, match="expected each of a, b once"):
+        order(given, ["a", "b"])
+
+
 def test_cells_and_orders_are_read() -> None:
     assert cell("3, 0", (4, 1)) == cell([3, 0], (4, 1)) == cell("(3,0)", (4, 1)) == (3, 0)
-    for given in ("4,0", "1", [1.5, 0], [0, -1], {}, "a,b"):
-        with pytest.raises(AnswerError, match="expected a cell"):
-            cell(given, (4, 1))
     assert order("b, a", ["a", "b"]) == ("b", "a")
-    for given in ("a", ["a", "a"], [1, 2], None):
-        with pytest.raises(AnswerError, match="expected each of a, b once"):
-            order(given, ["a", "b"])

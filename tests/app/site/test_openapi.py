@@ -92,6 +92,7 @@ def test_the_examples_of_bodies_run(client: TestClient, document: Any, train: An
     network = {"input": [4], "layers": [{"name": "fc", "op": "linear", "settings": {"out": 2}}]}
     model = client.post("/api/networks/import", json=network).json()["id"]
     names = {"op": "conv2d", "import_id": model, "optimizer": "momentum", "id": run, "pass_id": made["id"]}
+    names |= {"name": "input_gradient"}
     tried = 0
     for method, path, operation in operations(document):
         if "requestBody" in operation:
