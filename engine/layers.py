@@ -54,7 +54,7 @@ class Layer:
 def read(document: Mapping[str, Any]) -> tuple[Shape, list[Layer], Layer]:
     """The input's shape, the layers and the loss of {"input", "layers", "loss"}."""
     _known(document, ("input", "layers", "loss"), [])
-    input_shape = _input_shape(document.get("input"))
+    input_shape = input_shape_of(document.get("input"))
     listed = document.get("layers")
     if not isinstance(listed, (list, tuple)) or not listed:
         raise NetworkError(["layers"], "expected a list with at least one layer")
@@ -64,7 +64,7 @@ def read(document: Mapping[str, Any]) -> tuple[Shape, list[Layer], Layer]:
         layer = read_layer(item, ["layers", index], shapes, layers[-1].name if layers else "input")
         shapes[layer.name] = layer.shape
         layers.append(layer)
-    loss = _read_loss(document.get("loss", "cross_entropy"), layers[-1])
+    loss = read_loss(document.get("loss", "cross_entropy"), layers[-1])
     used = {source for layer in layers for source in layer.inputs}
     for index, layer in enumerate(layers[:-1]):
         if layer.name not in used:
@@ -80,7 +80,8 @@ def _known(item: Any, keys: tuple[str, ...], loc: list[str | int]) -> None:
             raise NetworkError([*loc, key], f"there is no such field; known: {', '.join(keys)}")
 
 
-def _input_shape(given: Any) -> Shape:
+def input_shape_of(given: Any) -> Shape:
+    """The shape of one image, [channels, height, width] or [values]; NetworkError where it is none."""
     fits = (
         isinstance(given, (list, tuple))
         and len(given) in (1, 3)
@@ -151,11 +152,12 @@ def read_layer(item: Any, loc: list[str | int], shapes: Mapping[str, Shape], bef
         shape = op.inference().extents(given)["y"]
         op.check_fit(given)
     except ShapeError as error:
-        raise NetworkError([*loc], f"{name}: {error}") from None
+        raise NetworkError([*loc], f"{name}: {error}") from error
     return Layer(name, op, tuple(inputs), shape[1:], parameters)
 
 
-def _read_loss(given: Any, last: Layer) -> Layer:
+def read_loss(given: Any, last: Layer) -> Layer:
+    """The loss, by name or as {"op", "settings"}, of what the last layer puts out."""
     item = {"op": given} if isinstance(given, str) else given
     _known(item, ("op", "settings"), ["loss"])
     op = _make_op(item, ["loss"], True, "loss")

@@ -51,6 +51,7 @@ class Setting:
     default: Any
     description: str = ""
     example: Any = field(default=None, kw_only=True)  # what to begin with, where the default is only a convention
+    title: str = field(default="", kw_only=True)  # what people call it, where its name is not that
 
     def check(self, value: Any) -> Any:
         """The value in its one inner form, or SettingError with an empty ``loc``."""
@@ -61,7 +62,8 @@ class Setting:
         raise NotImplementedError
 
     def schema(self) -> Schema:
-        shown = {} if self.example is None else {"examples": [self.example]}
+        shown: Schema = {} if self.example is None else {"examples": [self.example]}
+        shown |= {"title": self.title} if self.title else {}
         return {**self.kind(), "default": self.default, "description": self.description, **shown}
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from app.api import schemas
@@ -16,15 +16,19 @@ from app.api.ops import checked
 from app.api.paging import Paging
 from app.context import Context, Ctx
 from app.formats import documents, json, npz
+from app.formats.frames import FRAME, frame
 from app.http import responses
 from app.http.engine_errors import as_problems
-from app.http.request_body import WHOLE, read
+from app.http.request_body import WHOLE, Natural, either, read
 from app.problems import invalid
+from app.runs import inspect
 from app.runs.scheduler import LIGHT
 from app.services import gradcheck, networks
 from app.services.networks import NetworkChoice
 from app.site.openapi import answer, body
+from engine.draft import Draft, draft
 from engine.models import MODELS
+from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.timeline import timeline
 from engine.trace import Place, PlaceError, explain
@@ -37,6 +41,16 @@ class ScoreFields(NetworkChoice):
     optimizer: Annotated[str, Field(json_schema_extra={"enum": list(OPTIMIZERS)})] | None = Field(
         default=None, description="ends the pass with this optimizer's update; default: none"
     )
+
+
+#: A window that hangs over the edge.
+DRAFT = {
+    "network": {
+        "input": [1, 7, 7],
+        "layers": [{"name": "conv1", "op": "conv2d", "settings": {"out": 8, "kernel_size": 3, "stride": 3}}],
+    }
+}
+EMPTY = np.empty(0)
 
 
 class PassPlaceFields(networks.PassFields):
@@ -87,6 +101,92 @@ async def get_shapes(request: Request, ctx: Ctx) -> Response:
             return responses.json_response({"layers": documents.plain(network.shapes())})
 
     return await ctx.ask(request, make)
+
+
+@router.post(
+    "/networks/draft",
+    summary="A network while it is put together: what fits, what does not, and ways out",
+    responses=answer(schemas.Draft),
+    openapi_extra=body(NetworkChoice, DRAFT),
+)
+async def describe_draft(request: Request, ctx: Ctx) -> Response:
+    """Every layer with its figures and their arithmetic. A layer that does not fit says why, and which changes would
+    make it fit, each as the whole document; those behind it wait."""
+    asked = await read(request, ctx, NetworkChoice)
+
+    def make() -> Response:
+        with as_problems("network"):
+            found = draft(networks.document_of(asked))
+        figures = [layer.figures for layer in found.layers if layer.figures]
+        return responses.json_response(
+            {
+                "whole": found.whole,
+                "layers": documents.plain(found.layers),
+                "loss": documents.plain(found.loss),
+                "parameters": sum(each.parameters for each in figures),
+                "multiply_adds": sum(each.multiply_adds for each in figures),
+            }
+        )
+
+    return await ctx.ask(request, make, cost=2 * LIGHT)
+
+
+class PreviewFields(NetworkChoice, inspect.PixelFields):
+    """The image has the shape of the network's input."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"allOf": [either(("network",), ("model",)), inspect.ONE_IMAGE], **inspect.SPLIT}
+    )
+
+    seed: Natural = Field(default=0, description="draws the parameters")
+    run: str | None = Field(
+        default=None, description="a run whose newest parameters are taken where name and shape are alike"
+    )
+
+
+@router.post(
+    "/networks/preview",
+    summary="One image through a network that may not be whole yet",
+    responses=answer(None, FRAME, words="a binary frame, as on the stream"),
+    openapi_extra=body(PreviewFields, {"model": "classroom", "dataset": "mnist", "split": "test", "index": 464}),
+)
+async def preview_network(request: Request, ctx: Ctx) -> Response:
+    """Forward only, nothing is learned: `input/y`, the parameters and y of every layer that fits, and once the network
+    is whole the loss's reading of it, `loss/p`. The header says how many parameters are `trained`, those of `run`, of
+    how many (`of`)."""
+    asked = await read(request, ctx, PreviewFields)
+    run = ctx.runs.get(asked.run) if asked.run is not None else None
+
+    def check() -> tuple[Draft, Network, float]:
+        with as_problems("network"):
+            found = draft(networks.document_of(asked))
+        if found.network is None:
+            raise invalid("no layer of this network fits", ["network", "layers"])
+        networks.check_parameters(asked, found.network, ctx.limits)
+        cost = networks.check_cost(found.network, 1, ctx.limits, ctx.limits.multiply_adds, "multiply_adds")
+        return found, found.network, cost
+
+    found, network, cost = await ctx.ask(request, check, cost=2 * LIGHT)
+
+    def make() -> Response:
+        x = inspect.pixels_of(network, run, ctx.datasets, asked, ctx.limits)
+        parameters = network.initial(asked.seed)
+        known = run.trainer.parameters_at() if run else {}
+        kept = {name: array for name, array in known.items() if parameters.get(name, EMPTY).shape == array.shape}
+        parameters |= kept
+        with as_problems("network"):
+            values = network.forward(parameters, x)
+        blocks = [("input", "y", values["input", "y"])]
+        for layer in network.layers.values():
+            blocks += [(layer.name, name, parameters[f"{layer.name}/{name}"]) for name in layer.parameters]
+            blocks.append((layer.name, "y", values[layer.name, "y"]))
+        if found.whole:
+            blocks.append(("loss", "p", network.loss.op.answer(values[network.output, "y"])))
+        return Response(frame({"trained": len(kept), "of": len(parameters)}, blocks), media_type=FRAME)
+
+    size = 4 * (network.size + sum(math.prod(layer.shape) for layer in network.layers.values()))
+    await ctx.hold(request, ctx.answers, 2 * size)
+    return await ctx.compute_for(request, make, cost=cost)
 
 
 @router.post(

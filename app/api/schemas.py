@@ -42,6 +42,11 @@ class TensorSpec(Answer):
     optional: bool = doc("whether it may be left out")
 
 
+class InputCounts(Answer):
+    least: int = doc("at least")
+    most: int = doc("at most")
+
+
 class OpDescription(Answer):
     name: str = doc("as in addresses and in network documents")
     title: str = doc("as in headings")
@@ -53,6 +58,7 @@ class OpDescription(Answer):
     results: list[str] = doc("what forward answers")
     gradients: list[str] = doc("what backward adds")
     loss: bool = doc("whether it ends a network")
+    inputs: InputCounts | None = doc("how many others a network's layer of it may read; null for a loss")
 
 
 class Ops(Answer):
@@ -233,6 +239,61 @@ class LayerShape(Answer):
 
 class Shapes(Answer):
     layers: list[LayerShape] = doc("each layer, in the document's order")
+
+
+class WindowSpan(Answer):
+    size: int = doc("cells of the axis")
+    before: int = doc("cells of padding in front")
+    after: int = doc("cells of padding behind")
+    kernel: int = doc("cells of the window")
+    dilation: int = doc("how far apart they are")
+    stride: int = doc("cells the window moves at a time")
+
+
+class Fix(Answer):
+    words: str = doc("what is changed")
+    setting: str | None = doc("the setting of the layer that is changed; null where layers are")
+    arithmetic: str = doc("how its output's size then comes about")
+    shape: Shape = doc("of its y for one image then; [] where nothing is said")
+    network: dict[str, Any] = doc("the whole document with the change")
+
+
+class Misfit(Answer):
+    detail: str = doc("what was expected and what was got")
+    sentence: str = doc("the same for people, to stand after the layer's name and a colon")
+    loc: list[str | int] = doc("from the layer to what is at fault in it")
+    span: WindowSpan | None = doc("the axis over which a window hangs; null where it is nothing of the kind")
+    fixes: list[Fix] = doc("changes that make it fit, smallest first, at most four")
+
+
+class Arithmetic(Answer):
+    """Each with its numbers, "" where there is nothing to reckon."""
+
+    output: str = doc("rows and columns of y, as (28 - 3) / 1 + 1 = 26")
+    parameters: str = doc("learned numbers")
+    sees: str = doc("rows of the receptive field")
+    products: str = doc("multiplications of one image")
+
+
+class DraftLayer(Answer):
+    name: str = doc("the layer")
+    op: str = doc("its operator")
+    inputs: list[str] = doc("what it reads")
+    state: str = doc("fits, misfit or waits")
+    figures: LayerShape | None = doc("as POST /api/networks/shapes has them; null unless it fits")
+    kernel: str = doc('its kernels or window: "8 of 3×3", "2×2"')
+    window: ReceptiveField | None = doc("what of its input one value reads; null where there are no maps")
+    arithmetic: Arithmetic = doc("how its figures come about")
+    misfit: Misfit | None = doc("why it does not fit")
+    waits_for: str | None = doc("the layer that must fit first")
+
+
+class Draft(Answer):
+    whole: bool = doc("whether every layer and the loss fit, so that it can be trained")
+    layers: list[DraftLayer] = doc("each layer, in the document's order")
+    loss: Misfit | None = doc("why the loss does not fit the last layer")
+    parameters: int = doc("learned numbers of the layers that fit")
+    multiply_adds: int = doc("multiplications of one image in the layers that fit")
 
 
 class Gradients(Answer):

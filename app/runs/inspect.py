@@ -36,10 +36,13 @@ SPLIT: dict[str, Any] = {
 }
 
 
-class ImageFields(RequestModel):
+ONE_IMAGE = either(("dataset", "index"), ("x",))
+
+
+class PixelFields(RequestModel):
     """An image: of a data set, or its pixels."""
 
-    model_config = ConfigDict(json_schema_extra=either(("dataset", "index"), ("x",)) | SPLIT)
+    model_config = ConfigDict(json_schema_extra=ONE_IMAGE | SPLIT)
 
     dataset: str | None = Field(
         default=None, description="a data set of GET /api/datasets, or the run's own", examples=["mnist"]
@@ -47,6 +50,11 @@ class ImageFields(RequestModel):
     split: str = Field(default="test", description="`train` or `test`")
     index: Natural | None = Field(default=None, description="which image of the split, from 0", examples=[464])
     x: Any = Field(default=None, description="pixels (C, H, W) or (H, W), 0..1, nested lists", json_schema_extra=TENSOR)
+
+
+class ImageFields(PixelFields):
+    """An image, and what it is."""
+
     target: Any = Field(
         default=None,
         json_schema_extra=TENSOR,
@@ -92,9 +100,9 @@ def edits_of(run: Run, asked: list[EditFields], limits: Limits, loc: Loc = ("edi
 # images and passes --------------------------------------------------------------------------------------------------
 
 
-def split_of(run: Run, datasets: Datasets, dataset: str, split: str, loc: Loc = ()) -> Split:
+def split_of(run: Run | None, datasets: Datasets, dataset: str, split: str, loc: Loc = ()) -> Split:
     """A split of the run's own data set, or of one of the server's, as a body names them: 422 where there is none."""
-    if dataset == run.config.dataset.name:
+    if run is not None and dataset == run.config.dataset.name:
         splits = run.config.dataset.splits
     else:
         try:
@@ -106,9 +114,17 @@ def split_of(run: Run, datasets: Datasets, dataset: str, split: str, loc: Loc = 
     return splits[split]
 
 
-def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, loc: Loc = ()) -> Image:
-    """The image and its target as a batch of one; 422 when the network cannot take it."""
-    network = run.config.network
+def pixels_of(
+    network: Network, run: Run | None, datasets: Datasets, asked: PixelFields, limits: Limits, loc: Loc = ()
+) -> np.ndarray:
+    """One image as a batch of one, for a network; 422 when the network cannot take it."""
+    return _given(network, run, datasets, asked, limits, loc)[0]
+
+
+def _given(
+    network: Network, run: Run | None, datasets: Datasets, asked: PixelFields, limits: Limits, loc: Loc
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    """An image, the target that its data set has, and where it comes from."""
     if (asked.x is None) == (asked.dataset is None):
         raise invalid("expected either x or dataset, split and index", [*loc, "x"])
     target = None
@@ -129,6 +145,13 @@ def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, l
         source = {"drawn": True}
         if len(x) != 1:
             raise invalid(f"expected one image, got {len(x)}", [*loc, "x"])
+    return x, target, source
+
+
+def image_of(run: Run, datasets: Datasets, asked: ImageFields, limits: Limits, loc: Loc = ()) -> Image:
+    """The image and its target as a batch of one; 422 when the network cannot take it."""
+    network = run.config.network
+    x, target, source = _given(network, run, datasets, asked, limits, loc)
     if asked.target is not None:
         target = networks.targets(network, asked.target, x, [*loc, "target"], "float32", limits)
     elif target is not None:

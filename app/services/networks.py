@@ -203,14 +203,19 @@ def model_of(choice: NetworkChoice) -> Model | None:
     return MODELS[choice.model]
 
 
-def network_of(choice: NetworkChoice) -> Network:
-    """The network, of any size: its shapes cost nothing."""
+def document_of(choice: NetworkChoice) -> Mapping[str, Any]:
+    """The document, whether it makes a network or not."""
     model = model_of(choice)
     if model:
-        return Network.from_document(model.document)
+        return model.document
     assert choice.network is not None
+    return choice.network.document()
+
+
+def network_of(choice: NetworkChoice) -> Network:
+    """The network, of any size: its shapes cost nothing."""
     with as_problems("network"):
-        return Network.from_document(choice.network.document())
+        return Network.from_document(document_of(choice))
 
 
 def check_parameters(choice: NetworkChoice, network: Network, limits: Limits) -> None:

@@ -20,12 +20,16 @@ from app.services import networks
 from engine import formula
 from engine.formula import FormulaError, Tensors
 from engine.ops import OPS
-from engine.ops.base import Op, Shape
+from engine.ops.base import Op, Shape, ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.settings import settings_schema
 from engine.trace import Place, PlaceError
 
 Arrays = dict[str, np.ndarray]
+
+
+#: Layers that one layer can read: the letters there are.
+MOST_READ = 26
 
 
 class OpFields(Typed):
@@ -196,7 +200,20 @@ def describe_op(kind: type[Op]) -> dict[str, Any]:
         "results": [*kind.results, *kind.buffers],
         "gradients": list(kind.gradients),
         "loss": kind.is_loss,
+        "inputs": None if kind.is_loss else dict(zip(("least", "most"), _reads(op), strict=True)),
     }
+
+
+def _reads(op: Op) -> tuple[int, int]:
+    """From how many to how many others a network's layer of this op may read."""
+    taken = []
+    for count in range(1, MOST_READ + 1):
+        try:
+            op.reading(count)
+        except ShapeError:
+            continue
+        taken.append(count)
+    return taken[0], taken[-1]
 
 
 # optimizers ---------------------------------------------------------------------------------------------------------

@@ -159,6 +159,10 @@ class Op:
         """The layer in PyTorch, applied to inputs of these names; "" where PyTorch has nothing like it."""
         return self.torch.format(**{**self.options, **names})
 
+    def arithmetic(self, shapes: Shapes) -> str:
+        """How the output's size comes about, with its numbers; "" where there is nothing to reckon."""
+        return ""
+
     def multiply_adds(self, shapes: Shapes) -> int:
         """Multiplications with an addition in one forward pass."""
         return 0

@@ -16,7 +16,7 @@ from engine.formula import Program
 from engine.kernels import part, sum_kernel
 from engine.ops.base import Array, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
 from engine.ops.weighted import Weighted
-from engine.ops.window import Span, even, spans, torch_pad
+from engine.ops.window import Span, even, reckoned, spans, torch_pad
 from engine.settings import REQUIRED, Bool, Choice, Int, Padding, Pair
 
 Geometry = tuple[int, int, int, int, int, int]  # stride s t, pad before p q, dilation d e
@@ -176,8 +176,8 @@ class Convolution(Weighted):
 
     gradients = ("dx", "dw", "db")
     layer_settings = {
-        "out": Int(REQUIRED, "output channels"),
-        "kernel_size": Pair(REQUIRED, "cells of the kernel"),
+        "out": Int(REQUIRED, "output channels", example=8, title="maps"),
+        "kernel_size": Pair(REQUIRED, "cells of the kernel", example=3, title="kernel"),
         "bias": Bool(True, "add a bias to each output channel"),
     }
 
@@ -324,6 +324,9 @@ class Conv2d(Convolution):
         if self.options["padding"] != "same" and self.options.get("rounding") != "floor":
             for span in self.spans(shapes):
                 span.check_fit()
+
+    def arithmetic(self, shapes: Shapes) -> str:
+        return reckoned(*self.spans(shapes))
 
     def _kernel(self, w: Array) -> Array:
         """w as the loops read it: turned by 180 degrees when asked for."""

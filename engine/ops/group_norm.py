@@ -100,7 +100,7 @@ class GroupNorm(Op):
     saved = ("mean", "var")
     gradients = ("dx", "dgamma", "dbeta")
     settings = {
-        "groups": Int(REQUIRED, "channels are split into so many groups"),
+        "groups": Int(REQUIRED, "channels are split into so many groups", example=2),
         "eps": Float(1e-5, "added to the variance, so that nothing divides by zero", low=0, high=1e6),
     }
     torch = "{self}({x})"

@@ -67,7 +67,10 @@ class Linear(Weighted):
     }
     gradients = ("dx", "dw", "db")
     torch = "{self}({x})"
-    layer_settings = {"out": Int(REQUIRED, "outputs", high=2**20), "bias": Bool(True, "add a bias to each output")}
+    layer_settings = {
+        "out": Int(REQUIRED, "outputs", high=2**20, example=10, title="outputs"),
+        "bias": Bool(True, "add a bias to each output"),
+    }
     words = {
         "y": Words("every input has a weight for every output", "{C:products}, plus the bias."),
         "y without bias": Words("every input has a weight for every output", "One product for each input, added up."),

@@ -15,7 +15,7 @@ import numpy as np
 from engine.formula import Program
 from engine.kernels import kernel
 from engine.ops.base import Array, Op, Shape, ShapeError, Shapes, TensorSpec, Words, need_rank, shapes_of
-from engine.ops.window import Span, even, spans, torch_pad
+from engine.ops.window import Span, even, reckoned, spans, torch_pad
 from engine.settings import REQUIRED, Bool, Int, Padding, Pair
 
 Geometry = tuple[int, int, int, int, int, int, int, int]  # window U V, stride s t, pad before p q, dilation d e
@@ -63,6 +63,9 @@ class Pool(Op):
             sizes.append(span.count(self.options.get("ceil_mode", False)))
         return (sizes[0], sizes[1])
 
+    def arithmetic(self, shapes: Shapes) -> str:
+        return reckoned(*self.spans(shapes))
+
     def extents(self, shapes: Shapes) -> dict[str, Shape]:
         return {"y": (*shapes["x"][:2], *self.plane(shapes))}
 
@@ -91,7 +94,7 @@ class Pool(Op):
 
 
 SETTINGS = {
-    "kernel_size": Pair(REQUIRED, "cells of the window"),
+    "kernel_size": Pair(REQUIRED, "cells of the window", example=2, title="window"),
     "stride": Pair(None, "cells the window moves at a time; null: as its size"),
     "padding": Padding(0, "cells around the input that never win (max) or count as zero (mean)"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.ops.base import ShapeError
+from engine.ops.base import Count, ShapeError
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,28 @@ class Span:
         places = f"{self.room / self.stride + 1:.2f}".removesuffix(".00")
         return f"({self.size}{pads} - {self.extent}) / {self.stride} + 1 = {places}"
 
+    def shortage(self) -> str:
+        """How many cells the windows need that hang over, and how many there are, in a sentence."""
+        windows = max(0, -(-self.room // self.stride)) + 1
+        needed = (windows - 1) * self.stride + self.extent
+        cells = self.size + self.before + self.after
+        there = f"There {'is' if cells == 1 else 'are'} {Count(cells):cells}".removesuffix(" cells").removesuffix(
+            " cell"
+        )
+        if windows == 1:
+            return f"one window spans {Count(needed):cells}. {there}."
+        return (
+            f"{Count(windows):windows} of {self.extent}, {Count(self.stride)} apart, need {Count(needed):cells}. "
+            f"{there}."
+        )
+
     def count(self, ceil: bool = False) -> int:
         """How many places the window has; `ceil` also keeps a cut last one, unless it starts in the far padding."""
         places = (-(-self.room // self.stride) if ceil else self.room // self.stride) + 1
         if ceil and (places - 1) * self.stride >= self.size + self.before:
             places -= 1
         if places < 1:
-            raise ShapeError(f"the window is larger than the padded input: {self.arithmetic()}")
+            raise WindowError(self, f"the window is larger than the padded input: {self.arithmetic()}")
         return places
 
     def check_fit(self) -> None:
@@ -48,9 +63,23 @@ class Span:
         over: 3 cells with padding 1 and stride 2 fit into 28 as into 27."""
         unread = self.room % self.stride - self.after
         if self.room >= 0 and unread > max(0, self.stride - self.extent):
-            raise ShapeError(
-                f'the window does not fit: {self.arithmetic()}; "rounding": "floor" leaves the last cells unread'
+            raise WindowError(
+                self,
+                f'the window does not fit: {self.arithmetic()}; "rounding": "floor" leaves the last cells unread',
             )
+
+
+class WindowError(ShapeError):
+    """A window that hangs over its axis, `span`."""
+
+    def __init__(self, span: Span, detail: str):
+        super().__init__(detail)
+        self.span = span
+
+
+def reckoned(rows: Span, columns: Span) -> str:
+    """The arithmetic of the rows, and of the columns where it is another."""
+    return " and ".join(dict.fromkeys((rows.arithmetic(), columns.arithmetic())))
 
 
 def padded(size: int, kernel: int, stride: int, dilation: int, padding: str | tuple[int, int]) -> Span:
