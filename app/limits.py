@@ -128,6 +128,18 @@ class Limits:
     pass_bytes: int = _limit(32 << 20, "bytes", "memory of all passes kept per run")
     imports: int = _limit(24, "models", "imported models kept at hand; the oldest go first")
     import_bytes: int = _limit(256 << 20, "bytes", "memory of all imported models")
+    datasets: int = _limit(64, "data sets", "data sets kept beside MNIST; delete one to add another")
+    dataset_bytes: int = _limit(256 << 20, "bytes", "largest file of a data set, and half of what it may unpack to")
+    dataset_elements: int = _limit(
+        256_000_000, "numbers", "pixels of a data set times their channels, as they are kept"
+    )
+    dataset_images: int = _limit(200_000, "images", "most images of a data set from a file")
+    dataset_pixels: int = _limit(
+        1_000_000_000, "pixels", "pixels of all pictures of a data set together, as they are in their files"
+    )
+    picture_pixels: int = _limit(40_000_000, "pixels", "largest picture of a data set, as it is in its file")
+    stored_datasets_bytes: int = _limit(4 << 30, "bytes", "disk space of all data sets beside MNIST")
+    uploads: int = _limit(4, "files", "files of data sets that arrive or are read at once")
     edits: int = _limit(256, "edits", "most numbers or blocks set by hand in one pass")
     epsilons: int = _limit(32, "numbers", "most steps of one nudge")
     series_points: int = _limit(1000, "points", "most points of one number's history")

@@ -39,6 +39,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="convscope",
         description="Train a convolutional network in the browser and see every number of it.",
+        epilog="`convscope data --help` lists and adds data sets.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=_port, help=f"port to listen at (default: the first free one from {FIRST_PORT})")
@@ -178,8 +179,13 @@ def _threads(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    settings = parse(arguments)
+    """Serve until SIGINT or SIGTERM; or, after the word `data`, list and add data sets."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["data"]:
+        from app.datasets import command
+
+        sys.exit(command.main(words[1:]))
+    settings = parse(words)
     access_log.start(settings.log)
     if complaint := keep_kernels_in(settings.data_dir):
         print(complaint, file=sys.stderr, flush=True)

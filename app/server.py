@@ -147,6 +147,8 @@ async def _keep(ctx: Context) -> None:
     """The runs of earlier starts, then the saving of all; now and then the oldest ones go."""
 
     def add_kept() -> None:
+        ctx.datasets.clear()
+
         def make(id: str, config: RunConfig) -> Run:
             return ctx.runs.make(id, config, inspect.live_frame)
 

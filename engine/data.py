@@ -34,6 +34,8 @@ IDX_TYPES: dict[int, np.dtype] = {
     13: np.dtype(">f4"),
     14: np.dtype(">f8"),
 }
+#: Rows that are written at once.
+ROWS = 1024
 
 
 class DataError(ValueError):
@@ -60,6 +62,17 @@ def read_idx(path: Path, sha256: str | None = None) -> Array:
     if len(content) != start + dtype.itemsize * math.prod(shape):
         raise DataError(f"{path.name}: {len(content)} bytes do not hold an array of {list(shape)}")
     return np.frombuffer(content, dtype, offset=start).reshape(shape)
+
+
+def write_idx(path: Path, array: Array) -> None:
+    """The array as an idx file, not gzipped; ValueError for a type that idx does not have."""
+    code = next((code for code, dtype in IDX_TYPES.items() if dtype == array.dtype.newbyteorder(">")), None)
+    if code is None:
+        raise ValueError(f"idx has no type {array.dtype}")
+    with path.open("wb") as file:
+        file.write(struct.pack(f">4B{array.ndim}I", 0, 0, code, array.ndim, *array.shape))
+        for start in range(0, len(array), ROWS):
+            file.write(array[start : start + ROWS].astype(IDX_TYPES[code]).tobytes())
 
 
 @dataclass(frozen=True)
@@ -231,6 +244,8 @@ def scaled(array: Array, what: str, notes: list[str]) -> Array:
 
 def _labels(array: Array, stems: Mapping[str, str], notes: list[str]) -> Array:
     stem = stems["labels"]
+    if array.ndim == 2 and array.dtype.kind == "f" and array.size and np.isfinite(array).all():
+        return array.astype(np.float32)  # numbers to be predicted, and no classes
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     elif array.ndim == 2 and array.shape[1] > 1:
@@ -249,6 +264,8 @@ def _labels(array: Array, stems: Mapping[str, str], notes: list[str]) -> Array:
 
 def _from_zero(splits: dict[str, Split], notes: list[str]) -> dict[str, Split]:
     """Labels that count from 1, as EMNIST's letters do, count from 0 then."""
+    if any(split.targets.dtype.kind == "f" for split in splits.values()):
+        return splits
     lowest = min(int(split.targets.min()) for split in splits.values())
     if lowest != 1:
         return splits

@@ -428,11 +428,11 @@ class DataSet(Answer):
 class Images(Answer):
     total: int = doc("how many there are of that class, or of all")
     indices: list[int] = doc("positions in the split")
-    labels: list[int] = doc("their classes")
+    labels: list[Any] = doc("their classes, or the numbers that are to be predicted")
 
 
 class LabelledImage(Answer):
-    label: int = doc("the class")
+    label: Any = doc("the class, or the numbers that are to be predicted")
     image: Any = numbers("pixels [C][H][W], 0..1")
 
 

@@ -10,6 +10,7 @@ import math
 import re
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -70,10 +71,10 @@ def _write_array(stream: IO[bytes], array: np.ndarray) -> None:
         stream.write(flat.view(np.uint8)[start : start + PIECE].data)
 
 
-def read_npz(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.ndarray]]:
-    """The body's JSON part ({} when there is none) and its tensors by name."""
+def read_npz(content: bytes | Path, limits: Limits) -> tuple[Any, dict[str, np.ndarray]]:
+    """The body's JSON part ({} when there is none) and its tensors by name; of bytes or of a file."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(content) if isinstance(content, bytes) else content) as archive:
             members = _members(archive, limits)
             members.pop(RESPONSE, None)  # an answer may be sent back as it is
             arrays = {name: _read_member(archive, info, name, limits) for name, info in members.items()}

@@ -1,4 +1,4 @@
-"""Pictures of digits: an 8-bit greyscale PNG, written by hand."""
+"""Pictures: an 8-bit PNG in grey or in colour, written by hand."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """The PNG file of `pixels`, (height, width) uint8."""
-    height, width = pixels.shape
-    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter's number, 0: none
-    rows[:, 1:] = pixels
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    """The PNG file of `pixels`: (height, width) uint8, or (height, width, 3) of red, green and blue."""
+    height, width = pixels.shape[:2]
+    colour = pixels.ndim == 3
+    flat = pixels.reshape(height, -1)
+    rows = np.zeros((height, flat.shape[1] + 1), np.uint8)  # each row begins with its filter's number, 0: none
+    rows[:, 1:] = flat
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if colour else 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
         + _chunk(b"IHDR", header)

@@ -8,6 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
@@ -18,15 +19,15 @@ from starlette.requests import Request
 from app.formats import json, npz, safetensors
 from app.http.validation_errors import Loc, readable_errors, summary, word
 from app.limits import SMALL, Limits
-from app.problems import MOST_ERRORS, Problem, invalid, malformed, over_limit
+from app.problems import MOST_ERRORS, Problem, invalid, malformed, over_limit, unavailable
 
 DType = Literal["float64", "float32"]
 
 JSON = "application/json"
 #: Bodies of tensors as members, with the rest of the body as JSON in `request`.
 BINARY = {npz.NPZ: npz.read_npz, safetensors.SAFETENSORS: safetensors.read_safetensors}
-#: How long a body may take to arrive.
-BODY_SECONDS = 120.0
+#: How long a body may take to arrive, and a file of data.
+BODY_SECONDS, FILE_SECONDS = 120.0, 900.0
 #: Bytes beyond which a body is read in the pool and not by the event loop.
 LARGE = 32_768
 #: Bytes of memory for each byte of a body of tensors that is unpacked, and for each byte of JSON.
@@ -183,9 +184,25 @@ async def read_raw(request: Request, pool: Pool) -> bytes:
     return content
 
 
-async def _chunks(request: Request, limits: Limits, name: str) -> deque[bytes]:
-    """The body's pieces, within the limit of that name."""
+async def read_to_file(request: Request, limits: Limits, name: str, path: Path) -> None:
+    """The body as it is into a file, within the limit of that name; 503 where the disk is full."""
+    try:
+        with path.open("wb") as file:
+            await _chunks(request, limits, name, file.write, FILE_SECONDS)
+    except OSError as error:
+        raise unavailable(f"the file cannot be kept: {error.strerror}", retry_after=60) from None
+
+
+async def _chunks(
+    request: Request,
+    limits: Limits,
+    name: str,
+    keep: Callable[[bytes], object] | None = None,
+    seconds: float | None = None,
+) -> deque[bytes]:
+    """The body's pieces, within the limit of that name; with `keep` they are handed to it and not answered."""
     most: int = getattr(limits, name)
+    seconds = BODY_SECONDS if seconds is None else seconds
     said = request.headers.get("content-length", "")
     too_large = over_limit(name, most, f"the body is larger than {most} bytes")
     if said.isascii() and said.isdigit() and (len(said) > 15 or int(said) > most):
@@ -194,15 +211,15 @@ async def _chunks(request: Request, limits: Limits, name: str) -> deque[bytes]:
     size = 0
     unpack = _unpacker(request.headers.get("content-encoding", ""), most, too_large)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             async for packed in request.stream():
                 chunk = unpack(packed) if unpack else packed
-                chunks.append(chunk)
+                (keep or chunks.append)(chunk)
                 size += len(chunk)
                 if size > most:
                     raise too_large
     except TimeoutError:
-        raise Problem(408, f"the body took longer than {BODY_SECONDS:g} seconds to arrive") from None
+        raise Problem(408, f"the body took longer than {seconds:g} seconds to arrive") from None
     return chunks
 
 

@@ -8,6 +8,7 @@ const OWN = /** @type {[RegExp, string][]} */ ([
   [/\/api\/runs\/([^/]+)$/, "YOUR-RUN"],
   [/\/passes\/([^/]+)$/, "YOUR-PASS"],
   [/\/networks\/import\/([^/]+)$/, "YOUR-IMPORT"],
+  [/\/api\/datasets\/([^/]+)$/, "YOUR-DATA"],
 ]);
 
 /** @param {any} value @returns {string} */

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from app.formats import json, npz, safetensors
+from app.formats.archive import Archive
 from app.limits import Limits
 from app.problems import Problem
-from app.services.imports.archive import Archive
 from app.services.imports.onnx import read_onnx
 from app.services.imports.source import Bounds, Document, FileError, Source, Weights
 from app.services.imports.torch_file import read_torch

@@ -8,18 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
-class FileError(ValueError):
-    """A file that cannot be read; the message says what was expected and what was got."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How much a file may hold: bytes once unpacked, elements of one tensor, and nodes, names or tensors."""
-
-    unpacked: int = 256 << 20
-    elements: int = 16_000_000
-    items: int = 4096
+from app.formats.archive import Bounds, FileError
 
 
 @dataclass(frozen=True)
@@ -63,3 +52,5 @@ class Document:
 
 
 Source = Graph | Weights | Document
+
+__all__ = ["Bounds", "Document", "FileError", "Graph", "Node", "Source", "Weights"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from app.services.imports.archive import Archive
+from app.formats.archive import Archive
 from app.services.imports.source import Bounds, FileError, Weights
 
 DTYPES = {

@@ -83,10 +83,11 @@ def test_every_call_on_the_page_runs_and_answers_what_it_says(client: TestClient
     made = client.post(f"/api/runs/{own}/passes", json={"dataset": "mnist", "index": 0}).json()["id"]
     network = {"input": [4], "layers": [{"name": "fc", "op": "linear", "settings": {"out": 2}}]}
     model = client.post("/api/networks/import", json=network).json()["id"]
+    data = client.post("/api/datasets", json={"x": [[[0, 1], [1, 0]]], "target": [0]}).json()["name"]
     tried, last = 0, []
     for method, address, body in forms(page):
         path = address.replace("YOUR-RUN", own).replace("welcome/passes/YOUR-PASS", f"{own}/passes/{made}")
-        path = path.replace("/steps/120/", "/steps/1/").replace("YOUR-IMPORT", model)
+        path = path.replace("/steps/120/", "/steps/1/").replace("YOUR-IMPORT", model).replace("YOUR-DATA", data)
         if method == "DELETE":
             last.append(path)
             continue
@@ -102,7 +103,7 @@ def test_every_call_on_the_page_runs_and_answers_what_it_says(client: TestClient
         if path == "/api/runs" and method == "POST":
             client.delete(answer.headers["location"])
     assert tried > len(OPS) + len(OPTIMIZERS) + 30
-    assert [client.delete(path).status_code for path in last] == [204]
+    assert [client.delete(path).status_code for path in last] == [204, 204]
 
 
 def test_curl_and_python_make_the_same_call_as_the_page(page: str) -> None:
