@@ -104,7 +104,7 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
     yield "npz of images alone", npz(x=np.zeros((3, 4, 4))), "no labels to go with it"
     yield "npz of too few labels", npz(x=np.zeros((3, 4, 4)), y=np.zeros(2, int)), "do not go with"
     yield "npz of infinity", npz(x=np.full((3, 4, 4), np.inf), y=np.zeros(3, int)), "NaN or infinity"
-    yield "npz of a pickle", npz(x=np.array([{}], object), y=np.zeros(1, int)), "expected whole or floating-point"
+    yield "npz of a pickle", npz(x=np.array([{}], object), y=np.zeros(1, int)), "expected numbers"
     yield "npz of labels below 0", npz(x=np.zeros((3, 4, 4)), y=np.array([-1, 0, 1])), "class numbers from 0"
     yield "npz of a line", npz(x=np.zeros(3), y=np.zeros(3, int)), "no stack of images"
     for at in range(4, len(good), max(1, len(good) // 60)):
