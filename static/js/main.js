@@ -8,6 +8,7 @@ import * as session from "./net/session.js";
 import * as store from "./state/store.js";
 import { App } from "./view/shell/app.js";
 import { handle } from "./view/shell/keys.js";
+import { VIEWS } from "./view/views.js";
 
 const root = document.documentElement;
 
@@ -33,8 +34,9 @@ function resolve() {
 for (const query of [dark, contrast, motion]) query.addEventListener("change", resolve);
 addEventListener("resize", measure);
 
+const views = VIEWS.map(({ name }) => name);
 const first = link.read(location.hash);
-link.look(first);
+link.look(first, views);
 
 effect(() => {
   resolve();
@@ -58,7 +60,7 @@ effect(() => {
 /** What makes an entry of the browser's history of its own: views, runs, images and cards. @param {string} hash */
 function entryOf(hash) {
   const given = new URLSearchParams(hash.slice(1));
-  return ["view", "run", "source", "place"].map(name => given.get(name) ?? "").join(" ");
+  return ["view", "part", "run", "source", "place"].map(name => given.get(name) ?? "").join(" ");
 }
 
 /**
@@ -86,7 +88,7 @@ effect(() => {
 /** @param {ReturnType<typeof link.read>} given @param {Promise<any>} there when its run and its timeline are */
 async function arrive(given, there) {
   arriving = true;
-  link.look(given);
+  link.look(given, views);
   await there;
   link.place(given);
   arriving = false;

@@ -126,7 +126,7 @@ def test_a_drawn_digit_is_answered_while_it_is_drawn_and_used_with_its_answer_as
     expect(use).to_have_attribute("aria-disabled", "false")
     use.click()
     wait_for_source(page, "s.drawn && s.pass")
-    expect(page.locator(".app.exploring")).to_be_visible()
+    expect(page.locator(".app[data-view=explore]")).to_be_visible()
     seen = looked_at(page)
     assert seen["label"] == said
     rows = [seen["image"][28 * row : 28 * row + 28] for row in range(28)]

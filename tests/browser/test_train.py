@@ -119,7 +119,7 @@ def test_the_answers_are_the_servers(page: Page, server: Server) -> None:
 def test_an_answered_digit_opens_in_explore(page: Page, server: Server) -> None:
     visit(page, server)
     page.locator(ANSWERS).nth(4).click()
-    expect(page.locator(".app.exploring")).to_be_visible()
+    expect(page.locator(".app[data-view=explore]")).to_be_visible()
     expect(page.locator(".source")).to_contain_text("a 2")
 
 
@@ -136,7 +136,7 @@ def test_the_curves_read_what_the_metrics_say_and_open_a_step(page: Page, server
     expect(page.locator(".curves header").first).to_contain_text(f"step 2 loss {told['loss'][1]:.3f}")
     assert f"step 2, loss {told['loss'][1]:.3f}" in (reader.get_attribute("aria-valuetext") or "")
     reader.press("Enter")
-    expect(page.locator(".app.exploring")).to_be_visible()
+    expect(page.locator(".app[data-view=explore]")).to_be_visible()
     expect(page.locator(".source")).to_contain_text("step 2")
 
 
@@ -152,7 +152,7 @@ def test_a_step_that_is_no_longer_kept_says_so(page: Page, server: Server) -> No
     reader.press("Home")
     expect(page.locator(".curves header").first).to_contain_text("no longer kept")
     reader.press("Enter")
-    expect(page.locator(".app.training")).to_be_visible()
+    expect(page.locator(".app[data-view=train]")).to_be_visible()
     expect(page.get_by_role("status").filter(has_text="no longer kept")).to_have_count(1)
 
 

@@ -86,7 +86,8 @@ function namePosition() {
 
 /** Name in the address, how it is written (null: left out), how it is read. */
 const TABLE = /** @type {const} */ ([
-  ["view", () => (store.view.value === "train" ? "train" : null)],
+  ["view", () => (store.view.value === "explore" ? null : store.view.value)],
+  ["part", () => store.part.value],
   ["run", () => (store.run.value && store.run.value.id !== store.status.value.welcome ? store.run.value.id : null)],
   ["source", () => nameSource(store.source.value)],
   ["step", nameStep],
@@ -117,6 +118,7 @@ export function read(hash) {
   const step = text("step") !== null && Number.isInteger(number) && number >= 0 ? number : null;
   return {
     view: text("view"),
+    part: text("part"),
     run: text("run"),
     step,
     source: readSource(text("source"), step),
@@ -139,10 +141,13 @@ export function read(hash) {
  */
 const oneOf = (choices, text) => choices.find(choice => choice === text) ?? choices[0];
 
-/** Put what was read of the view and its looks into the store. @param {ReturnType<typeof read>} given */
-export const look = given =>
+/**
+ * Put what was read of the view and its looks into the store.
+ * @param {ReturnType<typeof read>} given @param {string[]} views that there are
+ */
+export const look = (given, views) =>
   batch(() => {
-    store.show(oneOf(["explore", "train"], given.view));
+    store.show(oneOf(views, given.view), given.part);
     store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
     store.setTextSize(oneOf(["auto", "laptop", "projector"], given.size));
     store.setAspect(oneOf(["sum", "nudge", "reach", "history"], given.card));

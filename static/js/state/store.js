@@ -79,8 +79,10 @@ export const wanted = signal(null);
 export const position = signal(null);
 export const playing = signal(false);
 export const speed = signal(1);
-/** @type {Signal<"explore"|"train">} */
+/** The view that is shown. */
 export const view = signal("explore");
+/** What of the view is shown: a lesson's step, a room. Each view says what it means. @type {Signal<string|null>} */
+export const part = signal(null);
 /** @type {Signal<string|null>} the opened card's place */
 export const place = signal(null);
 /** The way to the opened card, first place first. @type {Signal<string[]>} */
@@ -300,11 +302,15 @@ export const setTextSize = setter(textSize);
 export const say = setter(announcement);
 export const showError = setter(problem);
 
-/** What could not be had belongs to the view in which it was wanted. @param {typeof view.value} to */
-export const show = to =>
+/**
+ * What could not be had belongs to the view in which it was wanted.
+ * @param {string} to @param {string|null} [which] part of it
+ */
+export const show = (to, which = null) =>
   batch(() => {
     if (to !== view.value) problem.value = null;
     view.value = to;
+    part.value = which;
   });
 
 /** Set when play last moved, so that a position set by hand starts the clock anew. */

@@ -192,7 +192,7 @@ test("the address holds what is seen, and is read as it was written", () => {
   store.setTheme("auto");
   const given = link.read(hash);
   assert.equal(given.step, 100);
-  link.look(given);
+  link.look(given, ["explore", "train"]);
   link.place(given);
   assert.equal(link.write(), hash);
 });
@@ -232,7 +232,7 @@ test("an address that makes no sense leads to a first visit", () => {
   const given = link.read("#view=cat&step=-3&source=../../etc&at=%00&place=x&theme=pink&speed=soon");
   assert.equal(given.step, null);
   assert.equal(given.source, null);
-  link.look(given);
+  link.look(given, ["explore", "train"]);
   link.place(given);
   assert.match(store.problem.value?.detail ?? "", /^A place is layer\/tensor\/index/);
   store.showError(null);

@@ -1,54 +1,33 @@
-/** The page: header, and either the explore grid or the training room. */
+/** The page: the header, and the view that is shown. */
 
 import { useEffect } from "preact/hooks";
 
 import { html } from "../html.js";
-import { noMnist, panel, position, announcement, breakpoint, view, walkable } from "../../state/store.js";
-import { Drawer } from "../card/drawer.js";
-import { Welcome } from "./welcome.js";
+import { noMnist, panel, announcement, breakpoint, view, walkable } from "../../state/store.js";
+import { VIEWS, viewNamed } from "../views.js";
 import { Header } from "./header.js";
 import { NoMnist } from "./no_mnist.js";
 import { lazy } from "./lazy.js";
-import { Stage } from "../stage/stage.js";
-import { Step } from "../step/step.js";
-import { Hurry, Transport } from "./transport.js";
 
-const Train = lazy(
-  () => import("../train/train.js"),
-  "Train",
-  html`<main class="train" aria-label="Train" aria-busy="true"></main>`,
-);
 const Picker = lazy(() => import("../picker/picker.js"), "Picker");
 const Help = lazy(() => import("./help.js"), "Help");
 
 export function App() {
-  const training = view.value === "train";
+  const shown = viewNamed(view.value);
   const settled = walkable.value;
   useEffect(() => {
     if (!settled) return;
-    const timer = setTimeout(() => [Picker, Train, Help].forEach(({ fetchAhead }) => fetchAhead()), IDLE);
+    const later = [Picker, viewNamed("train").view, Help];
+    const timer = setTimeout(() => later.forEach(({ fetchAhead }) => fetchAhead()), IDLE);
     return () => clearTimeout(timer);
   }, [settled]);
   return html`
-    <div class="app ${training ? "training" : "exploring"} ${breakpoint.value}">
+    <div class="app ${shown.walks ? "walked" : "whole"} ${breakpoint.value}" data-view=${shown.name}>
       <${Header} />
-      ${
-        noMnist.value
-          ? html`<${NoMnist} />`
-          : training
-            ? html`<${Train} />`
-            : html`
-        <main class="explore">
-          <h1 class="spoken">Explore a pass through the network</h1>
-          <${Stage} />
-          ${position.value === null ? html`<${Welcome} />` : html`<${Step} /><${Hurry} />`}
-        </main>
-        <${Drawer} />
-        <${Transport} />`
-      }
+      ${noMnist.value && shown.needsRun ? html`<${NoMnist} />` : html`<${shown.view} />`}
     </div>
     ${(panel.value === "picker" || panel.value === "draw") && html`<${Picker} />`}
-    ${panel.value === "help" && html`<${Help} />`}
+    ${panel.value === "help" && html`<${Help} views=${VIEWS} />`}
     <div class="spoken" role="status" aria-live="polite">${announcement.value}</div>`;
 }
 

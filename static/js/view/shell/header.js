@@ -7,6 +7,7 @@ import { Chevron } from "../icons.js";
 import { Choice, Popover } from "./popover.js";
 import { Runs, nameOfRun } from "./run_list.js";
 import { Tiles } from "../train/tiles.js";
+import { VIEWS, addressOf, viewNamed } from "../views.js";
 import * as format from "../../core/format.js";
 import * as net from "../../net/requests.js";
 import * as session from "../../net/session.js";
@@ -27,10 +28,7 @@ export function Header() {
     ${
       narrow
         ? html`<${ViewMenu} />`
-        : html`<nav aria-label="Views">${VIEWS.map(
-            each => html`<${Tab} ...${each}
-      />`,
-          )}</nav>`
+        : html`<nav aria-label="Views">${VIEWS.map(view => html`<${Tab} view=${view} />`)}</nav>`
     }
     <div class="tools">
       <a class="api" href="docs" title="The API, for programmers">API</a>
@@ -42,29 +40,23 @@ export function Header() {
   </header>`;
 }
 
-/** @type {{to: "explore"|"train", words: string}[]} */
-const VIEWS = [
-  { to: "explore", words: "Explore" },
-  { to: "train", words: "Train" },
-];
-
-/** @param {{to: "explore"|"train", words: string}} props */
-function Tab({ to, words }) {
-  const current = store.view.value === to;
-  return html`<a href=${to === "train" ? "#view=train" : "#"} aria-current=${current ? "page" : undefined}
+/** @param {{view: import("../views.js").View}} props */
+function Tab({ view }) {
+  const current = viewNamed(store.view.value) === view;
+  return html`<a href=${addressOf(view)} aria-current=${current ? "page" : undefined}
     onClick=${(/** @type {MouseEvent} */ event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      store.show(to);
-    }}>${words}</a>`;
+      store.show(view.name);
+    }}>${view.words}</a>`;
 }
 
 function ViewMenu() {
-  const now = VIEWS.find(({ to }) => to === store.view.value) ?? VIEWS[0];
+  const now = viewNamed(store.view.value);
   return html`<${Popover} name="view" className="views" align="right" spoken=${`View: ${now.words}`}
     label=${html`${now.words} <${Chevron} />`}>
-    <${Choice} legend="View" choices=${VIEWS.map(({ to, words }) => ({ value: to, words }))} value=${now.to}
-      choose=${(/** @type {"explore"|"train"} */ to) => {
+    <${Choice} legend="View" choices=${VIEWS.map(({ name, words }) => ({ value: name, words }))} value=${now.name}
+      choose=${(/** @type {string} */ to) => {
         store.show(to);
         store.openPanel(null);
       }} />

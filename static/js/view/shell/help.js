@@ -2,7 +2,7 @@
 
 import { html } from "../html.js";
 import { Dialog } from "./popover.js";
-import { KEYS, TRAINING, WITHIN } from "./keys.js";
+import { KEYS, WITHIN } from "./keys.js";
 
 /** @param {{shown: string[], words: string}[]} keys */
 const table = keys =>
@@ -11,14 +11,14 @@ const table = keys =>
   <dt>${shown.map(key => html`<kbd>${key}</kbd> `)}</dt><dd>${words}</dd></div>`,
   )}</dl>`;
 
-export const Help = () => html`<${Dialog} name="help">
+/** @param {{views: import("../views.js").View[]}} props */
+export const Help = ({ views }) => html`<${Dialog} name="help">
   <div>
     <h2 id="help-title" class="serif">Keys</h2>
     ${table(KEYS)}
     <h3 class="serif">On the stage, in a map, in a number grid</h3>
     ${table(WITHIN)}
-    <h3 class="serif">In Train</h3>
-    ${table(TRAINING)}
+    ${views.map(({ words, keys }) => keys && html`<h3 class="serif">In ${words}</h3>${table(keys)}`)}
     <p class="soft">Enter on a tile walks its cells; Enter on a cell explains it; Esc goes one level out. The address
       always holds what you see: copy it to come back or to show somebody.</p>
     <p>Everything here is had by programs too: <a href="docs">the API</a>, and pages <a

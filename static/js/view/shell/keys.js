@@ -23,8 +23,8 @@ export const WITHIN = [
   { shown: ["Enter"], words: "explain this number" },
 ];
 
-/** What the training room listens to instead. */
-export const TRAINING = [
+/** What Train listens to instead. */
+export const TRAIN_KEYS = [
   { shown: ["Space"], words: "train or pause" },
   { shown: ["."], words: "one step" },
   { shown: ["←", "→"], words: "on the curves: one recorded step" },
