@@ -138,5 +138,10 @@ def _hint(hint: Hint) -> dict[str, Any]:
 
 def _value(answer: Any) -> Any:
     if isinstance(answer, np.ndarray):
-        return answer.tolist()
-    return list(answer) if isinstance(answer, tuple) else answer
+        return [[_rounded(value) for value in row] for row in answer]
+    return list(answer) if isinstance(answer, tuple) else _rounded(answer) if isinstance(answer, float) else answer
+
+
+def _rounded(value: float) -> float:
+    """Without what float64 leaves behind: 0.932 and not 0.9319999999999999."""
+    return float(f"{value:.12g}")

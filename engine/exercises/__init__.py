@@ -6,8 +6,20 @@ Their names and what helps against them are those of `engine.mistakes`.
 
 from __future__ import annotations
 
-from engine.exercises import forward, gradients, sizes
+from engine.exercises import forward, gradients, learning, routes, sizes
 from engine.exercises.answers import AnswerError
 from engine.exercises.item import FAMILIES, Family, Item, Verdict, Wrong
 
-__all__ = ["FAMILIES", "AnswerError", "Family", "Item", "Verdict", "Wrong", "forward", "gradients", "sizes"]
+__all__ = [
+    "FAMILIES",
+    "AnswerError",
+    "Family",
+    "Item",
+    "Verdict",
+    "Wrong",
+    "forward",
+    "gradients",
+    "learning",
+    "routes",
+    "sizes",
+]

@@ -180,13 +180,13 @@ class Verdict:
 @dataclass(frozen=True)
 class Family:
     """Exercises of one sort; `lesson` is where they are taught, and the item of seed 0 is the lesson's own where the
-    lesson has one."""
+    lesson has one. `draw` may answer None: other numbers, please."""
 
     name: str
     title: str
     kind: Kind
     lesson: int
-    draw: Callable[[Draw], Item]
+    draw: Callable[[Draw], Item | None]
     first: Callable[[], Item] | None = None
 
     @property
@@ -228,12 +228,15 @@ class Family:
 def _item(family: Family, seed: int) -> Item:
     if seed == 0 and family.first is not None:
         return _usual(family, family.first())
-    for attempt in range(DRAWS):
+    last: Item | None = None
+    attempt = 0
+    while last is None or attempt < DRAWS:
         item = family.draw(Draw(f"{family.name}/{seed}/{attempt}"))
-        if family.fits(item):
+        if item is not None and family.fits(item):
             return item
-    clashing = family.clashes(item)
-    return replace(item, wrongs=tuple(wrong for k, wrong in enumerate(item.wrongs) if k not in clashing))
+        last, attempt = item or last, attempt + 1
+    clashing = family.clashes(last)
+    return replace(last, wrongs=tuple(wrong for k, wrong in enumerate(last.wrongs) if k not in clashing))
 
 
 def _usual(family: Family, item: Item) -> Item:
@@ -250,10 +253,10 @@ FAMILIES: dict[str, Family] = {}
 
 def family(
     name: str, title: str, kind: str, lesson: int, first: Callable[[], Item] | None = None
-) -> Callable[[Callable[[Draw], Item]], Callable[[Draw], Item]]:
+) -> Callable[[Callable[[Draw], Item | None]], Callable[[Draw], Item | None]]:
     """Register the function that draws the items of a family."""
 
-    def register(draw: Callable[[Draw], Item]) -> Callable[[Draw], Item]:
+    def register(draw: Callable[[Draw], Item | None]) -> Callable[[Draw], Item | None]:
         FAMILIES[name] = Family(name, title, KINDS[kind], lesson, draw, first)
         return draw
 
