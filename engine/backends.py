@@ -15,12 +15,12 @@ from engine.data import Dataset, Split
 from engine.fast.flat_params import FlatParams, aligned, buffer_pool
 from engine.fast.plan import FEW, Plan, plan
 from engine.fast.simd import LANES
-from engine.fast.step import gather, prepare, work
+from engine.fast.step import Batch, Found, Weights, gather, prepare, work
 from engine.fast.thread_pool import thread_pool
 from engine.kernels import Kernel
 from engine.layers import Layer
 from engine.network import Network, Values
-from engine.ops.base import Array
+from engine.ops.base import Array, Shape
 from engine.ops.dropout import Dropout
 from engine.optimizers import Optimizer
 
@@ -34,16 +34,22 @@ PART = 2**15
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
-def right_answers(answers: Array, target: Array) -> int | None:
-    """How many rows have their largest value at the target's class, a number or a row with a single 1; None where
-    targets are no classes."""
-    if target.ndim == 2 and target.shape == answers.shape and target.shape[1] > 1:
+def classes_of(target: Array, answers: Shape) -> Array | None:
+    """The class of every row of answers of this shape, from numbers or from rows with a single 1; None where targets
+    are no classes."""
+    if target.ndim == 2 and target.shape == answers and target.shape[1] > 1:
         if not (np.isin(target, (0, 1)).all() and (target.sum(1) == 1).all()):
             return None
-        target = target.argmax(1)
-    if target.ndim != 1 or target.dtype.kind not in "iu" or answers.ndim != 2:
+        return target.argmax(1)
+    if target.ndim != 1 or target.dtype.kind not in "iu" or len(answers) != 2:
         return None
-    return int(np.count_nonzero(answers.argmax(1) == target))
+    return target
+
+
+def right_answers(answers: Array, target: Array) -> int | None:
+    """How many rows have their largest value at the target's class; None where targets are no classes."""
+    classes = classes_of(target, answers.shape)
+    return None if classes is None else int(np.count_nonzero(answers.argmax(1) == classes))
 
 
 @dataclass(frozen=True)
@@ -140,69 +146,61 @@ class Fast:
         return self._work(parameters, split, indices, np.zeros(len(self.plan.dropouts), np.uint64), training=False)
 
     def _work(self, parameters: Arrays, split: Split, indices: Array, keys: Array, training: bool) -> Pass:
-        plan, count = self.plan, len(indices)
+        plan, count, answers = self.plan, len(indices), self.network.layers[self.network.output].shape
         single = plan.single is not None and count <= FEW
         table, lanes = (plan.single, 1) if single else (plan.table, LANES)
         chunks = -(-count // lanes)
         shards, rounds = plan.shards(chunks), plan.rounds(chunks) if training else [(0, chunks)]
         flat = FlatParams.of(parameters, plan.places).vectors[""]
-        images, octets = self._images(split)
-        targets = split.targets[indices].astype(np.int64)
-        share = 1 / count if plan.mean else 1.0
-        losses, rights = np.empty(chunks), np.empty(chunks, np.int64)
+        targets = split.targets[indices]
+        classes, factor = classes_of(targets, (count, *answers)), self._factor(targets)
+        named = targets if targets.ndim == 1 else classes
+        numbers = targets.reshape(count, -1) if targets.ndim > 1 else np.zeros((0, 1))
         pool = thread_pool()
         gradient = buffer_pool.take(plan.parameters if training else 0)
         workspace = self._take_workspace(pool.size, shards, rounds[0][1] if training else 0)
-        left = (workspace.gradients[:shards], workspace.kept)
+        weights = Weights(flat, workspace.filters, keys, self._still, self._ones)
+        batch = Batch(
+            *self._images(split),
+            SHADES,
+            indices,
+            np.full(count, -1) if named is None else named.astype(np.int64),
+            numbers.astype(np.float32).astype(np.float64),
+            factor,
+        )
+        found = Found(workspace.gradients[:shards], workspace.kept, np.empty(chunks), np.empty(chunks, np.int64))
 
         def run(kernel: Kernel, workers: int, *given: Any) -> None:
             workspace.counter[0] = 0
-            pool.run(lambda worker: kernel.compiled(table, workspace.counter, workspace.arena(worker), *given), workers)
+            pool.run(
+                lambda worker: kernel.compiled(table, workspace.counter, workspace.arena(worker), weights, *given),
+                workers,
+            )
 
         try:
             if plan.filters and not single:
-                run(prepare, pool.size, plan.transforms, flat, workspace.filters)
+                run(prepare, pool.size, plan.transforms)
             for span in rounds:
-                run(
-                    work,
-                    shards,
-                    lanes,
-                    images,
-                    octets,
-                    SHADES,
-                    indices,
-                    targets,
-                    flat,
-                    self._still,
-                    self._ones,
-                    workspace.filters,
-                    keys,
-                    plan.smoothing,
-                    share,
-                    training,
-                    span,
-                    *left,
-                    losses,
-                    rights,
-                )
+                run(work, shards, batch, found, span, training)
                 if training:
-                    run(
-                        gather,
-                        plan.parameters // PART,
-                        plan.gathers,
-                        span,
-                        min(lanes, count),
-                        self._still,
-                        self._ones,
-                        *left,
-                        gradient,
-                    )
+                    gathered = (found, plan.gathers, span, min(lanes, count), gradient)
+                    run(gather, plan.parameters // PART, *gathered)
         finally:
             with self._lock:
                 if not self._workspaces:
                     self._workspaces.append(workspace)
-        loss = math.fsum(losses.tolist()) / (count if plan.mean else 1)
-        return Pass(loss, sum(rights.tolist()), gradient=FlatParams(plan.places, {"": gradient}) if training else None)
+        with np.errstate(all="ignore"):
+            loss = float(np.float64(math.fsum(found.losses.tolist())) * factor)
+        right = None if classes is None else int(found.rights.sum())
+        return Pass(loss, right, gradient=FlatParams(plan.places, {"": gradient}) if training else None)
+
+    def _factor(self, targets: Array) -> float:
+        """What an element's loss counts in the loss of these targets: infinity where none counts in their mean."""
+        loss = self.network.loss.op
+        count = loss.averaged(targets)
+        if count is None:
+            return 0.5 if loss.options["reduction"] == "half_sum" else 1.0
+        return 1 / count if count else math.inf
 
     def release(self) -> None:
         """Give back the workspace, which the next pass will make anew."""
@@ -289,7 +287,4 @@ def backend_of(network: Network, dataset: Dataset) -> Backend:
     made = plan(network)
     if isinstance(made, str):
         return Readable(network, made)
-    for name, split in dataset.splits.items():
-        if split.targets.ndim != 1 or split.targets.dtype.kind not in "iu":
-            return Readable(network, f"the targets of {dataset.name}/{name} are no class numbers")
     return Fast(network, made)

@@ -1,12 +1,11 @@
-"""What a convolution does with one chunk of LANES images, forwards and backwards; how images come in and the loss out.
+"""What a convolution does with one chunk of LANES images, forwards and backwards;
+how images come in.
 
 A plane of the arena is said by four numbers: where its first value stands, and the strides from channel to channel, row
 to row and column to column; each value is a vector. Around a plane lie as many zeros as its reader's windows reach out.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -322,37 +321,3 @@ def wipe(arena, at, size, strides, beyond):  # type: ignore[no-untyped-def]
             end = at + c * strides[0] + vectors * LANES + i * strides[1]
             for k in range(end - beyond, end):
                 arena[k] = ZERO
-
-
-# the loss -------------------------------------------------------------------------------------------------------------
-
-
-@part
-def cross_entropy(row, targets, count, lanes, smoothing, share, arena):  # type: ignore[no-untyped-def]
-    """The sum of the images' losses, and how many have their largest logit at the target; dx = (p - t) * share.
-
-    Lanes beyond `count` send nothing back, so that they reach no weight.
-    """
-    loss, right = 0.0, 0
-    for lane in range(lanes):
-        best = 0
-        for k in range(1, row.C):
-            x, largest = arena[row.x_at + k * row.x_c + lane], arena[row.x_at + best * row.x_c + lane]
-            if x > largest or (x != x and largest == largest):
-                best = k
-        top = np.float64(arena[row.x_at + best * row.x_c + lane])
-        others = top - top  # 0, or NaN where the largest is infinite
-        for k in range(row.C):
-            if k != best:
-                others += math.exp(np.float64(arena[row.x_at + k * row.x_c + lane]) - top)
-        z, log_z = 1 + others, math.log1p(others)
-        for k in range(row.C):
-            below = np.float64(arena[row.x_at + k * row.x_c + lane]) - top
-            t = smoothing / row.C + (1 - smoothing if lane < count and k == targets[lane] else 0.0)
-            if lane < count and t != 0:
-                loss -= t * (below - log_z)
-            delta = (math.exp(below) / z - t) * share if lane < count else 0.0
-            arena[row.dx_at + k * row.dx_c + lane] = np.float32(delta)
-        if lane < count and best == targets[lane]:
-            right += 1
-    return loss, right

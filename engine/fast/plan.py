@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from engine.fast.activation import CURVES, LEARNED
 from engine.fast.linear import PANEL
+from engine.fast.loss import LOSSES
 from engine.fast.simd import LANES
 from engine.fast.step import (
+    ACTIVATION,
     AVERAGE,
     CONV,
     COPY,
-    CROSS_ENTROPY,
     DROPOUT,
     INPUT,
     LINEAR,
@@ -26,10 +28,12 @@ from engine.fast.step import (
     LONE_LINEAR,
     LONE_MAX_POOL,
     LONE_RELU,
+    LOSS,
     MAX_POOL,
     MEET,
     RELU,
     ROW,
+    SOFTMAX,
     WINOGRAD,
 )
 from engine.fast.winograd import POINTS, scratch
@@ -75,8 +79,6 @@ class Plan:
     share: int
     filters: int
     dropouts: tuple[Layer, ...]
-    smoothing: float
-    mean: bool
 
     def shards(self, chunks: int) -> int:
         """How many parts of a batch have gradients of their own, whoever computes them."""
@@ -201,9 +203,8 @@ def _plan(network: Network) -> Plan:
         stage.source = read
         stages.append(stage)
         made[layer.name] = len(stages) - 1
-    smoothing, mean = _loss(network)
     last = source(network.output)
-    stages.append(Stage(CROSS_ENTROPY, stages[last].seen, (), (), source=last))
+    stages.append(_loss(network.loss.op, stages[last].seen, last))
     _part(stages)
     _trim(stages)
     table, arena = _table(stages, 0, LANES)
@@ -227,8 +228,6 @@ def _plan(network: Network) -> Plan:
         share,
         _place_filters(table),
         tuple(dropouts),
-        smoothing,
-        mean,
     )
 
 
@@ -243,13 +242,6 @@ def _places(network: Network) -> tuple[Places, int]:
 
 def _volume(shape: Shape) -> Shape:
     return (*shape, *(1,) * (3 - len(shape)))
-
-
-def _loss(network: Network) -> tuple[float, bool]:
-    options = network.loss.op.options
-    if network.loss.op.name != "cross_entropy" or options["ignore_index"] is not None:
-        raise Unfit(f"the loss is {network.loss.op.name}, not cross_entropy of every image")
-    return options["label_smoothing"], options["reduction"] == "mean"
 
 
 # stages ---------------------------------------------------------------------------------------------------------------
@@ -306,7 +298,7 @@ def _linear(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
 
 def _relu(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage | None:
     """Fused into a convolution or linear layer before it."""
-    if source.learns and "relu" not in source.numbers:
+    if source.op in (CONV, WINOGRAD, LINEAR) and "relu" not in source.numbers:
         source.numbers["relu"] = 1
         return None
     return Stage(RELU, source.seen, source.seen, source.seen)
@@ -314,7 +306,38 @@ def _relu(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage | 
 
 def _dropout(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
     shape = source.seen
-    return Stage(DROPOUT, shape, shape, shape, {"rate": op.options["p"]}, scratch=LANES * math.prod(shape))
+    return Stage(DROPOUT, shape, shape, shape, {"constant": op.options["p"]}, scratch=LANES * math.prod(shape))
+
+
+def _activation(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    curve = CURVES.index(op.name)
+    constants = [op.options[name] for name in ("negative_slope", "alpha") if name in op.options]
+    numbers = {"curve": curve, "constant": constants[0] if constants else 0.0}
+    if curve == LEARNED:
+        numbers["w"] = at["slope"]
+    return Stage(ACTIVATION, source.seen, source.seen, source.seen, numbers)
+
+
+def _softmax(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    rank = len(shapes["x"])
+    axis = op.options["axis"] % rank
+    if axis == 0:
+        raise Unfit(f"{op.name} along the images")
+    numbers = {"axis": axis - 1, "logarithm": int(op.name == "log_softmax")}
+    return Stage(SOFTMAX, source.seen, source.seen, source.seen, numbers)
+
+
+def _loss(op: Op, x: Shape, source: int) -> Stage:
+    if op.name not in LOSSES:
+        raise Unfit(f"the loss is {op.name}")
+    ignored = op.options.get("ignore_index")
+    numbers = {
+        "loss": LOSSES.index(op.name),
+        "constant": op.options.get("label_smoothing", 0.0),
+        "ignores": int(ignored is not None),
+        "ignored": ignored or 0,
+    }
+    return Stage(LOSS, x, (), (), numbers, source=source)
 
 
 def _max_pool(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
@@ -425,6 +448,9 @@ STAGES: dict[str, Callable[[Any, Shapes, Stage, dict[str, int]], Stage | None]] 
     "conv2d": _conv,
     "linear": _linear,
     "relu": _relu,
+    **dict.fromkeys(CURVES, _activation),
+    "softmax": _softmax,
+    "log_softmax": _softmax,
     "dropout": _dropout,
     "max_pool2d": _max_pool,
     "global_max_pool": _max_pool,
@@ -520,7 +546,8 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
             deltas, end = _lay(stage.y, end, cell, room, around, spread)
         laid.append((values, deltas))
     for index, stage in enumerate(stages):
-        numbers = {"op": stage.op, "b": -1, "needs_dx": training[index], "scratch": scratches[index], **stage.numbers}
+        numbers = {"op": stage.op, "lanes": cell, "b": -1, "needs_dx": training[index], "scratch": scratches[index]}
+        numbers |= stage.numbers
         numbers |= dict(zip("CHW", stage.x, strict=True)) | dict(zip("OIJ", stage.y, strict=False))
         planes: dict[str, Plane] = {}
         if stage.source >= 0:
@@ -585,6 +612,9 @@ def _place_gradients(table: Array) -> tuple[int, int]:
         if row["op"] == LINEAR:
             table["kept"][index] = kept
             kept += int(row["C"] + row["O"]) * LANES
+        elif row["op"] == ACTIVATION:
+            table["dw"][index] = share
+            share += _vectors(int(row["C"])) if row["curve"] == LEARNED else 0
         else:
             table["dw"][index] = share
             share += _vectors(int(row["O"] * row["C"] // row["G"] * row["U"] * row["V"]))
@@ -605,6 +635,7 @@ GATHERED: dict[int, Callable[[Any], int]] = {
     CONV: lambda row: row["O"],
     WINOGRAD: lambda row: row["O"],
     LINEAR: lambda row: -(-row["C"] // PANEL),
+    ACTIVATION: lambda row: int(row["curve"] == LEARNED),
 }
 
 

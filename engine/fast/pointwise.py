@@ -115,14 +115,14 @@ def _dropout(lanes: int, load: Any, store: Any, times: Any) -> Any:
     def forward(row, key, first, training, arena):  # type: ignore[no-untyped-def]
         """The same mask as the readable layer draws: of a cell's number in the whole batch. It waits in the scratch."""
         size = row.C * row.H * row.W
-        scale = np.float32(1 / (1 - row.rate)) if row.rate < 1 else ZERO
+        scale = np.float32(1 / (1 - row.constant)) if row.constant < 1 else ZERO
         cell = 0
         for c in range(row.C):
             for h in range(row.H):
                 for k in range(row.W):
                     mask = row.scratch + cell * lanes
                     for lane in range(lanes):
-                        kept = not training or is_kept(key, np.uint64((first + lane) * size + cell), row.rate)
+                        kept = not training or is_kept(key, np.uint64((first + lane) * size + cell), row.constant)
                         arena[mask + lane] = (scale if training else ONE) if kept else ZERO
                     x = load(arena, row.x_at + c * row.x_c + h * row.x_h + k * row.x_w)
                     store(arena, row.y_at + c * row.y_c + h * row.y_h + k * row.y_w, times(x, load(arena, mask)))

@@ -3,15 +3,23 @@ in the cache, then the next chunk."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from engine.fast.activation import (
+    activation_backward,
+    activation_forward,
+    channels_gather,
+    softmax_backward,
+    softmax_forward,
+)
 from engine.fast.average import average_backward, average_forward, single_average_backward, single_average_forward
 from engine.fast.conv import (
     conv_backward_w,
     conv_backward_x,
     conv_forward,
     conv_gather,
-    cross_entropy,
     load_images,
     wipe,
 )
@@ -23,6 +31,7 @@ from engine.fast.linear import (
     single_linear_backward,
     single_linear_forward,
 )
+from engine.fast.loss import loss_and_delta
 from engine.fast.merge import copy_backward, copy_forward, single_copy_backward, single_copy_forward
 from engine.fast.pointwise import (
     close_gate,
@@ -43,8 +52,10 @@ from engine.fast.simd import take_number
 from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather
 from engine.kernels import flush_denormals, part, restore, sum_kernel
 
-INPUT, CONV, WINOGRAD, LINEAR, RELU, DROPOUT, MAX_POOL, AVERAGE, COPY, MEET, CROSS_ENTROPY = range(11)
-LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL, LONE_AVERAGE, LONE_COPY = range(11, 17)
+Array = np.ndarray
+
+INPUT, CONV, WINOGRAD, LINEAR, RELU, ACTIVATION, SOFTMAX, DROPOUT, MAX_POOL, AVERAGE, COPY, MEET, LOSS = range(13)
+LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL, LONE_AVERAGE, LONE_COPY = range(13, 19)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = (
@@ -94,6 +105,13 @@ _NUMBERS = (
     "right",
     "y_onto",
     "dx_onto",
+    "lanes",
+    "curve",
+    "axis",
+    "logarithm",
+    "loss",
+    "ignores",
+    "ignored",
 )
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
@@ -104,12 +122,14 @@ _NUMBERS = (
 #: image by itself, with so many numbers beyond the ends of rows (x_beyond, y_beyond). dw, db: where a shard has the
 #: gradients of a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
 #: divisor, padded, bottom, right: of an average, what its sums are divided by. y_onto, dx_onto: a copy is
-#: added to what stands there.
-ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("rate", np.float64)])
+#: added to what stands there. lanes: of a value. curve: which activation; axis, logarithm: of a softmax; loss, with the
+#: class that it ignores: of the last row. constant: a number of the op's own, such as a dropout's rate.
+ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("constant", np.float64)])
 
 
 @part
-def _forward(table, parameters, still, filters, keys, first, training, arena):  # type: ignore[no-untyped-def]
+def _forward(table, weights, first, training, arena):  # type: ignore[no-untyped-def]
+    parameters, still = weights.parameters, weights.still
     for index in range(1, table.size - 1):
         row = table[index]
         if row.op == CONV:
@@ -117,13 +137,17 @@ def _forward(table, parameters, still, filters, keys, first, training, arena):  
             if row.y_beyond:
                 wipe(arena, row.y_at, (row.O, row.I, row.J), (row.y_c, row.y_w), row.y_beyond)
         elif row.op == WINOGRAD:
-            winograd_forward(row, parameters, still, filters, arena)
+            winograd_forward(row, parameters, still, weights.filters, arena)
         elif row.op == LINEAR:
             linear_forward(row, parameters, still, arena)
         elif row.op == RELU:
             relu_forward(row, arena)
+        elif row.op == ACTIVATION:
+            activation_forward(row, parameters, arena)
+        elif row.op == SOFTMAX:
+            softmax_forward(row, arena)
         elif row.op == DROPOUT:
-            dropout_forward(row, keys[row.key], first, training, arena)
+            dropout_forward(row, weights.keys[row.key], first, training, arena)
         elif row.op == MAX_POOL:
             max_pool_forward(row, arena)
         elif row.op == AVERAGE:
@@ -135,7 +159,7 @@ def _forward(table, parameters, still, filters, keys, first, training, arena):  
         elif row.op == LONE_RELU:
             single_relu_forward(row, arena)
         elif row.op == LONE_DROPOUT:
-            single_dropout_forward(row, keys[row.key], first, training, arena)
+            single_dropout_forward(row, weights.keys[row.key], first, training, arena)
         elif row.op == LONE_MAX_POOL:
             single_max_pool_forward(row, arena)
         elif row.op == LONE_AVERAGE:
@@ -145,7 +169,8 @@ def _forward(table, parameters, still, filters, keys, first, training, arena):  
 
 
 @part
-def _backward(table, parameters, still, ones, filters, arena, gradient, kept, chunk):  # type: ignore[no-untyped-def]
+def _backward(table, weights, arena, gradient, kept):  # type: ignore[no-untyped-def]
+    parameters, still, ones = weights.parameters, weights.still, weights.ones
     for index in range(table.size - 2, 0, -1):
         row = table[index]
         if row.relu and not row.gated and row.op in (CONV, WINOGRAD, LINEAR):
@@ -157,116 +182,126 @@ def _backward(table, parameters, still, ones, filters, arena, gradient, kept, ch
                 if row.x_beyond:
                     wipe(arena, row.dx_at, (row.C, row.H, row.W), (row.dx_c, row.dx_w), row.x_beyond)
         elif row.op == WINOGRAD:
-            winograd_backward(row, still, ones, filters, arena, gradient)
+            winograd_backward(row, still, ones, weights.filters, arena, gradient)
         elif row.op == LINEAR:
-            keep_linear(row, arena, kept[chunk])
+            keep_linear(row, arena, kept)
             if row.needs_dx:
                 linear_backward_x(row, parameters, still, arena)
-        elif row.op == RELU and row.needs_dx:
-            relu_backward(row, arena)
-        elif row.op == DROPOUT and row.needs_dx:
-            dropout_backward(row, arena)
-        elif row.op == MAX_POOL and row.needs_dx:
-            max_pool_backward(row, arena)
-        elif row.op == AVERAGE and row.needs_dx:
-            average_backward(row, arena)
-        elif row.op == COPY and row.needs_dx:
-            copy_backward(row, arena)
         elif row.op == LONE_LINEAR:
-            single_linear_backward(row, parameters, still, arena, kept[chunk])
-        elif row.op == LONE_RELU and row.needs_dx:
+            single_linear_backward(row, parameters, still, arena, kept)
+        elif row.op == ACTIVATION:
+            activation_backward(row, parameters, arena, gradient)
+        elif not row.needs_dx:
+            pass
+        elif row.op == RELU:
+            relu_backward(row, arena)
+        elif row.op == SOFTMAX:
+            softmax_backward(row, arena)
+        elif row.op == DROPOUT:
+            dropout_backward(row, arena)
+        elif row.op == MAX_POOL:
+            max_pool_backward(row, arena)
+        elif row.op == AVERAGE:
+            average_backward(row, arena)
+        elif row.op == COPY:
+            copy_backward(row, arena)
+        elif row.op == LONE_RELU:
             single_relu_backward(row, arena)
-        elif row.op == LONE_DROPOUT and row.needs_dx:
+        elif row.op == LONE_DROPOUT:
             single_dropout_backward(row, arena)
-        elif row.op == LONE_MAX_POOL and row.needs_dx:
+        elif row.op == LONE_MAX_POOL:
             single_max_pool_backward(row, arena)
-        elif row.op == LONE_AVERAGE and row.needs_dx:
+        elif row.op == LONE_AVERAGE:
             single_average_backward(row, arena)
-        elif row.op == LONE_COPY and row.needs_dx:
+        elif row.op == LONE_COPY:
             single_copy_backward(row, arena)
 
 
 @sum_kernel
-def prepare(table, counter, arena, pieces, parameters, filters):  # type: ignore[no-untyped-def]
+def prepare(table, counter, arena, weights, pieces):  # type: ignore[no-untyped-def]
     """Transform the kernels of Winograd's convolutions, whose outputs are the pieces (row, output)."""
     number = take_number(counter)
     while number < len(pieces):
-        prepare_filters(table[pieces[number, 0]], pieces[number, 1], parameters, arena, filters)
+        prepare_filters(table[pieces[number, 0]], pieces[number, 1], weights.parameters, arena, weights.filters)
         number = take_number(counter)
 
 
-@sum_kernel
-def work(  # type: ignore[no-untyped-def]
-    table,
-    counter,
-    arena,
-    lanes,
-    images,
-    octets,
-    shades,
-    indices,
-    targets,
-    parameters,
-    still,
-    ones,
-    filters,
-    keys,
-    smoothing,
-    share,
-    training,
-    span,
-    gradients,
-    kept,
-    losses,
-    rights,
-):
-    """Take shards of a round, which is a run of chunks of the batch, until none is left: of each chunk the loss and the
-    right answers, and, when learning, of each shard the gradients of the convolutions and of each chunk what those of
-    the linear layers are made of. A shard is always the same chunks in the same order, so that no number depends on how
-    many threads take part.
+class Weights(NamedTuple):
+    """What a step reads: all parameters, flat; Winograd's transformed kernels; the keys of the masks; a vector of zeros
+    and one of ones."""
 
-    table: ROW, for chunks of so many images (lanes); arena: this thread's own; images: the split's, flat bytes,
-    `octets` to a number; shades: the number of a byte; indices, targets: of this batch; still: zeros, ones: a vector of
-    ones; filters: Winograd's; keys: of the masks; share: what an image's loss counts; span: the round's first chunk
-    and how many; gradients: a vector for each shard; kept: one for each chunk of a round; losses, rights: a number for
-    each chunk
-    """
+    parameters: Array
+    filters: Array
+    keys: Array
+    still: Array
+    ones: Array
+
+
+class Batch(NamedTuple):
+    """images: the split's, as flat bytes, `octets` to a number; shades: the number of a byte; indices: which images
+    these are; classes, wanted: their targets, as `loss_and_delta` has them; share: what an element's loss counts."""
+
+    images: Array
+    octets: int
+    shades: Array
+    indices: Array
+    classes: Array
+    wanted: Array
+    share: float
+
+
+class Found(NamedTuple):
+    """What a step leaves: of each shard the gradients of convolutions and the like, of each chunk of a round what those
+    of linear layers are made of, of each chunk the loss and how many answers are right."""
+
+    gradients: Array
+    kept: Array
+    losses: Array
+    rights: Array
+
+
+@sum_kernel
+def work(table, counter, arena, weights, batch, found, span, training):  # type: ignore[no-untyped-def]
+    """Take shards of a round, which is a run of chunks of the batch (span: the first and how many), until none is left.
+    A shard is always the same chunks in the same order, so that no number depends on how many threads take part."""
     mode = flush_denormals()
     start, chunks = span
-    shards = len(gradients)
+    shards, lanes, head = len(found.gradients), table[0].lanes, table[table.size - 1]
     number = take_number(counter)
     while number < shards:
-        gradient = gradients[number]
+        gradient = found.gradients[number]
         if training and start == 0:
             gradient[:] = 0
         for chunk in range(start + number * chunks // shards, start + (number + 1) * chunks // shards):
             first = chunk * lanes
-            count = min(lanes, indices.size - first)
-            load_images(table[0], images, octets, shades, indices[first:], count, lanes, arena)
-            _forward(table, parameters, still, filters, keys, first, training, arena)
-            head = table[table.size - 1]
-            losses[chunk], rights[chunk] = cross_entropy(head, targets[first:], count, lanes, smoothing, share, arena)
+            count = min(lanes, batch.indices.size - first)
+            load_images(table[0], batch.images, batch.octets, batch.shades, batch.indices[first:], count, lanes, arena)
+            _forward(table, weights, first, training, arena)
+            found.losses[chunk], found.rights[chunk] = loss_and_delta(
+                head, batch.classes, batch.wanted, first, count, batch.share, arena
+            )
             if training:
-                _backward(table, parameters, still, ones, filters, arena, gradient, kept, chunk - start)
+                _backward(table, weights, arena, gradient, found.kept[chunk - start])
         number = take_number(counter)
     restore(mode)
 
 
 @sum_kernel
-def gather(table, counter, arena, pieces, span, lanes, still, ones, gradients, kept, gradient):  # type: ignore
+def gather(table, counter, arena, weights, found, pieces, span, lanes, gradient):  # type: ignore[no-untyped-def]
     """The gradient of all parameters from what a round's chunks have left, piece by piece: (row, output) of a
-    convolution, whose shards are added up in their order; (row, panel of inputs) of a linear layer. lanes: those of a
-    chunk that have images
-    """
+    convolution, whose shards are added up in their order; (row, panel of inputs) of a linear layer; (row, 0) of what
+    has a number for each channel. lanes: those of a chunk that have images."""
     mode = flush_denormals()
     number = take_number(counter)
     while number < len(pieces):
         row, piece = table[pieces[number, 0]], pieces[number, 1]
         if row.op == CONV:
-            conv_gather(row, piece, gradients, gradient)
+            conv_gather(row, piece, found.gradients, gradient)
         elif row.op == WINOGRAD:
-            winograd_gather(row, piece, gradients, arena, gradient)
+            winograd_gather(row, piece, found.gradients, arena, gradient)
+        elif row.op in (LINEAR, LONE_LINEAR):
+            linear_gather(row, piece, found.kept, span, lanes, weights.still, weights.ones, gradient)
         else:
-            linear_gather(row, piece, kept, span, lanes, still, ones, gradient)
+            channels_gather(row, found.gradients, gradient)
         number = take_number(counter)
     restore(mode)
