@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.data import Dataset, Split
 from engine.fast.flat_params import FlatParams, aligned, buffer_pool
+from engine.fast.norm import SUMS
 from engine.fast.plan import FEW, Plan, plan
 from engine.fast.simd import LANES
 from engine.fast.step import Batch, Found, Weights, gather, prepare, work
@@ -31,6 +32,9 @@ Arrays = Mapping[str, Array]
 SLICE, SLICED = 128, 4e9
 #: Parameters of which a thread has a part of its own in the update.
 PART = 2**15
+#: Numbers of all chunks' tensors together, which batch norm needs at once, beyond which a batch is left to the readable
+#: kernels: half a gigabyte.
+TOGETHER = 2**27
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
@@ -55,7 +59,7 @@ def right_answers(answers: Array, target: Array) -> int | None:
 @dataclass(frozen=True)
 class Pass:
     """What came of a batch: the mean loss, how many answers were right, and tensors; `gradient` is that of all
-    parameters where they are moved as one vector."""
+    parameters where they are moved as one vector, and of those that are not learned what they become."""
 
     loss: float
     right: int | None
@@ -66,9 +70,11 @@ class Pass:
     def values(self) -> Values:
         """Tensors by (layer, tensor): at least every parameter's gradient, or none when nothing was to be learned."""
         found = dict(self.tensors)
-        for name, array in () if self.gradient is None else self.gradient.items():
+        if self.gradient is None:
+            return found
+        for name, array in self.gradient.items():
             layer, tensor = name.split("/")
-            found[layer, f"d{tensor}"] = array
+            found[layer, f"d{tensor}" if name in self.gradient.places.learned else f"{tensor}_next"] = array
         return found
 
 
@@ -103,12 +109,14 @@ class Readable:
 
 @dataclass
 class _Workspace:
-    """What one pass works on: an arena for each thread, a gradient for each shard, what is kept of each chunk, the
-    transformed kernels."""
+    """What one pass works on: an arena for each thread, or one with the tensors of all chunks; a gradient and sums for
+    each shard, what is kept of each chunk, the transformed kernels."""
 
     size: int
     arenas: list[Array | None]
+    whole: Array
     gradients: Array
+    sums: Array
     kept: Array
     filters: Array
     counter: Array
@@ -139,6 +147,8 @@ class Fast:
         self._known: tuple[Split | None, Array, int] = (None, np.zeros(0, np.uint8), 1)
 
     def learn(self, parameters: Arrays, split: Split, indices: Array, draws: Draws) -> Pass:
+        if len(self.plan.segments) > 1 and -(-len(indices) // LANES) * self.plan.arena > TOGETHER:
+            return Readable(self.network, "too large a batch").learn(parameters, split, indices, draws)
         keys = np.array([Dropout.key(draws(layer)) for layer in self.plan.dropouts], np.uint64)
         return self._work(parameters, split, indices, keys, training=True)
 
@@ -157,8 +167,9 @@ class Fast:
         named = targets if targets.ndim == 1 else classes
         numbers = targets.reshape(count, -1) if targets.ndim > 1 else np.zeros((0, 1))
         pool = thread_pool()
-        gradient = buffer_pool.take(plan.parameters if training else 0)
-        workspace = self._take_workspace(pool.size, shards, rounds[0][1] if training else 0)
+        cut = training and len(plan.segments) > 1
+        gradient = buffer_pool.take(plan.places.size if training else 0)
+        workspace = self._take_workspace(pool.size, shards, rounds[0][1] if training else 0, chunks if cut else 0)
         weights = Weights(flat, workspace.filters, keys, self._still, self._ones)
         batch = Batch(
             *self._images(split),
@@ -168,23 +179,34 @@ class Fast:
             numbers.astype(np.float32).astype(np.float64),
             factor,
         )
-        found = Found(workspace.gradients[:shards], workspace.kept, np.empty(chunks), np.empty(chunks, np.int64))
+        found = Found(
+            workspace.gradients[:shards],
+            workspace.sums[:shards],
+            workspace.kept,
+            np.empty(chunks),
+            np.empty(chunks, np.int64),
+        )
 
-        def run(kernel: Kernel, workers: int, *given: Any) -> None:
+        def run(kernel: Kernel, workers: int, *given: Any, whole: bool = False) -> None:
             workspace.counter[0] = 0
-            pool.run(
-                lambda worker: kernel.compiled(table, workspace.counter, workspace.arena(worker), weights, *given),
-                workers,
-            )
+
+            def task(worker: int) -> None:
+                arena = workspace.whole if whole else workspace.arena(worker)
+                kernel.compiled(table, workspace.counter, arena, weights, *given)
+
+            pool.run(task, workers)
 
         try:
             if plan.filters and not single:
                 run(prepare, pool.size, plan.transforms)
             for span in rounds:
-                run(work, shards, batch, found, span, training)
+                for ways in self._ways(training):
+                    run(work, shards, batch, found, span, plan.arena if cut else 0, *ways, training, whole=cut)
                 if training:
                     gathered = (found, plan.gathers, span, min(lanes, count), gradient)
-                    run(gather, plan.parameters // PART, *gathered)
+                    run(gather, plan.places.learned.size // PART, *gathered)
+            if training:
+                self._run_on(table, flat, found.sums, count, gradient)
         finally:
             with self._lock:
                 if not self._workspaces:
@@ -193,6 +215,34 @@ class Fast:
             loss = float(np.float64(math.fsum(found.losses.tolist())) * factor)
         right = None if classes is None else int(found.rights.sum())
         return Pass(loss, right, gradient=FlatParams(plan.places, {"": gradient}) if training else None)
+
+    def _ways(self, training: bool) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+        """Through which rows the batch goes forward and backward at a time."""
+        none = (0, 0)
+        first, last = self.plan.segments[0], self.plan.segments[-1]
+        if not training:
+            yield (first[0], last[1]), none
+            return
+        for rows in self.plan.segments[:-1]:
+            yield rows, none
+        yield last, last
+        for rows in self.plan.segments[-2::-1]:
+            yield none, rows
+
+    def _run_on(self, table: Any, flat: Array, sums: Array, count: int, gradient: Array) -> None:
+        """What is not learned stays in the gradient's last numbers as it is, but running statistics move towards those
+        of the batch."""
+        learned = self.plan.places.learned.size
+        gradient[learned:] = flat[learned:]
+        totals = sums.sum(0)
+        for layer, index in self.plan.norms:
+            row, momentum = table[index], layer.op.options["momentum"]
+            channels, cells = int(row["C"]), count * int(row["H"] * row["W"])
+            mean, square = totals[row["sums"] :][: SUMS * channels].reshape(channels, SUMS).T[:2] / cells
+            variance = np.maximum(square - mean * mean, 0) * (cells / max(1, cells - 1))
+            for place, batch in ((row["mean"], mean), (row["var"], variance)):
+                here = slice(place, place + channels)
+                gradient[here] = (1 - momentum) * flat[here].astype(np.float64) + momentum * batch
 
     def _factor(self, targets: Array) -> float:
         """What an element's loss counts in the loss of these targets: infinity where none counts in their mean."""
@@ -219,7 +269,7 @@ class Fast:
             self._known = (split, images, octets)
         return images, octets
 
-    def _take_workspace(self, workers: int, shards: int, chunks: int) -> _Workspace:
+    def _take_workspace(self, workers: int, shards: int, chunks: int, together: int) -> _Workspace:
         """A free workspace, or a new one: a replay may be under way beside the training."""
         plan = self.plan
         with self._lock:
@@ -228,13 +278,17 @@ class Fast:
             workspace = _Workspace(
                 plan.arena,
                 [None] * workers,
+                aligned(0),
                 aligned(0, plan.share),
+                np.zeros((0, plan.sums)),
                 aligned(0, plan.kept),
                 aligned(plan.filters),
                 np.zeros(1, np.int64),
             )
         if len(workspace.gradients) < shards:
-            workspace.gradients = aligned(shards, plan.share)
+            workspace.gradients, workspace.sums = aligned(shards, plan.share), np.zeros((shards, plan.sums))
+        if workspace.whole.size < together * plan.arena:
+            workspace.whole = aligned(together * plan.arena)
         if len(workspace.kept) < chunks:
             workspace.kept = aligned(chunks, plan.kept)
         return workspace
@@ -245,18 +299,19 @@ def flat_update(
 ) -> tuple[FlatParams, FlatParams]:
     """The parameters and the optimizer's state after the `step`-th update, by the optimizer's own kernels."""
     places, suffixes = gradient.places, tuple(f".{part}" for part in optimizer.state)
-    w, dw = FlatParams.of(parameters, places).vectors[""], gradient.vectors[""]
-    old = FlatParams.of(state, places, suffixes).vectors
+    w, dw, count = FlatParams.of(parameters, places).vectors[""], gradient.vectors[""], places.learned.size
+    old = FlatParams.of(state, places.learned, suffixes).vectors
     moved = buffer_pool.take(w.size)
-    left = {suffix: buffer_pool.take(w.size) for suffix in suffixes}
+    moved[count:] = dw[count:]
+    left = {suffix: buffer_pool.take(count) for suffix in suffixes}
 
     def move(first: int, last: int) -> None:
         here = slice(first, last)
         before, after = ({suffix[1:]: vectors[suffix][here] for suffix in suffixes} for vectors in (old, left))
         optimizer.move(w[here], dw[here], before, step, moved[here], after)
 
-    in_parts(w.size, move)
-    return FlatParams(places, {"": moved}), FlatParams(places, left)
+    in_parts(count, move)
+    return FlatParams(places, {"": moved}), FlatParams(places.learned, left)
 
 
 def in_parts(count: int, task: Callable[[int, int], Any]) -> None:

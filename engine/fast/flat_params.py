@@ -5,14 +5,29 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
 from engine.ops.base import Shape
 
 Array = np.ndarray
-Places = Mapping[str, tuple[int, Shape]]
+
+
+class Places(dict[str, tuple[int, Shape]]):
+    """Where each parameter begins in a flat vector of `size` numbers, and its shape. Those that are learned come first
+    and have `learned`, places of their own."""
+
+    def __init__(self, shapes: Mapping[str, Shape], learned: Collection[str]):
+        wanted = set(learned)
+        ends = {}
+        self.size = 0
+        for name in sorted(shapes, key=lambda name: name not in wanted):
+            ends[name] = self.size
+            self.size += math.prod(shapes[name])
+        super().__init__({name: (ends[name], shape) for name, shape in shapes.items()})
+        fewer = {name: shape for name, shape in shapes.items() if name in wanted}
+        self.learned = self if len(fewer) == len(shapes) else Places(fewer, learned)
 
 
 class FlatParams(Mapping[str, Array]):
@@ -30,14 +45,10 @@ class FlatParams(Mapping[str, Array]):
         """The same numbers in flat vectors; nothing is copied where they are flat already."""
         if isinstance(arrays, FlatParams) and arrays.places is places:
             return arrays
-        empty = np.zeros(0, np.float32)
-        return cls(
-            places,
-            {
-                suffix: np.concatenate([empty, *(arrays[f"{name}{suffix}"].reshape(-1) for name in places)])
-                for suffix in suffixes
-            },
-        )
+        found = cls(places, {suffix: np.empty(places.size, np.float32) for suffix in suffixes})
+        for key, array in found.items():
+            array[...] = arrays[key]
+        return found
 
     def __getitem__(self, key: str) -> Array:
         layer, slash, tensor = key.rpartition("/")  # a layer's name may hold dots

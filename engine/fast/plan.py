@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from engine.fast.activation import CURVES, LEARNED
+from engine.fast.flat_params import Places
 from engine.fast.linear import PANEL
 from engine.fast.loss import LOSSES
+from engine.fast.norm import SUMS
 from engine.fast.simd import LANES
 from engine.fast.step import (
     ACTIVATION,
@@ -20,6 +23,7 @@ from engine.fast.step import (
     CONV,
     COPY,
     DROPOUT,
+    GROUP_NORM,
     INPUT,
     LINEAR,
     LONE_AVERAGE,
@@ -30,7 +34,9 @@ from engine.fast.step import (
     LONE_RELU,
     LOSS,
     MAX_POOL,
+    MEASURE,
     MEET,
+    NORM,
     RELU,
     ROW,
     SOFTMAX,
@@ -42,7 +48,6 @@ from engine.network import Network
 from engine.ops.base import Op, Shape, Shapes
 
 Array = np.ndarray
-Places = dict[str, tuple[int, Shape]]
 
 #: Numbers in a chunk's tensors beyond which nothing stays in any cache, and the readable kernels do as well.
 LARGEST = 2**24
@@ -62,21 +67,25 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """places: where each parameter begins in the flat vector of `parameters` numbers, and its shape; dropouts: the
-    layers that draw masks, in the order of their keys; single: the table for images one by one, where there is one;
-    transforms, gathers: the pieces, (row, number), of what comes before and after the chunks. Numbers: the tensors of a
-    chunk and of a single image take `arena`, what is kept of it `kept`, the gradients in a shard `share`, and the
-    transformed kernels of all Winograd convolutions `filters`."""
+    """places: where each parameter begins in the flat vector, and its shape; single: the table for images one by one,
+    where there is one; dropouts: the layers that draw masks, in the order of their keys; norms: those whose statistics
+    run, with their rows; segments: rows, from the first to before the last, through which the whole batch goes before
+    any chunk begins with the next ones; transforms, gathers: the pieces, (row, number), of what comes before and after
+    the chunks. Numbers: the tensors of a chunk and of a single image take `arena`, what is kept of it `kept`, the
+    gradients in a shard `share`, the sums of norms in it `sums`, and the transformed kernels of all Winograd
+    convolutions `filters`."""
 
     table: Array
     single: Array | None
     places: Places
-    parameters: int
+    segments: tuple[tuple[int, int], ...]
+    norms: tuple[tuple[Layer, int], ...]
     transforms: Array
     gathers: Array
     arena: int
     kept: int
     share: int
+    sums: int
     filters: int
     dropouts: tuple[Layer, ...]
 
@@ -88,7 +97,10 @@ class Plan:
         return min(chunks, shards)
 
     def rounds(self, chunks: int) -> list[tuple[int, int]]:
-        """Runs of chunks, first and how many, after each of which the gradients of linear layers are summed up."""
+        """Runs of chunks, first and how many, after each of which the gradients of linear layers are summed up. A norm
+        needs the whole batch at once."""
+        if len(self.segments) > 1:
+            return [(0, chunks)]
         most = max(SHARDS, KEPT // max(1, self.kept))
         return [(first, min(most, chunks - first)) for first in range(0, chunks, most)]
 
@@ -167,10 +179,11 @@ def plan(network: Network) -> Plan | str:
 
 
 def _plan(network: Network) -> Plan:
-    places, size = _places(network)
+    places = Places(network.parameter_shapes, network.learned)
     images = _volume(network.input_shape)
     stages = [Stage(INPUT, images, images, images)]
     dropouts: list[Layer] = []
+    norms: list[tuple[Layer, int]] = []
     readers = Counter([network.output, *(name for layer in network.layers.values() for name in layer.inputs)])
     made = {"input": 0}
 
@@ -201,6 +214,9 @@ def _plan(network: Network) -> Plan:
             stage.numbers["key"] = len(dropouts)
             dropouts.append(layer)
         stage.source = read
+        if stage.op == NORM and not stage.numbers["fixed"]:
+            stages.append(Stage(MEASURE, stage.x, (), (), source=read))
+            norms.append((layer, len(stages)))
         stages.append(stage)
         made[layer.name] = len(stages) - 1
     last = source(network.output)
@@ -210,34 +226,33 @@ def _plan(network: Network) -> Plan:
     table, arena = _table(stages, 0, LANES)
     if arena > LARGEST:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
-    kept, share = _place_gradients(table)
+    kept, share, sums = _place_gradients(table)
     single = None
     if all(stage.numbers["t"] == 1 for stage in stages if stage.op == CONV):
         single, arena = _table(_alone(stages), arena, 1)
-        for place in ("dw", "db", "kept"):
+        for place in ("dw", "db", "kept", "sums"):
             single[place] = table[place]
     return Plan(
         table,
         single,
         places,
-        size,
+        _segments(stages),
+        tuple(norms),
         _pieces(table, PREPARED),
         _pieces(table, GATHERED),
         arena,
         kept,
         share,
+        sums,
         _place_filters(table),
         tuple(dropouts),
     )
 
 
-def _places(network: Network) -> tuple[Places, int]:
-    places: Places = {}
-    end = 0
-    for name, shape in network.parameter_shapes.items():
-        places[name] = (end, shape)
-        end += math.prod(shape)
-    return places, end
+def _segments(stages: list[Stage]) -> tuple[tuple[int, int], ...]:
+    """The table, without its first and last row, cut behind what measures a batch."""
+    cuts = [1, *(index + 1 for index, stage in enumerate(stages) if stage.op == MEASURE), len(stages) - 1]
+    return tuple(itertools.pairwise(cuts))
 
 
 def _volume(shape: Shape) -> Shape:
@@ -297,8 +312,8 @@ def _linear(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
 
 
 def _relu(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage | None:
-    """Fused into a convolution or linear layer before it."""
-    if source.op in (CONV, WINOGRAD, LINEAR) and "relu" not in source.numbers:
+    """Fused into a convolution, linear layer or norm before it."""
+    if source.op in (CONV, WINOGRAD, LINEAR, NORM) and "relu" not in source.numbers:
         source.numbers["relu"] = 1
         return None
     return Stage(RELU, source.seen, source.seen, source.seen)
@@ -316,6 +331,22 @@ def _activation(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> S
     if curve == LEARNED:
         numbers["w"] = at["slope"]
     return Stage(ACTIVATION, source.seen, source.seen, source.seen, numbers)
+
+
+def _batch_norm(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    numbers = {"w": at["gamma"], "b": at["beta"], "mean": at["running_mean"], "var": at["running_var"]}
+    numbers |= {"fixed": int(not op.options["training"]), "constant": op.options["eps"]}
+    return Stage(NORM, source.seen, source.seen, source.seen, numbers)
+
+
+def _group_norm(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    numbers = {"w": at["gamma"], "b": at["beta"], "G": op.options["groups"], "constant": op.options["eps"]}
+    return Stage(GROUP_NORM, source.seen, source.seen, source.seen, numbers)
+
+
+def _normalize(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    numbers = {"mean": at["mean"], "var": at["deviation"], "fixed": 1}
+    return Stage(NORM, source.seen, source.seen, source.seen, numbers)
 
 
 def _softmax(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
@@ -451,6 +482,9 @@ STAGES: dict[str, Callable[[Any, Shapes, Stage, dict[str, int]], Stage | None]] 
     **dict.fromkeys(CURVES, _activation),
     "softmax": _softmax,
     "log_softmax": _softmax,
+    "batch_norm": _batch_norm,
+    "group_norm": _group_norm,
+    "normalize": _normalize,
     "dropout": _dropout,
     "max_pool2d": _max_pool,
     "global_max_pool": _max_pool,
@@ -546,7 +580,14 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
             deltas, end = _lay(stage.y, end, cell, room, around, spread)
         laid.append((values, deltas))
     for index, stage in enumerate(stages):
-        numbers = {"op": stage.op, "lanes": cell, "b": -1, "needs_dx": training[index], "scratch": scratches[index]}
+        numbers = {
+            "op": stage.op,
+            "lanes": cell,
+            "w": -1,
+            "b": -1,
+            "needs_dx": training[index],
+            "scratch": scratches[index],
+        }
         numbers |= stage.numbers
         numbers |= dict(zip("CHW", stage.x, strict=True)) | dict(zip("OIJ", stage.y, strict=False))
         planes: dict[str, Plane] = {}
@@ -566,6 +607,9 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
             numbers = _turned(numbers)
         for name, value in numbers.items():
             table[name][index] = value
+    for measure in np.flatnonzero(table["op"] == MEASURE):  # the same planes as the norm that follows
+        table[measure] = table[measure + 1]
+        table["op"][measure] = MEASURE
     return table, end
 
 
@@ -603,24 +647,29 @@ def _place_filters(table: Array) -> int:
     return end
 
 
-def _place_gradients(table: Array) -> tuple[int, int]:
-    """Give every convolution the place of its gradients in a shard, every linear layer that of what is kept of a chunk;
-    how many numbers both are."""
-    kept = share = 0
+def _place_gradients(table: Array) -> tuple[int, int, int]:
+    """Give every linear layer the place of what is kept of a chunk, every other layer that of its gradients in a shard
+    or, a norm, of its sums; how many numbers they are."""
+    kept = share = sums = 0
     for index in np.flatnonzero(np.isin(table["op"], tuple(GATHERED))):
         row = table[index]
         if row["op"] == LINEAR:
             table["kept"][index] = kept
             kept += int(row["C"] + row["O"]) * LANES
-        elif row["op"] == ACTIVATION:
+        elif row["op"] == NORM:
+            table["sums"][index - 1 : index + 1] = sums
+            sums += int(SUMS * row["C"])
+        elif row["op"] in (ACTIVATION, GROUP_NORM):
+            learned = row["op"] == GROUP_NORM or row["curve"] == LEARNED
             table["dw"][index] = share
-            share += _vectors(int(row["C"])) if row["curve"] == LEARNED else 0
+            table["db"][index] = share + _vectors(int(row["C"]))
+            share += 2 * _vectors(int(row["C"])) if learned else 0
         else:
             table["dw"][index] = share
             share += _vectors(int(row["O"] * row["C"] // row["G"] * row["U"] * row["V"]))
             table["db"][index] = share
             share += _vectors(int(row["O"]))
-    return kept, share
+    return kept, share, sums
 
 
 def _vectors(numbers: int) -> int:
@@ -636,6 +685,8 @@ GATHERED: dict[int, Callable[[Any], int]] = {
     WINOGRAD: lambda row: row["O"],
     LINEAR: lambda row: -(-row["C"] // PANEL),
     ACTIVATION: lambda row: int(row["curve"] == LEARNED),
+    NORM: lambda row: 1,
+    GROUP_NORM: lambda row: 1,
 }
 
 

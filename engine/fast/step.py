@@ -33,6 +33,15 @@ from engine.fast.linear import (
 )
 from engine.fast.loss import loss_and_delta
 from engine.fast.merge import copy_backward, copy_forward, single_copy_backward, single_copy_forward
+from engine.fast.norm import (
+    group_norm_backward,
+    group_norm_forward,
+    measure_backward,
+    measure_forward,
+    norm_backward,
+    norm_forward,
+    norm_gather,
+)
 from engine.fast.pointwise import (
     close_gate,
     dropout_backward,
@@ -54,8 +63,9 @@ from engine.kernels import flush_denormals, part, restore, sum_kernel
 
 Array = np.ndarray
 
-INPUT, CONV, WINOGRAD, LINEAR, RELU, ACTIVATION, SOFTMAX, DROPOUT, MAX_POOL, AVERAGE, COPY, MEET, LOSS = range(13)
-LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL, LONE_AVERAGE, LONE_COPY = range(13, 19)
+INPUT, CONV, WINOGRAD, LINEAR, RELU, ACTIVATION, SOFTMAX, MEASURE, NORM, GROUP_NORM = range(10)
+DROPOUT, MAX_POOL, AVERAGE, COPY, MEET, LOSS = range(10, 16)
+LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL, LONE_AVERAGE, LONE_COPY = range(16, 22)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = (
@@ -112,6 +122,10 @@ _NUMBERS = (
     "loss",
     "ignores",
     "ignored",
+    "mean",
+    "var",
+    "fixed",
+    "sums",
 )
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
@@ -123,14 +137,18 @@ _NUMBERS = (
 #: gradients of a convolution; kept: where, among what is kept of a chunk, a linear layer has its x and dy.
 #: divisor, padded, bottom, right: of an average, what its sums are divided by. y_onto, dx_onto: a copy is
 #: added to what stands there. lanes: of a value. curve: which activation; axis, logarithm: of a softmax; loss, with the
-#: class that it ignores: of the last row. constant: a number of the op's own, such as a dropout's rate.
+#: class that it ignores: of the last row. mean, var: where a norm has its running
+#: statistics in the flat parameters, or, where it is fixed, what is taken away and divided by; sums: where a shard has
+#: its sums. constant: a number of the op's own, such as a dropout's rate.
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("constant", np.float64)])
 
 
 @part
-def _forward(table, weights, first, training, arena):  # type: ignore[no-untyped-def]
-    parameters, still = weights.parameters, weights.still
-    for index in range(1, table.size - 1):
+def _forward(table, rows, weights, batch, sums, shard, chunk, training, arena):  # type: ignore[no-untyped-def]
+    """Rows from the first to before the last; chunk: its first image and how many."""
+    parameters, still, images = weights.parameters, weights.still, batch.indices.size
+    first, count = chunk
+    for index in range(*rows):
         row = table[index]
         if row.op == CONV:
             conv_forward(row, parameters, still, arena)
@@ -146,6 +164,13 @@ def _forward(table, weights, first, training, arena):  # type: ignore[no-untyped
             activation_forward(row, parameters, arena)
         elif row.op == SOFTMAX:
             softmax_forward(row, arena)
+        elif row.op == MEASURE:
+            if training:
+                measure_forward(row, count, sums[shard], arena)
+        elif row.op == NORM:
+            norm_forward(row, sums, parameters, images, training, arena)
+        elif row.op == GROUP_NORM:
+            group_norm_forward(row, parameters, arena)
         elif row.op == DROPOUT:
             dropout_forward(row, weights.keys[row.key], first, training, arena)
         elif row.op == MAX_POOL:
@@ -169,9 +194,10 @@ def _forward(table, weights, first, training, arena):  # type: ignore[no-untyped
 
 
 @part
-def _backward(table, weights, arena, gradient, kept):  # type: ignore[no-untyped-def]
-    parameters, still, ones = weights.parameters, weights.still, weights.ones
-    for index in range(table.size - 2, 0, -1):
+def _backward(table, rows, weights, batch, sums, shard, count, arena, gradient, kept):  # type: ignore[no-untyped-def]
+    """The same rows, from the last to the first."""
+    parameters, still, ones, images = weights.parameters, weights.still, weights.ones, batch.indices.size
+    for index in range(rows[1] - 1, rows[0] - 1, -1):
         row = table[index]
         if row.relu and not row.gated and row.op in (CONV, WINOGRAD, LINEAR):
             close_gate(row, arena)
@@ -191,10 +217,16 @@ def _backward(table, weights, arena, gradient, kept):  # type: ignore[no-untyped
             single_linear_backward(row, parameters, still, arena, kept)
         elif row.op == ACTIVATION:
             activation_backward(row, parameters, arena, gradient)
+        elif row.op == NORM:
+            norm_backward(row, count, sums[shard], sums, parameters, images, arena)
+        elif row.op == GROUP_NORM:
+            group_norm_backward(row, count, parameters, arena, gradient)
         elif not row.needs_dx:
             pass
         elif row.op == RELU:
             relu_backward(row, arena)
+        elif row.op == MEASURE:
+            measure_backward(row, count, sums, parameters, images, arena)
         elif row.op == SOFTMAX:
             softmax_backward(row, arena)
         elif row.op == DROPOUT:
@@ -251,37 +283,49 @@ class Batch(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a step leaves: of each shard the gradients of convolutions and the like, of each chunk of a round what those
-    of linear layers are made of, of each chunk the loss and how many answers are right."""
+    """What a step leaves: of each shard the gradients of convolutions and the like and the sums of norms; of each chunk
+    of a round what the gradients of linear layers are made of; of each chunk the loss and how many answers are
+    right."""
 
     gradients: Array
+    sums: Array
     kept: Array
     losses: Array
     rights: Array
 
 
 @sum_kernel
-def work(table, counter, arena, weights, batch, found, span, training):  # type: ignore[no-untyped-def]
+def work(table, counter, arena, weights, batch, found, span, stride, forward, backward, training):  # type: ignore
     """Take shards of a round, which is a run of chunks of the batch (span: the first and how many), until none is left.
-    A shard is always the same chunks in the same order, so that no number depends on how many threads take part."""
+    A shard is always the same chunks in the same order, so that no number depends on how many threads take part.
+
+    A chunk goes through the rows `forward` (the first and the one behind the last), past the loss if these are the last
+    ones, and back through the rows `backward`. stride: from one chunk's tensors in the arena to the next one's; 0 where
+    one chunk follows another in the same place.
+    """
     mode = flush_denormals()
     start, chunks = span
     shards, lanes, head = len(found.gradients), table[0].lanes, table[table.size - 1]
     number = take_number(counter)
     while number < shards:
         gradient = found.gradients[number]
-        if training and start == 0:
+        if start == 0 and forward[0] == 1:
             gradient[:] = 0
+            found.sums[number] = 0
         for chunk in range(start + number * chunks // shards, start + (number + 1) * chunks // shards):
             first = chunk * lanes
             count = min(lanes, batch.indices.size - first)
-            load_images(table[0], batch.images, batch.octets, batch.shades, batch.indices[first:], count, lanes, arena)
-            _forward(table, weights, first, training, arena)
-            found.losses[chunk], found.rights[chunk] = loss_and_delta(
-                head, batch.classes, batch.wanted, first, count, batch.share, arena
-            )
-            if training:
-                _backward(table, weights, arena, gradient, found.kept[chunk - start])
+            room = arena[(chunk - start) * stride :]
+            if forward[0] == 1:
+                indices = batch.indices[first:]
+                load_images(table[0], batch.images, batch.octets, batch.shades, indices, count, lanes, room)
+            _forward(table, forward, weights, batch, found.sums, number, (first, count), training, room)
+            if forward[1] == table.size - 1:
+                found.losses[chunk], found.rights[chunk] = loss_and_delta(
+                    head, batch.classes, batch.wanted, first, count, batch.share, room
+                )
+            kept = found.kept[chunk - start] if training else found.kept.reshape(-1)
+            _backward(table, backward, weights, batch, found.sums, number, count, room, gradient, kept)
         number = take_number(counter)
     restore(mode)
 
@@ -301,6 +345,8 @@ def gather(table, counter, arena, weights, found, pieces, span, lanes, gradient)
             winograd_gather(row, piece, found.gradients, arena, gradient)
         elif row.op in (LINEAR, LONE_LINEAR):
             linear_gather(row, piece, found.kept, span, lanes, weights.still, weights.ones, gradient)
+        elif row.op == NORM:
+            norm_gather(row, found.sums, gradient)
         else:
             channels_gather(row, found.gradients, gradient)
         number = take_number(counter)

@@ -197,18 +197,31 @@ def power_of_two(typing, whole):  # type: ignore[no-untyped-def]
     return wide(wide), build
 
 
+def _first(builder: Any, vector: Any, count: Any) -> Any:
+    """A vector whose lanes from `count` on are 0."""
+    kind = ir.VectorType(count.type, LANES)
+    within = builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), _spread(builder, count, kind))
+    return builder.select(within, vector, _number(0))
+
+
 @intrinsic
-def total(typing, vector, count):  # type: ignore[no-untyped-def]
-    """The sum of the first `count` lanes; what the others hold, NaN even, does not count."""
+def first_lanes(typing, vector, count):  # type: ignore[no-untyped-def]
+    """The first `count` lanes; the others, NaN even, become 0."""
 
     def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
-        vector, count = given
-        kind = ir.VectorType(count.type, LANES)
-        within = builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), _spread(builder, count, kind))
+        return _first(builder, *given)
+
+    return wide(wide, types.intp), build
+
+
+@intrinsic
+def total(typing, vector, count):  # type: ignore[no-untyped-def]
+    """The sum of the first `count` lanes; what the others hold does not count."""
+
+    def build(context, builder, signature, given):  # type: ignore[no-untyped-def]
         function = ir.FunctionType(DOUBLE, [DOUBLE, WIDE])
         add = cgutils.get_or_insert_function(builder.module, function, f"llvm.vector.reduce.fadd.v{LANES}f64")
-        kept = builder.select(within, vector, _number(0))
-        return builder.call(add, [ir.Constant(DOUBLE, -0.0), kept], fastmath=("reassoc",))
+        return builder.call(add, [ir.Constant(DOUBLE, -0.0), _first(builder, *given)], fastmath=("reassoc",))
 
     return types.float64(wide, types.intp), build
 

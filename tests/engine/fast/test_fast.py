@@ -468,6 +468,101 @@ def test_shares_may_add_up_along_any_axis_of_an_image(name: str, axis: int) -> N
     assert agrees(net, 1) and agrees(net, LANES + 3)
 
 
+NORMS: dict[str, list[dict[str, Any]]] = {
+    "maps": [
+        {"op": "conv2d", "out": 3, "kernel_size": 2, "stride": [2, 1], "bias": False},
+        {"op": "batch_norm"},
+        {"op": "relu"},
+        {"op": "conv2d", "out": 4, "kernel_size": 3, "padding": 1},
+        {"op": "batch_norm", "eps": 0.1, "momentum": 0.3},
+        {"op": "sigmoid"},
+    ],
+    "a row": [
+        {"op": "flatten"},
+        {"op": "linear", "out": 7},
+        {"op": "batch_norm"},
+        {"op": "relu"},
+        {"op": "linear", "out": 5},
+        {"op": "batch_norm"},
+    ],
+    "the input": [{"op": "batch_norm"}, {"op": "conv2d", "out": 3, "kernel_size": 3}],
+    "fixed": [
+        {"op": "conv2d", "out": 3, "kernel_size": 2},
+        {"op": "batch_norm", "training": False},
+        {"op": "relu"},
+        {"op": "conv2d", "out": 2, "kernel_size": 2},
+        {"op": "batch_norm", "training": False},
+    ],
+    "groups": [
+        {"op": "conv2d", "out": 6, "kernel_size": 2, "stride": [2, 1]},
+        {"op": "group_norm", "groups": 3},
+        {"op": "relu"},
+        {"op": "conv2d", "out": 4, "kernel_size": 3, "padding": 1},
+        {"op": "group_norm", "groups": 1, "eps": 0.1},
+        {"op": "flatten"},
+        {"op": "linear", "out": 6},
+        {"op": "group_norm", "groups": 2},
+    ],
+    "given numbers": [
+        {"op": "normalize", "mean": [0.1, -0.2], "deviation": [0.3, 2]},
+        {"op": "conv2d", "out": 3, "kernel_size": 3, "padding": 1},
+        {"op": "normalize", "mean": [0.5], "deviation": [0.25]},
+        {"op": "relu"},
+    ],
+    "a shortcut": [
+        {"op": "conv2d", "name": "a", "out": 3, "kernel_size": 3, "padding": 1},
+        {"op": "batch_norm", "name": "an"},
+        {"op": "relu", "name": "ar"},
+        {"op": "conv2d", "name": "b", "out": 3, "kernel_size": 3, "padding": 1},
+        {"op": "batch_norm", "name": "bn"},
+        {"op": "add", "name": "s", "inputs": ["bn", "ar"]},
+        {"op": "relu"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("batch", [2, LANES - 1, SHARDS * LANES + 3])
+def test_a_norm_sends_back_what_the_readable_one_does_and_its_statistics_run(name: str, batch: int) -> None:
+    net = network(*NORMS[name], {"op": "flatten"}, {"op": "linear", "out": 3}, input=(2, 6, 7))
+    split = batch_for(net, batch)
+    assert agrees(net, batch)
+    parameters = net.initial(SEED)
+    passed = fast_of(net).learn(parameters, split, np.arange(batch), draws(net, SEED, 1))
+    values = exact(net, parameters, split, np.float64)
+    unlearned = [name for name in net.parameter_shapes if name not in net.learned]
+    for layer, tensor in (name.split("/") for name in unlearned):
+        expected = values[layer, f"{tensor}_next"]
+        assert np.abs(passed.values[layer, f"{tensor}_next"] - expected).max() <= DIRECT * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", ["small-resnet", "small-densenet", "small-mobilenet"])
+def test_a_preset_with_batch_norm_agrees_with_the_readable_kernels(name: str) -> None:
+    net = Network.from_document(MODELS[name].document)
+    fast, readable = distances(net, digits(2 * LANES + 3).splits["train"], of_layer=True)
+    assert fast <= max(4 * DIRECT, 4 * readable)
+
+
+def test_a_run_with_batch_norm_goes_on_as_through_the_readable_kernels() -> None:
+    """Parameters, running statistics and answers at rest."""
+    runs = [trainer("small-resnet", batch_size=20) for _ in range(2)]
+    runs[1].backend = Readable(runs[1].network, "to compare")
+    metrics = [[run.step_once().loss for _ in range(4)] for run in runs]
+    assert metrics[0] == pytest.approx(metrics[1], rel=1e-3)
+    for name, array in runs[0].parameters.items():
+        assert array == pytest.approx(runs[1].parameters[name], rel=2e-2, abs=2e-3), name
+    assert runs[0].evaluate() == pytest.approx(runs[1].evaluate(), rel=1e-2)
+
+
+def test_a_batch_whose_tensors_are_too_many_at_once_is_left_to_the_readable_kernels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, other = (trainer("small-resnet", batch_size=20) for _ in range(2))
+    monkeypatch.setattr("engine.backends.TOGETHER", 1)
+    other.backend = Readable(other.network, "to compare")
+    assert [run.step_once() for _ in range(2)] == [other.step_once() for _ in range(2)]
+
+
 @pytest.mark.parametrize(
     ("layers", "loss", "reason"),
     [
@@ -489,7 +584,13 @@ def test_what_the_fast_path_does_not_know_is_left_to_the_readable_kernels_with_i
 
 
 @pytest.mark.parametrize(
-    ("model", "batch"), [*(("lenet5", batch) for batch in (1, 3, 20, 96)), ("small-inception", 20)]
+    ("model", "batch"),
+    [
+        *(("lenet5", batch) for batch in (1, 3, 20, 96)),
+        ("small-inception", 20),
+        ("small-resnet", 50),
+        ("small-resnet", 3),
+    ],
 )
 def test_the_number_of_threads_changes_no_bit(threads: Any, model: str, batch: int) -> None:
     left = []
