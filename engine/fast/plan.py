@@ -33,6 +33,7 @@ from engine.fast.step import (
     LONE_MAX_POOL,
     LONE_RELU,
     LOSS,
+    LP_POOL,
     MAX_POOL,
     MEASURE,
     MEET,
@@ -40,12 +41,15 @@ from engine.fast.step import (
     RELU,
     ROW,
     SOFTMAX,
+    TRANSPOSED,
+    UPSAMPLE,
     WINOGRAD,
 )
 from engine.fast.winograd import POINTS, scratch
 from engine.layers import Layer
 from engine.network import Network
 from engine.ops.base import Op, Shape, Shapes
+from engine.ops.window import Span
 
 Array = np.ndarray
 
@@ -131,20 +135,18 @@ class Stage:
 
     @property
     def windows(self) -> list[tuple[int, int, int, int, int]]:
-        """Down and across: cells of x, windows, from one window to the next, a window's extent, padding before."""
+        """Down and across: cells of x, windows, from one window to the next, a window's extent, padding before. A
+        transposed convolution has those of the convolution whose way back it is."""
         n = self.numbers
+        x, y = (self.y, self.x) if self.op == TRANSPOSED else (self.x, self.y)
         return [
             (size, count, n[stride], (n[kernel] - 1) * n[dilation] + 1, n[before])
-            for size, count, stride, kernel, dilation, before in zip(
-                self.x[1:], self.y[1:], "st", "UV", "de", "pq", strict=True
-            )
+            for size, count, stride, kernel, dilation, before in zip(x[1:], y[1:], "st", "UV", "de", "pq", strict=True)
         ]
 
     @property
-    def x_halo(self) -> Halo:
-        """The zeros that a convolution's windows meet around x."""
-        if self.op not in (CONV, WINOGRAD):
-            return NONE
+    def windows_halo(self) -> Halo:
+        """The zeros that a convolution's windows meet around what they slide over."""
         return _halo(
             [
                 (before, max(0, (count - 1) * stride + extent - before - size))
@@ -153,10 +155,8 @@ class Stage:
         )
 
     @property
-    def dy_halo(self) -> Halo:
-        """The zeros that the turned kernel meets around dy."""
-        if self.op != CONV:
-            return NONE
+    def turned_halo(self) -> Halo:
+        """The zeros that the turned kernel meets on the way back."""
         return _halo(
             [
                 (max(0, extent - 1 - before), max(0, size - 1 + before - (count - 1) * stride))
@@ -165,9 +165,23 @@ class Stage:
         )
 
     @property
-    def dy_spread(self) -> tuple[int, int]:
-        """In how many rows and columns one is of dy; between them are zeros, as the turned kernel wants it."""
-        return (self.numbers["s"], self.numbers["t"]) if self.op == CONV else (1, 1)
+    def spread(self) -> tuple[int, int]:
+        """In how many rows and columns one is of a value; between them are zeros, as the turned kernel wants it."""
+        return self.numbers["s"], self.numbers["t"]
+
+    @property
+    def x_surroundings(self) -> tuple[Halo, tuple[int, int]]:
+        """The zeros that are wanted around and between the values of x."""
+        if self.op == TRANSPOSED:
+            return self.turned_halo, self.spread
+        return (self.windows_halo if self.op in (CONV, WINOGRAD) else NONE), (1, 1)
+
+    @property
+    def dy_surroundings(self) -> tuple[Halo, tuple[int, int]]:
+        """The same of dy."""
+        if self.op == CONV:
+            return self.turned_halo, self.spread
+        return (self.windows_halo if self.op == TRANSPOSED else NONE), (1, 1)
 
 
 def plan(network: Network) -> Plan | str:
@@ -228,7 +242,7 @@ def _plan(network: Network) -> Plan:
         raise Unfit(f"{LANES} images of its tensors are {arena:,} numbers, more than {LARGEST:,}")
     kept, share, sums = _place_gradients(table)
     single = None
-    if all(stage.numbers["t"] == 1 for stage in stages if stage.op == CONV):
+    if all(stage.op != TRANSPOSED and (stage.op != CONV or stage.numbers["t"] == 1) for stage in stages):
         single, arena = _table(_alone(stages), arena, 1)
         for place in ("dw", "db", "kept", "sums"):
             single[place] = table[place]
@@ -268,14 +282,7 @@ def _conv(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
     flip = op.options["flip_kernel"]
     taps = rows.kernel * columns.kernel
     numbers = {
-        "U": rows.kernel,
-        "V": columns.kernel,
-        "s": rows.stride,
-        "t": columns.stride,
-        "p": rows.before,
-        "q": columns.before,
-        "d": rows.dilation,
-        "e": columns.dilation,
+        **_geometry(rows, columns),
         "G": op.options["groups"],
         "w": at["w"],
         "b": at.get("b", -1),
@@ -374,14 +381,7 @@ def _loss(op: Op, x: Shape, source: int) -> Stage:
 def _max_pool(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
     rows, columns = op.spans(shapes)
     numbers = {
-        "U": rows.kernel,
-        "V": columns.kernel,
-        "s": rows.stride,
-        "t": columns.stride,
-        "p": rows.before,
-        "q": columns.before,
-        "d": rows.dilation,
-        "e": columns.dilation,
+        **_geometry(rows, columns),
         "overlap": int(rows.extent > rows.stride or columns.extent > columns.stride),
     }
     return _pool(shapes["x"][1:], op.extents(shapes)["y"][1:], numbers, source)
@@ -403,6 +403,39 @@ def _average(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stag
     }
     y = op.extents(shapes)["y"][1:]
     return Stage(AVERAGE, shapes["x"][1:], y, y, numbers)
+
+
+def _lp_pool(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    rows, columns = op.spans(shapes)
+    numbers = {"U": rows.kernel, "V": columns.kernel, "s": rows.stride, "t": columns.stride}
+    y = op.extents(shapes)["y"][1:]
+    return Stage(LP_POOL, shapes["x"][1:], y, y, {**numbers, "constant": op.options["norm_type"]})
+
+
+def _upsample(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    y = op.extents(shapes)["y"][1:]
+    return Stage(UPSAMPLE, shapes["x"][1:], y, y, dict(zip("UV", op.options["scale"], strict=True)))
+
+
+def _transposed(op: Any, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage:
+    numbers = _geometry(*op.spans(shapes)) | {"G": op.options["groups"], "w": at["w"], "bias": at.get("b", -1)}
+    numbers |= {"w_first": 0, "w_u": numbers["V"], "w_v": 1}
+    y = op.extents(shapes)["y"][1:]
+    return Stage(TRANSPOSED, shapes["x"][1:], y, y, numbers)
+
+
+def _geometry(rows: Span, columns: Span) -> dict[str, int]:
+    """The windows' extents, strides, padding and dilation, down and across."""
+    return {
+        "U": rows.kernel,
+        "V": columns.kernel,
+        "s": rows.stride,
+        "t": columns.stride,
+        "p": rows.before,
+        "q": columns.before,
+        "d": rows.dilation,
+        "e": columns.dilation,
+    }
 
 
 def _gate(stage: Stage) -> int:
@@ -427,7 +460,7 @@ def _flatten(op: Op, shapes: Shapes, source: Stage, at: dict[str, int]) -> Stage
     of single cells does that."""
     y = source.seen
     flat = (math.prod(y), 1, 1)
-    if source.op in (CONV, WINOGRAD):
+    if source.op in (CONV, WINOGRAD, TRANSPOSED):
         ones = dict.fromkeys(("U", "V", "s", "t", "d", "e"), 1)
         copied = _pool(y, y, {**ones, "p": 0, "q": 0, "overlap": 0}, source)
         copied.seen = flat
@@ -490,6 +523,9 @@ STAGES: dict[str, Callable[[Any, Shapes, Stage, dict[str, int]], Stage | None]] 
     "global_max_pool": _max_pool,
     "avg_pool2d": _average,
     "global_avg_pool": _average,
+    "lp_pool2d": _lp_pool,
+    "upsample2d": _upsample,
+    "conv_transpose2d": _transposed,
     "flatten": _flatten,
 }
 MEETINGS: dict[str, Callable[[Layer, Shapes, list[Stage], list[int]], list[Stage]]] = {"add": _add, "concat": _concat}
@@ -575,9 +611,9 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
         if stage.y and stage.meets < 0:
             reader = _reader(stages, index)
             room = _vectors(stage.y[2]) if cell == 1 and CONV in (stage.op, reader and reader.op) else 0
-            values, end = _lay(stage.y, end, cell, room, reader.x_halo if reader else NONE, (1, 1))
-            around, spread = (stage.dy_halo, stage.dy_spread) if training[index] else (NONE, (1, 1))
-            deltas, end = _lay(stage.y, end, cell, room, around, spread)
+            values, end = _lay(stage.y, end, cell, room, *(reader.x_surroundings if reader else (NONE, (1, 1))))
+            needed = training[index] or stage.op == TRANSPOSED
+            deltas, end = _lay(stage.y, end, cell, room, *(stage.dy_surroundings if needed else (NONE, (1, 1))))
         laid.append((values, deltas))
     for index, stage in enumerate(stages):
         numbers = {
@@ -605,12 +641,21 @@ def _table(stages: list[Stage], end: int, cell: int) -> tuple[Array, int]:
             numbers |= {f"{plane}_{axis}": value for axis, value in vars(found).items()}
         if cell == 1 and stage.op == CONV:
             numbers = _turned(numbers)
+        if stage.op == TRANSPOSED:
+            numbers = _exchanged(numbers)
         for name, value in numbers.items():
             table[name][index] = value
     for measure in np.flatnonzero(table["op"] == MEASURE):  # the same planes as the norm that follows
         table[measure] = table[measure + 1]
         table["op"][measure] = MEASURE
     return table, end
+
+
+def _exchanged(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The row of the convolution whose way back a transposed convolution is."""
+    planes = [(f"{a}_{axis}", f"{b}_{axis}") for a, b in (("x", "dy"), ("y", "dx")) for axis in ("at", "c", "h", "w")]
+    pairs = [*zip("CHW", "OIJ", strict=True), *planes]
+    return numbers | {a: numbers[b] for a, b in pairs} | {b: numbers[a] for a, b in pairs}
 
 
 #: What changes places where rows are taken for columns.
@@ -668,7 +713,7 @@ def _place_gradients(table: Array) -> tuple[int, int, int]:
             table["dw"][index] = share
             share += _vectors(int(row["O"] * row["C"] // row["G"] * row["U"] * row["V"]))
             table["db"][index] = share
-            share += _vectors(int(row["O"]))
+            share += _vectors(int(row["C" if row["op"] == TRANSPOSED else "O"]))
     return kept, share, sums
 
 
@@ -682,6 +727,7 @@ PREPARED: dict[int, Callable[[Any], int]] = {WINOGRAD: lambda row: -(-row["O"] /
 #: Into how many pieces the gradients of a row are divided.
 GATHERED: dict[int, Callable[[Any], int]] = {
     CONV: lambda row: row["O"],
+    TRANSPOSED: lambda row: row["O"] + 1,
     WINOGRAD: lambda row: row["O"],
     LINEAR: lambda row: -(-row["C"] // PANEL),
     ACTIVATION: lambda row: int(row["curve"] == LEARNED),

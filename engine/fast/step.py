@@ -32,6 +32,7 @@ from engine.fast.linear import (
     single_linear_forward,
 )
 from engine.fast.loss import loss_and_delta
+from engine.fast.lp_pool import lp_pool_backward, lp_pool_forward
 from engine.fast.merge import copy_backward, copy_forward, single_copy_backward, single_copy_forward
 from engine.fast.norm import (
     group_norm_backward,
@@ -58,14 +59,16 @@ from engine.fast.pointwise import (
     single_relu_forward,
 )
 from engine.fast.simd import take_number
+from engine.fast.transposed import transposed_backward, transposed_forward, transposed_gather
+from engine.fast.upsample import upsample_backward, upsample_forward
 from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather
 from engine.kernels import flush_denormals, part, restore, sum_kernel
 
 Array = np.ndarray
 
 INPUT, CONV, WINOGRAD, LINEAR, RELU, ACTIVATION, SOFTMAX, MEASURE, NORM, GROUP_NORM = range(10)
-DROPOUT, MAX_POOL, AVERAGE, COPY, MEET, LOSS = range(10, 16)
-LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL, LONE_AVERAGE, LONE_COPY = range(16, 22)
+DROPOUT, MAX_POOL, AVERAGE, LP_POOL, UPSAMPLE, TRANSPOSED, COPY, MEET, LOSS = range(10, 19)
+LONE_LINEAR, LONE_RELU, LONE_DROPOUT, LONE_MAX_POOL, LONE_AVERAGE, LONE_COPY = range(19, 25)
 
 _PLANES = [f"{plane}_{axis}" for plane in ("x", "y", "dx", "dy") for axis in ("at", "c", "h", "w")]
 _NUMBERS = (
@@ -126,6 +129,7 @@ _NUMBERS = (
     "var",
     "fixed",
     "sums",
+    "bias",
 )
 
 #: A layer of the table. x (C,H,W) is read and y (O,I,J) written, at the arena's planes x and y; their gradients are dx
@@ -139,7 +143,7 @@ _NUMBERS = (
 #: added to what stands there. lanes: of a value. curve: which activation; axis, logarithm: of a softmax; loss, with the
 #: class that it ignores: of the last row. mean, var: where a norm has its running
 #: statistics in the flat parameters, or, where it is fixed, what is taken away and divided by; sums: where a shard has
-#: its sums. constant: a number of the op's own, such as a dropout's rate.
+#: its sums. bias: of a transposed convolution. constant: a number of the op's own, such as a dropout's rate.
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("constant", np.float64)])
 
 
@@ -177,6 +181,12 @@ def _forward(table, rows, weights, batch, sums, shard, chunk, training, arena): 
             max_pool_forward(row, arena)
         elif row.op == AVERAGE:
             average_forward(row, arena)
+        elif row.op == LP_POOL:
+            lp_pool_forward(row, arena)
+        elif row.op == UPSAMPLE:
+            upsample_forward(row, arena)
+        elif row.op == TRANSPOSED:
+            transposed_forward(row, parameters, still, arena)
         elif row.op == COPY:
             copy_forward(row, arena)
         elif row.op == LONE_LINEAR:
@@ -221,6 +231,8 @@ def _backward(table, rows, weights, batch, sums, shard, count, arena, gradient, 
             norm_backward(row, count, sums[shard], sums, parameters, images, arena)
         elif row.op == GROUP_NORM:
             group_norm_backward(row, count, parameters, arena, gradient)
+        elif row.op == TRANSPOSED:
+            transposed_backward(row, parameters, still, ones, arena, gradient)
         elif not row.needs_dx:
             pass
         elif row.op == RELU:
@@ -235,6 +247,10 @@ def _backward(table, rows, weights, batch, sums, shard, count, arena, gradient, 
             max_pool_backward(row, arena)
         elif row.op == AVERAGE:
             average_backward(row, arena)
+        elif row.op == LP_POOL:
+            lp_pool_backward(row, arena)
+        elif row.op == UPSAMPLE:
+            upsample_backward(row, arena)
         elif row.op == COPY:
             copy_backward(row, arena)
         elif row.op == LONE_RELU:
@@ -345,6 +361,8 @@ def gather(table, counter, arena, weights, found, pieces, span, lanes, gradient)
             winograd_gather(row, piece, found.gradients, arena, gradient)
         elif row.op in (LINEAR, LONE_LINEAR):
             linear_gather(row, piece, found.kept, span, lanes, weights.still, weights.ones, gradient)
+        elif row.op == TRANSPOSED:
+            transposed_gather(row, piece, found.gradients, gradient)
         elif row.op == NORM:
             norm_gather(row, found.sums, gradient)
         else:

@@ -26,7 +26,7 @@ from engine.kernels import _sources
 from engine.layers import NetworkError
 from engine.models import MODELS
 from engine.network import Network, Values
-from engine.ops.base import Array
+from engine.ops.base import Array, ShapeError
 from engine.optimizers import OPTIMIZERS
 from engine.train import draws
 from tests.engine.tools import digits, network, trainer
@@ -124,6 +124,7 @@ def test_the_gradients_of_a_preset_are_those_of_float64(name: str, count: int) -
     kernel=pair,
     plane=st.tuples(st.integers(3, 9), st.integers(3, LANES + 5)),
     relu=st.booleans(),
+    rounding=st.sampled_from(["exact", "floor"]),
     batch=st.sampled_from([1, 5, LANES + 1]),
 )
 def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
@@ -139,6 +140,7 @@ def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
     kernel: Any,
     plane: Any,
     relu: bool,
+    rounding: str,
     batch: int,
 ) -> None:
     """The second of two convolutions: its dx reaches the first one's weights."""
@@ -153,6 +155,7 @@ def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
             "dilation": dilation,
             "groups": groups,
             "flip_kernel": flip,
+            "rounding": rounding,
             "bias": bias,
         },
         *([{"op": "relu"}] if relu else []),
@@ -164,6 +167,91 @@ def test_a_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
     except NetworkError:
         assume(False)
     assert agrees(net, batch)
+
+
+@few
+@given(
+    stride=pair,
+    padding=st.one_of(st.integers(0, 2), st.sampled_from(["valid", "same"])),
+    extra=st.tuples(st.integers(0, 1), st.integers(0, 1)).map(list),
+    dilation=pair,
+    groups=small,
+    bias=st.booleans(),
+    channels=small,
+    share=small,
+    kernel=pair,
+    plane=st.tuples(st.integers(3, 6), st.integers(3, 6)),
+    batch=st.sampled_from([1, LANES + 1]),
+    before=st.sampled_from([[], [{"op": "relu"}], [{"op": "batch_norm"}, {"op": "tanh"}]]),
+)
+def test_a_transposed_convolution_of_any_geometry_sends_back_what_the_readable_one_does(
+    stride: Any,
+    padding: Any,
+    extra: Any,
+    dilation: Any,
+    groups: int,
+    bias: bool,
+    channels: int,
+    share: int,
+    kernel: Any,
+    plane: Any,
+    batch: int,
+    before: Any,
+) -> None:
+    layer = {
+        "op": "conv_transpose2d",
+        "out": groups * share,
+        "kernel_size": kernel,
+        "stride": stride,
+        "padding": padding,
+        "output_padding": extra,
+        "dilation": dilation,
+        "groups": groups,
+        "bias": bias,
+    }
+    last: list[dict[str, Any]] = [{"op": "relu"}, {"op": "flatten"}, {"op": "linear", "out": 3}]
+    first = {"op": "conv2d", "out": groups * channels, "kernel_size": 2}
+    try:
+        net = network(first, *before, layer, *last, input=(2, *plane))
+        net.check_training(batch)
+    except (NetworkError, ShapeError):
+        assume(False)
+    assert agrees(net, batch)
+
+
+LARGER: dict[str, list[dict[str, Any]]] = {
+    "upsampling": [{"op": "upsample2d", "scale": [2, 3]}, {"op": "conv2d", "out": 2, "kernel_size": 3}],
+    "transposed twice": [
+        {"op": "conv_transpose2d", "out": 3, "kernel_size": 2, "stride": 2},
+        {"op": "conv_transpose2d", "out": 2, "kernel_size": 3, "stride": 2},
+    ],
+    "transposed after Winograd": [
+        {"op": "conv2d", "out": 16, "kernel_size": 1},
+        {"op": "conv2d", "out": 16, "kernel_size": 3, "padding": "full"},
+        {"op": "conv_transpose2d", "out": 2, "kernel_size": 3, "stride": 2},
+    ],
+    "norm pool": [
+        {"op": "conv2d", "out": 3, "kernel_size": 2},
+        {"op": "lp_pool2d", "kernel_size": 2},
+        {"op": "relu"},
+        {"op": "lp_pool2d", "kernel_size": [1, 2], "stride": 1, "norm_type": 3.5},
+    ],
+    "norm pool of cut windows": [
+        {"op": "tanh"},
+        {"op": "conv2d", "out": 3, "kernel_size": 2},
+        {"op": "lp_pool2d", "kernel_size": 3, "stride": 2, "norm_type": 1, "ceil_mode": True},
+        {"op": "lp_pool2d", "kernel_size": 2, "norm_type": 0.5},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LARGER)
+@pytest.mark.parametrize("batch", [1, LANES + 3])
+def test_maps_may_become_larger_or_be_pooled_by_a_norm(name: str, batch: int) -> None:
+    first = {"op": "conv2d", "out": 3, "kernel_size": 1}
+    net = network(first, *LARGER[name], {"op": "flatten"}, {"op": "linear", "out": 3}, input=(2, 8, 9))
+    fast, readable = distances(net, batch_for(net, batch), of_layer=True)
+    assert fast <= max(WINOGRADS if "Winograd" in name else 4 * DIRECT, 4 * readable)
 
 
 def test_no_cell_is_computed_that_the_next_layers_windows_do_not_reach() -> None:
