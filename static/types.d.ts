@@ -70,7 +70,8 @@ type Source =
       split?: string;
       index?: number;
       drawn?: boolean;
-      x?: number[][];
+      /** Rows, or planes of rows. */
+      x?: number[][] | number[][][];
       target?: number;
       edits?: Edit[];
     }

@@ -220,6 +220,7 @@ class Model(NetworkDocument):
     defaults: dict[str, Any] = doc("optimizer, batch_size, seed, steps or epochs that train it well", default={})
     parameters: Tensors = doc("by name, where the model has its own", default={})
     example: dict[str, Any] = doc("{x, target}, where the model has its own", default={})
+    dataset: str = doc("what it is trained on unless another is named, where that is not MNIST", default="")
 
 
 class ReceptiveField(Answer):
@@ -422,6 +423,7 @@ class DataSet(Answer):
     source: str = doc("whom it comes from, where that is known")
     licence: str = doc("on what terms, where that is known")
     notes: list[str] = doc("what was done to the numbers of its files")
+    network: NetworkDocument | None = doc("a small network that takes its images")
     problem: str = doc("why it cannot be read; then nothing else is known of it")
 
 

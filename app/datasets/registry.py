@@ -22,6 +22,7 @@ from app.datasets.reader import read_data
 from app.limits import Limits
 from app.problems import conflict, invalid, missing, over_limit, too_many, unavailable
 from engine.data import DataError, Dataset, Split, idx_folder, mnist
+from engine.models import network_for
 
 logger = logging.getLogger("convscope")
 
@@ -273,10 +274,18 @@ def description(found: Dataset) -> dict[str, Any]:
         "source": found.source,
         "licence": found.licence,
         "notes": list(found.notes),
+        "network": _network(found),
         "problem": "",
     }
 
 
+def _network(found: Dataset) -> dict[str, Any]:
+    """With as many outputs as there are classes, or numbers to be predicted."""
+    targets = found.splits["train"].targets
+    outputs = len(found.classes) if targets.ndim == 1 else targets.shape[1]
+    return network_for(found.input_shape, outputs, classes=targets.ndim == 1)
+
+
 def no_description(name: str, problem: str) -> dict[str, Any]:
     nothing: dict[str, Any] = {"classes": [], "splits": {}, "shape": [], "source": "", "licence": "", "notes": []}
-    return {"name": name, "title": name, **nothing, "problem": problem}
+    return {"name": name, "title": name, **nothing, "network": None, "problem": problem}

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.datasets import MNIST, Datasets
+from app.datasets.packages import PACKAGES
 from app.http.engine_errors import as_problems
 from app.http.request_body import TENSOR, Natural, Positive, RequestModel, either
 from app.limits import Limits
@@ -249,9 +250,13 @@ def _dataset(asked: RunFields, network: Network, model: Model | None, datasets: 
         images = networks.images(network, model.example["x"], ["model", "x"], "float32", limits)
         target = networks.targets(network, model.example["target"], images, ["model", "target"], "float32", limits)
         return from_arrays(images, target, model.name)
+    usual = (model and model.dataset) or MNIST
     try:
-        return datasets.get(MNIST)
+        return datasets.get(usual)
     except Problem as problem:
+        if usual in PACKAGES:
+            words = f"{problem.detail}. `python3 -m app data add {usual}` brings it, where the server runs"
+            raise invalid(words, ["dataset"]) from None
         there = ", ".join(datasets.names()) or "none"
         raise invalid(f"{problem.detail}; name another in `dataset`; there are: {there}", ["dataset"]) from None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from engine.models.colour import COLOUR, network_for
 from engine.models.great import GREAT
 from engine.models.model import Document, Model
 from engine.models.small import SMALL
 
-__all__ = ["MODELS", "Document", "Model"]
+__all__ = ["MODELS", "Document", "Model", "network_for"]
 
-MODELS: dict[str, Model] = {model.name: model for model in (*SMALL, *GREAT)}
+MODELS: dict[str, Model] = {model.name: model for model in (*SMALL, *COLOUR, *GREAT)}

@@ -31,6 +31,7 @@ export class Refused extends Error {
 
 /**
  * Sends a request until it is answered: one that may be sent twice waits for a server that is away or busy.
+ * A Blob is sent as it is, anything else as JSON.
  * @param {string} path @param {Omit<RequestInit, "body"> & {body?: any}} [options]
  */
 export async function ask(path, options = {}) {
@@ -39,8 +40,8 @@ export async function ask(path, options = {}) {
   const { body, ...rest } = options;
   const headers = { ...(options.method ? credentials(path) : {}), ...rest.headers };
   const request =
-    body === undefined
-      ? { ...rest, headers }
+    body === undefined || body instanceof Blob
+      ? { ...rest, body, headers: body ? { "Content-Type": "application/octet-stream", ...headers } : headers }
       : { ...rest, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
   try {
     for (let wait = 250; ; wait = Math.min(2000, 2 * wait)) {
@@ -169,6 +170,25 @@ export const models = () =>
   once("api/models").then((/** @type {any[]} */ all) => all.filter(({ defaults }) => defaults));
 export const optimizers = async () => (await once("api/optimizers")).optimizers;
 export const datasets = () => once("api/datasets");
+
+/** A file as a data set. @param {Blob} file @param {string} name @param {number} [size] of pictures */
+export async function addDataset(file, name, size) {
+  const made = await post(`api/datasets${search({ name, size })}`, file);
+  kept.delete("api/datasets");
+  return made;
+}
+
+/** @param {string} name */
+export async function deleteDataset(name) {
+  await ask(`api/datasets/${encodeURIComponent(name)}`, { method: "DELETE" });
+  forget(); // another one may come to have its name
+}
+
+/** A model's file as a network. @param {Blob} file @param {string} name */
+export const importModel = (file, name) => post(`api/networks/import${search({ name })}`, file);
+
+/** What was guessed, settled. @param {string} id @param {Record<string, any>} answers null takes one back */
+export const settleImport = (id, answers) => post(`api/networks/import/${encodeURIComponent(id)}`, { answers });
 
 /**
  * What the classes of a data set are called: by number where nobody has named them.

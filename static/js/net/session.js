@@ -4,6 +4,7 @@ import { batch, computed, effect, untracked } from "@preact/signals-core";
 
 import { decode } from "../core/codec.js";
 import { batched, end } from "../core/timeline.js";
+import { shapeOf } from "../state/permalink.js";
 import * as store from "../state/store.js";
 import {
   Refused,
@@ -265,8 +266,9 @@ async function dataOf(run, timeline) {
  */
 function fitting(source, timeline, usual) {
   if (source?.kind === "step") return source;
-  const padded = timeline.tensors["input/y"]?.shape.join() === "1,1,28,28";
-  if (source && (source.drawn ? padded : source.dataset === usual.dataset))
+  const takes = timeline.tensors["input/y"]?.shape.slice(1).join();
+  const drawn = source?.drawn && source.x ? shapeOf(source.x).join() : null;
+  if (source && (source.drawn ? drawn === takes : source.dataset === usual.dataset))
     return { ...source, pass: undefined, edits: undefined };
   return usual;
 }

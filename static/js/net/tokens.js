@@ -23,14 +23,16 @@ export function keepToken({ id, token }) {
 }
 
 /**
- * The headers that a change of a run needs. A new run is made under the first token that this browser was given: one
+ * The headers that a change of a run, or of a data set, needs. A new run is made under the first token that this
+ * browser was given: one
  * serves for all of its runs, and the server counts them together, whoever else sits behind the same address.
  * @param {string} path @returns {Record<string, string>}
  */
 export function credentials(path) {
   const [, id = ""] = /^api\/(?:runs|expired)\/([^/]+)/.exec(path) ?? [];
   const known = tokens();
-  const token = path === "api/runs" ? known[0]?.[1] : new Map(known).get(id);
+  const mine = path === "api/runs" || path.startsWith("api/datasets");
+  const token = mine ? known[0]?.[1] : new Map(known).get(id);
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 

@@ -10,13 +10,32 @@ import * as store from "./store.js";
 function nameSource(source) {
   if (!source) return null;
   if (source.kind === "step") return `step/${source.sample}`;
-  if (source.drawn)
-    return source.x ? ["drawn", pack(source.x), source.target].filter(part => part !== undefined).join("/") : null;
+  if (source.drawn) return source.x ? nameDrawn(source.x, source.target) : null;
   const { dataset, split, index } = source;
   const usual = store.usual.value;
   return usual && index === usual.index && split === usual.split && dataset === usual.dataset
     ? null
     : `${dataset}/${split}/${index}`;
+}
+
+/** Numbers of a picture that an address still holds. */
+const LONGEST = 3 * 64 * 64;
+
+/**
+ * A picture of another shape than a digit's says its shape first.
+ * @param {number[][]|number[][][]} x @param {number} [target]
+ */
+function nameDrawn(x, target) {
+  const [channels, height, width] = shapeOf(x);
+  if (channels * height * width > LONGEST) return null;
+  const shape = channels === 1 && height === 28 && width === 28 ? "" : `${channels}x${height}x${width}:`;
+  return ["drawn", shape + pack(x), target].filter(part => part !== undefined).join("/");
+}
+
+/** [channels, rows, columns] of rows, or of planes of rows. @param {number[][]|number[][][]} x */
+export function shapeOf(x) {
+  const planes = /** @type {number[][][]} */ (Array.isArray(x[0][0]) ? x : [x]);
+  return [planes.length, planes[0].length, planes[0][0].length];
 }
 
 /** @param {string|null} text @param {number|null} step @returns {Source|null} null: the run's usual image */
@@ -33,12 +52,9 @@ export function readSource(text, step) {
   return null;
 }
 
-/** A drawing as text, a byte a pixel. @param {number[][]} x */
+/** A drawing as text, a byte a pixel. @param {number[][]|number[][][]} x */
 export function pack(x) {
-  const bytes = x
-    .flat()
-    .map(value => String.fromCharCode(Math.round(255 * value)))
-    .join("");
+  const bytes = /** @type {number[]} */ (x.flat(2)).map(value => String.fromCharCode(Math.round(255 * value))).join("");
   return btoa(bytes)
     .replace(/A{4,}/g, run => `.${run.length}.`)
     .replaceAll("+", "-")
@@ -46,13 +62,19 @@ export function pack(x) {
     .replaceAll("=", "");
 }
 
-/** @param {string} text @returns {number[][]|null} */
+/** @param {string} text @returns {number[][]|number[][][]|null} rows, or planes of rows */
 export function unpack(text) {
   try {
-    const packed = text.replace(/\.(\d{1,4})\./g, (_, run) => "A".repeat(Number(run)));
+    const [, shape, rest] = /^(?:(\d+x\d+x\d+):)?(.*)$/.exec(text) ?? [];
+    const [channels, height, width] = (shape ?? "1x28x28").split("x").map(Number);
+    if (channels * height * width > LONGEST) return null;
+    const packed = rest.replace(/\.(\d{1,5})\./g, (_, run) => "A".repeat(Math.min(Number(run), 2 * LONGEST)));
     const bytes = Array.from(atob(packed.replaceAll("-", "+").replaceAll("_", "/")), c => c.charCodeAt(0) / 255);
-    const side = Math.sqrt(bytes.length);
-    return side === 28 ? Array.from({ length: side }, (_, row) => bytes.slice(side * row, side * (row + 1))) : null;
+    if (!bytes.length || bytes.length !== channels * height * width) return null;
+    const planes = Array.from({ length: channels }, (_, c) =>
+      Array.from({ length: height }, (_, y) => bytes.slice((c * height + y) * width, (c * height + y + 1) * width)),
+    );
+    return channels === 1 ? planes[0] : planes;
   } catch {
     return null;
   }

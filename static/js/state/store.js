@@ -102,7 +102,10 @@ export const focusChannel = signal(0);
 export const theme = signal("auto");
 /** @type {Signal<"auto"|"laptop"|"projector">} */
 export const textSize = signal("auto");
-/** What is open above the page. @type {Signal<"picker"|"draw"|"help"|"model"|"step"|"look"|"view"|"speed"|null>} */
+/**
+ * What is open above the page.
+ * @type {Signal<"picker"|"draw"|"import"|"help"|"model"|"step"|"look"|"view"|"speed"|null>}
+ */
 export const panel = signal(null);
 /** First map of each tensor's page on the stage, by tensor. @type {Signal<Record<string, number>>} */
 export const pages = signal({});
@@ -278,6 +281,9 @@ export const digital = computed(() => (classes.value ?? []).join() === "0,1,2,3,
 
 /** What an image of the data is called in a sentence. */
 export const thing = computed(() => (digital.value ? "digit" : "image"));
+
+/** What an image of the visitor's own is called. */
+export const yours = computed(() => (digital.value && takesDigits.value ? "your digit" : "your picture"));
 
 /** An image by its label: "a 3", "a T-shirt/top", "an Ankle boot". @param {number} label */
 export function withArticle(label) {

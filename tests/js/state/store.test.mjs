@@ -212,6 +212,15 @@ test("an image, a minibatch's image and a drawing are told in the address", () =
   assert.match(text, /^[\w.-]+$/);
   assert.deepEqual(link.unpack(text), x);
   assert.deepEqual(link.readSource(`drawn/${text}`, null), { kind: "pass", drawn: true, x });
+  const colour = [x, x, x].map(plane => plane.slice(0, 4).map(row => row.slice(0, 5)));
+  store.source.value = { kind: "pass", drawn: true, x: colour, target: 2 };
+  const named = /source=([^&]*)/.exec(link.write())?.[1] ?? "";
+  assert.deepEqual(link.readSource(decodeURIComponent(named), null), {
+    kind: "pass",
+    drawn: true,
+    x: colour,
+    target: 2,
+  });
   const labelled = { kind: "pass", drawn: true, x, target: 0 };
   store.source.value = labelled;
   assert.deepEqual(link.read(link.write()).source, labelled);

@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { centred, drawPiece, drawStroke, emptyPad, SIDE } from "./mnist_centering.js";
 import { count, percent } from "../../core/format.js";
 import * as net from "../../net/requests.js";
-import { look, panel, viewport, run, say, scheme, show, status } from "../../state/store.js";
+import { className, classes, look, panel, viewport, run, say, scheme, show, status } from "../../state/store.js";
 import { Bars } from "../bars.js";
 import { html } from "../html.js";
 import { Digit } from "../train/tiles.js";
@@ -239,7 +239,7 @@ function Verdict() {
   if (!status.value.ready) return html`<p class="soft">The network answers as soon as its arithmetic is compiled.</p>`;
   if (!image.value) return html`<p class="soft">Draw, and the network answers at once.</p>`;
   if (digit === null || !known) return html`<p class="soft">Asking.</p>`;
-  return html`<p>The network says <b class="said">${digit}</b><br /><span
+  return html`<p>The network says <b class="said">${className(digit)}</b><br /><span
     class="soft">${sure(known.probabilities[digit])} sure, after step ${count(known.step)}</span></p>`;
 }
 
@@ -270,7 +270,8 @@ export function Draw() {
     <div class="seen">
       <figure><${Digit} image=${image.value ?? blank} width=${84} label="the drawing as the network gets it" />
         <figcaption class="soft">28×28, centred and scaled as MNIST was</figcaption></figure>
-      <${Bars} values=${answer.value?.probabilities ?? new Array(10).fill(0)} label=${chosen.value ?? own} />
+      <${Bars} values=${answer.value?.probabilities ?? new Array(classes.value?.length || 10).fill(0)}
+        label=${chosen.value ?? own} />
     </div>
     <${Verdict} />
     <div class="use">
@@ -279,8 +280,11 @@ export function Draw() {
           const { value } = event.currentTarget;
           chosen.value = value === "" ? null : Number(value);
         }}>
-          <option value="">${own === null ? "its own answer" : `its own answer, ${own}`}</option>
-          ${Array.from({ length: 10 }, (_, k) => html`<option key=${k} value=${k}>${k}</option>`)}
+          <option value="">${own === null ? "its own answer" : `its own answer, ${className(own)}`}</option>
+          ${Array.from(
+            { length: answer.value?.probabilities.length ?? classes.value?.length ?? 10 },
+            (_, k) => html`<option key=${k} value=${k}>${className(k)}</option>`,
+          )}
         </select></label>
       <button class="button primary" aria-disabled=${!able} title=${able ? "" : "Draw something first"}
         onClick=${() => able && use()}>Use this digit</button>

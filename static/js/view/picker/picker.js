@@ -7,6 +7,7 @@ import * as format from "../../core/format.js";
 import * as net from "../../net/requests.js";
 import {
   className,
+  digital,
   infoOf,
   look,
   openPanel,
@@ -19,6 +20,7 @@ import {
   withArticle,
 } from "../../state/store.js";
 import { Draw } from "./draw.js";
+import { Photo, picture } from "./photo.js";
 import { html } from "../html.js";
 import { Dialog } from "../shell/popover.js";
 import { rove } from "../roving.js";
@@ -145,11 +147,12 @@ function ByClass() {
   }
   return html`<section class="by-class" aria-label="${dataset.title} by class and by number">
     <${ByNumber} dataset=${dataset} />
-    <ol start="0" onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>${Array.from(
-      { length: net.classesOf(dataset).length },
-      (_, label) => html`
+    <ol start="0" class=${digital.value ? "" : "named"}
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => rove(event, ".digit-button")}>${Array.from(
+        { length: net.classesOf(dataset).length },
+        (_, label) => html`
       <${ClassRow} key=${`${dataset.name} ${label}`} dataset=${dataset.name} label=${label} />`,
-    )}</ol>
+      )}</ol>
   </section>`;
 }
 
@@ -237,7 +240,7 @@ function Minibatch() {
                 tabindex=${k === tabbed ? 0 : -1} onFocus=${() => setTabbed(k)}
                   title="image ${sample}, ${withArticle(mine.labels[sample])}"
           aria-label="image ${sample}, ${withArticle(mine.labels[sample])}" onClick=${() => choose(sample)}><${Digit}
-            image=${image} width=${26} /></button>`;
+            image=${image} shape=${infoOf("input/y")?.shape.slice(1)} width=${26} /></button>`;
             })
           : html`<p
             class="soft">${
@@ -253,10 +256,17 @@ function Minibatch() {
   </section>`;
 }
 
+/** What the visitor brings: a picture that is there already stands first. */
+function Own() {
+  const draw = takesDigits.value && html`<${Draw} key="draw" />`;
+  const photo = html`<${Photo} key="photo" />`;
+  return html`<div class="own">${picture.value ? [photo, draw] : [draw, photo]}</div>`;
+}
+
 export const Picker = () => html`<${Dialog} name="picker">
   <div class="picker-page">
     <header><h2 id="picker-title">What shall the network look at?</h2>
       <button class="button" onClick=${() => openPanel(null)} aria-label="close" title="Esc">✕</button></header>
-    <${ByClass} />${takesDigits.value && html`<${Draw} />`}<${Minibatch} />
+    <${ByClass} /><${Own} /><${Minibatch} />
   </div>
 <//>`;

@@ -7,9 +7,11 @@ import { noMnist, panel, announcement, breakpoint, view, walkable } from "../../
 import { VIEWS, viewNamed } from "../views.js";
 import { Header } from "./header.js";
 import { NoMnist } from "./no_mnist.js";
+import { DropAnywhere } from "./drop.js";
 import { lazy } from "./lazy.js";
 
 const Picker = lazy(() => import("../picker/picker.js"), "Picker");
+const Import = lazy(() => import("../import/import.js"), "Import");
 const Help = lazy(() => import("./help.js"), "Help");
 
 export function App() {
@@ -27,6 +29,8 @@ export function App() {
       ${noMnist.value && shown.needsRun ? html`<${NoMnist} />` : html`<${shown.view} />`}
     </div>
     ${(panel.value === "picker" || panel.value === "draw") && html`<${Picker} />`}
+    ${panel.value === "import" && html`<${Import} />`}
+    <${DropAnywhere} />
     ${panel.value === "help" && html`<${Help} views=${VIEWS} />`}
     <div class="spoken" role="status" aria-live="polite">${announcement.value}</div>`;
 }

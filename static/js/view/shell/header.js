@@ -6,7 +6,7 @@ import { html } from "../html.js";
 import { Chevron } from "../icons.js";
 import { Choice, Popover } from "./popover.js";
 import { Runs, nameOfRun } from "./run_list.js";
-import { Tiles } from "../train/tiles.js";
+import { pictureOfValues, Tiles } from "../train/tiles.js";
 import { VIEWS, addressOf, viewNamed } from "../views.js";
 import * as format from "../../core/format.js";
 import * as net from "../../net/requests.js";
@@ -72,16 +72,17 @@ function SourceChip() {
     source.kind === "step"
       ? `image ${source.sample} of step ${format.count(source.step)}`
       : source.drawn
-        ? "drawn"
+        ? "your own"
         : `${source.split} ${source.index}`;
-  const what = source.kind === "pass" && source.drawn ? "your digit" : label === null ? "" : store.withArticle(label);
+  const what =
+    source.kind === "pass" && source.drawn ? store.yours.value : label === null ? "" : store.withArticle(label);
   return html`<button type="button" class="trigger source" aria-haspopup="dialog"
     aria-label=${`Looking at ${what || "an image"}, ${from}. Choose another`}
       onClick=${() => store.openPanel("picker")}>
     <${Tiles} picture=${input} across=${1} width=${28} name="thumbnail" />
     <span>${
       source.kind === "pass" && source.drawn
-        ? "your digit"
+        ? store.yours.value
         : label === null
           ? ""
           : html`${store.withArticle(label).split(" ")[0]} <b>${store.className(label)}</b>`
@@ -95,8 +96,9 @@ function SourceChip() {
 function input() {
   const image = store.tensors.value.get("input/y");
   if (image?.shape.length !== 4) return null;
-  const [, , rows, columns] = image.shape;
-  return { data: image.data, count: 1, rows, columns, kind: "value", range: store.rangeOf("input/y") };
+  const [, channels, rows, columns] = image.shape;
+  const range = store.rangeOf("input/y");
+  return { ...pictureOfValues(image.data.slice(0, channels * rows * columns), [channels, rows, columns]), range };
 }
 
 /** The networks: the welcome run, the runs there are, and the presets to start from. */
@@ -121,6 +123,8 @@ function ModelMenu() {
     label=${html`<span>${name}</span><${Chevron} />`}>
     <p class="soft">Networks here</p>
     <${Runs} runs=${runs} choose=${(/** @type {string} */ id) => choose(() => session.adopt(id))} changed=${list} />
+    <p><button type="button" class="button bring" onClick=${() => store.openPanel("import")}>Bring your own model or
+      data</button></p>
     <p class="soft">A new one, untrained</p>
     <ul class="new">${models.map(
       each => html`<li><button type="button"

@@ -19,7 +19,7 @@ export function Welcome() {
   const source = store.source.value;
   const what =
     source?.kind === "pass" && source.drawn
-      ? "your digit"
+      ? store.yours.value
       : label === null
         ? "this image"
         : html`this <i>${store.className(label)}</i>`;

@@ -21,11 +21,12 @@ import {
   tensorOf,
   thing,
   numberAt,
+  yours,
 } from "../../state/store.js";
 import { firstWeights, readFirstWeights } from "./state.js";
 import { Bars } from "../bars.js";
 import { html } from "../html.js";
-import { Tiles } from "./tiles.js";
+import { pictureOfValues, Tiles } from "./tiles.js";
 
 const shown = computed(() => (timeline.value ? liveTensorsOf(timeline.value) : null));
 const layerOf = (/** @type {string} */ place) => place.slice(0, place.indexOf("/"));
@@ -61,10 +62,13 @@ const sides = shape => (shape.length === 4 ? shape.slice(1) : [1, 1, shape[shape
 /** @param {{place: string, most: number, across: number, width: number, symbol?: string}} props */
 function Maps({ place, most, across, width, symbol }) {
   const [maps, rows, columns] = sides(infoOf(place)?.shape ?? [1, 1, 1]);
-  const shown = Math.min(maps, most);
+  const coloured = maps === 3 && place === "input/y";
+  const shown = coloured ? 1 : Math.min(maps, most);
   const picture = useMemo(
     () => () => {
       const tensor = tensorOf(place);
+      if (tensor && coloured)
+        return pictureOfValues(tensor.data.slice(0, maps * rows * columns), [maps, rows, columns]);
       return tensor
         ? {
             data: tensor.data,
@@ -76,10 +80,16 @@ function Maps({ place, most, across, width, symbol }) {
           }
         : null;
     },
-    [place, shown, rows, columns],
+    [place, shown, coloured, maps, rows, columns],
   );
   const layer = layerOf(place);
-  const words = shown < maps ? `${layer}, ${shown} of ${maps} maps` : maps > 1 ? `${layer}, ${maps} maps` : layer;
+  const words = coloured
+    ? layer
+    : shown < maps
+      ? `${layer}, ${shown} of ${maps} maps`
+      : maps > 1
+        ? `${layer}, ${maps} maps`
+        : layer;
   return html`<figure class="live-maps">
     <figcaption>${symbol && html`<i class="symbol act">${symbol}</i>`} ${words}</figcaption>
     <${Tiles} picture=${picture} across=${Math.min(across, shown)} width=${width} height=${(width * rows) / columns}
@@ -175,7 +185,7 @@ function subject() {
   if (what?.kind === "step") return `image ${what.sample} of each minibatch as the network learns`;
   const noun = thing.value;
   return what?.drawn
-    ? "your digit seen by the network as it learns"
+    ? `${yours.value} seen by the network as it learns`
     : `one ${what?.split === "train" ? "training" : "test"} ${noun} seen by the network as it learns`;
 }
 

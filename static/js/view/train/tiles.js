@@ -9,7 +9,8 @@ import { viewport, scheme } from "../../state/store.js";
 import { html } from "../html.js";
 
 /**
- * @typedef {{data: ArrayLike<number>, count: number, rows: number, columns: number, kind: Kind, range: number}} Picture
+ * @typedef {{data: ArrayLike<number>, count: number, rows: number, columns: number, kind: Kind, range: number,
+ *   coloured?: boolean}} Picture coloured: three planes of 0..1 for each tile, red, green and blue
  */
 
 const atlas = document.createElement("canvas");
@@ -19,14 +20,15 @@ const atlas = document.createElement("canvas");
  * @param {HTMLCanvasElement} canvas its size in device pixels is set @param {Picture} picture
  * @param {{across: number, width: number, height: number, gap: number, frame: number}} grid in pixels of the screen
  */
-function draw(canvas, { data, count, rows, columns, kind, range }, { across, width, height, gap, frame }) {
+function draw(canvas, { data, count, rows, columns, kind, range, coloured }, { across, width, height, gap, frame }) {
   const down = Math.ceil(count / across);
   canvas.width = Math.round(across * width + (across - 1) * gap);
   canvas.height = Math.round(down * height + (down - 1) * gap);
   atlas.width = columns;
   atlas.height = rows * count;
   const image = new ImageData(columns, rows * count);
-  paint(new Uint32Array(image.data.buffer), data, 0, rows * columns * count, range, table(kind, scheme.value));
+  if (coloured) mix(image.data, data, rows * columns);
+  else paint(new Uint32Array(image.data.buffer), data, 0, rows * columns * count, range, table(kind, scheme.value));
   const source = /** @type {CanvasRenderingContext2D} */ (atlas.getContext("2d", { willReadFrequently: true }));
   source.putImageData(image, 0, 0);
   const target = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -39,6 +41,19 @@ function draw(canvas, { data, count, rows, columns, kind, range }, { across, wid
     const high = Math.round(height);
     if (frame) target.fillRect(left, top, wide, high);
     target.drawImage(atlas, 0, k * rows, columns, rows, left + frame, top + frame, wide - 2 * frame, high - 2 * frame);
+  }
+}
+
+/**
+ * Planes of red, green and blue as the colours of pixels.
+ * @param {Uint8ClampedArray} pixels @param {ArrayLike<number>} data @param {number} cells of a plane
+ */
+function mix(pixels, data, cells) {
+  for (let at = 0; at < pixels.length / 4; at++) {
+    const tile = Math.floor(at / cells);
+    const first = 3 * cells * tile + (at % cells);
+    for (let plane = 0; plane < 3; plane++) pixels[4 * at + plane] = 255 * data[first + plane * cells];
+    pixels[4 * at + 3] = 255;
   }
 }
 
@@ -70,21 +85,44 @@ export function Tiles({ picture, across, width, height = width, gap = 0, framed 
     : html`<canvas ref=${canvas} class=${name} aria-hidden="true" width="1" height="1" />`;
 }
 
-/** One digit. @param {{image: ArrayLike<number>, width: number, label?: string}} props */
-export function Digit({ image, width, label }) {
-  const picture = useMemo(() => {
-    const side = Math.sqrt(image.length);
-    const range = roundUp(Math.max(1, largest(image)));
-    return () => ({ data: image, count: 1, rows: side, columns: side, kind: "value", range });
-  }, [image]);
-  return html`<${Tiles} picture=${picture} across=${1} width=${width} label=${label} name="digit" />`;
+/**
+ * Values as one picture: of three planes in colour, of another number of them side by side the first.
+ * @param {ArrayLike<number>} data @param {number[]} shape [channels, rows, columns]
+ * @returns {Picture}
+ */
+export function pictureOfValues(data, [channels, rows, columns]) {
+  const coloured = channels === 3 && Array.from(data).every(value => value >= 0 && value <= 1);
+  const range = roundUp(Math.max(1, largest(data)));
+  return { data, count: 1, rows, columns, kind: "value", range, coloured };
 }
 
-/** @type {Map<string, Promise<Float32Array>>} */
+/**
+ * One image, its longer side `width` wide.
+ * @param {{image: ArrayLike<number>, shape?: number[], width: number, label?: string}} props without a shape it is
+ *   square and has one channel
+ */
+export function Digit({ image, shape, width, label }) {
+  const side = Math.sqrt(image.length);
+  const [channels, rows, columns] = shape ?? [1, side, side];
+  const picture = useMemo(() => {
+    const made = pictureOfValues(image, [channels, rows, columns]);
+    return () => made;
+  }, [image, channels, rows, columns]);
+  const most = Math.max(rows, columns);
+  return html`<${Tiles} picture=${picture} across=${1} width=${(width * columns) / most}
+    height=${(width * rows) / most} label=${label} name="digit" />`;
+}
+
+/** @typedef {{values: Float32Array, shape: number[]}} Values */
+
+/** @type {Map<string, Promise<Values>>} */
 const kept = new Map();
 const KEPT = 1500;
 
-/** The values 0..1 of a picture, one a pixel. @param {string} address */
+/**
+ * The values 0..1 of a picture: one plane where it is grey, else three.
+ * @param {string} address @returns {Promise<Values>}
+ */
 async function valuesOf(address) {
   const picture = new Image();
   picture.src = address;
@@ -95,7 +133,14 @@ async function valuesOf(address) {
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
   pen.drawImage(picture, 0, 0);
   const { data } = pen.getImageData(0, 0, width, height);
-  return Float32Array.from({ length: width * height }, (_, k) => data[4 * k] / 255);
+  const cells = width * height;
+  const grey = data.every((value, at) => at % 4 === 3 || value === data[at - (at % 4)]);
+  const channels = grey ? 1 : 3;
+  const values = Float32Array.from(
+    { length: channels * cells },
+    (_, k) => data[4 * (k % cells) + Math.floor(k / cells)] / 255,
+  );
+  return { values, shape: [channels, height, width] };
 }
 
 /** @param {string} address */
@@ -115,11 +160,11 @@ function pictureAt(address) {
  * @param {{dataset: string, split: string, index: number, width: number}} props width in design pixels
  */
 export function Thumb({ dataset, split, index, width }) {
-  const [image, setImage] = useState(/** @type {Float32Array|null} */ (null));
+  const [image, setImage] = useState(/** @type {Values|null} */ (null));
   useEffect(() => {
     let wanted = true;
     pictureAt(pictureOf(dataset, split, index)).then(
-      values => wanted && setImage(values),
+      found => wanted && setImage(found),
       () => {},
     );
     return () => {
@@ -128,6 +173,6 @@ export function Thumb({ dataset, split, index, width }) {
   }, [dataset, split, index]);
   const side = `${width / 16}rem`;
   return image
-    ? html`<${Digit} image=${image} width=${width} />`
+    ? html`<${Digit} image=${image.values} shape=${image.shape} width=${width} />`
     : html`<i class="hatch unfetched" style=${{ width: side, height: side }} />`;
 }

@@ -4,7 +4,7 @@ import { useEffect, useId, useState } from "preact/hooks";
 
 import { count, percent } from "../../core/format.js";
 import * as net from "../../net/requests.js";
-import { className, run, show, status, thing, withArticle } from "../../state/store.js";
+import { className, digital, run, show, status, thing, withArticle } from "../../state/store.js";
 import * as training from "./state.js";
 import { Curves } from "./chart.js";
 import { html } from "../html.js";
@@ -300,7 +300,7 @@ function Answers() {
       ${right !== null && html`<p class="soft">${right} right, ${shown.length - right} wrong</p>`}</header>
     ${
       shown.length
-        ? html`<ul>${shown.map(
+        ? html`<ul class=${digital.value ? "" : "named"}>${shown.map(
             (digit, k) => html`
       <${Answer} key=${digit.index} digit=${digit} probabilities=${known?.probabilities[k]} />`,
           )}</ul>`
