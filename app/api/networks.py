@@ -69,7 +69,6 @@ def _models() -> bytes:
             "defaults": dict(model.defaults) or None,
             "parameters": model.parameters,
             "example": model.example,
-            "dataset": model.dataset or None,
         }
         entries.append({name: value for name, value in entry.items() if value is not None})
     return json.encode(entries)

@@ -220,7 +220,6 @@ class Model(NetworkDocument):
     defaults: dict[str, Any] = doc("optimizer, batch_size, seed, steps or epochs that train it well", default={})
     parameters: Tensors = doc("by name, where the model has its own", default={})
     example: dict[str, Any] = doc("{x, target}, where the model has its own", default={})
-    dataset: str = doc("what it is trained on unless another is named, where that is not MNIST", default="")
 
 
 class ReceptiveField(Answer):
