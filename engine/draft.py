@@ -359,7 +359,7 @@ def _candidates(
             fitting = True
             words = f"{setting.title or setting_name.replace('_', ' ')} {_said(other)}"
             yield _Candidate(distance, words, [*items[:k], changed, *items[k + 1 :]], name, setting_name)
-    for source in sources:
+    for source in reversed(sources):  # what skips before what it joins
         where = next((at for at, each in enumerate(items) if each.get("name") == source), None)
         if len(sources) > 1 and where is not None:
             yield from _sized_like(items, k, where, shapes)
@@ -497,23 +497,33 @@ def _sized_like(items: Sequence[Item], k: int, where: int, shapes: Mapping[str, 
         for kind in OPS.values():
             if len(shape) != 3 or not {"out", "kernel_size", "stride"} <= {*kind.layer_settings, *kind.settings}:
                 continue
-            stride = max(max(shapes[name][1], shape[1]) // min(shapes[name][1], shape[1]), 1)
-            grows = shape[1] > shapes[name][1]
-            chosen: dict[str, Any] = {"out": shape[0], "kernel_size": stride if grows else 1, "stride": stride}
-            if not grows and "rounding" in kind.layer_settings:
-                chosen["rounding"] = "floor"
-            added = {"name": unique(kind.name, items), "op": kind.name, "settings": chosen, "inputs": [name]}
-            inputs = [added["name"] if each == name else each for each in sources]
-            size = chosen["kernel_size"]
-            words = f"{size} × {size} {kind.title.lower()} of {name}"
-            changed = {**item, "inputs": inputs}
-            try:
-                made = read_layer(added, [], dict(shapes), name)
-            except NetworkError:
+            added = _made_like(kind, name, shapes, shape, items)
+            if added is None:
                 continue
-            if made.shape == shape:
-                yield _Candidate(2, words, [*items[:k], added, changed, *items[k + 1 :]], item["name"])
-                break
+            size = added["settings"]["kernel_size"]
+            inputs = [added["name"] if each == name else each for each in sources]
+            words = f"{size} × {size} {kind.title.lower()} of {name}"
+            yield _Candidate(2, words, [*items[:k], added, {**item, "inputs": inputs}, *items[k + 1 :]], item["name"])
+            break
+
+
+def _made_like(
+    kind: type[Op], name: str, shapes: Mapping[str, Shape], shape: Shape, items: Sequence[Item]
+) -> dict[str, Any] | None:
+    """A layer of this op that makes of what `name` puts out the shape asked for: by its stride, else by its window."""
+    here, there = shapes[name][1], shape[1]
+    ratio = max(here, there) // min(here, there)
+    for size, stride in ((1 if here >= there else ratio, ratio), (abs(here - there) + 1, 1)):
+        settings: dict[str, Any] = {"out": shape[0], "kernel_size": size, "stride": stride}
+        if stride > 1 and "rounding" in kind.layer_settings:
+            settings["rounding"] = "floor"
+        added = {"name": unique(kind.name, items), "op": kind.name, "settings": settings, "inputs": [name]}
+        try:
+            if read_layer(added, [], dict(shapes), name).shape == shape:
+                return added
+        except NetworkError:
+            continue
+    return None
 
 
 def _reading(items: Sequence[Item], start: int, renamed: Mapping[str, str]) -> list[Item]:

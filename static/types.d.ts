@@ -247,3 +247,47 @@ type Ink = { width: number; height: number; data: ArrayLike<number> };
 type Pad = { width: number; height: number; data: Float32Array };
 /** x and y in pixels of the pad. */
 type Point = [number, number];
+
+// Networks as they are built.
+
+type NetworkDocument = {
+  input: number[];
+  layers: { name: string; op: string; settings: Record<string, any>; inputs: string[] }[];
+  loss: { op: string; settings: Record<string, any> };
+};
+type WindowSpan = { size: number; before: number; after: number; kernel: number; dilation: number; stride: number };
+type Field = { size: number[]; stride: number[]; start: number[] };
+type Misfit = {
+  detail: string;
+  sentence: string;
+  loc: (string | number)[];
+  span: WindowSpan | null;
+  fixes: { words: string; setting: string | null; arithmetic: string; shape: number[]; network: any }[];
+};
+type DraftLayer = {
+  name: string;
+  op: string;
+  inputs: string[];
+  state: "fits" | "misfit" | "waits";
+  figures: { shape: number[]; parameters: number; multiply_adds: number; receptive_field: Field } | null;
+  kernel: string;
+  window: Field | null;
+  arithmetic: { output: string; parameters: string; sees: string; products: string };
+  misfit: Misfit | null;
+  waits_for: string | null;
+};
+type Draft = {
+  whole: boolean;
+  layers: DraftLayer[];
+  loss: Misfit | null;
+  parameters: number;
+  multiply_adds: number;
+};
+type OpDescription = {
+  name: string;
+  title: string;
+  settings: any;
+  layer_settings: any;
+  loss: boolean;
+  inputs: { least: number; most: number } | null;
+};

@@ -94,7 +94,7 @@ FLAT = {"name": "flat", "op": "flatten"}
         (
             [conv("a", padding=1), conv("b", padding=1, out=16), {"name": "s", "op": "add", "inputs": ["b", "a"]}],
             "s",
-            "b with 8 maps",
+            "a with 16 maps",
         ),
         (
             [
@@ -103,7 +103,7 @@ FLAT = {"name": "flat", "op": "flatten"}
                 {"name": "s", "op": "add", "inputs": ["b", "a"]},
             ],
             "s",
-            "2 × 2 transposed convolution of b",
+            "1 × 1 convolution of a",
         ),
     ],
 )
@@ -112,6 +112,15 @@ def test_the_smallest_change_comes_first(layers: list[Document], name: str, firs
     why = next(layer.misfit for layer in found.layers if layer.misfit)
     assert why is not None and next(layer for layer in found.layers if layer.misfit).name == name
     assert why.fixes[0].words == first
+
+
+def test_a_skip_over_a_smaller_map_is_brought_to_its_size() -> None:
+    found = of(conv("a", padding=1), conv("b", out=16), {"name": "s", "op": "add", "inputs": ["b", "a"]})
+    assert [fix.words for fix in misfit(found, "s").fixes] == [
+        "3 × 3 convolution of a",
+        "3 × 3 transposed convolution of b",
+        "leave out s",
+    ]
 
 
 BROKEN = [

@@ -4,6 +4,7 @@ import { batch } from "@preact/signals-core";
 
 import { at, holds, parse } from "../core/place.js";
 import { indexAt, start } from "../core/timeline.js";
+import * as build from "./build.js";
 import * as store from "./store.js";
 
 /** @param {Source|null} source */
@@ -110,6 +111,7 @@ function namePosition() {
 const TABLE = /** @type {const} */ ([
   ["view", () => (store.view.value === "explore" ? null : store.view.value)],
   ["part", () => store.part.value],
+  ["network", () => (store.view.value === "build" ? build.shortText.value : null)],
   ["run", () => (store.run.value && store.run.value.id !== store.status.value.welcome ? store.run.value.id : null)],
   ["source", () => nameSource(store.source.value)],
   ["step", nameStep],
@@ -141,6 +143,7 @@ export function read(hash) {
   return {
     view: text("view"),
     part: text("part"),
+    network: text("network"),
     run: text("run"),
     step,
     source: readSource(text("source"), step),
@@ -170,6 +173,7 @@ const oneOf = (choices, text) => choices.find(choice => choice === text) ?? choi
 export const look = (given, views) =>
   batch(() => {
     store.show(oneOf(views, given.view), given.part);
+    if (given.network && given.view === "build") build.restore(given.network);
     store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
     store.setTextSize(oneOf(["auto", "laptop", "projector"], given.size));
     store.setAspect(oneOf(["sum", "nudge", "reach", "history"], given.card));

@@ -5,8 +5,8 @@
 
 import { Explore } from "./explore.js";
 import { html } from "./html.js";
-import { TRAIN_KEYS } from "./shell/keys.js";
-import { lazy } from "./shell/lazy.js";
+import { BUILD_KEYS, TRAIN_KEYS } from "./shell/keys.js";
+import { lazy, sheet } from "./shell/lazy.js";
 
 /**
  * @typedef {object} View
@@ -30,6 +30,16 @@ export const VIEWS = [
     view: lazy(() => import("./train/train.js"), "Train", busy("Train")),
     needsRun: true,
     keys: TRAIN_KEYS,
+  },
+  {
+    name: "build",
+    words: "Build",
+    view: lazy(
+      async () => (await Promise.all([import("./build/build.js"), sheet("build")]))[0],
+      "Build",
+      busy("Build"),
+    ),
+    keys: BUILD_KEYS,
   },
 ];
 

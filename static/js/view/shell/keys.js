@@ -31,12 +31,24 @@ export const TRAIN_KEYS = [
   { shown: ["Enter"], words: "on the curves: open the step" },
 ];
 
+/** What Build listens to in its row of layers. */
+export const BUILD_KEYS = [
+  { shown: ["←", "→"], words: "in the row: choose a layer" },
+  { shown: ["Alt ←", "Alt →"], words: "move it" },
+  { shown: ["Insert"], words: "add a layer behind it" },
+  { shown: ["Delete"], words: "remove it" },
+  { shown: ["b"], words: "begin a branch; Enter where it joins" },
+  { shown: ["Enter"], words: "its settings, or a way to make it fit" },
+  { shown: ["Ctrl Z", "Ctrl Y"], words: "undo, redo" },
+];
+
 /** @param {KeyboardEvent} event */
 export function handle(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   const target = /** @type {HTMLElement|null} */ (event.target);
   if (event.key !== "Escape" && target?.closest?.("input, textarea, select, [contenteditable]")) return;
   if (event.key === " " && target?.closest?.("button, a, summary, [role=button], [role=tab], [role=option]")) return;
+  if (store.view.peek() === "build" && !["Escape", "?"].includes(event.key)) return;
   const found = KEYS.find(({ keys }) => keys.includes(event.key));
   if (!found || (store.panel.peek() && event.key !== "Escape")) return;
   event.preventDefault();

@@ -20,6 +20,33 @@ function missing() {
   return [...new Set(gone.map(({ name }) => name.replace(base, "").split("?")[0]))].join(", ");
 }
 
+/** @type {Map<string, Promise<void>>} */
+const sheets = new Map();
+
+/**
+ * A stylesheet of static/css that only one view needs.
+ * @param {string} name @returns {Promise<void>} when it is here
+ */
+export function sheet(name) {
+  let there = sheets.get(name);
+  if (!there) {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = new URL(`../../../css/${name}.css`, import.meta.url).href;
+    there = new Promise((resolve, reject) => {
+      link.onload = () => resolve();
+      link.onerror = () => reject(new Error(link.href));
+    });
+    there.catch(() => {
+      sheets.delete(name);
+      link.remove();
+    });
+    sheets.set(name, there);
+    document.head.append(link);
+  }
+  return there;
+}
+
 /**
  * @param {() => Promise<Record<string, any>>} load @param {string} name of the view in its module
  * @param {any} [meanwhile] what stands in its place until it is here
