@@ -24,7 +24,7 @@ import uvicorn
 from app.http import access_log
 from app.http.forwarded import network, prefix_of
 from app.limits import Limits
-from app.runs.storage import lock_data_dir
+from app.runs.storage import announce, lock_data_dir
 from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in, remove_temporary_folders
 
 #: Further ports to try when none was asked for.
@@ -39,7 +39,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="convscope",
         description="Train a convolutional network in the browser and see every number of it.",
-        epilog="`convscope data --help` lists and adds data sets.",
+        epilog="`convscope data --help` lists and adds data sets; `convscope doctor` looks for what is in the way.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=_port, help=f"port to listen at (default: the first free one from {FIRST_PORT})")
@@ -179,12 +179,18 @@ def _threads(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; or, after the word `data`, list and add data sets."""
+    """Serve until SIGINT or SIGTERM; or, after the word `data`, list and add data sets, and after `doctor`
+    look for what is in the way."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["data"]:
         from app.datasets import command
 
         sys.exit(command.main(words[1:]))
+    if words[:1] == ["doctor"]:
+        from app.services import doctor
+        from app.site.paths import static_dir
+
+        sys.exit(doctor.main(words[1:], static_dir()))
     settings = parse(words)
     access_log.start(settings.log)
     if complaint := keep_kernels_in(settings.data_dir):
@@ -219,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again once it has ended
     print(f"Convscope is at {url}  (Ctrl+C ends it)", flush=True)
+    announce(url)
     for line in notes(settings, listener.getsockname()[1]):
         print(line, flush=True)
     if settings.open_browser and _has_screen():
@@ -288,8 +295,26 @@ def notes(settings: Settings, port: int) -> list[str]:
             pass
     except OSError as error:
         reason = error.strerror or str(error)
-        said.append(f"{settings.data_dir} cannot be written ({reason}): no run is kept. Choose another with --data.")
+        remedy = f"{owners(settings.data_dir)}choose another folder with --data"
+        said.append(f"{settings.data_dir} cannot be written ({reason}): no run is kept; {remedy}.")
     return said
+
+
+def owners(folder: Path) -> str:
+    """What to do about a folder that belongs to another user, as a container's volume may; "" where it is our own."""
+    if not hasattr(os, "getuid"):
+        return ""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return ""
+    own = os.getuid()
+    if owner == own:
+        return ""
+    return (
+        f"it belongs to user {owner} and this server runs as user {own}: give it to that user (chown -R {own} on the "
+        f"folder, or a volume with a name in place of it), run the server as user {owner}, or "
+    )
 
 
 def _is_open(host: str) -> bool:

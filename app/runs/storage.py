@@ -221,15 +221,31 @@ def lock_data_dir(folder: Path) -> None:
         _lock(stream)
     except OSError:
         stream.seek(0)
-        owner = stream.read(20).strip()
+        owner, address = (*stream.read(200).split(), "", "")[:2]
+        where = f" at {address}" if address else ""
         sys.exit(
-            f"Convscope is already running with {folder}{f' (process {owner})' if owner else ''}. "
+            f"Convscope is already running{where} with {folder}{f' (process {owner})' if owner else ''}. "
             "End it first, or choose another folder with --data."
         )
     stream.truncate(0)
     stream.write(f"{os.getpid()}\n")
     stream.flush()
     _locks.append(stream)
+
+
+def announce(url: str) -> None:
+    """Write into the folders that this process holds where its server answers."""
+    for stream in _locks:
+        stream.write(f"{url}\n")
+        stream.flush()
+
+
+def announced(folder: Path) -> str:
+    """Where the server that holds a data folder answers, "" where none has said so."""
+    try:
+        return (*(folder / "lock").read_text("utf-8").split(), "", "")[1]
+    except OSError:
+        return ""
 
 
 def _lock(stream: IO[Any]) -> None:

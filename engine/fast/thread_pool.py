@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
 
 Task = Callable[[int], None]
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores that this process may use: those that it is bound to, or fewer where a control group (`docker run --cpus`)
+    gives it the time of fewer, rounded up."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([bound, *(ceil(share) for share in _quotas(groups))]))
+
+
+def _quotas(groups: Path) -> Iterator[float]:
+    """The cores' worth of time that the control groups around this process leave it, of either version."""
+    inner = [Path()]
+    with suppress(OSError):
+        lines = Path("/proc/self/cgroup").read_text("utf-8").splitlines()
+        inner += [Path(line.split(":", 2)[2].lstrip("/")) for line in lines]
+    for folder in {each for path in inner for each in (path, *path.parents)}:
+        with suppress(OSError, ValueError):
+            quota, period = (groups / folder / "cpu.max").read_text("utf-8").split()
+            yield int(quota) / int(period)  # "max" is no limit
+        with suppress(OSError, ValueError):
+            first = groups / "cpu" / folder
+            quota, period = (first.joinpath(f"cpu.cfs_{name}_us").read_text("utf-8") for name in ("quota", "period"))
+            if int(quota) > 0:  # -1 is no limit
+                yield int(quota) / int(period)
 
 
 class ThreadPool:

@@ -43,6 +43,12 @@ REQUESTS: dict[str, tuple[bytes, int]] = {
     "range of letters": (FILE + b"Range: bytes=a-b\r\n" + END, 200),
     "range from behind": (FILE + b"Range: bytes=9-2\r\n" + END, 200),
     "range beyond the end": (FILE + b"Range: bytes=99999999-\r\n" + END, 200),
+    "host that carries a path": (b"GET / HTTP/1.1\r\nHost: localhost/evil?\r\n" + END, 400),
+    "host that carries a user": (b"GET / HTTP/1.1\r\nHost: localhost@evil.example\r\n" + END, 400),
+    "another computer's share": (b"GET /static/%5C%5Cevil.example%5Cshare%5Cx.js HTTP/1.1\r\n" + END, 404),
+    "a share in plain letters": (b"GET /static/\\\\evil.example\\share HTTP/1.1\r\n" + END, 404),
+    "a drive": (b"GET /static/C:%5CWindows%5Cwin.ini HTTP/1.1\r\n" + END, 404),
+    "ten thousand ranges": (FILE + b"Range: bytes=" + b",".join([b"0-0"] * 10_000) + b"\r\n" + END, 200),
     "five hundred ranges": (FILE + b"Range: bytes=" + b",".join([b"0-0"] * 500) + b"\r\n" + END, 200),
 }
 
