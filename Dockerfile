@@ -22,7 +22,8 @@ RUN python -m venv /opt/sbom \
 RUN cd /opt/convscope/lib/python3*/site-packages \
  && find numpy numba llvmlite -type d -name tests -prune -exec rm -r {} + \
  && rm -rf numpy/f2py numba/cuda/tests \
- && if command -v strip > /dev/null; then strip --strip-unneeded llvmlite/binding/libllvmlite.so; fi
+ && apt-get update && apt-get install --yes --no-install-recommends binutils \
+ && strip --strip-unneeded llvmlite/binding/libllvmlite.so
 # The kernels, compiled for each level of CPU that .build/start may name, under the path where they will run. Compiling
 # runs them: a build host without AVX-512 leaves the upper level out.
 WORKDIR /
