@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         sys.exit(command.main(words[1:]))
     if words[:1] == ["doctor"]:
-        from app.services import doctor
+        from app import doctor
         from app.site.paths import static_dir
 
         sys.exit(doctor.main(words[1:], static_dir()))

@@ -162,11 +162,15 @@ def _stamp() -> Path:
     """The file that says that this source is compiled for this CPU."""
     here = Path(__file__).parent
     digest = _digest(str(source) for folder in ("", "ops", "fast") for source in (here / folder).glob("*.py"))
-    binding, config = llvmlite.binding, numba.config
-    name = config.CPU_NAME or binding.get_host_cpu_name()
-    features = binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
-    digest.update("\0".join((name, features, numba.__version__, np.__version__, str(here))).encode())
+    digest.update("\0".join((*host_cpu(), numba.__version__, np.__version__, str(here))).encode())
     return CACHE_DIRECTORY / f"warm-{digest.hexdigest()[:24]}"
+
+
+def host_cpu() -> tuple[str, str]:
+    """The CPU for which kernels are compiled, and its features, as "+avx2,-avx512f"."""
+    binding, config = llvmlite.binding, numba.config
+    features = binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return config.CPU_NAME or binding.get_host_cpu_name(), features
 
 
 def is_warm() -> bool:

@@ -198,8 +198,8 @@ def test_the_application_has_few_rooms_and_their_imports_run_one_way() -> None:
         if name != "app":
             arrows.setdefault(room_of(name), set()).update(map(room_of, imported))
     arrows = {room: each - {room, "app"} for room, each in arrows.items()}
-    assert len(arrows) <= 16
-    assert sum(map(len, arrows.values())) <= 64
+    assert len(arrows) <= 18  # sixteen, the doctor and the classroom
+    assert sum(map(len, arrows.values())) <= 74
     assert max(floors(arrows).values()) <= 11
 
 

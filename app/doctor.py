@@ -103,18 +103,13 @@ def packages() -> Iterator[Finding]:
 
 
 def cpu() -> Finding:
-    from llvmlite import binding
-
     from engine.fast.thread_pool import cores
+    from engine.kernels import host_cpu
 
-    try:
-        features = binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know this system
-        features = {}
-    wide = [name for name in ("avx512f", "avx2", "neon") if features.get(name)]
-    lanes = f"vectors: {wide[0]}" if wide else "no wide vectors known"
+    name, features = host_cpu()
+    wide = next((each for each in ("avx512f", "avx2", "neon") if f"+{each}" in features.split(",")), "none known")
     threads = cores()
-    return Finding("cpu", "ok", f"{binding.get_host_cpu_name()}, {lanes}, {threads} core{'s' * (threads > 1)} to use")
+    return Finding("cpu", "ok", f"{name}, vectors: {wide}, {threads} core{'s' * (threads > 1)} to use")
 
 
 def memory() -> Finding:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app import doctor
 from app.runs import storage
-from app.services import doctor
 from engine.fast.thread_pool import cores
 from tests.server import serve
 from tests.tools import ROOT
