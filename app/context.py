@@ -22,6 +22,7 @@ from app.runs.checkpoints import CheckpointWriter
 from app.runs.registry import RunRegistry
 from app.runs.scheduler import Budget, Pool, Scheduler
 from app.services.imports.models import Imports
+from app.services.lessons import Lessons
 from app.settings import Settings
 
 Result = TypeVar("Result")
@@ -37,6 +38,7 @@ class Context:
     writer: CheckpointWriter
     runs: RunRegistry
     imports: Imports
+    lessons: Lessons
     viewers: Counter[str] = field(default_factory=Counter)  # streams open, by the client's address
     bodies: Budget = field(init=False)
     answers: Budget = field(init=False)

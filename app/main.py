@@ -91,6 +91,12 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         "at each start, which is printed)",
     )
     parser.add_argument(
+        "--lessons",
+        type=Path,
+        metavar="FOLDER",
+        help="lessons of your own, a JSON file each; one with the name of a lesson that is there takes its place",
+    )
+    parser.add_argument(
         "--threads",
         type=_threads,
         metavar="N",
@@ -128,6 +134,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         root_path=given.root_path,
         shared=given.shared,
         admin_token=given.admin_token or (secrets.token_urlsafe(12) if given.shared else ""),
+        lessons=given.lessons and given.lessons.expanduser().absolute(),
         threads=given.threads,
         log=given.log,
         limits=limits,

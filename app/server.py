@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.api import datasets, exercises, explore, networks, ops, passes, service, stream
 from app.api import imports as imports_api
+from app.api import lessons as lessons_api
 from app.api import runs as runs_api
 from app.context import Context, known_query
 from app.datasets import Datasets
@@ -35,6 +36,7 @@ from app.runs.run_config import RunFields, config_of
 from app.runs.scheduler import LIGHT, Pool, Scheduler
 from app.runs.storage import RunStorage
 from app.services.imports.models import Imports
+from app.services.lessons import Lessons
 from app.settings import Settings
 from app.site import pages
 from app.site.openapi import install as install_schema
@@ -74,9 +76,23 @@ def create_app(settings: Settings) -> FastAPI:
     writer = CheckpointWriter(RunStorage(settings.data_dir / "runs"), data)
     runs = RunRegistry(scheduler, settings.limits, writer, settings.admin_token)
     imports = Imports(settings.limits.imports, settings.limits.import_bytes)
-    app.state.context = Context(settings, warming, scheduler, Pool(settings.limits), data, writer, runs, imports)
+    lessons = Lessons(settings.lessons, settings.limits)
+    pool = Pool(settings.limits)
+    app.state.context = Context(settings, warming, scheduler, pool, data, writer, runs, imports, lessons)
     error_handlers.install(app)
-    for part in (service, ops, networks, datasets, runs_api, passes, explore, imports_api, exercises, stream):
+    for part in (
+        service,
+        ops,
+        networks,
+        datasets,
+        runs_api,
+        passes,
+        explore,
+        imports_api,
+        exercises,
+        lessons_api,
+        stream,
+    ):
         app.include_router(part.router)
     pages.install(app)
     install_schema(app)

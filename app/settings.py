@@ -18,7 +18,8 @@ FIRST_PORT = 8000
 class Settings:
     """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared` lets
     only whoever made a run change it; `public_url` is where others find the server, where that is not as they ask;
-    `admin_token` lets a lecturer change every run; `threads` that train, None for as many as there are cores."""
+    `admin_token` lets a lecturer change every run; `lessons` is a folder of a teacher's own; `threads` that train, None
+    for as many as there are cores."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -31,6 +32,7 @@ class Settings:
     admin_token: str = ""
     root_path: str = ""
     limits: Limits = field(default_factory=Limits)
+    lessons: Path | None = None
     warm: bool = True
     welcome_steps: int = 120
     shared: bool = False

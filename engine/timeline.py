@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import Any
 
 from engine.formula import Axis, Equation, Program, Tensors
 from engine.layers import Layer
 from engine.network import Network
-from engine.ops.base import Shape, Words, describe, letters, outline
+from engine.ops.base import Op, Shape, Words, describe, letters, outline
 from engine.optimizers import Optimizer
 
 #: The delta, as the timeline bar writes it.
@@ -155,7 +156,15 @@ def timeline(network: Network, batch: int = 1, optimizer: Optimizer | None = Non
     return _Composer(network, batch, optimizer, training).timeline()
 
 
+def call_timeline(op: Op, shapes: Mapping[str, Shape], backward: bool) -> Timeline:
+    """The timeline of an op that is called by itself: its results, then its gradients. What is given to it and is no
+    parameter lies in the layer `input`, under its own name: `input/x`, `input/dy`."""
+    return _CallComposer(op, shapes, backward).timeline()
+
+
 class _Composer:
+    network: Any
+
     def __init__(self, network: Network, batch: int, optimizer: Optimizer | None, training: bool):
         self.network = network
         self.batch = batch
@@ -417,6 +426,71 @@ class _Composer:
         while name != "input" and (layer := self.network.layer(name)).op.is_view:
             name = layer.inputs[0]
         return name
+
+
+class _Alone:
+    """An op as the network that a composer reads: one layer, nothing before it and nothing behind."""
+
+    def __init__(self, op: Op, shapes: Mapping[str, Shape], extents: Mapping[str, Shape]):
+        outside = {*op.inputs, *op.drawn, "target", "dy"}
+        self.given = {name: shape for name, shape in shapes.items() if name in outside}
+        parameters = {name: shape for name, shape in shapes.items() if name not in outside}
+        self.input_shape = tuple(shapes[op.inputs[0]][1:])
+        self.inputs = dict.fromkeys(op.inputs, "input")
+        self.loss = Layer(op.name, op, tuple(self.inputs.values()), tuple(extents["y"][1:]), parameters)
+        self.layers: dict[str, Layer] = {}
+
+    def layer(self, name: str) -> Layer:
+        return self.loss
+
+    def resolve(self, layer: str, tensor: str) -> tuple[str, str]:
+        return ("input", tensor) if tensor in self.given or tensor == "dy" else (layer, tensor)
+
+
+class _CallComposer(_Composer):
+    def __init__(self, op: Op, shapes: Mapping[str, Shape], backward: bool):
+        extents = op.extents(shapes)
+        program = op.program(shapes)
+        if backward:
+            program = program.gradients(tuple(name[1:] for name in op.gradients if name[1:] in shapes))
+        self.network = _Alone(op, shapes, extents)
+        self.batch, self.optimizer, self.training, self.backward = 1, None, True, backward
+        self.ops = {op.name: op}
+        given = {**shapes, "dy": extents["y"]} if backward else shapes
+        self.locals = {op.name: Local(op.name, program, op.numbers(shapes), extents, given, {})}
+
+    def _layers(self) -> tuple[LayerInfo, ...]:
+        layer = self.network.loss
+        given = LayerInfo("input", "", "Input", (), self.network.input_shape, {}, False)
+        return given, LayerInfo(
+            layer.name, layer.op.name, layer.op.title, layer.inputs, layer.shape, dict(layer.parameters), False
+        )
+
+    def _given(self) -> dict[str, TensorInfo]:
+        layer = self.network.loss
+        (local,) = self.locals.values()
+        made = {}
+        for name, shape in local.shapes.items():
+            spec = layer.op.tensors.get(name)
+            title = spec.description if spec else "gradient of the loss for the result"
+            learned = name in layer.parameters
+            kind = "weight" if learned else self._kind(local, name)
+            made["/".join(self.network.resolve(layer.name, name))] = TensorInfo(shape, kind, title, learned)
+        return made
+
+    def _aliases(self) -> dict[str, str]:
+        (local,) = self.locals.values()
+        outside = [name for name in local.shapes if self.network.resolve(local.layer, name)[0] == "input"]
+        return {f"{local.layer}/{name}": f"input/{name}" for name in outside}
+
+    def _phases(self) -> Iterator[tuple[Phase, dict[str, TensorInfo]]]:
+        layer = self.network.loss
+        (local,) = self.locals.values()
+        for tensor in sorted(layer.op.results, key=lambda name: name == "y") if layer.op.is_loss else ("y",):
+            yield self._of_op(layer, tensor, "loss" if layer.op.is_loss else "forward")
+        for tensor in layer.op.gradients if self.backward else ():
+            if tensor in local.program.names:
+                yield self._of_op(layer, tensor, "backward")
 
 
 NOUNS = {"w": "weight", "b": "bias", "running_mean": "running mean", "running_var": "running variance"}

@@ -75,8 +75,15 @@ type Source =
       target?: number;
       edits?: Edit[];
     }
-  | { kind: "step"; step: number; sample: number };
-type Hover = { place: string; index?: number[] } | { symbol: string } | null;
+  | { kind: "step"; step: number; sample: number }
+  | {
+      kind: "bench";
+      timeline: Timeline;
+      tensors: Map<string, Tensor>;
+      explain: (place: string, options: Record<string, any>) => Promise<any>;
+    };
+/** places: all lit together, as words of a lesson light them. */
+type Hover = { place: string; index?: number[] } | { places: string[] } | { symbol: string } | null;
 type Aspect = "sum" | "nudge" | "reach" | "history";
 type Scheme = "light" | "dark" | "contrast";
 

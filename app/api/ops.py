@@ -13,9 +13,10 @@ from starlette.responses import Response
 from app.api import schemas
 from app.api.paging import Paging
 from app.context import Context, Ctx
-from app.formats import json, npz
+from app.formats import documents, json, npz
 from app.http import responses
 from app.http.request_body import read
+from app.runs.scheduler import LIGHT
 from app.services import gradcheck, op_calls
 from app.services.gradcheck import CheckFields, Report
 from app.services.op_calls import OpFields, OpPlaceFields, OptimizerFields, OptimizerPlaceFields
@@ -101,6 +102,20 @@ async def backward_op(request: Request, ctx: Ctx, op: OpName) -> Response:
     asked = await read(request, ctx, OpFields, npz_into="tensors")
     call = await ctx.ask(request, op_calls.call_of, op, asked, ctx.limits)
     return await _answer(request, ctx, call.backward, 3 * call.cost, 2 * call.elements)
+
+
+@router.post(
+    "/ops/{op}/score",
+    summary="What happens in a call of an operator, in which order",
+    responses=answer(schemas.Score),
+    openapi_extra=body(OpFields, DELTA, npz=True),
+)
+async def get_op_score(request: Request, ctx: Ctx, op: OpName) -> Response:
+    """The timeline of one call as GET /api/runs/{id}/score has it of a pass: a phase for each result and, with `dy`,
+    for each gradient. What is given and is no parameter is of the layer `input`: `input/x`, `input/dy`. No values."""
+    asked = await read(request, ctx, OpFields, npz_into="tensors")
+    call = await ctx.ask(request, op_calls.call_of, op, asked, ctx.limits)
+    return await ctx.ask(request, lambda: responses.json_response(documents.timeline(call.timeline())), cost=2 * LIGHT)
 
 
 @router.post(

@@ -369,6 +369,29 @@ class Score(Answer):
     phases: list[Phase] = doc("in the order of time")
 
 
+class ListedLesson(Answer):
+    name: str = doc("as in addresses")
+    number: int = doc("its place in the order")
+    title: str = doc("what it is about")
+    question: str = doc("what it answers")
+    minutes: int = doc("about how long it takes")
+    part: Literal["forward", "loss", "backward"] = doc("where in a pass it stands")
+    language: str = doc("of its sentences")
+    picture: list[dict[str, Any]] = doc("on its card: coloured cells and signs")
+    steps: list[str] = doc("the names of its steps")
+    exercises: list[str] = doc("families of GET /api/exercises")
+
+
+class LessonProblem(Answer):
+    file: str = doc("a file that cannot be played")
+    detail: str = doc("the line, the field, and what was expected there")
+
+
+class Lessons(Answer):
+    lessons: list[ListedLesson] = doc("in their order")
+    problems: list[LessonProblem] = doc("files that do not fit")
+
+
 class ImportedLayer(Answer):
     source: str = doc("what it is in the file")
     layer: str | None = doc("the layer that it became; null where it became none")

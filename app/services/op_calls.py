@@ -23,6 +23,7 @@ from engine.ops import OPS
 from engine.ops.base import Op, Shape, ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.settings import settings_schema
+from engine.timeline import Timeline, call_timeline
 from engine.trace import Place, PlaceError
 
 Arrays = dict[str, np.ndarray]
@@ -109,6 +110,12 @@ class Call:
         results = self._results()
         with as_problems("tensors"):
             return {**results, **self.op.backward({**self.arrays, **results})}
+
+    def timeline(self) -> Timeline:
+        """What happens in the call, in which order: its results and, with `dy`, its gradients."""
+        shapes = {name: shape for name, shape in self.shapes.items() if name != "dy"}
+        with as_problems("tensors"):
+            return call_timeline(self.op, shapes, "dy" in self.arrays or self.op.is_loss)
 
     def explain(self, place: str, paging: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         name, index = _place(place)

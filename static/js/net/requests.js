@@ -220,3 +220,15 @@ export const predict = (id, body) => post(`api/runs/${encodeURIComponent(id)}/pr
 /** @param {string} id @param {number} since @param {number} [points] */
 export const metrics = (id, since = 0, points) =>
   get(`api/runs/${encodeURIComponent(id)}/metrics${search({ since, points })}`);
+
+/** @returns {Promise<{lessons: any[], problems: {file: string, detail: string}[]}>} */
+export const lessons = () => get("api/lessons");
+/** @param {string} name */
+export const lesson = name => get(`api/lessons/${encodeURIComponent(name)}`);
+
+/** The families of exercises there are. @returns {Promise<any[]>} */
+export const families = () => once("api/exercises");
+/** @param {string} family @param {number} seed */
+export const exercise = (family, seed) => once(`api/exercises/${encodeURIComponent(family)}${search({ seed })}`);
+/** @param {string} family @param {any} body */
+export const answer = (family, body) => post(`api/exercises/${encodeURIComponent(family)}/answers`, body);

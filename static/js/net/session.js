@@ -20,6 +20,7 @@ import {
   search,
   sleep,
 } from "./requests.js";
+import { benchOf } from "./bench.js";
 import { follow, named, subscribe, take } from "./stream.js";
 import { keepToken, mayChange } from "./tokens.js";
 
@@ -29,7 +30,7 @@ import { keepToken, mayChange } from "./tokens.js";
 function room() {
   const run = store.run.value;
   const source = store.source.value;
-  if (!run || !source) return null;
+  if (!run || !source || source.kind === "bench") return null;
   if (source.kind === "step") return `api/runs/${encodeURIComponent(run.id)}/steps/${source.step}`;
   return source.pass ? `api/runs/${encodeURIComponent(run.id)}/passes/${source.pass}` : null;
 }
@@ -55,6 +56,8 @@ const whenThere = () =>
  * @returns {Promise<any>}
  */
 export async function explanationOf(place, options = {}) {
+  const looked = store.source.value;
+  if (looked?.kind === "bench") return looked.explain(place.replace(/@\d+$/, ""), options);
   const path = room() ?? (await whenThere());
   const name = store.trueName(place);
   const cell = store.elsewhere(place) ? name : name.replace(/@\d+$/, "");
@@ -164,6 +167,57 @@ function frameAt(path) {
   return latest.frame;
 }
 
+// Benches.
+
+/** What was looked at before a bench took its place. @type {(() => void)|null} */
+let putBack = null;
+
+/** Look at a bench in place of the run's pass. @param {import("./bench.js").Bench} bench */
+export async function showBench(bench) {
+  const made = await benchOf(bench);
+  if (store.source.value === made) return;
+  fetching?.abort();
+  const { timeline, tensors, source, label } = store;
+  const before = [timeline.value, tensors.value, source.value, label.value];
+  putBack ??= () => {
+    [timeline.value, tensors.value, source.value, label.value] = /** @type {any} */ (before);
+  };
+  batch(() => {
+    leavePosition();
+    timeline.value = made.timeline;
+    tensors.value = made.tensors;
+    source.value = made;
+    label.value = null;
+  });
+}
+
+/** The stage of the lessons: the first run's pass of its usual image, through its newest parameters. */
+export async function showStage() {
+  leaveBench();
+  await visit({ run: null, step: null, source: store.usual.value });
+  const run = store.run.value;
+  if (run && store.step.value !== run.step) store.atStep(run.step);
+}
+
+/** The run's pass again, where a bench is looked at. */
+export function leaveBench() {
+  if (!putBack) return;
+  batch(() => {
+    leavePosition();
+    putBack?.();
+    putBack = null;
+  });
+}
+
+function leavePosition() {
+  store.pause();
+  store.goTo(null);
+  store.closeCard();
+  store.pin(null);
+  store.focusOn(0);
+  store.pages.value = {};
+}
+
 // Commands.
 
 /** @param {any} body @returns {Promise<any>} the new run, which is then the one looked at */
@@ -267,8 +321,8 @@ async function dataOf(run, timeline) {
 function fitting(source, timeline, usual) {
   if (source?.kind === "step") return source;
   const takes = timeline.tensors["input/y"]?.shape.slice(1).join();
-  const drawn = source?.drawn && source.x ? shapeOf(source.x).join() : null;
-  if (source && (source.drawn ? drawn === takes : source.dataset === usual.dataset))
+  const drawn = source?.kind === "pass" && source.drawn && source.x ? shapeOf(source.x).join() : null;
+  if (source?.kind === "pass" && (source.drawn ? drawn === takes : source.dataset === usual.dataset))
     return { ...source, pass: undefined, edits: undefined };
   return usual;
 }
@@ -287,6 +341,7 @@ const scoreOf = (id, source) =>
  * @param {number|null} [step]
  */
 export async function adopt(id, step = null) {
+  leaveBench();
   const stays = store.run.value === null || store.run.value.id === id;
   const [run, timeline] = await Promise.all([
     get(`api/runs/${encodeURIComponent(id)}`),
@@ -330,6 +385,7 @@ const check = id =>
 
 /** The same image through the newest parameters. */
 function lookAgain() {
+  leaveBench();
   const run = store.run.value;
   const source = store.source.value;
   if (!run || !source) return;
@@ -346,13 +402,16 @@ function lookAgain() {
 let fetching = null;
 
 async function fetchWanted(/** @type {NonNullable<typeof store.wanted.value>} */ wanted) {
+  if (wanted.source.kind === "bench") return;
   fetching?.abort();
   const controller = (fetching = new AbortController());
   const { signal } = controller;
   store.loading.value = true;
   try {
-    const { run, source } = wanted;
+    const { run } = wanted;
+    const source = /** @type {Exclude<Source, {kind: "bench"}>} */ (wanted.source);
     const step = wanted.step ?? undefined;
+    /** @type {Source} */
     let made = source;
     let base = null;
     let path;
@@ -481,6 +540,7 @@ async function untilWelcome() {
  * @param {{run: string|null, step: number|null, source: Source|null}} to
  */
 export async function visit({ run, step, source }) {
+  leaveBench();
   const id = run ?? store.status.value.welcome ?? "welcome";
   const known = store.source.value;
   const what = source ?? store.usual.value;

@@ -10,6 +10,7 @@ import * as store from "./store.js";
 /** @param {Source|null} source */
 function nameSource(source) {
   if (!source) return null;
+  if (source.kind === "bench") return null;
   if (source.kind === "step") return `step/${source.sample}`;
   if (source.drawn) return source.x ? nameDrawn(source.x, source.target) : null;
   const { dataset, split, index } = source;
@@ -107,6 +108,9 @@ function namePosition() {
   return position.cell < 0 ? phase.place : store.trueName(at(phase.place, indexAt(phase, position.cell)));
 }
 
+/** A lesson's step says where the figure stands. */
+const taught = () => store.lesson.value !== null;
+
 /** Name in the address, how it is written (null: left out), how it is read. */
 const TABLE = /** @type {const} */ ([
   ["view", () => (store.view.value === "explore" ? null : store.view.value)],
@@ -116,8 +120,8 @@ const TABLE = /** @type {const} */ ([
   ["source", () => nameSource(store.source.value)],
   ["step", nameStep],
   ["edits", nameEdits],
-  ["at", () => (store.playing.value ? null : namePosition())],
-  ["place", () => store.place.value && store.trueName(store.place.value)],
+  ["at", () => (store.playing.value || taught() ? null : namePosition())],
+  ["place", () => (taught() ? null : store.place.value && store.trueName(store.place.value))],
   ["card", () => (store.aspect.value === "sum" ? null : store.aspect.value)],
   ["pin", () => store.pinned.value && store.trueName(store.pinned.value)],
   ["speed", () => (store.speed.value === 1 ? null : String(store.speed.value))],

@@ -130,7 +130,7 @@ export const announcement = signal("");
 // What follows.
 
 /** True while training is running and its frames are what Explore shows. */
-export const live = computed(() => run.value?.state === "running" && streaming.value);
+export const live = computed(() => run.value?.state === "running" && streaming.value && source.value?.kind !== "bench");
 
 /** @type {Signal<Phase|null>} the phase at the position; before the first play the first one */
 export const phase = computed(() => {
@@ -318,6 +318,15 @@ export const show = (to, which = null) =>
     view.value = to;
     part.value = which;
   });
+
+/** The lesson that is played, by name; null for all lessons. */
+export const lesson = computed(() => (view.value === "learn" ? (part.value?.split("/")[0] ?? null) : null));
+
+/** Where in the lesson: a step's name, or an exercise's. */
+export const stop = computed(() => part.value?.split("/")[1] ?? null);
+
+/** Go to a lesson's step; null: to all lessons. @param {string|null} name @param {string|null} [at] */
+export const learn = (name, at = null) => show("learn", name && (at ? `${name}/${at}` : name));
 
 /** Set when play last moved, so that a position set by hand starts the clock anew. */
 export const clock = { phase: 0, time: 0, from: 0 };

@@ -5,6 +5,7 @@
 
 import { Explore } from "./explore.js";
 import { html } from "./html.js";
+import { lesson } from "../state/store.js";
 import { BUILD_KEYS, TRAIN_KEYS } from "./shell/keys.js";
 import { lazy, sheet } from "./shell/lazy.js";
 
@@ -13,7 +14,7 @@ import { lazy, sheet } from "./shell/lazy.js";
  * @property {string} name in the address (`view=`) and in `data-view`
  * @property {string} words of the tab
  * @property {any} view what is drawn
- * @property {boolean} [walks] whether a pass is walked in it: stage, card and transport stand around it
+ * @property {boolean|(() => boolean)} [walks] whether a pass is walked in it: stage, card and transport stand around it
  * @property {boolean} [needsRun] whether there is nothing to see without a run, and so without data
  * @property {{shown: string[], words: string}[]} [keys] what the help says of its keys
  */
@@ -40,6 +41,16 @@ export const VIEWS = [
       busy("Build"),
     ),
     keys: BUILD_KEYS,
+  },
+  {
+    name: "learn",
+    words: "Learn",
+    view: lazy(
+      async () => (await Promise.all([import("./learn/learn.js"), sheet("learn")]))[0],
+      "Learn",
+      busy("Learn"),
+    ),
+    walks: () => lesson.value !== null,
   },
 ];
 

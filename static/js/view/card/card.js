@@ -249,6 +249,7 @@ const nudges = (place, phase) =>
  */
 const reaches = place =>
   !live.value &&
+  source.value?.kind !== "bench" &&
   !elsewhere(place) &&
   parse(place).index.length > 0 &&
   ["forward", undefined].includes(phaseOfPlace(place)?.part) &&
@@ -256,7 +257,11 @@ const reaches = place =>
 
 /** Whether it can be asked what a number was at other steps. @param {string} place */
 const changes = place =>
-  !live.value && !elsewhere(place) && parse(place).index.length > 0 && infoOf(place) !== undefined;
+  !live.value &&
+  source.value?.kind !== "bench" &&
+  !elsewhere(place) &&
+  parse(place).index.length > 0 &&
+  infoOf(place) !== undefined;
 
 /** Whether something else than how the number is made is asked. @param {string} place @param {Phase|null} phase */
 const asks = (place, phase) =>
@@ -325,7 +330,7 @@ function cardRows(data, place) {
  * The equation, its symbols tied to the cells they stand for.
  * @param {{mathml: string, text: string, place: string}} props
  */
-function Equation({ mathml, text, place }) {
+export function Equation({ mathml, text, place }) {
   const box = useRef(/** @type {HTMLElement|null} */ (null));
   const phase = phaseOfPlace(place);
   const on = symbol.value;

@@ -16,6 +16,7 @@ const Help = lazy(() => import("./help.js"), "Help");
 
 export function App() {
   const shown = viewNamed(view.value);
+  const walks = typeof shown.walks === "function" ? shown.walks() : shown.walks;
   const settled = walkable.value;
   useEffect(() => {
     if (!settled) return;
@@ -24,7 +25,7 @@ export function App() {
     return () => clearTimeout(timer);
   }, [settled]);
   return html`
-    <div class="app ${shown.walks ? "walked" : "whole"} ${breakpoint.value}" data-view=${shown.name}>
+    <div class="app ${walks ? "walked" : "whole"} ${breakpoint.value}" data-view=${shown.name}>
       <${Header} />
       ${noMnist.value && shown.needsRun ? html`<${NoMnist} />` : html`<${shown.view} />`}
     </div>

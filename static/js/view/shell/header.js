@@ -21,9 +21,11 @@ export function Header() {
       store.show("explore");
     }}>Convscope</a>
     <div class="looking">
-      <${SourceChip} />
-      <${ModelMenu} />
-      <${StepMenu} />
+      ${
+        store.source.value?.kind === "bench"
+          ? html`<span class="soft">Practice</span>`
+          : html`<${SourceChip} /><${ModelMenu} /><${StepMenu} />`
+      }
     </div>
     ${
       narrow
@@ -67,7 +69,7 @@ function ViewMenu() {
 function SourceChip() {
   const source = store.source.value;
   const label = store.label.value;
-  if (!source) return null;
+  if (!source || source.kind === "bench") return null;
   const from =
     source.kind === "step"
       ? `image ${source.sample} of step ${format.count(source.step)}`

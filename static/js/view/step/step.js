@@ -19,7 +19,17 @@ import { at, parse, sizeOf } from "../../core/place.js";
 import { indexAt, lettersAt, nextCell } from "../../core/timeline.js";
 import { positionOn } from "../../core/windows.js";
 import { book } from "../../core/printed.js";
-import { cellPlace, figure as figureNow, lit, rotationStrip, tell, told, waiting, walkTo } from "./step_state.js";
+import {
+  cellPlace,
+  figure as figureNow,
+  heldChannel,
+  lit,
+  rotationStrip,
+  tell,
+  told,
+  waiting,
+  walkTo,
+} from "./step_state.js";
 import {
   atStep,
   cellTime,
@@ -199,7 +209,7 @@ function Loop() {
       ? html`<span class="loop"><button class="link"
         onClick=${() => atStep(what.step + 1)}>next step</button> · </span>`
       : null;
-  if (before === undefined || after === null) return null;
+  if (before === undefined || after === null || what?.kind === "bench") return null;
   return html`<span class="loop"
     title="Nothing is learned from a test image: this is what one update would do to its loss"
     >loss <b>${alone(before)}</b>, after the update <b>${alone(after)}</b></span>`;
@@ -248,9 +258,11 @@ function useFocus(phase, figure) {
   const tensor = focus && "plane" in figure ? tensorOf(figure.plane.tensor) : undefined;
   const ready = tensor !== undefined;
   const before = useRef({ place: "", cell: -9 });
+  const held = heldChannel.value;
   useLayoutEffect(() => {
     chosen = "";
     if (!focus || !tensor || !("plane" in figure)) return;
+    if (held !== null) return focusOn(held);
     const cell = position.peek()?.cell ?? -1;
     const kernel = figure.kind === "slide" ? tensorOf(figure.kernel.tensor) : undefined;
     // Chosen before anything is drawn, so that the kernel does not change its numbers while it turns.
@@ -259,7 +271,7 @@ function useFocus(phase, figure) {
         ? strongestAt(figure, phase, lettersAt(phase, cell), tensor, kernel)
         : strongest(figure.plane, phase, focus, tensor),
     );
-  }, [phase.place, ready, source.value]);
+  }, [phase.place, ready, source.value, held]);
   const answer = told.value;
   useEffect(() => {
     const cell = position.peek()?.cell ?? -1;
@@ -267,7 +279,7 @@ function useFocus(phase, figure) {
     if (!answer || answer.place !== cellPlace.peek()) return;
     const jumped = last.place !== phase.place || Math.abs(cell - last.cell) > 1;
     before.current = { place: phase.place, cell };
-    if (!focus || playing.peek() || chosen === phase.place || !jumped) return;
+    if (!focus || held !== null || playing.peek() || chosen === phase.place || !jumped) return;
     const groups = answer.whole.groups ?? [];
     const best = groups.reduce(
       (most, group) => (Math.abs(group.value) > Math.abs(most?.value ?? 0) ? group : most),

@@ -38,6 +38,10 @@ export const showRotationStrip = setter(rotationStrip);
 /** Whether the turn was shown and waits for the learner. */
 export const waiting = signal(false);
 
+/** The summed map that is shown whatever the cell, where somebody has chosen it for the learner. */
+export const heldChannel = signal(/** @type {number|null} */ (null));
+
+export const holdChannel = setter(heldChannel);
 export const wait = setter(waiting);
 export const tell = setter(told);
 
@@ -54,6 +58,7 @@ export function walkTo(places) {
  */
 export const lit = computed(() => {
   const on = hover.value;
+  if (on && "places" in on) return new Set(on.places);
   if (!on || !("place" in on)) return new Set(on ? [] : walking.value);
   const place = on.index ? at(nameOf(on.place), on.index) : on.place;
   const found = new Set([place]);

@@ -182,6 +182,7 @@ function Probabilities({ place }) {
 
 function subject() {
   const what = source.value;
+  if (what?.kind === "bench") return "";
   if (what?.kind === "step") return `image ${what.sample} of each minibatch as the network learns`;
   const noun = thing.value;
   return what?.drawn

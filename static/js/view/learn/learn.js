@@ -1,0 +1,24 @@
+/** Learn: all lessons, or the one that is played. */
+
+import { useEffect, useState } from "preact/hooks";
+
+import { html } from "../html.js";
+import * as net from "../../net/requests.js";
+import { lesson } from "../../state/store.js";
+import { Index } from "./lessons.js";
+import { Player } from "./player.js";
+
+export function Learn() {
+  const [listing, list] = useState(/** @type {any} */ (null));
+  const [families, name] = useState(/** @type {any[]|null} */ (null));
+  const played = lesson.value;
+  useEffect(() => {
+    net.lessons().then(list, net.showError);
+    net.families().then(name);
+  }, []);
+  if (!listing || !families) return html`<main class="learn" aria-label="Learn" aria-busy="true"></main>`;
+  const known = new Set(families.map(each => each.name));
+  return played && listing.lessons.some((/** @type {any} */ each) => each.name === played)
+    ? html`<${Player} name=${played} known=${known} />`
+    : html`<${Index} listing=${listing} known=${known} />`;
+}
