@@ -22,6 +22,7 @@ from app.limits import Limits
 from app.problems import Problem, missing
 from app.services import networks, op_calls
 from app.services.op_calls import OpFields
+from engine.exercises import FAMILIES
 from engine.layers import NetworkError
 from engine.models import MODELS
 from engine.network import Network
@@ -117,7 +118,7 @@ class Lesson(Part):
     sources: list[str] = Field(default=[], max_length=9, description="texts that it follows")
     picture: list[LessonPicture] = Field(default=[], max_length=5, description="on its card")
     steps: list[LessonStep] = Field(min_length=1, max_length=30, description="one after the other")
-    exercises: list[Name] = Field(default=[], max_length=9, description="families of GET /api/exercises")
+    exercises: list[str] = Field(default=[], max_length=9, description="exercises of GET /api/exercises")
 
 
 class LessonError(Exception):
@@ -216,6 +217,9 @@ def read_lesson(file: Path, limits: Limits) -> Lesson:
 
 def misfits(lesson: Lesson, limits: Limits) -> Iterator[tuple[json_lines.Loc, str]]:
     """Everything that a lesson names and that is not there."""
+    for k, name in enumerate(lesson.exercises):
+        if name not in FAMILIES:
+            yield ("exercises", k), f"there is no exercise {name[:40]!r}; there are: {', '.join(FAMILIES)}"
     names = [step.name for step in lesson.steps]
     here: Timeline | None = None
     for k, step in enumerate(lesson.steps):

@@ -228,7 +228,11 @@ export const lesson = name => get(`api/lessons/${encodeURIComponent(name)}`);
 
 /** The families of exercises there are. @returns {Promise<any[]>} */
 export const families = () => once("api/exercises");
-/** @param {string} family @param {number} seed */
-export const exercise = (family, seed) => once(`api/exercises/${encodeURIComponent(family)}${search({ seed })}`);
+/** @param {string} family @param {number} seed @param {"all"|"last"|"middle"|"none"} terms that are given */
+export const exercise = (family, seed, terms = "none") =>
+  once(`api/exercises/${encodeURIComponent(family)}${search({ seed, terms })}`);
+/** What each mistake is, by name. @returns {Promise<Map<string, string>>} */
+export const mistakes = async () =>
+  new Map((await once("api/mistakes")).mistakes.map((/** @type {any} */ { name, sentence }) => [name, sentence]));
 /** @param {string} family @param {any} body */
 export const answer = (family, body) => post(`api/exercises/${encodeURIComponent(family)}/answers`, body);
