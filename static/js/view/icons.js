@@ -38,3 +38,8 @@ export const Line = ({ name }) =>
 
 export const Chevron = () => html`<svg class="chevron" viewBox="0 0 12 12" aria-hidden="true" focusable="false">
   <path d="M1.5 4l4.5 4.5L10.5 4" fill="none" stroke="currentColor" stroke-width="1.2" /></svg>`;
+
+/** Right or not, beside words that say so. @param {{right: boolean}} props */
+export const Tick = ({ right }) => html`<svg class="tick" viewBox="0 0 16 16" aria-hidden="true" focusable="false">
+  <path d=${right ? "M2.5 8.5l3.8 4L13.5 3.5" : "M3.5 3.5l9 9M12.5 3.5l-9 9"} fill="none" stroke="currentColor"
+    stroke-width="2" /></svg>`;

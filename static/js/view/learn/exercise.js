@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
+import { Tick } from "../icons.js";
 import { written } from "../../core/sentence.js";
 import { entriesOf } from "../../core/term_rows.js";
 import * as net from "../../net/requests.js";
@@ -153,8 +154,7 @@ function Posed({ family, item, other, given, more, head, pager, bar }) {
             hints.length < item.hints &&
             !told?.right &&
             html`<li><b>${hints.length + 1}</b> <button type="button" class="link"
-              onClick=${next}>${hints.length ? "Next hint" : "A hint"}, ${hints.length + 1} of
-              ${item.hints}</button></li>`
+              onClick=${next}>${`${hints.length ? "Next hint" : "A hint"}, ${hints.length + 1} of ${item.hints}`}</button></li>`
           }</ol>
         ${
           solution &&
@@ -209,6 +209,7 @@ function Given({ item, value, write, check, lit, cells }) {
       item.kind === "grid" &&
       html`<${Answer} item=${item} value=${value} write=${write} check=${check} cells=${cells} />`
     }
+    ${item.kind === "order" && html`<${Order} item=${item} value=${value} write=${write} />`}
     ${
       asked &&
       html`<${Plane} caption=${plain(place.split("/")[0])} more=${`row ${row}, column ${column}`} rows=${Array.from(
@@ -287,13 +288,14 @@ function Field({ item, value, write }) {
           each.tensor && planesOf({ "": each.tensor }).map(plane => html`<${Plane} ...${plane} small=${true} />`)
         }</label>`,
     )}</div>`;
-  if (item.kind === "order") return html`<${Order} item=${item} value=${value} write=${write} />`;
   return html`<p class="soft">${
     item.kind === "grid"
       ? "Arrows move, digits write, Enter checks."
-      : value
+      : item.kind === "cell" && value
         ? `Row ${value[0]}, column ${value[1]}.`
-        : "Choose a cell on the left."
+        : item.kind === "order"
+          ? "Move the rows until their order is right."
+          : "Choose a cell."
   }</p>`;
 }
 
@@ -334,7 +336,7 @@ function Order({ item, value, write }) {
 function Verdict({ told, family, names, kind }) {
   if (told.right) {
     const { solved } = familyOf(family);
-    return html`<div class="verdict-of"><span class="glyph" aria-hidden="true">✓</span><div><b>Right.</b>
+    return html`<div class="verdict-of"><${Tick} right=${true} /><div><b>Right.</b>
       <p>${solved ? "This exercise is solved." : "Once more with other numbers, and it is solved."}</p></div></div>`;
   }
   const { mistake } = told;
@@ -342,7 +344,7 @@ function Verdict({ told, family, names, kind }) {
   const said = ["number", "cell"].includes(kind) ? shown(told.said) : "this";
   const right = told.cells?.flat().filter(Boolean).length;
   const of = told.cells?.flat().length;
-  return html`<div class="verdict-of"><span class="glyph" aria-hidden="true">✗</span><div>
+  return html`<div class="verdict-of"><${Tick} right=${false} /><div>
     <b>Not ${said}${what ? `: ${what[0].toLowerCase()}${what.slice(1).replace(/\.$/, "")}` : "."}</b>
     ${of !== undefined && html`<p class="soft">${right} of ${of} cells are right.</p>`}
     <p>${mistake ? mistake.feedback : "Not recognised. A hint shows the first step."}</p></div></div>`;

@@ -1,6 +1,7 @@
 /** Small tensors as they are given in an exercise: coloured cells with whole numbers, one grid for each map. */
 
 import { html } from "../html.js";
+import { Tick } from "../icons.js";
 import { css, ink, roundUp } from "../../core/colour.js";
 import { letterOf } from "../../core/figure.js";
 import { written } from "../../core/sentence.js";
@@ -112,10 +113,10 @@ export function Plane({
                 )};`;
           const look = `${colours}height:${rem(height)}`;
           const state = `${on ? "ring" : ""} ${value === null && !is && !field ? "hatch" : ""}`;
-          const right = cells && (cells[r]?.[c] ? "✓" : "✗");
+          const judged = cells && html`<span class="judged"><${Tick} right=${Boolean(cells[r]?.[c])} /></span>`;
           const inside = html`${letters && html`<i class="letter">${letterOf(r * columns + c)}</i>`}${
             field ? field(r, c) : is ? "?" : value === null ? "" : written(value)
-          }${right && html`<small class="judged" aria-hidden="true">${right}</small>`}`;
+          }${judged}`;
           return choose
             ? html`<button type="button" class="given-cell ${state}" style=${look}
                 aria-pressed=${Boolean(chosen && chosen[0] === r && chosen[1] === c)}

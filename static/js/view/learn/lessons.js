@@ -1,6 +1,7 @@
 /** All lessons, laid along the way of the numbers: to the loss, and back. */
 
 import { html } from "../html.js";
+import { Tick } from "../icons.js";
 import { css, ink } from "../../core/colour.js";
 import { written } from "../../core/sentence.js";
 import { learn, scheme } from "../../state/store.js";
@@ -58,7 +59,8 @@ export function Index({ listing, known }) {
 function resume(lesson) {
   const read = progress.value.steps[lesson.name] ?? [];
   const step = lesson.steps.find((/** @type {string} */ name) => !read.includes(name));
-  learn(lesson.name, step ?? lesson.exercises.find(open) ?? null);
+  const exercise = lesson.exercises.find(open);
+  learn(lesson.name, step ?? (exercise ? `exercise-${exercise}` : null));
 }
 
 /** @param {string} family */
@@ -76,7 +78,9 @@ function LessonCard({ lesson, stand, now }) {
       <h2><b>${lesson.number}</b> <span>${lesson.title}</span></h2>
       <p class="soft">${lesson.question}</p>
       <p class="status"><span class="soft">${lesson.minutes} min</span><span
-        class=${stand.begun ? "begun" : "soft"}>${stand.words}</span></p></a>
+        class=${stand.begun ? "begun" : "soft"}>${
+          stand.done && html`<${Tick} right=${true} />`
+        } ${stand.words}</span></p></a>
     <i class="station" aria-hidden="true"></i></li>`;
 }
 

@@ -3,6 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
+import { Tick } from "../icons.js";
 import { Card, Equation } from "../card/card.js";
 import { Stage } from "../stage/stage.js";
 import { Step } from "../step/step.js";
@@ -31,13 +32,16 @@ export function Player({ name, known }) {
   return html`<${Playing} key=${name} lesson=${lesson} known=${known} />`;
 }
 
+/** How the address names an exercise of a lesson. */
+const EXERCISE = "exercise-";
+
 /** The stops of a lesson: its steps, then its exercises. @param {any} lesson @param {Set<string>} known */
 function stopsOf(lesson, known) {
   const families = lesson.exercises.filter((/** @type {string} */ each) => known.has(each));
   return [
     ...lesson.steps.map((/** @type {any} */ step) => ({ name: step.name, title: step.title, step, family: "" })),
     ...families.map((/** @type {string} */ family, /** @type {number} */ k) => ({
-      name: family,
+      name: `${EXERCISE}${family}`,
       title: `exercise ${k + 1}`,
       step: null,
       family,
@@ -113,6 +117,7 @@ function OneStep({ lesson, stops, at, go, step }) {
     if (to) store.goToPlace(to);
   }, [there, step, asking]);
   useEffect(() => () => holdChannel(null), []);
+  useTask(step.do, `${key}/do`);
   const bench = Boolean(where.bench);
   const narrow = store.breakpoint.value === "narrow";
   return html`
@@ -130,8 +135,11 @@ function OneStep({ lesson, stops, at, go, step }) {
     ${
       store.place.value
         ? html`<div class="lesson-card"><${Card} /><p><button type="button" class="button"
-          onClick=${store.closeCard}>‹ Back to step ${at + 1}</button></p></div>`
-        : html`<${Column} lesson=${lesson} stops=${stops} at=${at} go=${go} step=${step} key=${key} name=${key} />`
+          onClick=${() => {
+            store.closeCard();
+            if (step.at) store.goToPlace(step.at);
+          }}>‹ Back to step ${at + 1}</button></p></div>`
+        : html`<${Column} lesson=${lesson} stops=${stops} at=${at} go=${go} step=${step} name=${key} />`
     }
     ${!narrow && (bench ? html`<${Bar} stops=${stops} at=${at} go=${go} />` : html`<${Transport} />`)}`;
 }
@@ -206,7 +214,7 @@ function Column({ lesson, stops, at, go, step, name }) {
         : html`<p class="sentence"><${Sentence} text=${step.text} /></p>
           ${step.aside && html`<p class="soft remark"><${Sentence} text=${step.aside} /></p>`}
           <${Formula} code=${step.code} />
-          ${step.do && html`<${Task} key=${name} task=${step.do} />`}`
+          ${step.do && html`<${Task} task=${step.do} done=${guessed(`${name}/do`) === 1} />`}`
     }</div>
     <${Pager} stops=${stops} at=${at} go=${go} ready=${!asking} />
   </section>`;
@@ -217,7 +225,7 @@ function Verdict({ choices, choice }) {
   const right = choices.find(each => each.right);
   const said = choices[choice];
   if (!said) return html`<p class="guess soft">You passed over the question.</p>`;
-  return html`<p class="guess"><span aria-hidden="true">${said.right ? "✓" : "✗"}</span> You said <b><${Sentence}
+  return html`<p class="guess"><${Tick} right=${said.right} /> You said <b><${Sentence}
     text=${said.text} /></b>.${!said.right && html` It is <b><${Sentence} text=${right.text} /></b>.`}</p>`;
 }
 
@@ -267,21 +275,29 @@ function Formula({ code }) {
     ${code && html`<pre tabIndex=${0} aria-label="the same in NumPy">${code}</pre>`}</div>`;
 }
 
-/** Something to do; it is noticed when it was done. @param {{task: any}} props */
-function Task({ task }) {
-  const [done, finish] = useState(false);
+/**
+ * Whether the learner did what a step asks for: noticed as it happens, and kept.
+ * @param {any} task @param {string} key
+ */
+function useTask(task, key) {
   const within = (/** @type {string|null} */ wanted, /** @type {string|null|undefined} */ place) =>
     wanted !== null && place !== null && place !== undefined && (place === wanted || place.startsWith(`${wanted}/`));
-  const opened = within(task.opened, store.place.value);
+  const place = store.place.value;
   const phase = store.phase.value;
-  const reached = task.reached !== null && phase?.place === task.reached && (store.position.value?.cell ?? -1) >= 0;
-  const edited = store.edits.value.some(({ place }) => within(task.edited, place));
-  const now = opened || reached || edited;
+  const begun = (store.position.value?.cell ?? -1) >= 0;
+  const now =
+    task !== null &&
+    (within(task.opened, place) ||
+      (task.reached !== null && phase?.place === task.reached && begun) ||
+      store.edits.value.some(edit => within(task.edited, edit.place)));
   useEffect(() => {
-    if (!now || done) return;
-    finish(true);
+    if (!now || guessed(key) === 1) return;
+    guess(key, 1);
     store.say("Done.");
-  }, [now]);
-  return html`<p class="task ${done ? "done" : ""}"><span aria-hidden="true">${done ? "✓" : "○"}</span>
-    <span><${Sentence} text=${task.text} />${done && html`<span class="spoken"> Done.</span>`}</span></p>`;
+  }, [now, key]);
 }
+
+/** Something to do, and whether it was done. @param {{task: any, done: boolean}} props */
+const Task = ({ task, done }) => html`<p class="task ${done ? "done" : ""}">
+  ${done ? html`<${Tick} right=${true} />` : html`<i class="open-ring"></i>`}
+  <span><${Sentence} text=${task.text} />${done && html`<span class="spoken"> Done.</span>`}</span></p>`;

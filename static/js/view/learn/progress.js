@@ -117,8 +117,8 @@ export function standOf({ name, steps, exercises }) {
   const done = whole && solved === exercises.length;
   const words = done
     ? exercises.length
-      ? "✓ mastered"
-      : "✓ done"
+      ? "mastered"
+      : "done"
     : whole
       ? `${solved} of ${exercises.length} solved`
       : seen

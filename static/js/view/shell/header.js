@@ -22,7 +22,7 @@ export function Header() {
     }}>Convscope</a>
     <div class="looking">
       ${
-        store.source.value?.kind === "bench"
+        store.source.value?.kind === "bench" || (store.lesson.value && store.stop.value?.startsWith("exercise-"))
           ? html`<span class="soft">Practice</span>`
           : html`<${SourceChip} /><${ModelMenu} /><${StepMenu} />`
       }
