@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.axe import axe
+from tests.browser.conftest import Watch
 from tests.browser.test_train import post
 from tests.server import Server
 
@@ -119,7 +120,7 @@ def wrong_turn(server: Server, seed: int) -> str:
     raise AssertionError("no whole number is this mistake")
 
 
-def test_a_wrong_answer_is_named_retraced_and_then_put_right(page: Page, server: Server) -> None:
+def test_a_wrong_answer_is_named_retraced_and_then_put_right(page: Page, server: Server, watch: Watch) -> None:
     visit(page, server)
     page.evaluate("localStorage.setItem('convscope.learn', JSON.stringify({device: 5}))")
     page.goto("/#view=learn&part=kernel-turns/exercise-input_gradient")
@@ -128,6 +129,7 @@ def test_a_wrong_answer_is_named_retraced_and_then_put_right(page: Page, server:
     field.fill("two")
     field.press("Enter")
     expect(page.locator(".objection")).to_be_visible()
+    assert "422" in watch.errors.pop()
     field.fill(wrong_turn(server, 5001))
     field.press("Enter")
     expect(page.locator(".verdict-of")).to_contain_text("Ask each output which weight touched this pixel.")

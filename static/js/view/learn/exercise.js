@@ -102,6 +102,7 @@ function Posed({ family, item, other, given, more, head, pager, bar }) {
     if (first.current) answered(family, false, true);
     first.current = false;
   };
+  const words = `${hints.length ? "Next hint" : "A hint"}, ${hints.length + 1} of ${item.hints}`;
   const lit = new Set(hints.flatMap(({ places }) => places));
   const retraced = told?.mistake?.explanation ?? solution?.explanation ?? null;
   const narrow = breakpoint.value === "narrow";
@@ -154,7 +155,7 @@ function Posed({ family, item, other, given, more, head, pager, bar }) {
             hints.length < item.hints &&
             !told?.right &&
             html`<li><b>${hints.length + 1}</b> <button type="button" class="link"
-              onClick=${next}>${`${hints.length ? "Next hint" : "A hint"}, ${hints.length + 1} of ${item.hints}`}</button></li>`
+              onClick=${next}>${words}</button></li>`
           }</ol>
         ${
           solution &&
