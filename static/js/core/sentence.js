@@ -1,5 +1,5 @@
 /**
- * The sentences of lessons: `[words](what they light)`, `*letters*`, and numbers by their places, `{conv1/y/0,5,12,14}`;
+ * The sentences of lessons: `[words](what they light)`, `*letters*`, and numbers by places, `{conv1/y/0,5,12,14}`;
  * `{sum place}` are the products of a sum, `{size layer/tensor}` and `{shape layer/tensor}` how many numbers.
  *
  * @typedef {{kind: "text", text: string} | {kind: "italic", text: string}
