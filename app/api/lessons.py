@@ -10,7 +10,6 @@ from starlette.responses import Response
 from app.api import schemas
 from app.context import Ctx
 from app.http import responses
-from app.services.lessons import Lesson
 from app.site.openapi import answer
 
 router = APIRouter(prefix="/api/lessons", tags=["lessons"], default_response_class=Response)
@@ -30,7 +29,7 @@ async def list_lessons(request: Request, ctx: Ctx) -> Response:
     return responses.json_response(await ctx.ask(request, ctx.lessons.listing))
 
 
-@router.get("/{name}", summary="One lesson as its file has it", responses=answer(Lesson))
+@router.get("/{name}", summary="One lesson as its file has it", responses=answer(schemas.Lesson))
 async def get_lesson(request: Request, ctx: Ctx, name: Name) -> Response:
     """Every step: what it looks at (`stage`, or `bench`, a call of an operator), where the figure stands (`at`), its
     sentence, and perhaps a question before it (`ask`) or something to do (`do`).

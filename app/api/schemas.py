@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.request_body import TENSOR
+from app.services.lessons import Lesson as Lesson  # a file's own schema is what is answered
 
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 
