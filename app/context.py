@@ -13,6 +13,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
+from app.classroom.rooms import Rooms
 from app.datasets import Datasets
 from app.http.middleware import HELD
 from app.kernels import Warming
@@ -39,6 +40,7 @@ class Context:
     runs: RunRegistry
     imports: Imports
     lessons: Lessons
+    rooms: Rooms
     viewers: Counter[str] = field(default_factory=Counter)  # streams open, by the client's address
     bodies: Budget = field(init=False)
     answers: Budget = field(init=False)

@@ -150,6 +150,22 @@ class Limits:
     message_bytes: int = _limit(1 << 20, "bytes", "largest message a stream's client may send")
     subscriptions: int = _limit(2048, "tensors", "most tensors of one subscription or frame")
     frame_bytes: int = _limit(64 << 20, "bytes", "largest frame")
+    rooms: int = _limit(20, "rooms", "rooms of classes at once; beyond it one that nobody has joined makes way")
+    room_students: int = _limit(200, "students", "students of one room")
+    room_connections: int = _limit(4, "connections", "open at once by one student; the oldest is closed")
+    room_questions: int = _limit(100, "questions", "questions asked in one room")
+    room_messages: int = _limit(5, "messages a second", "messages of one student of a room")
+    room_message_bytes: int = _limit(8 << 10, "bytes", "largest message to a room")
+    room_backlog: int = _limit(
+        2000, "events", "events that one who comes back is told one by one; else the whole state"
+    )
+    room_bytes: int = _limit(20 << 20, "bytes", "size of one room's log; nothing more is taken after that")
+    room_hours: int = _limit(12, "hours", "a room so long after its newest event ends, and everything of it is deleted")
+    room_answer_bytes: int = _limit(1 << 10, "bytes", "largest answer to a room's question, as JSON")
+    room_answer_cells: int = _limit(64, "cells", "most cells of one answer")
+    wrong_codes: int = _limit(
+        60, "codes a minute", "wrong codes of rooms from one client's address, which a class may share"
+    )
     terms_per_page: int = _limit(500, "terms", "most terms on one page of an explanation")
 
     def adjusted(self, changes: Iterable[str]) -> Limits:

@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import datasets, exercises, explore, networks, ops, passes, service, stream
+from app.api import classroom, datasets, exercises, explore, networks, ops, passes, service, stream
 from app.api import imports as imports_api
 from app.api import lessons as lessons_api
 from app.api import runs as runs_api
+from app.classroom.rooms import Rooms
+from app.classroom.sqlite import SqliteStore
 from app.context import Context, known_query
 from app.datasets import Datasets
 from app.http import error_handlers
@@ -78,7 +80,9 @@ def create_app(settings: Settings) -> FastAPI:
     imports = Imports(settings.limits.imports, settings.limits.import_bytes)
     lessons = Lessons(settings.lessons, settings.limits)
     pool = Pool(settings.limits)
-    app.state.context = Context(settings, warming, scheduler, pool, data, writer, runs, imports, lessons)
+    storage = SqliteStore(settings.data_dir / "rooms.sqlite3")
+    rooms = Rooms(storage, settings.limits, classroom.ExerciseAsker(pool))
+    app.state.context = Context(settings, warming, scheduler, pool, data, writer, runs, imports, lessons, rooms)
     error_handlers.install(app)
     for part in (
         service,
@@ -91,6 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         imports_api,
         exercises,
         lessons_api,
+        classroom,
         stream,
     ):
         app.include_router(part.router)
@@ -134,6 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     ctx: Context = app.state.context
     ctx.pool.start()
     ctx.scheduler.start()
+    await ctx.rooms.start()
     tasks = [
         asyncio.create_task(ctx.warming.run(ctx.settings.warm)),
         asyncio.create_task(_welcome(ctx)),
@@ -151,6 +157,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        await ctx.rooms.stop()
         await asyncio.to_thread(ctx.scheduler.join, FAREWELL)
         ctx.writer.stop()
         if ctx.writer.is_alive():
@@ -182,6 +189,7 @@ async def _keep(ctx: Context) -> None:
 
     await asyncio.to_thread(add_kept)
     while True:
+        await ctx.rooms.keep()
         await asyncio.to_thread(ctx.runs.expire_old)
         await asyncio.to_thread(trim_memory, cycles=ctx.runs.some_went())
         await asyncio.sleep(HOUSEKEEPING)

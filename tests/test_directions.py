@@ -29,6 +29,7 @@ ALLOWED = {
         "markupsafe",
         "PIL",
         "safetensors",
+        "segno",
     }
     | set(sys.stdlib_module_names),
 }

@@ -741,3 +741,31 @@ class Verdict(Answer):
     value: Any = doc("the right answer, where it was asked to be revealed", default=None)
     solution: str | None = doc("why it is right, in words", default=None)
     explanation: Explanation | None = doc("why it is right, term by term", default=None)
+
+
+# rooms --------------------------------------------------------------------------------------------------------------
+
+
+class Room(Answer):
+    code: str = doc("four letters and digits")
+    address: str = doc("host and port that phones type")
+    link: str = doc("the address with the code, as in the QR code")
+    reachable: bool = doc("whether other machines reach this server there")
+    students: int = doc("how many have joined")
+
+
+class OpenedRoom(Room):
+    projector: str = doc("a token that follows the room, and sees no bars before the reveal")
+
+
+class Joined(Answer):
+    student: int = doc("the student's number in the room, from 1")
+    nickname: str = doc("as it was taken; empty for none")
+    token: str = doc("the only key to the number")
+
+
+class Acknowledged(Answer):
+    ack: str = doc("the answer_id that is stored")
+    question: int = doc("which question")
+    counted: bool = doc("false where it came too late")
+    n: int = doc("the number of the event in the room's log")
