@@ -176,6 +176,7 @@ async def get_room(request: Request, ctx: Ctx, code: Code) -> Response:
 
 @router.get("/api/rooms/{code}/qr", summary="Its address as a QR code", responses=answer(None, "image/svg+xml"))
 async def get_room_qr(request: Request, ctx: Ctx, code: Code) -> Response:
+    """Its address with the code as an SVG picture, with the white border that scanners need."""
     live = await ctx.rooms.find(code, client_of(request))
     picture = qr_code(_document(request, ctx, live)["link"])
     return Response(picture, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
@@ -304,7 +305,7 @@ def _written(message: dict[str, Any]) -> str:
 @router.get(
     "/api/rooms/{code}/events",
     summary="What happens in a room, without a socket",
-    responses=answer(list[dict[str, Any]], "text/event-stream"),
+    responses=answer(list[schemas.RoomTold], "text/event-stream"),
 )
 async def get_room_events(request: Request, ctx: Ctx, code: Code, seen: Seen = 0) -> Response:
     """The same messages as on the socket `WS /api/rooms/{code}`, for the token in `Authorization: Bearer` or the
@@ -341,7 +342,7 @@ def _stream(ctx: Context, live: LiveRoom, viewer: Viewer, seen: int) -> Response
 @router.post(
     "/api/rooms/{code}/messages",
     summary="Say something in a room",
-    responses=answer(dict[str, Any]),
+    responses=answer(schemas.RoomTold),
     openapi_extra=body(RoomMessage, {"ping": 1}),
 )
 async def post_room_message(request: Request, ctx: Ctx, code: Code) -> Response:
@@ -359,7 +360,10 @@ async def post_room_message(request: Request, ctx: Ctx, code: Code) -> Response:
     openapi_extra=body(RoomAnswerFields, {"value": "turned", "answer_id": "b1f3", "seq": 1}),
 )
 async def put_room_answer(
-    request: Request, ctx: Ctx, code: Code, question: Annotated[int, Path(ge=1, lt=2**53)]
+    request: Request,
+    ctx: Ctx,
+    code: Code,
+    question: Annotated[int, Path(ge=1, lt=2**53, description="which question of the room, from 1", examples=[1])],
 ) -> Response:
     """The answer is stored when this is answered. `counted` is false where it came after the reveal."""
     live, viewer = await _member(request, ctx, code)

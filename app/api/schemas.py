@@ -764,6 +764,14 @@ class Joined(Answer):
     token: str = doc("the only key to the number")
 
 
+class RoomTold(BaseModel):
+    """A message to who is in a room: `state`, `view`, `ask`, `reveal`... as on the socket."""
+
+    model_config = ConfigDict(extra="allow")
+
+    n: int = doc("the number of the newest event that it tells of", default=0)
+
+
 class Acknowledged(Answer):
     ack: str = doc("the answer_id that is stored")
     question: int = doc("which question")

@@ -27,7 +27,13 @@ from engine.optimizers import OPTIMIZERS
 BASE = "http://server.invalid"
 #: Stand in an address for what one made oneself; the page puts in the last one that was made there.
 OWN_RUN = "YOUR-RUN"
-OWN = {"pass_id": "YOUR-PASS", "import_id": "YOUR-IMPORT", "expired_id": "YOUR-RUN", "dataset": "YOUR-DATA"}
+OWN = {
+    "pass_id": "YOUR-PASS",
+    "import_id": "YOUR-IMPORT",
+    "expired_id": "YOUR-RUN",
+    "dataset": "YOUR-DATA",
+    "code": "YOUR-ROOM",
+}
 JSON = "application/json"
 #: Characters in a line of an example.
 WIDTH = 56

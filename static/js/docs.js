@@ -9,6 +9,7 @@ const OWN = /** @type {[RegExp, string][]} */ ([
   [/\/passes\/([^/]+)$/, "YOUR-PASS"],
   [/\/networks\/import\/([^/]+)$/, "YOUR-IMPORT"],
   [/\/api\/datasets\/([^/]+)$/, "YOUR-DATA"],
+  [/\/api\/rooms\/([^/]+)$/, "YOUR-ROOM"],
 ]);
 
 /** @param {any} value @returns {string} */

@@ -113,6 +113,7 @@ const taught = () => store.lesson.value !== null;
 
 /** Name in the address, how it is written (null: left out), how it is read. */
 const TABLE = /** @type {const} */ ([
+  ["room", () => store.room.value || null],
   ["view", () => (store.view.value === "explore" ? null : store.view.value)],
   ["part", () => store.part.value],
   ["network", () => (store.view.value === "build" ? build.shortText.value : null)],
@@ -129,10 +130,13 @@ const TABLE = /** @type {const} */ ([
   ["size", () => (store.textSize.value === "auto" ? null : store.textSize.value)],
 ]);
 
-/** The state as a hash. */
-export function write() {
+/** Where the pass is, as a place; null before it begins. */
+export const position = namePosition;
+
+/** The state as a hash. @param {{without?: string[]}} [options] names that are left out */
+export function write({ without = [] } = {}) {
   const query = TABLE.flatMap(([name, value]) => {
-    const text = value();
+    const text = without.includes(name) ? null : value();
     return text === null ? [] : [`${name}=${encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%2C", ",")}`];
   });
   return query.length ? `#${query.join("&")}` : "#";
@@ -145,6 +149,7 @@ export function read(hash) {
   const number = Number(text("step"));
   const step = text("step") !== null && Number.isInteger(number) && number >= 0 ? number : null;
   return {
+    room: text("room"),
     view: text("view"),
     part: text("part"),
     network: text("network"),
@@ -178,6 +183,7 @@ export const look = (given, views) =>
   batch(() => {
     store.show(oneOf(views, given.view), given.part);
     if (given.network && given.view === "build") build.restore(given.network);
+    if (given.room) store.enterRoom(given.room.toUpperCase());
     store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
     store.setTextSize(oneOf(["auto", "laptop", "projector"], given.size));
     store.setAspect(oneOf(["sum", "nudge", "reach", "history"], given.card));

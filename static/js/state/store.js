@@ -110,6 +110,12 @@ export const panel = signal(null);
 /** First map of each tensor's page on the stage, by tensor. @type {Signal<Record<string, number>>} */
 export const pages = signal({});
 
+/**
+ * The code of the class's room, "" where one is being opened or joined, null outside of rooms.
+ * @type {Signal<string|null>}
+ */
+export const room = signal(null);
+
 // What the browser says (written by main.js).
 
 /** The theme after "auto" is resolved. @type {Signal<"light"|"dark"|"contrast">} */
@@ -303,6 +309,7 @@ export const focusOn = setter(focusChannel);
 export const openPanel = setter(panel);
 export const setAspect = setter(aspect);
 export const setTheme = setter(theme);
+export const enterRoom = setter(room);
 export const setTextSize = setter(textSize);
 /** One polite sentence for who listens. */
 export const say = setter(announcement);

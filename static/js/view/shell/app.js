@@ -3,7 +3,7 @@
 import { useEffect } from "preact/hooks";
 
 import { html } from "../html.js";
-import { noMnist, panel, announcement, breakpoint, view, walkable } from "../../state/store.js";
+import { noMnist, panel, announcement, breakpoint, room, view, walkable } from "../../state/store.js";
 import { VIEWS, viewNamed } from "../views.js";
 import { Header } from "./header.js";
 import { NoMnist } from "./no_mnist.js";
@@ -12,6 +12,7 @@ import { lazy } from "./lazy.js";
 
 const Picker = lazy(() => import("../picker/picker.js"), "Picker");
 const Import = lazy(() => import("../import/import.js"), "Import");
+const Room = lazy(() => import("../room/room.js"), "Room");
 const Help = lazy(() => import("./help.js"), "Help");
 
 export function App() {
@@ -33,6 +34,7 @@ export function App() {
     ${panel.value === "import" && html`<${Import} />`}
     <${DropAnywhere} />
     ${panel.value === "help" && html`<${Help} views=${VIEWS} />`}
+    ${room.value !== null && html`<${Room} />`}
     <div class="spoken" role="status" aria-live="polite">${announcement.value}</div>`;
 }
 

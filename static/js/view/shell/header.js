@@ -33,6 +33,7 @@ export function Header() {
         : html`<nav aria-label="Views">${VIEWS.map(view => html`<${Tab} view=${view} />`)}</nav>`
     }
     <div class="tools">
+      <${RoomChip} />
       <a class="api" href="docs" title="The API, for programmers">API</a>
       <${LookMenu} />
       <button type="button" class="tool help-button" aria-label="Keys and help" title="Keys and help (?)"
@@ -40,6 +41,16 @@ export function Header() {
     </div>
     <${Problem} />
   </header>`;
+}
+
+/** The class's room: which one this page is in, or the way into one. */
+function RoomChip() {
+  const code = store.room.value;
+  if (code)
+    return html`<button type="button" class="room-chip" aria-label=${`Room ${code}`} onClick=${store.closeCard}>
+      <span>Room</span><b>${code}</b></button>`;
+  return html`<button type="button" class="room-chip none" title="Open or join a class’s room"
+    aria-expanded=${code === ""} onClick=${() => store.enterRoom(code === "" ? null : "")}>Room</button>`;
 }
 
 /** @param {{view: import("../views.js").View}} props */
