@@ -123,7 +123,7 @@ function Verdict({ asked }) {
     ${asked.late && html`<p>Came after the answer was shown; not counted.</p>`}
     ${
       verdict &&
-      html`<p><b><${Tick} right=${verdict.right} /> You said ${Array.isArray(said) ? said.join("  ") : String(said)}.</b>
+      html`<p><b><${Tick} right=${verdict.right} /> You said ${[said].flat().join("  ")}.</b>
       ${verdict.mistake && html` <span class="soft">${verdict.mistake.replace(/[-_]/g, " ")}</span>`}</p>`
     }
     ${!result && html`<p>No more answers are taken. The lecturer shows the answer soon.</p>`}
