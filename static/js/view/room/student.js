@@ -121,7 +121,7 @@ function Lost() {
   const kept = Object.values(state.kept.value);
   const wait = Math.max(0, Math.ceil(((next ?? 0) - Date.now()) / 1000));
   return html`<section class="room-sheet lost" aria-labelledby="room-lost-title">
-    <h2 id="room-lost-title" role="alert">${title}</h2>
+    <div role="alert"><h2 id="room-lost-title">${title}</h2></div>
     <ol>${stations.map(
       ({
         name,

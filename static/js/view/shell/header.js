@@ -48,7 +48,7 @@ function RoomChip() {
   const code = store.room.value;
   if (code)
     return html`<button type="button" class="room-chip" aria-label=${`Room ${code}`} onClick=${store.closeCard}>
-      <span>Room</span><b>${code}</b></button>`;
+      <span>Room${" "}</span><b>${code}</b></button>`;
   return html`<button type="button" class="room-chip none" title="Open or join a class’s room"
     aria-expanded=${code === ""} onClick=${() => store.enterRoom(code === "" ? null : "")}>Room</button>`;
 }
