@@ -28,6 +28,7 @@ ALLOWED = {
         "jinja2",
         "markupsafe",
         "PIL",
+        "h5py",
         "safetensors",
         "segno",
     }

@@ -12,13 +12,17 @@ from app.formats import json, npz, safetensors
 from app.formats.archive import Archive
 from app.limits import Limits
 from app.problems import Problem
+from app.services.imports.keras_files import read_h5, read_keras_archive, read_tfjs
 from app.services.imports.onnx import read_onnx
 from app.services.imports.source import Bounds, Document, FileError, Source, Weights
 from app.services.imports.torch_file import read_torch
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 PICKLE = b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"
-FORMATS = "ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth) and this project's own networks"
+FORMATS = (
+    "ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth), Keras (.keras, .h5), TensorFlow.js in a .zip and this "
+    "project's own networks"
+)
 
 
 def read_file(content: bytes, limits: Limits) -> tuple[str, Source]:
@@ -29,7 +33,7 @@ def read_file(content: bytes, limits: Limits) -> tuple[str, Source]:
     if content[:4] == b"PK\x03\x04":
         return _archive(content, bounds, limits)
     if content[:8] == HDF5:
-        raise FileError(f"HDF5 is not read; save the weights as .npz or the model as ONNX. Read are {FORMATS}")
+        return "keras", read_h5(content, bounds)
     if content[:2] in PICKLE:
         raise FileError(
             "a pickle without a zip archive is not read: it can run code. Save model.state_dict() with a PyTorch of "
@@ -46,9 +50,15 @@ def read_file(content: bytes, limits: Limits) -> tuple[str, Source]:
 
 
 def _archive(content: bytes, bounds: Bounds, limits: Limits) -> tuple[str, Source]:
-    names = Archive(content, bounds).names
+    archive = Archive(content, bounds)
+    names = archive.names
     if any(name.endswith("data.pkl") for name in names):
         return "pytorch", read_torch(content, bounds)
+    if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
+        return "keras", read_keras_archive(archive)
+    models = [name for name in names if name.rpartition("/")[2] == "model.json" and "__MACOSX" not in name]
+    if models:
+        return "tfjs", read_tfjs(archive, min(models, key=len))
     if any(name.endswith(".npy") for name in names):
         return "npz", _members(npz.read_npz, content, limits)
     raise FileError(f"the archive holds {', '.join(names)[:200] or 'nothing'}. Read are {FORMATS}")
