@@ -82,9 +82,9 @@ def test_a_photograph_of_a_digit_is_brought_to_mnists_form(open_page: Callable[.
     page.locator(".photo input").first.set_input_files(given("one.png", file.getvalue(), "image/png"))  # type: ignore[arg-type]
     for words in ("in grey", "inverted", "cut at the threshold", "cropped, scaled, centred"):
         expect(page.locator(".stages").get_by_text(words, exact=True)).to_be_visible()
-    page.get_by_label("invert").uncheck()
+    page.get_by_role("checkbox", name="invert").uncheck()
     expect(page.locator(".stages").get_by_text("inverted", exact=True)).to_have_count(0)
-    page.get_by_label("invert").check()
+    page.get_by_role("checkbox", name="invert").check()
     page.get_by_role("button", name="Use this picture").click()
     page.wait_for_url("**source=drawn/**")
     expect(page.locator(".source")).to_contain_text("your digit")
