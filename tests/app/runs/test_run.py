@@ -118,9 +118,29 @@ def test_a_run_whose_loss_is_no_number_any_more_says_so(train: Train) -> None:
 
 
 def test_a_run_with_all_gates_shut_says_so(train: Train) -> None:
-    run = train(model="seed", dataset="mnist", optimizer={"name": "sgd", "learning_rate": 50}, steps=10)
-    assert run["state"] in ("finished", "failed")
-    assert run["trouble"]["kind"] in ("dead", "diverged")
+    """A bias far below zero shuts every gate of the ReLU behind it, whatever the images are."""
+    rng = np.random.default_rng(0)
+    layers = [
+        {"name": "flat", "op": "flatten"},
+        {"name": "fc1", "op": "linear", "settings": {"out": 4}},
+        {"name": "act", "op": "relu"},
+        {"name": "fc2", "op": "linear", "settings": {"out": 3}},
+    ]
+    parameters = {"fc1/w": rng.normal(size=(4, 9)), "fc1/b": np.full(4, -100.0)}
+    parameters |= {"fc2/w": rng.normal(size=(3, 4)), "fc2/b": np.zeros(3)}
+    run = train(
+        network={"input": [1, 3, 3], "layers": layers},
+        parameters={name: array.tolist() for name, array in parameters.items()},
+        dataset={"x": rng.random((6, 1, 3, 3)).tolist(), "target": [0, 1, 2, 0, 1, 2]},
+        optimizer={"name": "sgd", "learning_rate": 0.5},
+        batch_size=3,
+        steps=4,
+    )
+    trouble = run["trouble"]
+    assert run["state"] == "finished"
+    assert (trouble["kind"], trouble["layer"], trouble["tensor"]) == ("dead", "act", "y")
+    assert "act answers 0 to every image of minibatch" in trouble["words"]
+    assert "try a smaller learning rate than 0.5" in trouble["words"]
 
 
 def test_beyond_the_limit_the_oldest_resting_run_makes_way(client: TestClient) -> None:
