@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.limits import NICENESS
 from app.problems import unavailable
 from engine.kernels import is_warm
+from engine.warm import STEP
 
 logger = logging.getLogger("convscope")
 
@@ -22,16 +24,38 @@ PROGRESS = re.compile(r"(\d+)/(\d+)\s+(.*)")
 #: Seconds that a call which needs kernels waits for them before it is told to come again: less than the 30 or 60 after
 #: which proxies give up on a server.
 PATIENCE = 20
+#: How many times as long as all other kernels the fast step takes to compile, as measured.
+STEP_SHARE = 2.4
+#: Kernels after which an estimate of the time is worth saying, and the least one in seconds.
+FEWEST, SHORTEST = 4, 5
 
 
 @dataclass
 class Progress:
+    """Kernels that are ready, of how many, and the last one; `seconds` that they took, whether the fast step, which has
+    a process of its own, is among them, and when this was told."""
+
     done: int = 0
     total: int = 0
     name: str = ""
+    seconds: float = 0.0
+    stepped: bool = False
+    told: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds_left(self) -> int | None:
+        """An estimate: the kernels beside the fast step take equally long, the fast step `STEP_SHARE` times as long as
+        all of them. None while there is too little to go by."""
+        beside, ready = self.total - 1, self.done - self.stepped
+        if ready < FEWEST or beside <= 0:
+            return None
+        whole = self.seconds * beside / ready
+        if not self.stepped:
+            whole *= max(1.0, STEP_SHARE)
+        return max(SHORTEST, round(whole - self.seconds - (time.monotonic() - self.told)))
 
     def document(self) -> dict[str, Any]:
-        return {"done": self.done, "total": self.total, "name": self.name}
+        return {"done": self.done, "total": self.total, "name": self.name, "seconds_left": self.seconds_left}
 
 
 class Warming:
@@ -61,7 +85,7 @@ class Warming:
             self.gate.set()
 
     async def _compile(self) -> None:
-        self.progress = Progress()
+        self.progress, began = Progress(), time.monotonic()
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -79,7 +103,8 @@ class Warming:
             async for line in process.stdout:
                 if found := PROGRESS.match(line.decode(errors="replace").strip()):
                     done, total, name = found.groups()
-                    self.progress = Progress(int(done), int(total), name)
+                    stepped = self.progress.stepped or name == STEP
+                    self.progress = Progress(int(done), int(total), name, time.monotonic() - began, stepped)
             if await process.wait() and not self._ending:
                 logger.error("compiling the kernels failed:\n%s", (await complaints).decode(errors="replace"))
         finally:
@@ -99,9 +124,10 @@ class Warming:
             await asyncio.wait_for(self._open.wait(), PATIENCE)
         except TimeoutError:
             progress = self.progress or Progress()
+            left = progress.seconds_left
             raise unavailable(
                 f"the kernels are being compiled for this machine, as at every first start: {progress.done} of "
-                f"{progress.total} are ready",
+                f"{progress.total} are ready" + (f"; about {left} s are left" if left else ""),
                 retry_after=2,
                 kind="compiling",
                 compiling=progress.document(),

@@ -177,6 +177,7 @@ type Explanation = {
   page_sum: number;
   remainder: number;
   groups?: Group[];
+  largest: boolean;
   added?: Entry[];
 };
 /** A number that was read (perhaps divided by), or what the sentence itself puts in. */
@@ -248,6 +249,8 @@ type Frame = {
 };
 /** Tensors by the prefix of their places. */
 type LiveTensors = { input: string; weights: string | null; maps: string[]; answers: string };
+/** How far the first start has come with its kernels. */
+type Compiling = { done: number; total: number; name: string; seconds_left: number | null };
 /** From 0 (paper) to 1, row by row. */
 type Ink = { width: number; height: number; data: ArrayLike<number> };
 /** Ink that can be drawn on. */

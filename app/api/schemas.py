@@ -133,6 +133,9 @@ class Explanation(Answer):
     page_sum: Number = doc("sum of this page's terms")
     remainder: Number = doc("value minus the sum of the terms of all pages: rounding")
     groups: list[Group] = doc("subtotals, as of each image in a weight's gradient")
+    largest: bool = doc(
+        "whether the value is the largest of the terms' candidates, as in a max-pool, and not their sum"
+    )
     before: Number | None = doc("what stood there before it was set by hand", default=None)
 
 
@@ -659,6 +662,7 @@ class Compiling(Answer):
     done: int = doc("kernels compiled")
     total: int = doc("kernels in all")
     name: str = doc("the one under way")
+    seconds_left: int | None = doc("an estimate of the time that is left; null while there is too little to go by")
 
 
 class Status(Answer):

@@ -1,5 +1,6 @@
 /** The documentation pages: each example can be changed and run against this server. */
 
+import { timeLeft } from "./core/format.js";
 import { compiling, send } from "./net/try.js";
 
 const WIDE = 56;
@@ -71,7 +72,8 @@ async function run(form) {
 async function explain(status) {
   const kernels = await compiling();
   if (kernels && status.value.startsWith("asking…")) {
-    status.value = `asking… this start compiles the kernels, ${kernels.done} of ${kernels.total} are ready`;
+    const left = kernels.seconds_left ? `; ${timeLeft(kernels.seconds_left)}` : "";
+    status.value = `asking… this start compiles the kernels, ${kernels.done} of ${kernels.total} are ready${left}`;
   }
 }
 

@@ -45,8 +45,28 @@ def test_the_compilers_lines_are_the_progress(monkeypatch: pytest.MonkeyPatch) -
         assert not ready
         return seen
 
-    assert asyncio.run(run()) == Progress(1, 2, "conv2d float32")
+    seen = asyncio.run(run())
+    assert seen and (seen.done, seen.total, seen.name, seen.stepped) == (1, 2, "conv2d float32", False)
+    assert 0 < seen.seconds < 60
     assert made.ready and made.progress is None
+
+
+@pytest.mark.parametrize(
+    ("done", "seconds", "stepped", "left"),
+    [
+        (0, 0, False, None),
+        (3, 6, False, None),
+        (11, 10, False, 38),  # 22 kernels in 20 s, and the fast step takes 2.4 times as long
+        (22, 20, False, 28),
+        (12, 10, True, 10),  # the fast step is ready: 11 of 22 others are, too
+        (22, 100, True, 5),  # never nothing while something is missing
+    ],
+)
+def test_the_time_left_is_that_of_the_longer_of_two_processes(
+    done: int, seconds: float, stepped: bool, left: int | None
+) -> None:
+    assert kernels.STEP_SHARE == 2.4
+    assert Progress(done, 23, "", seconds, stepped).seconds_left == left
 
 
 def test_a_compiler_that_fails_does_not_close_the_gate_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,12 +92,12 @@ def test_who_waits_too_long_is_told_how_far_it_is(monkeypatch: pytest.MonkeyPatc
 
     async def run() -> None:
         made = Warming()
-        made.progress = Progress(5, 23, "max_pool2d float32")
+        made.progress = Progress(5, 23, "max_pool2d float32", seconds=10)
         await made.wait()
 
     with pytest.raises(Problem) as caught:
         asyncio.run(run())
     problem = caught.value.document()
     assert (problem["status"], problem["type"]) == (503, "urn:convscope:problem:compiling")
-    assert problem["compiling"] == {"done": 5, "total": 23, "name": "max_pool2d float32"}
+    assert problem["compiling"] == {"done": 5, "total": 23, "name": "max_pool2d float32", "seconds_left": 96}
     assert "5 of 23" in problem["detail"] and int(caught.value.headers["Retry-After"]) > 0

@@ -58,10 +58,11 @@ def test_a_call_that_waits_for_the_compiler_says_so(server: Server, page: Page) 
     page.goto("/docs")
     held: list[Route] = []
     page.route("**/api/ops/conv2d/backward", lambda route: held.append(route))
-    page.route("**/api/status", lambda route: route.fulfill(json={"compiling": {"done": 3, "total": 75, "name": "x"}}))
+    compiling = {"done": 30, "total": 75, "name": "x", "seconds_left": 130}
+    page.route("**/api/status", lambda route: route.fulfill(json={"compiling": compiling}))
     page.locator("#start .go button").click()
     status = page.locator("#start .status")
-    expect(status).to_contain_text("compiles the kernels, 3 of 75 are ready")
+    expect(status).to_contain_text("compiles the kernels, 30 of 75 are ready; about 2 minutes are left")
     held[0].continue_()
     expect(status).to_contain_text("200")
 

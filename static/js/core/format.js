@@ -53,6 +53,13 @@ export function alone(value) {
   return typographic(value.toFixed(2 - Math.floor(Math.log10(size))));
 }
 
+/** A time that is an estimate. @param {number} seconds */
+export function timeLeft(seconds) {
+  const minutes = Math.round(seconds / 60);
+  if (seconds < 45) return "less than a minute is left";
+  return minutes <= 1 ? "about a minute is left" : `about ${minutes} minutes are left`;
+}
+
 /** "×10⁻³", or "" for no factor. @param {number} exponent */
 export function factor(exponent) {
   if (exponent === 0) return "";

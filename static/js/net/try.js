@@ -35,7 +35,7 @@ export async function send(method, address, body) {
 
 /**
  * How far the server is with compiling its kernels, or null where that is done or it does not say.
- * @returns {Promise<{done: number, total: number}|null>}
+ * @returns {Promise<Compiling|null>}
  */
 export async function compiling() {
   return (await send("GET", "api/status", null).catch(() => null))?.body?.compiling ?? null;

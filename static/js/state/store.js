@@ -12,10 +12,7 @@ import { telling } from "../core/telling.js";
 
 // What the server says.
 
-/**
- * @type {Signal<{ready: boolean, compiling: {done: number, total: number, name: string}|null, version: string,
- *   welcome?: string}>}
- */
+/** @type {Signal<{ready: boolean, compiling: Compiling|null, version: string, welcome?: string}>} */
 export const status = signal({ ready: false, compiling: null, version: "" });
 /** @type {Signal<any>} */
 export const run = signal(null);

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alone, count, exponentOf, factor, number, percent, range, tail } from "../../../static/js/core/format.js";
+import {
+  alone,
+  count,
+  exponentOf,
+  factor,
+  number,
+  percent,
+  range,
+  tail,
+  timeLeft,
+} from "../../../static/js/core/format.js";
 
 test("a number has three decimals and a true minus", () => {
   assert.equal(number(1.6914), "1.691");
@@ -60,4 +70,16 @@ test("a legend's range has two digits at any size", () => {
 test("shares are percentages and counts have their thousands apart", () => {
   assert.equal(percent(0.9523), "95.2%");
   assert.equal(count(60000), "60,000");
+});
+
+test("an estimate of time is said in minutes", () => {
+  assert.deepEqual([5, 44, 45, 80, 95, 130, 600].map(timeLeft), [
+    "less than a minute is left",
+    "less than a minute is left",
+    "about a minute is left",
+    "about a minute is left",
+    "about 2 minutes are left",
+    "about 2 minutes are left",
+    "about 10 minutes are left",
+  ]);
 });

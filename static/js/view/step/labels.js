@@ -1,7 +1,7 @@
 /** How letters of a sentence are called on the screen. */
 
 import { termsOf } from "../../core/figure.js";
-import { alone, count } from "../../core/format.js";
+import { alone, count, timeLeft } from "../../core/format.js";
 import { axisWords } from "../../core/place.js";
 import { constant } from "../../core/printed.js";
 import { infoOf, nameOf, timeline, tensorOf } from "../../state/store.js";
@@ -103,8 +103,8 @@ export function termText({ factors }, phase) {
   return put.startsWith("÷") ? `${text} ${put}` : put === "1" ? text : put === "−1" ? `−${text}` : `${put}·${text}`;
 }
 
-/** How compiling stands, for whoever waits. @param {{done: number, total: number}} compiling */
-export const compilingWords = ({ done, total }) =>
-  `Preparing the arithmetic for this machine: about two minutes, on a first start only.${
-    total ? ` ${done} of ${total} parts are ready${done >= 0.9 * total ? "; the last ones take longest" : ""}.` : ""
-  }`;
+/** How compiling stands, for whoever waits. @param {Compiling} compiling */
+export const compilingWords = ({ done, total, seconds_left }) =>
+  `Preparing the arithmetic for this machine, on a first start only${
+    seconds_left ? `: ${timeLeft(seconds_left)}` : ""
+  }.${total ? ` ${done} of ${total} parts are ready.` : ""}`;
