@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.formula.evaluate import Grid, Tensors
 from engine.formula.explanation import Explanation
-from engine.formula.nodes import Expr, FormulaError
+from engine.formula.nodes import Expr, FormulaError, Reduce
 from engine.formula.summands import summands
 from engine.formula.terms import Ledger
 
@@ -67,6 +67,7 @@ def explain(
         page_sum=_total(np.array([term.value for term in terms])),
         remainder=rounding,
         groups=groups,
+        largest=isinstance(sentence.expr, Reduce) and sentence.expr.kind == "max",
     )
 
 

@@ -69,7 +69,8 @@ class Group:
 @dataclass(frozen=True)
 class Explanation:
     """value == math.fsum(all terms of all pages) + remainder. Counts are of the listed terms; `pages` and
-    `page_sum` are of the asked group where one was asked. `before` is what stood there before it was set by hand."""
+    `page_sum` are of the asked group where one was asked. `largest` says that the value is not the sum of the
+    candidates but the largest of them. `before` is what stood there before it was set by hand."""
 
     value: float
     equation: Equation
@@ -82,4 +83,5 @@ class Explanation:
     page_sum: float
     remainder: float
     groups: list[Group]
+    largest: bool = False
     before: float | None = None

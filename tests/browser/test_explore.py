@@ -328,6 +328,30 @@ def test_on_a_phone_the_open_card_leaves_the_maps_and_what_their_colours_mean(
     assert legend and card and legend["y"] + legend["height"] <= card["y"]
 
 
+#: What can be pressed and is less than 24 pixels high or wide, but for links in running text and the cell that a map's
+#: cursor stands on: any other of the map's cells can be reached by keys.
+SMALL = """() => [...document.querySelectorAll("button, a[href], input, summary, [tabindex='0']")].filter(each => {
+  const { width, height } = each.getBoundingClientRect();
+  const inline = each.tagName === "A" && getComputedStyle(each).display === "inline" && each.closest("p, li, dd, td");
+  return width && height && Math.min(width, height) < 23.9 && !inline && !each.matches(".cursor");
+}).map(each => `${each.outerHTML.slice(0, 120)} ${each.getBoundingClientRect().width}`)"""
+
+
+@pytest.mark.parametrize("size", [(390, 844), (768, 1024)])
+def test_nothing_to_touch_is_smaller_than_a_fingertip_can_hit(
+    open_page: Callable[..., Page], server: Server, size: tuple[int, int]
+) -> None:
+    page = open_page(viewport={"width": size[0], "height": size[1]}, has_touch=True)
+    for at in ("conv1/y/0,3,12,14", "pool1/dx/0,3,4,4", "linear/dx/0,13"):
+        visit(page, server, f"at={at}")
+        expect(page.locator(".step-head .sentence")).to_be_visible()
+        assert page.evaluate(SMALL) == []
+    page.goto("about:blank")
+    page.goto("/#view=train")
+    expect(page.locator(".train")).to_be_visible()
+    assert page.evaluate(SMALL) == []
+
+
 def test_on_a_tall_tablet_the_terms_are_a_list(open_page: Callable[..., Page], server: Server) -> None:
     page = open_page(viewport={"width": 768, "height": 1024})
     visit(page, server, "at=conv1/y/0,3,12,14")

@@ -65,9 +65,6 @@ export function entriesOf({ terms, reads }) {
   }));
 }
 
-/** Whether a value is not the sum of its terms but the largest of them. @param {Explanation} explanation */
-export const isLargest = ({ equation }) => /^[^=]*= max\[/.test(equation?.text ?? "");
-
 /**
  * What the largest was taken from, largest first where there is much.
  * @param {Explanation} explanation

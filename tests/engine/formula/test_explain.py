@@ -172,9 +172,10 @@ def test_a_max_shows_its_candidates_and_the_one_that_won() -> None:
     tensors = Tensors(case.program, {"x": x}, {}, {"y": (1, 1, 1, 1)})
     explanation = explain(tensors, "y", (0, 0, 0, 0))
     assert [term.factors for term in explanation.terms] == [[1.0, 0.0], [7.0, 1.0], [7.0, 0.0], [-2.0, 0.0]]
-    assert explanation.value == 7.0 and explanation.remainder == 0.0
+    assert explanation.value == 7.0 and explanation.remainder == 0.0 and explanation.largest
     winner = explain(tensors, "indices", (0, 0, 0, 0))
     assert [term.factors for term in winner.terms] == [[0.0, 0.0], [1.0, 1.0], [2.0, 0.0], [3.0, 0.0]]
+    assert not winner.largest and not explain(small_conv(), "y", (0, 0, 0, 0)).largest
     assert winner.value == 1.0 and [r.tensor for r in winner.reads] == ["x"] * 4
 
 

@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
-import { isLargest, rowsOf } from "../../core/term_rows.js";
+import { rowsOf } from "../../core/term_rows.js";
 import { css, gradient } from "../../core/colour.js";
 import { DELTA, GRADIENT, readers, relatives } from "../../core/facts.js";
 import { alone, count } from "../../core/format.js";
@@ -220,7 +220,7 @@ function Explained({ place }) {
     ${off && html`<p class="note soft">While it trains the value is alive. Pause the training to see its terms.</p>`}
     ${failed && html`<p class="note soft">${failed}</p>`}
     ${
-      data && isLargest(data)
+      data?.largest
         ? html`<${Largest} data=${data} place=${place}
       />`
         : data &&

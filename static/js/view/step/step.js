@@ -4,15 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
 import { fetchTerms } from "./fetch_terms.js";
-import {
-  candidatesOf,
-  counted,
-  exactSum,
-  isLargest,
-  largestEntries,
-  subtotal,
-  windowEntries,
-} from "../../core/term_rows.js";
+import { candidatesOf, counted, exactSum, largestEntries, subtotal, windowEntries } from "../../core/term_rows.js";
 import { planeLetters, strongest, strongestAt, termsOf, windowOf } from "../../core/figure.js";
 import { alone } from "../../core/format.js";
 import { at, parse, sizeOf } from "../../core/place.js";
@@ -450,7 +442,7 @@ function Foot({ phase, figure, listed }) {
   if (figure.kind === "cells" && account.entries.length === 1 && account.entries[0].factors.length < 2) {
     return html`<${Plain} phase=${phase} figure=${figure} value=${account.whole.value} />`;
   }
-  if (isLargest(account.whole))
+  if (account.whole.largest)
     return html`<${Candidates} whole=${account.whole} name=${phase.tensor} text=${alone(account.whole.value)} />`;
   if (figure.kind === "route" && breakpoint.value !== "narrow") {
     const blocks = Blocks({ phase, figure });
@@ -554,7 +546,7 @@ const aloud = text => text.replace(/^\u2212/, "minus ").replace(/^÷ /, "one ove
  */
 function sentenceOf(phase, place, { whole, entries }) {
   const spot = [phase.layer, phase.tensor === "y" ? "" : phase.tensor, whereabouts(place)].filter(Boolean).join(", ");
-  if (isLargest(whole))
+  if (whole.largest)
     return `${spot} is ${aloud(alone(whole.value))}, the largest of ${candidatesOf(whole, 9)
       .map(each => aloud(alone(each.value)))
       .join(", ")}.`;
