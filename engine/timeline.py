@@ -111,6 +111,18 @@ class TensorInfo:
 
 
 @dataclass(frozen=True)
+class PhaseScatter:
+    """The phase's sum from the side of one cell that is read; see engine.formula.Scatter."""
+
+    free: Mapping[str, int]
+    bound: Mapping[str, int]
+    axes: tuple[Axis, ...]
+    target: tuple[Axis, ...]
+    factor: str  # in the sentence
+    stamp: tuple[Axis, ...]
+
+
+@dataclass(frozen=True)
 class PhaseRead:
     name: str  # in the sentence
     tensor: str  # "layer/tensor"
@@ -118,6 +130,7 @@ class PhaseRead:
     role: str
     joint: str
     axes: tuple[Axis | None, ...]
+    scatter: PhaseScatter | None
 
 
 @dataclass(frozen=True)
@@ -330,6 +343,7 @@ class _Composer:
                 window.role,
                 window.joint,
                 tuple(axis and _without(axis, ungrouped) for axis in window.axes),
+                self._scatter(local, tensor, window.tensor) if window.role == "factor" and not view else None,
             )
             for window in program.windows(tensor, {**local.outline.sizes, **local.numbers})
         )
@@ -365,6 +379,24 @@ class _Composer:
             steps=tuple((name, equation(name)) for name in leaned),
         )
         return phase, others
+
+    def _scatter(self, local: Local, tensor: str, read: str) -> PhaseScatter | None:
+        found = local.program.scatter(tensor, read, {**local.outline.sizes, **local.numbers})
+        if found is None:
+            return None
+        ungrouped = {letter for letter in found.free if local.numbers.get(letter.upper()) == 1}
+
+        def plain(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+            return tuple(_without(axis, ungrouped) for axis in axes)
+
+        return PhaseScatter(
+            local.counts(tuple(letter for letter in found.free if letter not in ungrouped)),
+            local.counts(found.bound),
+            plain(found.axes),
+            plain(found.target),
+            found.factor,
+            plain(found.stamp),
+        )
 
     def _kind(self, local: Local, name: str) -> str:
         layer = self.network.layer(local.layer) if local.layer != "input" else None

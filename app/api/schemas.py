@@ -313,6 +313,15 @@ class Axis(Answer):
     letters: Counts = doc("coefficients by letter")
 
 
+class PhaseScatter(Answer):
+    free: Counts = doc("how many each letter of the cell that is read counts")
+    bound: Counts = doc("how many each letter of what it adds to counts")
+    axes: list[Axis] = doc("which cell it is")
+    target: list[Axis] = doc("the cells of the written tensor that it adds to")
+    factor: str = doc("what it is multiplied by, in the sentence")
+    stamp: list[Axis] = doc("which cell of the factor")
+
+
 class PhaseRead(Answer):
     name: str = doc("in the sentence")
     tensor: str = doc("layer/tensor")
@@ -320,6 +329,7 @@ class PhaseRead(Answer):
     role: str = doc("how the sentence uses it")
     joint: str = doc("the sign before it: +, −, × or ÷")
     axes: list[Axis | None] = doc("how the read moves along each axis; null where an index says")
+    scatter: PhaseScatter | None = doc("a sum of products from the side of one cell that is read; null for others")
 
 
 class Step(Answer):

@@ -16,7 +16,7 @@ from engine.formula.explanation import Explanation, Group, Part, Read, Term
 from engine.formula.mathml import Equation
 from engine.formula.nodes import FormulaError
 from engine.formula.program import Program
-from engine.formula.windows import Axis, Window
+from engine.formula.windows import Axis, Scatter, Window
 
 __all__ = [
     "Axis",
@@ -27,6 +27,7 @@ __all__ = [
     "Part",
     "Program",
     "Read",
+    "Scatter",
     "Tensors",
     "Term",
     "Window",

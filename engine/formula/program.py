@@ -12,7 +12,7 @@ from engine.formula.nodes import FormulaError, Letter, Name, Reduce, Sentence, r
 from engine.formula.sentence import Axes, parse_given, parse_sentence
 from engine.formula.substitute import IDLE, needed, substituted, without_idle
 from engine.formula.text import sentence_text
-from engine.formula.windows import Window, divisor, windows
+from engine.formula.windows import Scatter, Window, divisor, scatter, windows
 
 _CACHE = 512
 
@@ -173,6 +173,24 @@ class Program:
         FormulaError names the number that is missing.
         """
         return windows(self.expr(name), self.declared, numbers)
+
+    def scatter(self, name: str, source: str, numbers: Mapping[str, float]) -> Scatter | None:
+        """The sum that says `name` from the side of one cell of `source`, which it reads: what that cell adds to.
+
+        It is not worked out again but read in the sentence on the other side: the forward sentence says where each
+        delta goes, and the gradient's sentence where each value goes. None where there is no such sentence, or where
+        it is no sum of products of two cells.
+        """
+        if self.form(name) != "sum":
+            return None
+        if name[:1] == "d" and name[1:] in self.declared and source[:1] == "d":
+            other, target = source[1:], name[1:]
+        else:
+            other, target = f"d{source}", f"d{name}"
+        sentence = self.sentences.get(other)
+        if sentence is None or target not in self.reads(other) or self.form(other) != "sum":
+            return None
+        return scatter(sentence, target, self.declared, numbers)
 
     def divisor(self, name: str, numbers: Mapping[str, float]) -> float | None:
         """The number by which the sentence's sum, or each of its terms, is divided; None where there is none."""

@@ -17,12 +17,14 @@ from engine.formula.nodes import (
     Neg,
     Num,
     Power,
+    Product,
     Quotient,
     Read,
     Reduce,
     Sentence,
     Sum,
     children,
+    reads,
     walk,
 )
 from engine.formula.sentence import Axes
@@ -52,6 +54,48 @@ class Window:
     axes: tuple[Axis | None, ...]
     role: str
     joint: str
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """A sum seen from one cell that it reads: the cells that this one adds to, each time times a cell of the factor.
+
+    axes: which cell it is, by the letters in `free`, its own alone. bound: the letters that run over what it adds to.
+    target: the axes of the tensor that the sum writes. factor: the tensor that it is multiplied by; stamp: its axes.
+    """
+
+    free: tuple[str, ...]
+    bound: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    target: tuple[Axis, ...]
+    factor: str
+    stamp: tuple[Axis, ...]
+
+
+def scatter(
+    sentence: Sentence, target: str, declared: Mapping[str, Axes], numbers: Mapping[str, float]
+) -> Scatter | None:
+    """How the cells of the tensor that `sentence` indexes add to `target`, which it reads: the sentence y = sum(x * w)
+    read by its own cells says where each delta of y goes in dx. None where the target is not one of two factors."""
+    parts = sentence.expr.parts if isinstance(sentence.expr, Sum) else (sentence.expr,)
+    found = [part for part in parts if any(read.tensor == target for read in reads(part))]
+    match found:
+        case [Reduce("sum", bound, Product((Read() as first, Read() as second)))] if first.tensor != second.tensor:
+            own, factor = (first, second) if first.tensor == target else (second, first)
+        case _:
+            return None
+    axes = [
+        [axis for axis in _axes(sentence, declared, read, numbers) if axis is not None]
+        for read in (Read(sentence.name, _letters(sentence.axes)), own, factor)
+    ]
+    if [len(each) for each in axes] != [len(each) for each in (sentence.axes, own.subs, factor.subs)]:
+        return None
+    cell, to, by = (tuple(each) for each in axes)
+    return Scatter(sentence.free, bound, cell, to, factor.tensor, by)
+
+
+def _letters(axes: Axes) -> tuple[tuple[Expr, ...], ...]:
+    return tuple(tuple(Letter(letter) for letter in axis) for axis in axes)
 
 
 def windows(sentence: Sentence, declared: Mapping[str, Axes], numbers: Mapping[str, float]) -> list[Window]:
