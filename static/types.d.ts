@@ -8,7 +8,17 @@ type Kind = "value" | "weight" | "gradient" | "index";
 type Letters = Record<string, number>;
 type Axis = { pitch: number; offset: number; letters: Letters };
 /** `joint` stands before it: + or − where a term begins, × or ÷ within one. */
-type Read = { name: string; tensor: string; kind: string; role: string; joint: string; axes: (Axis | null)[] };
+type Read = {
+  name: string;
+  tensor: string;
+  kind: string;
+  role: string;
+  joint: string;
+  axes: (Axis | null)[];
+  scatter: Scatter | null;
+};
+/** The sum from the side of one cell that is read, by the letters in `free`: where it adds to, and with what. */
+type Scatter = { free: Letters; bound: Letters; axes: Axis[]; target: Axis[]; factor: string; stamp: Axis[] };
 type Equation = { text: string; mathml: string };
 type Phase = {
   place: string;
@@ -144,6 +154,30 @@ type Figure =
   | { kind: "terms"; reads: Read[]; back: boolean };
 /** One cell of a window: its letters, where it lies in the plane (null: a gap or padding) and its kernel's cell. */
 type WindowCell = { at: Letters; index: number[] | null; pad: boolean; letter: string; kernelIndex: number[] | null };
+type Numbers = { shape: number[]; data: ArrayLike<number> };
+/** index: where a stamp's cell lies in what is written (null: outside); factor: the kernel's cell, null where none is. */
+type StampCell = { row: number; column: number; index: number[] | null; factor: number[] | null; letter: string };
+type Stamp = (StampCell & { weight: number })[];
+/** One cell that is read (index null: none is there), with its stamp; here: what of it lands on the written cell. */
+type TurnPart = {
+  index: number[] | null;
+  kernelIndex: number[] | null;
+  letter: string;
+  value: number;
+  weight: number;
+  product: number;
+  stamp: Stamp;
+  here: Stamp[number] | null;
+};
+type Turn = {
+  parts: TurnPart[];
+  columns: number;
+  field: Rect;
+  totals: { gather: number; scatter: number; matrix: number };
+};
+type StampPart = { index: number[]; value: number; product: number; stamp: Stamp; here: Stamp[number] | null };
+/** How a sum is looked at: from what is written, from what is read, as a matrix, or all of these. */
+type Way = "gather" | "scatter" | "matrix" | "all";
 /** gap: between two cells that a stride keeps apart; `index` is the cell before. */
 type ReadCell = { tensor: string; index: number[]; value: number; inside: boolean; gap?: boolean };
 /** What a factor of a term is; reads: positions in the explanation's reads. */

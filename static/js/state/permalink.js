@@ -124,6 +124,7 @@ const TABLE = /** @type {const} */ ([
   ["at", () => (store.playing.value || taught() ? null : namePosition())],
   ["place", () => (taught() ? null : store.place.value && store.trueName(store.place.value))],
   ["card", () => (store.aspect.value === "sum" ? null : store.aspect.value)],
+  ["way", () => (store.way.value === "gather" ? null : store.way.value)],
   ["pin", () => store.pinned.value && store.trueName(store.pinned.value)],
   ["speed", () => (store.speed.value === 1 ? null : String(store.speed.value))],
   ["theme", () => (store.theme.value === "auto" ? null : store.theme.value)],
@@ -160,6 +161,7 @@ export function read(hash) {
     at: text("at"),
     place: text("place"),
     card: text("card"),
+    way: text("way"),
     pin: text("pin"),
     speed: Number(text("speed")),
     theme: text("theme"),
@@ -187,6 +189,7 @@ export const look = (given, views) =>
     store.setTheme(oneOf(["auto", "light", "dark", "contrast"], given.theme));
     store.setTextSize(oneOf(["auto", "laptop", "projector"], given.size));
     store.setAspect(oneOf(["sum", "nudge", "reach", "history"], given.card));
+    store.setWay(oneOf(["gather", "scatter", "matrix", "all"], given.way));
     if (given.speed > 0) store.setSpeed(given.speed);
   });
 

@@ -93,6 +93,8 @@ export const hover = signal(null);
  * @type {Signal<Aspect>}
  */
 export const aspect = signal("sum");
+/** How sums that can be looked at in several ways are looked at. @type {Signal<Way>} */
+export const way = signal("gather");
 /** Which input map or slice of the kernel the step view shows. */
 export const focusChannel = signal(0);
 /** @type {Signal<"auto"|"light"|"dark"|"contrast">} */
@@ -305,6 +307,7 @@ export const setHover = setter(hover);
 export const focusOn = setter(focusChannel);
 export const openPanel = setter(panel);
 export const setAspect = setter(aspect);
+export const setWay = setter(way);
 export const setTheme = setter(theme);
 export const enterRoom = setter(room);
 export const setTextSize = setter(textSize);

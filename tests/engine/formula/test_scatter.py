@@ -38,7 +38,8 @@ SETTINGS = [
 
 def positions(axes: tuple[Axis, ...], at: Grids, shape: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """(index along each axis, whether a cell is there) for letters that are given as arrays."""
-    index, there = [], np.bool_(True)
+    index: list[np.ndarray] = []
+    there: np.ndarray = np.ones((), bool)
     for axis, size in zip(axes, shape, strict=True):
         raw = np.asarray(axis.offset + sum(k * at[letter] for letter, k in axis.letters.items()))
         whole = raw // axis.pitch

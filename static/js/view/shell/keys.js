@@ -2,6 +2,9 @@
 
 import * as store from "../../state/store.js";
 
+/** All ways at once, with the network folded, and back. */
+const toggleWays = () => store.setWay(store.way.value === "all" ? "gather" : "all");
+
 /** @type {{keys: string[], words: string, shown: string[], act: () => void}[]} */
 export const KEYS = [
   { keys: [" "], shown: ["Space"], words: "play or pause", act: store.togglePlay },
@@ -9,6 +12,7 @@ export const KEYS = [
   { keys: [","], shown: [","], words: "one cell back", act: () => store.stepCell(-1) },
   { keys: [">", "]"], shown: ["]"], words: "one phase on", act: () => store.stepPhase(1) },
   { keys: ["<", "["], shown: ["["], words: "one phase back", act: () => store.stepPhase(-1) },
+  { keys: ["m"], shown: ["m"], words: "a turned kernel: three ways, or one", act: toggleWays },
   { keys: ["+", "="], shown: ["+"], words: "faster", act: () => store.changeSpeed(1) },
   { keys: ["-"], shown: ["−"], words: "slower", act: () => store.changeSpeed(-1) },
   { keys: ["Escape"], shown: ["Esc"], words: "one level out", act: () => void store.leave() },

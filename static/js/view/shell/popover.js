@@ -67,9 +67,9 @@ export function Popover({ name, label, title, spoken, align = "left", className 
 /**
  * A row of choices of which one holds.
  * @param {{legend: string, choices: readonly {value: string, words: string}[], value: string, choose: (value: any) =>
- *   void}} props
+ *   void, silent?: boolean}} props  silent: the legend is only spoken
  */
-export function Choice({ legend, choices, value, choose }) {
+export function Choice({ legend, choices, value, choose, silent = false }) {
   const move = (/** @type {KeyboardEvent} */ event) => {
     const by =
       event.key === "ArrowRight" || event.key === "ArrowDown"
@@ -86,7 +86,7 @@ export function Choice({ legend, choices, value, choose }) {
       /** @type {HTMLElement} */ (event.currentTarget).querySelectorAll("[role=radio]")[next]
     ).focus();
   };
-  return html`<div class="choice"><span class="soft">${legend}</span>
+  return html`<div class="choice">${!silent && html`<span class="soft">${legend}</span>`}
     <div role="radiogroup" aria-label=${legend} onKeyDown=${move}>
       ${choices.map(
         choice => html`<button type="button" role="radio" aria-checked=${choice.value === value}

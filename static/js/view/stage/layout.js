@@ -29,6 +29,17 @@ export function rowsOf(tall = TALL, lanes = 0) {
   return { top, tall, values, track, gradients, height: gradients + tall + ROWS.legend };
 }
 
+/** How high a stage is that shows only names, the racetrack and shapes; where these stand. */
+const FOLD = { top: 6, tall: 0, values: 31, track: 31, gradients: 59, height: 66 };
+
+/** A stage whose tiles are folded away. @param {Layout} stage @returns {Layout} */
+export const folded = stage => ({
+  ...stage,
+  height: FOLD.height,
+  rows: FOLD,
+  columns: stage.columns.map(column => ({ ...column, y: 0, blocks: column.blocks.map(each => ({ ...each, tiles: [] })) })),
+});
+
 /**
  * The height of tiles with which a system fits into a height.
  * @param {number} height

@@ -10,10 +10,10 @@ import { Loupe, loupeTarget } from "./loupe.js";
 import { Track } from "./track.js";
 import { SkipLines } from "./skip_lines.js";
 import * as format from "../../core/format.js";
-import { around, cellBox, hit, layout, neighbour, pair, sightOf, systemsFor, tallFor } from "./layout.js";
+import { around, cellBox, folded, hit, layout, neighbour, pair, sightOf, systemsFor, tallFor } from "./layout.js";
 import { at, parse, ravel, spoken, unravel } from "../../core/place.js";
 import { highlights, tilesBox } from "./highlights.js";
-import { cellPlace } from "../step/step_state.js";
+import { cellPlace, way } from "../step/step_state.js";
 import * as store from "../../state/store.js";
 
 /**
@@ -105,13 +105,16 @@ export function Stage() {
   }, [timeline, shape, width, height, store.short.value, pages, shape === "narrow" ? phase : -1]);
   const section = useRef(/** @type {HTMLElement|null} */ (null));
   useFollowing(section, stage, phase);
+  const low = way.value === "all";
   return html`
-    <section class="stage" aria-label="The network" ref=${section}>
+    <section class="stage ${low ? "folded" : ""}" aria-label="The network" ref=${section}>
       ${
         stage && timeline
           ? stage.columns.length > 0 &&
-            html`<${Drawn} stage=${stage} margin=${margin}
-        narrow=${shape === "narrow"} />`
+            (low
+              ? html`<${Folded} stage=${folded(stage)} margin=${margin} />`
+              : html`<${Drawn} stage=${stage} margin=${margin}
+        narrow=${shape === "narrow"} />`)
           : html`<p
           class="stage-wait soft">${store.problem.value ? "" : "Connecting …"}</p>`
       }
@@ -138,6 +141,19 @@ function useFollowing(section, stage, phase) {
     });
   }, [stage, phase]);
 }
+
+/**
+ * Names, shapes and the racetrack alone, where the figure takes the room.
+ * @param {{stage: Layout, margin: number}} props
+ */
+const Folded = ({ stage, margin }) => html`
+    <div class="stage-box" style=${{ width: rem(stage.width), height: rem(stage.height) }}>
+      <${Track} stage=${stage} margin=${margin} />
+      <${Captions} stage=${stage} narrow=${false} />
+      <button class="unfold" title="Unfold the network" aria-label="unfold the network" aria-keyshortcuts="m"
+        onClick=${() => store.setWay("gather")}><svg viewBox="0 0 16 16" aria-hidden="true"><path
+        d="M3 6l5 5l5-5" /></svg></button>
+    </div>`;
 
 /** @param {{stage: Layout, margin: number, narrow: boolean}} props */
 function Drawn({ stage, margin, narrow }) {

@@ -21,6 +21,8 @@ import {
   told,
   waiting,
   walkTo,
+  way,
+  ways,
 } from "./step_state.js";
 import {
   atStep,
@@ -56,6 +58,8 @@ import { Product } from "./figures/product.js";
 import { Slide } from "./figures/slide.js";
 import { Ladder, Terms } from "./figures/terms.js";
 import { figureSizes } from "./figures/parts.js";
+import { lazy } from "../shell/lazy.js";
+import { WaySwitch, agree, totalsNow } from "./ways.js";
 import { TensorSymbol } from "./symbol.js";
 import { axisWord, factorName, termName, termText, valueText } from "./labels.js";
 
@@ -67,6 +71,11 @@ const FIGURES = {
   cells: Cells,
   ladder: Ladder,
   terms: Terms,
+};
+/** What takes the place of a figure whose sum is looked at in another way. */
+const OTHERWISE = {
+  slide: lazy(() => import("./figures/turn.js"), "Turn"),
+  product: lazy(() => import("./figures/turn.js"), "Stamps"),
 };
 const PARTS = {
   forward: { arrow: "→", words: "Forward", colour: "act" },
@@ -86,10 +95,14 @@ export function Step() {
 function Stepping({ phase, figure }) {
   useFocus(phase, figure);
   useTelling(phase, figure);
-  const Drawn = FIGURES[figure.kind];
+  const Drawn =
+    way.value !== "gather" && (figure.kind === "slide" || figure.kind === "product")
+      ? OTHERWISE[figure.kind]
+      : FIGURES[figure.kind];
   const there = tensorOf(phase.place) !== undefined;
   const section = useRef(/** @type {HTMLElement|null} */ (null));
-  const tall = useTall(section);
+  const high = useTall(section);
+  const tall = high && way.value !== "all";
   /** @param {KeyboardEvent} event */
   const onKeyDown = event => {
     const by = { PageUp: -1, PageDown: 1 }[event.key];
@@ -105,7 +118,9 @@ function Stepping({ phase, figure }) {
       if (position.value && to >= 0 && to < sizeOf(phase.shape)) goTo({ phase: position.value.phase, cell: to });
     }
   };
-  return html`<section class="step ${phase.part} ${tall ? "tall" : ""}" aria-label="Step view" ref=${section}
+  return html`<section class="step ${phase.part} ${tall ? "tall" : ""} ${
+    ways.value.length > 1 ? `looked-at ${way.value}` : ""
+  }" aria-label="Step view" ref=${section}
     onKeyDown=${onKeyDown}>
     <${Head} phase=${phase} figure=${figure} />
     <div class="figures">${
@@ -176,7 +191,7 @@ function Head({ phase, figure }) {
     <span class="part-name ${part.colour}"><svg viewBox="0 0 28 12" aria-hidden="true" class=${back ? "back" : ""}><path
       d="M1 6h25M20 1l6 5-6 5" /></svg>${trial ? "What if" : part.words}</span>
     <h2 class="sentence">${phase.layer}${
-      narrow ? html`, ${spot || phase.label}` : html`: ${trial ? "it learned from this image alone" : phase.head}`
+      narrow ? html`, ${spot || phase.label}` : html`: ${trial ? "it learned from this image alone" : headOf(phase)}`
     }</h2>
     <span class="where">${
       on && pointed !== undefined && isKnown(on)
@@ -184,10 +199,18 @@ function Head({ phase, figure }) {
         : waiting.value
           ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>`
           : html`${phase.part === "update" && !narrow && html`<${Loop} />`}<span
-            class="spot">${batch || (narrow || trial ? "" : where)}</span><${Channel} phase=${phase} figure=${figure}
+            class="spot">${batch || (narrow || trial || ways.value.length > 1 ? "" : where)}</span><${Channel} phase=${phase} figure=${figure}
               back=${back} />`
     }</span>
+    <${WaySwitch} />
   </header>`;
+}
+
+/** What happens in a phase; where its sum is looked at in several ways, what is looked at. @param {Phase} phase */
+function headOf({ head }) {
+  if (ways.value.length < 2) return head;
+  const short = head.split(". ")[0].replace(/\.$/, "");
+  return way.value === "all" ? `${short}, three ways` : short;
 }
 
 /** The loop closes: the loss before the update, the loss after it, and the step that follows. */
@@ -559,5 +582,14 @@ function sentenceOf(phase, place, { whole, entries }) {
   const more = made.lines.length - terms.length;
   return `${spot} is ${aloud(made.text)}${made.caption && ` ${made.caption}`}: ${terms.join(" plus ")}${
     more > 0 ? ` plus ${counted(more, "more term")}` : ""
-  }.`;
+  }.${allWays()}`;
+}
+
+/** That the ways come to the same, where more than one is looked at. */
+function allWays() {
+  const totals = totalsNow();
+  if (!totals.length) return "";
+  return agree(totals)
+    ? ` ${totals.length === 3 ? "All three ways" : "Both ways"}: ${aloud(totals[0].text)}.`
+    : ` The ways differ: ${totals.map(({ name, text }) => `${name} ${aloud(text)}`).join(", ")}.`;
 }

@@ -6,13 +6,57 @@
 import { computed, signal } from "@preact/signals-core";
 
 import { entriesOf } from "../../core/term_rows.js";
-import { figureOf } from "../../core/figure.js";
+import { figureOf, fixed } from "../../core/figure.js";
 import { at } from "../../core/place.js";
-import { indexAt } from "../../core/timeline.js";
-import { explanation, hover, nameOf, phase, position, setter } from "../../state/store.js";
+import { stampsOf, turnOf, waysOf } from "../../core/scatter.js";
+import { indexAt, lettersAt } from "../../core/timeline.js";
+import {
+  breakpoint,
+  explanation,
+  focusChannel,
+  hover,
+  nameOf,
+  phase,
+  position,
+  setter,
+  tensorOf,
+  way as chosenWay,
+} from "../../state/store.js";
 
 /** The figure of the phase at the position. */
 export const figure = computed(() => (phase.value ? figureOf(phase.value) : null));
+
+/** The ways in which its sum can be looked at; all at once where there is room. */
+export const ways = computed(() =>
+  waysOf(figure.value).filter(way => way !== "all" || breakpoint.value === "wide"),
+);
+
+/** The way in which it is looked at. @type {Signal<Way>} */
+export const way = computed(() => (ways.value.includes(chosenWay.value) ? chosenWay.value : "gather"));
+
+/** The letters at the position, with the shown map. */
+const lettersNow = computed(() => {
+  const [now, drawn] = [phase.value, figure.value];
+  if (!now || !drawn) return {};
+  const focus = "focus" in drawn ? drawn.focus : null;
+  return { ...lettersAt(now, position.value?.cell ?? -1), ...fixed(now, focus, focusChannel.value) };
+});
+
+/** What the ways show of the written cell, where it is not only gathered. @type {Signal<Turn|null>} */
+export const turn = computed(() => {
+  const [now, drawn] = [phase.value, figure.value];
+  if (!now || drawn?.kind !== "slide" || way.value === "gather") return null;
+  const [x, w] = [tensorOf(drawn.plane.tensor), tensorOf(drawn.kernel.tensor)];
+  return x && w ? turnOf(drawn, now, lettersNow.value, indexAt(now, position.value?.cell ?? -1), { x, w }) : null;
+});
+
+/** The same of a kernel's gradient: the pairs that are stamped onto it. */
+export const stamps = computed(() => {
+  const [now, drawn] = [phase.value, figure.value];
+  if (!now || drawn?.kind !== "product" || way.value === "gather") return null;
+  const [x, d] = [tensorOf(drawn.plane.tensor), tensorOf(drawn.over.tensor)];
+  return x && d ? stampsOf(drawn, now, lettersNow.value, indexAt(now, position.value?.cell ?? -1), { x, d }) : null;
+});
 
 /** The cell that is written at the position, null before the first one. @type {Signal<string|null>} */
 export const cellPlace = computed(() => {

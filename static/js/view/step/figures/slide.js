@@ -79,7 +79,7 @@ const exponentIn = cells => exponentOf(cells.flat().map(({ value }) => value));
  * @param {Extract<Figure, {kind: "slide"}>} figure
  * @param {number} cell
  */
-function sceneOf(phase, figure, cell) {
+export function sceneOf(phase, figure, cell) {
   const { plane, kernel } = figure;
   const planeName = nameOf(plane.tensor);
   const kernelName = nameOf(kernel.tensor);
