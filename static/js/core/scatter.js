@@ -77,15 +77,15 @@ export function stampOf(scatter, index, written, shape, factorShape) {
   }
   if (outer.some((axis, k) => positionOn(axis, letters) !== written[k])) return [];
   const [u, v] = over;
+  const [down, across] = target.slice(-2);
   /** @type {StampCell[]} */
   const cells = [];
-  for (let a = 0; a < (bound[u] ?? 1); a++) {
-    for (let b = 0; b < (bound[v] ?? 1); b++) {
-      const here = { ...letters, [u]: a, [v]: b };
-      const [row, column] = target.slice(-2).map(axis => positionOn(axis, here));
-      const factor = stamp.map(axis => positionOn(axis, here));
-      if (row === null || column === null || factor.includes(null)) continue;
-      const by = /** @type {number[]} */ (factor);
+  for (letters[u] = 0; letters[u] < (bound[u] ?? 1); letters[u]++) {
+    for (letters[v] = 0; letters[v] < (bound[v] ?? 1); letters[v]++) {
+      const row = positionOn(down, letters);
+      const column = positionOn(across, letters);
+      if (row === null || column === null) continue;
+      const by = stamp.map(axis => positionOn(axis, letters) ?? -1);
       const to = [...written.slice(0, -2), row, column];
       cells.push({
         row,

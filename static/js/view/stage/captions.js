@@ -93,22 +93,22 @@ function roomy(stage) {
   };
 }
 
-/** @param {{stage: Layout, narrow: boolean}} props */
-export function Captions({ stage, narrow }) {
+/** @param {{stage: Layout, narrow: boolean, bare?: boolean}} props  bare: only names and shapes */
+export function Captions({ stage, narrow, bare = false }) {
   const { names, captions, legends } = roomy(stage);
   return stage.columns.map(
     column => html`<${Words} key=${`${column.layer} ${column.name} ${column.kind} ${column.x}`}
     column=${column} rows=${stage.rows} narrow=${narrow} named=${names.get(column)} captioned=${captions.get(column)}
-      legends=${legends} />`,
+      legends=${legends} bare=${bare} />`,
   );
 }
 
 /**
  * The words of a column: its name, legends, shape, pages.
  * @param {{column: Column, rows: Rows, narrow: boolean, named?: number, captioned?: number, legends: Map<Block,
- *   number>}} props
+ *   number>, bare: boolean}} props
  */
-function Words({ column, rows, narrow, named, captioned, legends }) {
+function Words({ column, rows, narrow, named, captioned, legends, bare }) {
   const { x, y, width, symbol, kind, caption, blocks } = column;
   const main = blocks.filter(({ look }) => look === "tiles");
   return html`
@@ -123,12 +123,12 @@ function Words({ column, rows, narrow, named, captioned, legends }) {
       html`<span class="shape"
       style=${{ left: rem(x + width / 2 + captioned), top: rem(y + rows.track) }}>${caption}</span>`
     }
-    ${main.map(
+    ${(bare ? [] : main).map(
       block => html`<${Legend} block=${block} column=${column} worded=${legends.get(block)}
       top=${y + rows.tall + (narrow ? ROWS.name : rows[block.row])} />`,
     )}
-    ${kind === "bars" && html`<${Digits} column=${column} rows=${rows} narrow=${narrow} />`}
-    ${kind === "loss" && html`<${Loss} column=${column} symbol=${symbol} />`}`;
+    ${kind === "bars" && !bare && html`<${Digits} column=${column} rows=${rows} narrow=${narrow} />`}
+    ${kind === "loss" && !bare && html`<${Loss} column=${column} symbol=${symbol} />`}`;
 }
 
 /** @param {{column: Column, rows: Rows, narrow: boolean, move: number}} props */

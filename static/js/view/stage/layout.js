@@ -37,7 +37,7 @@ export const folded = stage => ({
   ...stage,
   height: FOLD.height,
   rows: FOLD,
-  columns: stage.columns.map(column => ({ ...column, y: 0, blocks: column.blocks.map(each => ({ ...each, tiles: [] })) })),
+  columns: stage.columns.map(column => ({ ...column, y: 0 })),
 });
 
 /**

@@ -111,10 +111,12 @@ export function Stage() {
       ${
         stage && timeline
           ? stage.columns.length > 0 &&
-            (low
-              ? html`<${Folded} stage=${folded(stage)} margin=${margin} />`
-              : html`<${Drawn} stage=${stage} margin=${margin}
-        narrow=${shape === "narrow"} />`)
+            (
+              low
+                ? html`<${Folded} stage=${folded(stage)} margin=${margin} />`
+                : html`<${Drawn} stage=${stage} margin=${margin}
+        narrow=${shape === "narrow"} />`
+            )
           : html`<p
           class="stage-wait soft">${store.problem.value ? "" : "Connecting …"}</p>`
       }
@@ -149,7 +151,7 @@ function useFollowing(section, stage, phase) {
 const Folded = ({ stage, margin }) => html`
     <div class="stage-box" style=${{ width: rem(stage.width), height: rem(stage.height) }}>
       <${Track} stage=${stage} margin=${margin} />
-      <${Captions} stage=${stage} narrow=${false} />
+      <${Captions} stage=${stage} narrow=${false} bare=${true} />
       <button class="unfold" title="Unfold the network" aria-label="unfold the network" aria-keyshortcuts="m"
         onClick=${() => store.setWay("gather")}><svg viewBox="0 0 16 16" aria-hidden="true"><path
         d="M3 6l5 5l5-5" /></svg></button>

@@ -254,7 +254,7 @@ function Channel({ phase, figure, back }) {
     focusOn((channel + by + count) % count);
   };
   return html`<span
-    class="channel">${figureSizes().inner < 880 ? "" : " · "}${
+    class="channel">${figureSizes().inner < 880 || ways.value.length > 1 ? "" : " · "}${
       back ? "from" : "input"
     } ${axisWord(phase, focus)} <button aria-label="the map before"
         onClick=${() => turn(-1)}>‹</button><b>${channel}</b><button

@@ -27,9 +27,7 @@ import {
 export const figure = computed(() => (phase.value ? figureOf(phase.value) : null));
 
 /** The ways in which its sum can be looked at; all at once where there is room. */
-export const ways = computed(() =>
-  waysOf(figure.value).filter(way => way !== "all" || breakpoint.value === "wide"),
-);
+export const ways = computed(() => waysOf(figure.value).filter(way => way !== "all" || breakpoint.value === "wide"));
 
 /** The way in which it is looked at. @type {Signal<Way>} */
 export const way = computed(() => (ways.value.includes(chosenWay.value) ? chosenWay.value : "gather"));

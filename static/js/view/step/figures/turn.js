@@ -183,7 +183,9 @@ function Field({ props, part, side, captioned = true }) {
     ${
       captioned &&
       html`<span class="amount ${part.index ? "" : "none"}">${
-        part.index ? alone(part.value) : html`no <${TensorSymbol} name=${figure.plane.name} kind=${figure.plane.kind} /> here`
+        part.index
+          ? alone(part.value)
+          : html`no <${TensorSymbol} name=${figure.plane.name} kind=${figure.plane.kind} /> here`
       }</span>`
     }</div>`;
 }
@@ -358,7 +360,7 @@ function Drawing({ props, width, row, own }) {
   const { shown } = shownParts(turn.parts);
   const theme = scheme.value;
   const [rows, columns] = phase.shape.slice(-2);
-  const cells = [];
+  const cells = /** @type {number[][]} */ ([]);
   for (let r = 0; r < field.rows; r++)
     for (let c = 0; c < field.columns; c++)
       if (field.row + r >= 0 && field.row + r < rows && field.column + c >= 0 && field.column + c < columns)
@@ -434,7 +436,10 @@ const plain = ({ plane }) => (plane.name === "dy" ? "delta" : plane.name);
 /** Across a row the letters as they lie, down the column as they are met. @param {Props} props */
 function Reading({ turn, scene, result }) {
   if (turn.parts.length > 9) return html`Across a row lies the kernel; down this cell’s column it is met from its end.`;
-  const longest = turn.parts.reduce((most, part) => (part.stamp.length > most.stamp.length ? part : most), turn.parts[0]);
+  const longest = turn.parts.reduce(
+    (most, part) => (part.stamp.length > most.stamp.length ? part : most),
+    turn.parts[0],
+  );
   const across = [...longest.stamp]
     .sort((a, b) => a.row - b.row || a.column - b.column)
     .map(({ letter }) => letter)
@@ -462,7 +467,8 @@ function Matrix(props) {
 }
 
 /** The product as it is written. @param {Props} props */
-const Product = ({ source }) => html`<span class="formula"><math><msup><mi>W</mi><mi>T</mi></msup></math>${source}</span>`;
+const Product = ({ source }) =>
+  html`<span class="formula"><math><msup><mi>W</mi><mi>T</mi></msup></math>${source}</span>`;
 
 /** @param {Props} props */
 function MatrixAlone(props) {
