@@ -108,7 +108,7 @@ function Row({ place, entries, made, lines, lettersOf, result, onCramped }) {
             : Array.from(
                 { length: Math.max(2, height) },
                 (_, n) =>
-                  html`<span class="line">${
+                  html`<span class="line">${n === 0 && html`<${Seat} letter=${lettersOf(entry)} />`}${
                     line.factors[n]
                       ? html`<${Opening} factor=${entry.factors[n]} text=${line.factors[n].text}
                         before=${sign(line.factors[n], n)} />${
@@ -142,6 +142,10 @@ function Row({ place, entries, made, lines, lettersOf, result, onCramped }) {
       aria-label="${result.name} is ${made.text}">${made.text}</span></div>
   </div>`;
 }
+
+/** The letter by which a term is known in the figure. @param {{letter: string}} props */
+const Seat = ({ letter }) =>
+  letter.length === 1 ? html`<span class="factor"><i class="seat">${letter}</i></span>` : null;
 
 /**
  * The power of ten of a factor, where no head of its line says it.

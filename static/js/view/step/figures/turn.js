@@ -21,6 +21,9 @@ import { sceneOf } from "./slide.js";
 /** @typedef {NonNullable<ReturnType<typeof sceneOf>>} Scene */
 /** @typedef {Extract<Figure, {kind: "slide"}>} Sliding */
 
+/** A figure so wide has its totals beside it. */
+const ROOMY = 860;
+
 /** A letter needs so much of a cell. */
 const LEGIBLE = 9;
 
@@ -37,7 +40,7 @@ export function Turn({ phase, figure }) {
       : way.value === "matrix"
         ? html`<${MatrixAlone} ...${props} />`
         : html`<${ScatterAlone} ...${props} />`
-  }<${Totals} /></div>`;
+  }${(way.value === "all" || size.inner < ROOMY) && html`<${Totals} />`}</div>`;
 }
 
 /** @typedef {{phase: Phase, figure: Sliding, scene: Scene, turn: Turn, size: ReturnType<typeof figureSizes>} &
@@ -88,7 +91,7 @@ const handlers = place =>
     : {};
 
 /** @param {{title: any, more?: any, lines: any}} props */
-const Title = ({ title, more, lines }) => html`<h3>${title}${more}</h3><p class="lines">${lines}</p>`;
+const Title = ({ title, more, lines }) => html`<h3>${title}${more}</h3><p class="says">${lines}</p>`;
 
 /** @param {Props} props */
 function GatherLines({ source, gatherTurned, spread }) {
@@ -298,11 +301,12 @@ function Pile({ props, unit }) {
 function ScatterAlone(props) {
   const { figure, scene, turn, size, source, result } = props;
   const { plane, kernel } = figure;
-  if (size.narrow || size.inner < 860) {
+  if (size.inner < ROOMY) {
     const columns = turn.parts.length <= 9 ? turn.columns : 3;
-    const side = Math.min(100, (size.inner - 12) / columns - 6);
-    return html`<p class="caption">${result} around this cell, once for each ${source}</p><${Fields} props=${props}
-      side=${side} pitch=${[side + 6, side + 20]} />`;
+    const side = Math.min(size.narrow ? 100 : 76, (size.inner - 12) / columns - 6);
+    return html`<p class="caption">${result} around this cell, once for each ${source}</p><div class="beside-words"><${Fields}
+      props=${props} side=${side} pitch=${[(size.narrow ? size.inner : 3 * (side + 10)) / columns, side + 20]} /><p
+      class="says"><${ScatterLines} ...${props} /></p></div>`;
   }
   const sides = scene.sides;
   const cell = cellFor(Math.max(scene.x.shape[2], scene.x.shape[3]), 134);
@@ -321,8 +325,7 @@ function ScatterAlone(props) {
     <${Part} caption=${html`<${TensorSymbol} name=${plane.name} kind=${plane.kind} /> map ${scene.lead.at(-1)}`}>
       <${Map2D} picture=${scene.picture} target=${134} cell=${cell} sides=${whole} name=${plane.name}
         rings=${rangeRings(props)} label="map whose cells stamp" />
-      <span class="soft under">${plural(turn.parts.filter(({ index }) => index).length, "cell")} here,
-        ${laid.length} not 0</span><//>
+      <span class="soft under">${`${words(props.reaching)} reach this cell, ${words(laid.length)} not 0`}</span><//>
     <${Sign} height=${150} label="times">×<//>
     <${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> ${props.stampTurned ? "turned" : "as it is"}`}>
       <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)}
@@ -334,7 +337,7 @@ function ScatterAlone(props) {
       style="grid-template-columns:repeat(${Math.max(1, most.length)}, ${rem(84)})">${turn.parts
         .filter(part => most.includes(part))
         .map((part, k) => html`<${Field} key=${k} props=${props} part=${part} side=${74} />`)}</div>
-      <p class="lines"><${ScatterLines} ...${props} /></p><//></div>`;
+      <p class="says"><${ScatterLines} ...${props} /></p><${Totals} /><//></div>`;
 }
 
 /** The kernel as a stamp lays it. @param {Props} props */
@@ -374,7 +377,7 @@ function Drawing({ props, width, row, own }) {
   const high = row * shown.length;
   const total = turn.totals.matrix;
   const range = rangeOf(figure.kernel.tensor);
-  return html`<svg class="matrix" viewBox="0 0 ${width} ${high + 46}" width=${rem(width)} height=${rem(high + 46)}
+  return html`<svg class="matrix" style="--letter:${Math.min(13, row - 1)}px;--number:${Math.min(14, row)}px" viewBox="0 0 ${width} ${high + 34}" width=${rem(width)} height=${rem(high + 34)}
     role="img" aria-label="a column of the matrix times ${plain(figure)} is ${alone(total)}">
     <rect class="frame" x=${beside} y="0" width=${width - beside} height=${high} />
     ${cells.map(([r], n) => n > 0 && cells[n - 1][0] !== r && html`<path class="lines" d="M${x(n)} 0V${high}" />`)}
@@ -419,14 +422,14 @@ function Drawing({ props, width, row, own }) {
         x=${x(mine)} y=${m * row} width=${own} height=${row} /></g>`,
     )}
     <text class="times" x=${beside - 8} y=${high / 2}>×</text>
-    <rect class="strip" x=${beside} y=${high + 12} width=${width - beside} height="26" /><rect class="here answer"
-      x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31))} y=${high + 12} width="62" height="26" fill=${css(
+    <rect class="answers" x=${beside} y=${high + 9} width=${width - beside} height="24" /><rect class="here answer"
+      x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31))} y=${high + 9} width="62" height="24" fill=${css(
         /** @type {Kind} */ (phase.kind),
         total,
         rangeOf(phase.place),
         theme,
       )} /><text class="number answer" x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31)) + 31}
-      y=${high + 25} fill=${ink(/** @type {Kind} */ (phase.kind), total, rangeOf(phase.place), theme)}>${alone(total)}</text>
+      y=${high + 21} fill=${ink(/** @type {Kind} */ (phase.kind), total, rangeOf(phase.place), theme)}>${alone(total)}</text>
   </svg>`;
 }
 
@@ -463,7 +466,7 @@ function Matrix(props) {
       lines=${html`<${MatrixLines} ...${props} />`} />
     <p class="caption"><i>W</i>: a row for each ${props.source}, a column for each ${props.result}</p>
     <${Drawing} props=${props} width=${340} row=${row} own=${30} />
-    <p class="lines"><${Reading} ...${props} /></p></section>`;
+    <p class="says"><${Reading} ...${props} /></p></section>`;
 }
 
 /** The product as it is written. @param {Props} props */
@@ -474,13 +477,13 @@ const Product = ({ source }) =>
 function MatrixAlone(props) {
   const { size, turn } = props;
   const { shown } = shownParts(turn.parts);
-  const wide = size.inner >= 860;
+  const wide = size.inner >= ROOMY;
   const width = wide ? 520 : Math.min(560, size.inner);
-  const row = Math.min(24, (size.narrow ? 198 : 150) / shown.length);
+  const row = Math.min(24, (wide ? 130 : 198) / shown.length);
   return html`<div class="matrix-alone"><div><p class="caption"><i>W</i>: a row for each ${props.source}, a column for
     each ${props.result}</p><${Drawing} props=${props} width=${width} row=${row} own=${wide ? 40 : 32} /></div>
-    <div class="beside"><h3>Matrix<${Product} ...${props} /></h3><p class="lines"><${MatrixLines} ...${props} /></p>
-    <p class="lines"><${Reading} ...${props} /></p></div></div>`;
+    <div class="beside"><h3>Matrix<${Product} ...${props} /></h3><p class="says"><${MatrixLines} ...${props} /></p>
+    <p class="says"><${Reading} ...${props} /></p>${wide && html`<${Totals} />`}</div></div>`;
 }
 
 /**
@@ -498,7 +501,7 @@ export function Stamps({ phase, figure }) {
   const index = indexAt(phase, cell);
   const picture = pictureAt(phase.place, index);
   const field = { row: 0, column: 0, rows, columns };
-  const side = size.narrow ? (size.inner - 24) / 3 : Math.min(88, (size.inner - 260) / made.parts.length - 12);
+  const side = size.narrow ? (size.inner - 24) / 3 : Math.min(88, (size.inner - 180) / made.parts.length - 8);
   const source = html`<${TensorSymbol} name=${figure.over.name} kind=${figure.over.kind} />`;
   const map = html`<${TensorSymbol} name=${figure.plane.name} kind=${figure.plane.kind} />`;
   const unit = side / Math.max(rows, columns);
@@ -526,6 +529,6 @@ export function Stamps({ phase, figure }) {
           class="here" x=${unit * index[3]} y=${unit * index[2]} width=${unit} height=${unit} /></svg><span
           class="amount">${alone(part.value)}</span></div>`;
       })}</div>
-    <p class="lines">One letter of each lands on this weight: the pixel it met, times ${source}. Added up over the map
+    <p class="says">One letter of each lands on this weight: the pixel it met, times ${source}. Added up over the map
       that is its gradient.</p></div></div><${Totals} /></div>`;
 }
