@@ -395,7 +395,7 @@ function Drawing({ props, width, row, own }) {
           value,
           rangeOf(figure.plane.tensor),
           theme,
-        )} /><text class="number" x="50" y=${y + row / 2} fill=${ink(
+        )} /><text class="amount" x="50" y=${y + row / 2} fill=${ink(
           /** @type {Kind} */ (figure.plane.kind),
           value,
           rangeOf(figure.plane.tensor),
@@ -428,7 +428,7 @@ function Drawing({ props, width, row, own }) {
         total,
         rangeOf(phase.place),
         theme,
-      )} /><text class="number answer" x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31)) + 31}
+      )} /><text class="amount answer" x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31)) + 31}
       y=${high + 21} fill=${ink(/** @type {Kind} */ (phase.kind), total, rangeOf(phase.place), theme)}>${alone(total)}</text>
   </svg>`;
 }
