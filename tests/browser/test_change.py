@@ -148,3 +148,24 @@ def test_axe_finds_nothing(page: Page, server: Server, theme: str, aspect: str) 
     expect(card(page).locator("table").first).to_be_visible()
     expect(card(page).get_by_role("status")).to_be_visible()
     axe(page)
+
+
+def test_a_factor_of_the_product_row_is_dragged_and_the_pass_answers(page: Page, server: Server) -> None:
+    visit(page, server, "at=conv2/y/0,0,5,3")
+    weight = page.locator(".products .movable").first
+    expect(weight).to_be_visible()
+    place = (weight.get_attribute("title") or "").split(":")[0]
+    assert place.startswith("conv2/w/0,")
+    box = weight.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 25, box["y"] + 5, steps=4)
+    page.mouse.move(box["x"] + 85, box["y"] + 5, steps=4)
+    page.mouse.up()
+    expect(card(page).get_by_role("status")).to_contain_text("by hand")
+    expect(page).to_have_url(re.compile(re.escape(place)))
+    value = float(re.split(r"%3D|=", page.url.split(place.replace("/", "/"))[1])[1].split("&")[0])
+    made = edited(server, place, value)
+    expect(card(page).get_by_role("status")).to_contain_text(f"to {printed(made['loss'])}")
+    expect(card(page).locator(".place")).to_have_text("conv2/y/0,0,5,3")

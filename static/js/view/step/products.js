@@ -6,6 +6,7 @@ import { html } from "../html.js";
 import { book } from "../../core/printed.js";
 import { candidatesOf } from "../../core/term_rows.js";
 import { alone, factor } from "../../core/format.js";
+import { drags, movable } from "./drag.js";
 import { lit, symbol } from "./step_state.js";
 import { infoOf, open, phase, setHover } from "../../state/store.js";
 import { TensorSymbol, colourOf } from "./symbol.js";
@@ -66,6 +67,11 @@ function Opening({ factor, text, before }) {
         html`<button class="factor soft" tabIndex=${-1} title=${from}
           onClick=${() => open(from)}>${k ? ", " : ""}${alone(factor.made?.values[k] ?? NaN)}</button>`,
     )} → ${text}</span>`;
+  }
+  if (place && movable(place)) {
+    return html`<button class="factor movable" tabIndex=${-1} title="${place}: drag to change" ...${drags(
+      place,
+    )}>${shown}</button>`;
   }
   return place
     ? html`<button class="factor" tabIndex=${-1} title=${place} onClick=${() => open(place)}>${shown}</button>`

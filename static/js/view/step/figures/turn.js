@@ -437,8 +437,8 @@ function Drawing({ props, width, row, own }) {
 const plain = ({ plane }) => (plane.name === "dy" ? "delta" : plane.name);
 
 /** Across a row the letters as they lie, down the column as they are met. @param {Props} props */
-function Reading({ turn, scene, result }) {
-  if (turn.parts.length > 9) return html`Across a row lies the kernel; down this cell’s column it is met from its end.`;
+function Reading({ turn, result }) {
+  if (turn.parts.length > 9) return html`Across a row lies the kernel; down this cell’s column it is met from its other end.`;
   const longest = turn.parts.reduce(
     (most, part) => (part.stamp.length > most.stamp.length ? part : most),
     turn.parts[0],
@@ -451,7 +451,6 @@ function Reading({ turn, scene, result }) {
   const [first, last] = [across[0], across.at(-1)];
   const reversed = down.length > 1 && down.join() === [...across].reverse().join();
   const same = down.length > 1 && down.join() === across.join();
-  void scene;
   return html`Across a row: <i>${across.length > 9 ? `${first} to ${last}` : across.join(" ")}</i>. Down the column of
     this cell of ${result}: <i>${down.join(" ") || "nothing"}</i>.${
       reversed ? " That is the turn." : same ? " Nothing turns." : ""
