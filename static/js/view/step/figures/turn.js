@@ -438,7 +438,8 @@ const plain = ({ plane }) => (plane.name === "dy" ? "delta" : plane.name);
 
 /** Across a row the letters as they lie, down the column as they are met. @param {Props} props */
 function Reading({ turn, result }) {
-  if (turn.parts.length > 9) return html`Across a row lies the kernel; down this cell’s column it is met from its other end.`;
+  if (turn.parts.length > 9)
+    return html`Across a row lies the kernel; down this cell’s column it is met from its other end.`;
   const longest = turn.parts.reduce(
     (most, part) => (part.stamp.length > most.stamp.length ? part : most),
     turn.parts[0],
