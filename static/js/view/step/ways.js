@@ -34,10 +34,9 @@ export function Totals() {
   if (!totals.length) return null;
   const words = figure.value?.kind === "product" ? OF_KERNELS : WORDS;
   const same = agree(totals);
-  return html`<dl class="totals" aria-label=${same ? "the same each way" : "not the same each way"}>${totals.map(
-    ({ name, text }, k) =>
-      html`${
-        k > 0 && html`<div class="equal" aria-hidden="true">${same ? "=" : "≠"}</div>`
-      }<div><dt>${words[/** @type {Way} */ (name)]}</dt><dd>${text}</dd></div>`,
+  return html`<dl class="totals ${same ? "" : "differ"}" aria-label=${
+    same ? "the same each way" : "not the same each way"
+  }>${totals.map(
+    ({ name, text }) => html`<div><dt>${words[/** @type {Way} */ (name)]}</dt><dd>${text}</dd></div>`,
   )}</dl>`;
 }
