@@ -236,3 +236,8 @@ export const mistakes = async () =>
   new Map((await once("api/mistakes")).mistakes.map((/** @type {any} */ { name, sentence }) => [name, sentence]));
 /** @param {string} family @param {any} body */
 export const answer = (family, body) => post(`api/exercises/${encodeURIComponent(family)}/answers`, body);
+
+/** The concept inventory and the usability questionnaire. */
+export const inventory = () => once("api/inventory");
+/** What a run can be trained with in the bug lab. @returns {Promise<any[]>} */
+export const slips = () => once("api/slips");

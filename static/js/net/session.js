@@ -565,6 +565,10 @@ export async function connect(first) {
     const wanted = store.wanted.value;
     if (wanted) void fetchWanted(wanted);
   });
+  // Before anything else is drawn: a view that is drawn with a bench would ask the run about it.
+  effect(() => {
+    if (store.lesson.value === null) untracked(leaveBench);
+  });
   let gone = false;
   effect(() => {
     const back = gone && !store.offline.value;

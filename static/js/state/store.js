@@ -6,7 +6,7 @@
 import { batch, computed, signal } from "@preact/signals-core";
 
 import { largest, roundUp, follow } from "../core/colour.js";
-import { format, parse, prefixOf, ravel, spoken, unravel } from "../core/place.js";
+import { at, format, parse, prefixOf, ravel, spoken, unravel } from "../core/place.js";
 import * as walk from "../core/timeline.js";
 import { telling } from "../core/telling.js";
 
@@ -327,13 +327,55 @@ export const show = (to, which = null) =>
   });
 
 /** The lesson that is played, by name; null for all lessons. */
-export const lesson = computed(() => (view.value === "learn" ? (part.value?.split("/")[0] ?? null) : null));
+export const lesson = computed(() => {
+  const name = view.value === "learn" ? (part.value?.split("/")[0] ?? null) : null;
+  return name && LEARN_PAGES.includes(name) ? null : name;
+});
+
+/** Pages of Learn beside the lessons. */
+export const LEARN_PAGES = ["inventory", "bug-lab"];
 
 /** Where in the lesson: a step's name, or an exercise's. */
 export const stop = computed(() => part.value?.split("/")[1] ?? null);
 
 /** Go to a lesson's step; null: to all lessons. @param {string|null} name @param {string|null} [at] */
 export const learn = (name, at = null) => show("learn", name && (at ? `${name}/${at}` : name));
+
+/** Whether the pass stops before each phase and asks what comes. */
+export const predicting = signal(false);
+export const setPredicting = setter(predicting);
+
+/**
+ * What was said of a number before it was seen, by its place.
+ * @type {Signal<Map<string, "positive"|"zero"|"negative">>}
+ */
+export const guesses = signal(new Map());
+
+/** The number that is to be guessed before the pass moves on; null where nothing is asked. */
+export const asked = computed(() => {
+  const here = position.value;
+  const now = phase.value;
+  if (!predicting.value || live.value || !here || !now || here.cell >= 0) return null;
+  const place = at(now.place, walk.indexAt(now, begins(here.phase)));
+  return guesses.value.has(place) ? null : place;
+});
+
+/** Answer what is asked; null passes it over. @param {"positive"|"zero"|"negative"|null} said */
+export function predict(said) {
+  const place = asked.value;
+  const here = position.value;
+  if (!place || !here) return;
+  batch(() => {
+    if (said) guesses.value = new Map(guesses.value).set(place, said);
+    settle({ phase: here.phase, cell: begins(here.phase) });
+  });
+}
+
+/**
+ * Where a phase is entered: at its most telling cell, or before all where that is to be guessed.
+ * @param {number} phase
+ */
+const entry = phase => ({ phase, cell: predicting.value ? -1 : begins(phase) });
 
 /** Set when play last moved, so that a position set by hand starts the clock anew. */
 export const clock = { phase: 0, time: 0, from: 0 };
@@ -432,7 +474,7 @@ export function stepCell(by) {
     pause();
     const from = position.value ?? walk.start(/** @type {Timeline} */ (timeline.value));
     const to = walk.nextCell(/** @type {Timeline} */ (timeline.value), from, by);
-    if (to) settle(to, kept.value);
+    if (to) settle(predicting.value && to.phase !== from.phase && by > 0 ? entry(to.phase) : to, kept.value);
   });
 }
 
@@ -445,11 +487,11 @@ export function stepPhase(by) {
   const from = position.value ?? walk.start(timeline.value);
   const here = { ...from, cell: by < 0 && from.cell <= begins(from.phase) ? Math.min(from.cell, 0) : from.cell };
   const to = walk.nextPhase(timeline.value, here, by);
-  if (to) settle(to.cell === 0 ? { ...to, cell: begins(to.phase) } : to);
+  if (to) settle(to.cell === 0 ? entry(to.phase) : to);
 }
 
 /** Go to where a phase has something to show. @param {number} phase */
-export const goToPhase = phase => goTo({ phase, cell: begins(phase) });
+export const goToPhase = phase => goTo(entry(phase));
 
 /** The run that is to stand still, so that its newest pass can be played. @type {Signal<string|null>} */
 export const halted = signal(null);
@@ -463,6 +505,7 @@ export function play() {
     const from = position.value;
     if (!from || walk.compare(from, walk.end(whole)) >= 0) settle(walk.start(whole));
     else settle(from);
+    if (asked.value) return;
     playing.value = true;
   });
 }
@@ -488,6 +531,10 @@ export function tick(milliseconds) {
   batch(() => {
     slowFrom.value = now.from;
     const before = swept.value;
+    if (predicting.value && before && before.phase !== now.phase) {
+      playing.value = false;
+      return settle(entry(now.phase));
+    }
     if (!before || before.phase !== now.phase || before.cell !== now.cell) {
       swept.value = { phase: now.phase, cell: now.cell };
     }

@@ -271,3 +271,25 @@ test("numbers set by hand go with the pass and the address; of another image tho
 test("edits of an address that are no numbers are left out", () => {
   assert.deepEqual(link.readEdits("a/w/0,0,1,1=2;b/w/0=x;c;=3;d/w/0=Infinity"), [{ place: "a/w/0,0,1,1", value: 2 }]);
 });
+
+test("with predict on, each phase waits for a guess of its first number, and keeps it", () => {
+  store.setPredicting(true);
+  store.guesses.value = new Map();
+  store.play();
+  assert.equal(store.playing.value, false, "nothing moves before an answer");
+  const first = store.asked.value;
+  assert.ok(first?.startsWith(`${timeline.phases[0].place}/`));
+  assert.ok(!store.isKnown(first));
+  store.predict("negative");
+  assert.equal(store.guesses.value.get(first), "negative");
+  assert.ok(store.isKnown(first));
+  assert.equal(store.asked.value, null);
+  store.play();
+  store.tick(1e9);
+  assert.equal(store.playing.value, false);
+  assert.equal(store.position.value.cell, -1, "the next phase is not begun");
+  assert.ok(store.asked.value && store.asked.value !== first);
+  store.predict(null);
+  assert.equal(store.guesses.value.size, 1, "what is passed over is no guess");
+  store.setPredicting(false);
+});

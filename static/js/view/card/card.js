@@ -43,6 +43,7 @@ import {
   numberAt,
   whereabouts,
 } from "../../state/store.js";
+import { Guessed } from "./guessed.js";
 import { useFitEquation } from "./fit_equation.js";
 import { lazy } from "../shell/lazy.js";
 import { Largest, Waterfall } from "./waterfall.js";
@@ -186,6 +187,7 @@ function Explained({ place }) {
       }</p>`
         : html`<p class="big-value soft">not yet</p>`
     }
+    <${Guessed} place=${place} value=${there ? value : undefined} />
     <hr />
     ${aspect.value === "nudge" && nudges(place, phase) && html`<${Nudge} place=${place} made=${phase !== null} />`}
     ${aspect.value === "reach" && reaches(place) && html`<${Reach} place=${place} />`}

@@ -47,6 +47,10 @@ export function Index({ listing, known }) {
     ${listing.problems.map(
       ({ file, detail }) => html`<p class="problem-line" role="note"><b>${file}</b> cannot be played: ${detail}</p>`,
     )}
+    <nav class="learn-pages" aria-label="More to learn">
+      <${Page} to="bug-lab" title="Bug lab" words="Train with a slip in the backward pass. Does the loss tell?" />
+      <${Page} to="inventory" title="Concept inventory" words="Fourteen questions, before and after." />
+    </nav>
     <footer class="learn-foot"><p class="soft">About ${Math.round(minutes / 30) / 2} hours in all, in any order. Your
       progress stays in this browser.</p>
       <p><button type="button" class="link" onClick=${() => save("convscope-progress.json", progress.value)}>Take it
@@ -54,6 +58,14 @@ export function Index({ listing, known }) {
           confirm("Forget all steps, guesses and exercises?") && forgetAll()}>Forget it</button></p></footer>
   </main>`;
 }
+
+/** @param {{to: string, title: string, words: string}} props */
+const Page = ({ to, title, words }) =>
+  html`<a href=${`#view=learn&part=${to}`} onClick=${(/** @type {MouseEvent} */ event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    learn(to);
+  }}><b>${title}</b> <span class="soft">${words}</span></a>`;
 
 /** At the first step that was not read. @param {any} lesson */
 function resume(lesson) {

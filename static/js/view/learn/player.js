@@ -26,7 +26,6 @@ export function Player({ name, known }) {
       net.showError(error);
       store.learn(null);
     });
-    return session.leaveBench;
   }, [name]);
   if (!lesson) return html`<main class="explore" aria-busy="true" aria-label="Lesson"></main>`;
   return html`<${Playing} key=${name} lesson=${lesson} known=${known} />`;

@@ -15,6 +15,7 @@ export const KEYS = [
   { keys: ["m"], shown: ["m"], words: "a turned kernel: three ways, or one", act: toggleWays },
   { keys: ["+", "="], shown: ["+"], words: "faster", act: () => store.changeSpeed(1) },
   { keys: ["-"], shown: ["−"], words: "slower", act: () => store.changeSpeed(-1) },
+  { keys: ["p"], shown: ["P"], words: "predict", act: () => store.setPredicting(!store.predicting.peek()) },
   { keys: ["Escape"], shown: ["Esc"], words: "one level out", act: () => void store.leave() },
   { keys: ["?"], shown: ["?"], words: "these keys", act: () => store.openPanel("help") },
 ];

@@ -79,6 +79,9 @@ function Speed() {
     <${Choice} legend="Speed" choices=${store.SPEEDS.map(speed => ({ value: String(speed), words: words(speed) }))}
       value=${String(now)}
       choose=${(/** @type {string} */ speed) => store.setSpeed(Number(speed))} />
+    <label class="check"><input type="checkbox" checked=${store.predicting.value}
+      onChange=${(/** @type {any} */ event) => store.setPredicting(event.currentTarget.checked)} /> Predict: ask before
+      each phase</label>
     <p class="soft">A phase begins where it has most to show. ${SLOW_CELLS} cells take ${CELL / 1000} s each at 1×; then
       the pace rises, so that no phase lasts longer than ${LONGEST / 1000} s. Below 1× every cell takes its time. A
         speed of 1× or less, chosen anywhere, slows down there.</p>
