@@ -7,6 +7,7 @@ import { Tick } from "../icons.js";
 import { Card, Equation } from "../card/card.js";
 import { Stage } from "../stage/stage.js";
 import { Step } from "../step/step.js";
+import { compilingWords } from "../step/labels.js";
 import { holdChannel } from "../step/step_state.js";
 import { Transport } from "../shell/transport.js";
 import { prefixOf } from "../../core/place.js";
@@ -124,11 +125,7 @@ function OneStep({ lesson, stops, at, go, step }) {
       <h1 class="spoken">Lesson ${lesson.number}: ${lesson.title}</h1>
       ${!bench && !narrow && html`<${Stage} />`}
       ${
-        hidden
-          ? html`<${Hidden} />`
-          : there && store.position.value !== null
-            ? html`<${Step} />`
-            : html`<section class="step" aria-busy="true" aria-label="Step view"></section>`
+        hidden ? html`<${Hidden} />` : there && store.position.value !== null ? html`<${Step} />` : html`<${Awaited} />`
       }
     </main>
     ${
@@ -141,6 +138,14 @@ function OneStep({ lesson, stops, at, go, step }) {
         : html`<${Column} lesson=${lesson} stops=${stops} at=${at} go=${go} step=${step} name=${key} />`
     }
     ${!narrow && (bench ? html`<${Bar} stops=${stops} at=${at} go=${go} />` : html`<${Transport} />`)}`;
+}
+
+/** Until the numbers are there: on a first start their kernels are compiled. */
+function Awaited() {
+  const { ready: able, compiling } = store.status.value;
+  return html`<section class="step" aria-busy="true" aria-label="Step view">
+    ${!able && html`<p class="aside">${compiling?.total ? compilingWords(compiling) : "The server is starting."}</p>`}
+  </section>`;
 }
 
 /** What would give the answer away is not there, not even in the document. */
