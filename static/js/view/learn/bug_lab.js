@@ -4,9 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
 import { count, number, percent } from "../../core/format.js";
-import { unravel } from "../../core/place.js";
 import * as net from "../../net/requests.js";
-import { keepToken } from "../../net/tokens.js";
+import { firstDifference, trainBeside } from "../../net/lab.js";
 import { learn, say } from "../../state/store.js";
 import { Question } from "./player.js";
 
@@ -22,14 +21,12 @@ const OUTCOMES = /** @type {const} */ (["as well as without it", "clearly worse"
 /** @param {number} wrong @param {number} right shares of right answers @returns {number} which of the outcomes */
 const outcome = (wrong, right) => (wrong < 0.2 ? 2 : right - wrong > 0.05 ? 1 : 0);
 
-/** @typedef {{right: any, wrong: any}} Pair */
-
 export function BugLab() {
   const [slips, list] = useState(/** @type {any[]} */ ([]));
   const [mistakes, name] = useState(/** @type {Map<string, string>} */ (new Map()));
   const [chosen, choose] = useState("");
   const [guess, say_] = useState(/** @type {number|null} */ (null));
-  const [runs, run] = useState(/** @type {Pair|null} */ (null));
+  const [runs, run] = useState(/** @type {import("../../net/lab.js").Pair|null} */ (null));
   useEffect(() => {
     net.slips().then(all => {
       list(all);
@@ -40,15 +37,7 @@ export function BugLab() {
   const slip = slips.find(each => each.name === chosen);
   const begin = async () => {
     try {
-      const made = await Promise.all(
-        [{}, { slip: chosen }].map(async extra => {
-          const body = { model: MODEL, seed: 7, steps: STEPS, start: true, name: chosen, ...extra };
-          const found = await net.post("api/runs", body);
-          keepToken(found);
-          return found;
-        }),
-      );
-      run({ right: made[0], wrong: made[1] });
+      run(await trainBeside(MODEL, chosen, STEPS));
     } catch (error) {
       net.showError(error);
     }
@@ -92,7 +81,10 @@ export function BugLab() {
   </div></main>`;
 }
 
-/** Both losses as they fall, and where the gradients part first. @param {{runs: Pair, slip: any}} props */
+/**
+ * Both losses as they fall, and where the gradients part first.
+ * @param {{runs: import("../../net/lab.js").Pair, slip: any}} props
+ */
 function Beside({ runs, slip }) {
   const [curves, draw] = useState(/** @type {{right: any, wrong: any}|null} */ (null));
   const [parting, part] = useState(/** @type {string|null} */ (null));
@@ -106,8 +98,9 @@ function Beside({ runs, slip }) {
       const [least] = [right, wrong].map(({ step }) => step.at(-1) ?? 0).sort((a, b) => a - b);
       if (least >= 1 && !found.current) {
         found.current = true;
-        const place = await firstDifference(runs, slip.tensors);
-        if (!gone) part(place);
+        const there = await firstDifference(runs, slip.tensors);
+        const [a, b] = there ? [number(there.right), number(there.wrong)] : [];
+        if (!gone && there) part(`In step 1 they part at ${there.place}: ${a} without the slip, ${b} with it.`);
       }
       if (least >= STEPS) clearInterval(timer);
     };
@@ -147,23 +140,3 @@ const yOf = loss => 240 - (230 * Math.min(TOP, loss)) / TOP;
 /** @param {{step: number[], loss: number[]}|undefined} run */
 const points = run =>
   (run?.step ?? []).map((step, k) => `${30 + (570 * step) / STEPS},${yOf(run?.loss[k] ?? 0)}`).join(" ");
-
-/**
- * Where the gradients of the first step part first, in words.
- * @param {Pair} runs @param {string[]} tensors that the slip edits
- */
-async function firstDifference(runs, tensors) {
-  const score = await net.once(`api/runs/${encodeURIComponent(runs.right.id)}/score?training=true`);
-  const names = score.phases
-    .filter((/** @type {any} */ { part, tensor }) => part !== "forward" && tensors.includes(tensor))
-    .map((/** @type {any} */ { place }) => place);
-  for (const name of names) {
-    const [right, wrong] = await Promise.all([runs.right, runs.wrong].map(({ id }) => net.tensor(id, 1, name)));
-    const [a, b] = [right, wrong].map(({ values }) => [values].flat(Infinity));
-    const at = a.findIndex((value, k) => Math.abs(value - b[k]) > 1e-6 * (1 + Math.abs(value)));
-    if (at >= 0)
-      return `In step 1 they part at ${name}/${unravel(at, right.shape).join(",")}: ${number(a[at])} without the slip,
-        ${number(b[at])} with it.`.replace(/\s+/g, " ");
-  }
-  return null;
-}
