@@ -14,16 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from engine.formula import Tensors, ablations
+from engine.formula import FormulaError, Tensors, ablations
 from engine.gradcheck import EXACT, LOOSE, ahead_of, apart
 from engine.ops.base import Op, ShapeError, shapes_of
 from engine.settings import Axis, Bool, Choice, Float, Padding, Pair, SettingError
+from engine.slips import SLIPS
 
 Array = np.ndarray
 #: The most places of dy that are sent back one by one, to see windows that overwrite one another.
 PLACES = 1024
 #: Of suspects closer than this, as float32 rounds, the first is the most usual.
 CLOSE = 1e-6
+#: Mistakes that make a multiple of the right gradient.
+MULTIPLES = {"sum_not_mean", "mean_not_sum", "zero", "sign"}
 #: How far float16 and bfloat16 may be off; and of how many images and output maps each is tried alone.
 HALF, ALONE = 1e-2, 32
 #: The most elements of a sentence's grid of letters that is evaluated with one piece of it left out.
@@ -76,6 +79,7 @@ def hypotheses(
     yield from _turned(name, true, f"{name} is", "the right one ")
     if op is None or tensors is None:
         return
+    yield from _slips(name, op, tensors)
     yield from _mistakes(name, op, tensors)
     yield from _forgotten(name, op, tensors, true)
     yield from _misread(name, op, tensors)
@@ -194,6 +198,18 @@ def _turned(key: str, array: Array, said: str, whole: str = "") -> Iterator[Hypo
         yield Hypothesis("reversed", f"{said} {whole}with its {first} in reverse order", array[::-1])
     if array.ndim > 1:
         yield Hypothesis("reversed", f"{said} {whole}with its channels in reverse order", array[:, ::-1])
+
+
+def _slips(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Hypothesis]:
+    """The bug lab's slips, whose names say more than that a piece is left out; multiples are told by their factor."""
+    for slip in SLIPS.values():
+        if slip.mistake not in MULTIPLES:
+            try:
+                made = slip.gradients(op, tensors, (name,)) or {}
+            except (FormulaError, ShapeError):  # as a kernel that is not square, transposed
+                continue
+            if name in made:
+                yield Hypothesis(slip.mistake, f"{slip.title}: {name} comes out so", made[name])
 
 
 def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Hypothesis]:

@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.formula import Program
 from engine.layers import Layer, NetworkError, read
 from engine.ops.base import Op, Shape, ShapeError
+from engine.optimizers import Optimizer
 from engine.receptive_field import ReceptiveField, through, union
+from engine.slips import Slip, SlipError
 
 Array = np.ndarray
 Key = tuple[str, str]
@@ -43,6 +46,7 @@ class Network:
         self.layers = {layer.name: layer for layer in layers}
         self.loss = loss
         self.output = layers[-1].name
+        self.slip: Slip | None = None
         self.consumers: dict[str, list[Key]] = {name: [] for name in ("input", *self.layers)}
         for layer in [*layers, loss]:
             for tensor, source in zip(layer.op.inputs, layer.inputs, strict=True):
@@ -64,6 +68,38 @@ class Network:
             ],
             "loss": self.loss.document(),
         }
+
+    def slipped(self, slip: Slip | None) -> Network:
+        """The same network with a slip in its backward pass, or without one."""
+        made = Network(self.input_shape, list(self.layers.values()), self.loss)
+        made.slip = slip
+        return made
+
+    def check_slip(self, batch: int, optimizer: Optimizer) -> float:
+        """What the slip's sentences take for a step, in multiply-adds. SlipError where there is nothing to edit."""
+        if self.slip is None:
+            return 0.0
+        total = 0.0
+        for layer in [*self.layers.values(), self.loss]:
+            if self._may_slip(layer):
+                shapes = self.given_shapes(layer, batch)
+                if layer.op.is_loss:
+                    shapes["target"] = layer.op.target_shape(shapes["x"])
+                total += self.slip.work(layer.op, shapes)
+        if self.slip.optimizer(optimizer) is not optimizer:
+            total += len(optimizer.state) * self.size + self.size
+        if not total:
+            raise SlipError(f"{self.slip.name}: nothing in this network and its optimizer has a sentence that it edits")
+        return total
+
+    def said(self, layer: Layer, program: Program) -> Program:
+        """A layer's sentences, as the slip has them where there is one."""
+        return self.slip.edited(program) if self.slip and self._may_slip(layer) else program
+
+    def _may_slip(self, layer: Layer) -> bool:
+        if self.slip is None or not self.slip.first:
+            return self.slip is not None
+        return layer is next((each for each in self.layers.values() if each.learned), None)
 
     # shapes ---------------------------------------------------------------------------------------------------------
 
@@ -261,6 +297,8 @@ class Network:
                 tensors["dy"] = values[source]
             wrt = tuple(name for name in op.gradients if input_gradient or not self._is_image_gradient(layer, name))
             other = instead(layer, op, tensors) if instead else None
+            if other is None and self.slip and self._may_slip(layer):
+                other = self.slip.gradients(op, tensors, wrt)
             for name, gradient in (op.backward(tensors, wrt) if other is None else other).items():
                 values[layer.name, name] = gradient
         if input_gradient:
@@ -274,7 +312,9 @@ class Network:
             tensors = self.local(layer, values, parameters)
             if layer is not self.loss:
                 tensors["dy"] = values[self.resolve(name, "dy")]
-            values.update({(name, found): array for found, array in op.backward(tensors, (f"d{tensor}",)).items()})
+            made = self.slip.gradients(op, tensors, (f"d{tensor}",)) if self.slip and self._may_slip(layer) else None
+            made = op.backward(tensors, (f"d{tensor}",)) if made is None else made
+            values.update({(name, found): array for found, array in made.items()})
         self._sum_image_gradients(values)
 
     def _sum_image_gradients(self, values: Values) -> None:

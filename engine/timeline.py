@@ -55,9 +55,8 @@ def layer_program(
         shapes["target"] = target or op.target_shape(shapes["x"])
     wrt = tuple(name[1:] for name in op.gradients if name[1:] in shapes)
     extents = op.extents(shapes)
-    return Local(
-        layer.name, op.program(shapes).gradients(wrt), op.numbers(shapes), extents, {**shapes, "dy": extents["y"]}, {}
-    )
+    program = network.said(layer, op.program(shapes).gradients(wrt))
+    return Local(layer.name, program, op.numbers(shapes), extents, {**shapes, "dy": extents["y"]}, {})
 
 
 def update_program(layer: Layer, parameter: str, optimizer: Optimizer, update: int) -> Local:

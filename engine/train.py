@@ -230,8 +230,9 @@ class Trainer:
             self._optimizers = [*earlier, (following, self.optimizer.with_rate(value))]
 
     def _optimizer_at(self, step: int) -> Optimizer:
-        """The optimizer that made, or would make, the `step`-th update."""
-        return next(optimizer for first, optimizer in reversed(self._optimizers) if first <= max(1, step))
+        """The optimizer that made, or would make, the `step`-th update, with the network's slip where it has one."""
+        found = next(optimizer for first, optimizer in reversed(self._optimizers) if first <= max(1, step))
+        return self.network.slip.optimizer(found) if self.network.slip else found
 
     def checkpoint(self) -> Checkpoint:
         """Of this moment. Its arrays never change, so it costs next to nothing."""

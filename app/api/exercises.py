@@ -13,7 +13,7 @@ from app.context import Ctx
 from app.formats import json
 from app.http import responses
 from app.http.request_body import read
-from app.services import exercises
+from app.services import exercises, slips
 from app.services.exercises import ExerciseAnswerFields, Terms
 from app.site.openapi import answer, body
 from engine.exercises import FAMILIES
@@ -61,6 +61,18 @@ async def get_exercise(request: Request, ctx: Ctx, name: Exercise, seed: Seed = 
         return json.encode(exercises.item_document(name, seed, terms))
 
     return responses.cacheable(request, await ctx.ask(request, make, cost=DRAWING))
+
+
+@cache
+def _slips() -> bytes:
+    return json.encode(slips.listing())
+
+
+@router.get("/slips", summary="Every slip that a run can be trained with", responses=answer(list[schemas.SlipEntry]))
+async def list_slips(request: Request, ctx: Ctx) -> Response:
+    """The bug lab: POST /api/runs with `slip` trains with one of these. `measured` says what came of it once: a falling
+    loss does not mean a right gradient."""
+    return responses.cacheable(request, await ctx.ask(request, _slips, cost=DRAWING))
 
 
 @router.post(

@@ -523,6 +523,7 @@ class Run(Answer):
     splits: Counts = doc("images that it learns from, and that it is tested on")
     notes: list[str] = doc("what was done to the data, as what was held out for testing")
     pace: float | None = doc("steps a second at most; null for as fast as it goes")
+    slip: str | None = doc("the slip of GET /api/slips that it is trained with, if any")
     path: TrainingPath = doc("how it is trained")
     kept: bool = doc("whether it is the welcome run, which nobody may change")
     owned: bool = doc("whether only those with its token may change it")
@@ -791,3 +792,30 @@ class Acknowledged(Answer):
     question: int = doc("which question")
     counted: bool = doc("false where it came too late")
     n: int = doc("the number of the event in the room's log")
+
+
+# the bug lab --------------------------------------------------------------------------------------------------------
+
+
+class SlipSentence(Answer):
+    op: str = doc("an operator, or an optimizer, whose sentence it edits")
+    before: str = doc("the sentence as it is")
+    after: str = doc("the sentence with the slip")
+
+
+class SlipMeasured(Answer):
+    model: str = doc("the model")
+    steps: int = doc("steps of training, all of them with the model's own settings")
+    images: int = doc("test images")
+    accuracy: Number = doc("the share of them that is told right after training with the slip")
+    right: Number = doc("the same without it")
+
+
+class SlipEntry(Answer):
+    name: str = doc("as in POST /api/runs")
+    title: str = doc("what goes wrong")
+    mistake: str = doc("the mistake of GET /api/mistakes that it is an example of")
+    tensors: list[str] = doc("whose sentences it edits")
+    first: bool = doc("whether it edits the first layer that learns only")
+    sentences: list[SlipSentence] = doc("what it edits, and what becomes of it")
+    measured: SlipMeasured | None = doc("what came of training with it; null where the model has nothing that it edits")

@@ -24,6 +24,7 @@ from app.runs.scheduler import be_nice
 from app.runs.storage import RunStorage
 from engine.data import Dataset, Split, class_names, from_arrays
 from engine.network import Network
+from engine.slips import SLIPS
 from engine.train import Checkpoint, State, optimizer_from
 
 logger = logging.getLogger("convscope")
@@ -62,6 +63,7 @@ def pack_config(config: RunConfig, created: float, datasets: Datasets) -> bytes:
         "owner": config.owner,
         "name": config.name,
         "nickname": config.nickname,
+        "slip": config.network.slip and config.network.slip.name,
     }
     given = (
         {}
@@ -92,7 +94,7 @@ def unpack_config(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray],
     return RunConfig(
         title=document["title"],
         model=document["model"],
-        network=Network.from_document(document["network"]),
+        network=Network.from_document(document["network"]).slipped(SLIPS.get(document.get("slip") or "")),
         cost=document["cost"],
         dataset=dataset,
         optimizer=optimizer_from(document["optimizer"]),

@@ -424,6 +424,7 @@ class Run:
             "splits": {name: len(split) for name, split in config.dataset.splits.items()},
             "notes": list(config.dataset.notes),
             "pace": self.pace,
+            "slip": config.network.slip and config.network.slip.name,
             "path": {"name": trainer.backend.name, "reason": trainer.backend.reason},
             "kept": self.id == WELCOME,
             "owned": bool(config.owner),

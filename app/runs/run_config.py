@@ -28,6 +28,7 @@ from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.settings import settings_schema
+from engine.slips import SLIPS, Slip, SlipError
 from engine.trace import PlaceError
 from engine.train import check_dataset, optimizer_from
 
@@ -100,6 +101,12 @@ class RunFields(NetworkChoice):
     steps: Positive | None = Field(default=None, description="updates to make; or give epochs")
     epochs: Positive | None = Field(default=None, description="times to see every image; default: the model's, else 1")
     parameters: networks.Parameters = None
+    slip: str | None = Field(
+        default=None,
+        description="a slip of GET /api/slips to train with: the same network with one sentence of its backward pass "
+        "edited, by the readable path",
+        json_schema_extra={"anyOf": [{"type": "string", "enum": list(SLIPS)}, {"type": "null"}]},
+    )
     start: bool = Field(default=True, description="whether to begin at once")
     name: RunName = Field(default="", description="what to call it in the list of runs")
     owner: RunName = Field(default="", description="a nickname of whoever makes it, shown beside it")
@@ -174,12 +181,14 @@ def config_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start
             f"minibatches of {batch_size}; at most {limits.batch_size} are taken",
             ["batch_size"],
         )
+    network = network.slipped(_slip(asked.slip))
     cost = networks.check_cost(network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3)
     try:
         check_dataset(network, dataset, batch_size)
     except ShapeError as error:
         raise invalid(str(error), ["dataset"]) from None
     optimizer = _optimizer(asked, defaults["optimizer"])
+    cost += _slip_cost(network, optimizer, batch_size, limits)
     _check_memory(network, optimizer, batch_size, limits)
     own: Any = asked.parameters
     if own is None:
@@ -199,6 +208,24 @@ def config_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start
         nickname=asked.owner,
         data_bytes=datasets.own_bytes(dataset),
     )
+
+
+def _slip(name: str | None) -> Slip | None:
+    if name is not None and name not in SLIPS:
+        raise invalid(f"there is no slip {name[:40]!r}; there are: {', '.join(SLIPS)}", ["slip"])
+    return None if name is None else SLIPS[name]
+
+
+def _slip_cost(network: Network, optimizer: Optimizer, batch_size: int, limits: Limits) -> float:
+    """What a step of the slip's sentences takes beside the kernels; 422 where it does not show, 413 over a limit."""
+    try:
+        cost = network.check_slip(batch_size, optimizer)
+    except SlipError as error:
+        raise invalid(str(error), ["slip"]) from None
+    if cost > (most := limits.step_multiply_adds):
+        detail = f"the slip's sentences take the work of {cost:.0f} multiply-adds; at most {most:.0f} are taken"
+        raise over_limit("step_multiply_adds", most, detail, ["slip"])
+    return cost
 
 
 def _check_memory(network: Network, optimizer: Optimizer, batch_size: int, limits: Limits) -> None:

@@ -186,6 +186,8 @@ class Stage:
 
 def plan(network: Network) -> Plan | str:
     """The network's table, or why it has none."""
+    if network.slip:
+        return f"the slip {network.slip.name} is tried out"
     try:
         return _plan(network)
     except Unfit as unfit:

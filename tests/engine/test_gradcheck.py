@@ -171,8 +171,8 @@ def test_what_is_forgotten_of_a_softmax_is_named(
     ("kind", "wrong"),
     [
         ("sum_not_mean", lambda p, t: p - t),
-        ("left_out", lambda p, t: p / 4),
-        ("left_out", lambda p, t: p),
+        ("target_left_out", lambda p, t: p / 4),
+        ("target_left_out", lambda p, t: p),
         ("slope_again", lambda p, t: (p - t) * p * (1 - p) / 4),
         (None, lambda p, t: p * p - t),
     ],
@@ -185,6 +185,13 @@ def test_what_is_forgotten_of_a_cross_entropy_is_named(
     tensors |= op.forward(tensors)
     found = diagnose("dx", wrong(tensors["p"], np.eye(5)[[0, 2, 1, 4]]), op.backward(tensors)["dx"], op, tensors)
     assert (found.kind if found else None) == kind
+
+
+def test_a_gate_that_looks_at_the_delta_is_named() -> None:
+    made, dy = OPS["relu"](), RNG.normal(size=X.shape)
+    tensors = {"x": X, **made.forward({"x": X}), "dy": dy}
+    found = diagnose("dx", dy * (dy > 0), made.backward(tensors)["dx"], made, tensors)
+    assert found and found.kind == "gate_on_dy"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +264,6 @@ def test_strides_exchanged_are_named_where_windows_pass_the_far_edge_and_where_t
     [
         ("sigmoid", lambda x, dy: dy * x * (1 - x), "x is read where y belongs"),
         ("tanh", lambda x, dy: dy * (1 - x**2), "x is read where y belongs"),
-        ("relu", lambda x, dy: dy * (dy > 0), "dy is read where x belongs"),
         ("relu", lambda x, dy: dy * (x < 0), "-x is read where x belongs"),
     ],
 )
