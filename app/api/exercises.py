@@ -13,7 +13,7 @@ from app.context import Ctx
 from app.formats import json
 from app.http import responses
 from app.http.request_body import read
-from app.services import exercises, slips
+from app.services import exercises, inventory, slips
 from app.services.exercises import ExerciseAnswerFields, Terms
 from app.site.openapi import answer, body
 from engine.exercises import FAMILIES
@@ -73,6 +73,18 @@ async def list_slips(request: Request, ctx: Ctx) -> Response:
     """The bug lab: POST /api/runs with `slip` trains with one of these. `measured` says what came of it once: a falling
     loss does not mean a right gradient."""
     return responses.cacheable(request, await ctx.ask(request, _slips, cost=DRAWING))
+
+
+@cache
+def _inventory() -> bytes:
+    return json.encode(inventory.read())
+
+
+@router.get("/inventory", summary="Fourteen questions for before and after", responses=answer(inventory.Inventory))
+async def get_inventory(request: Request, ctx: Ctx) -> Response:
+    """A concept inventory: each wrong choice is tied to a mistake, the right one to none. With it the ten items of the
+    System Usability Scale. Nothing that is answered is sent to the server."""
+    return responses.cacheable(request, await ctx.ask(request, _inventory))
 
 
 @router.post(

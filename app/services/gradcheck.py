@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from app.formats import numpy_text
 from app.http.request_body import TENSORS
 from app.limits import Limits
 from app.problems import invalid
@@ -44,7 +45,8 @@ TRIES = 3000
 
 Own = Field(
     default=None,
-    description="your own gradients by name, to be compared: dx, dw, db; in .npz as members of these names",
+    description="your own gradients by name, to be compared: dx, dw, db; in .npz as members of these names; or text, "
+    "as NumPy prints them",
     json_schema_extra=TENSORS,
 )
 OwnOfNetwork = Field(
@@ -56,6 +58,11 @@ OwnOfNetwork = Field(
 
 class CheckFields(OpFields):
     gradients: dict[str, Any] | None = Own
+    layout: Literal["NCHW", "NHWC"] = Field(
+        default="NCHW",
+        description="of all that is sent. NHWC: images (N, H, W, C), kernels (height, width, in, out), biases of any "
+        "shape with one axis longer than 1. The answer is in NCHW.",
+    )
 
 
 class NetworkCheckFields(PassFields):
@@ -128,8 +135,13 @@ def places(cost: float, calls: int, limits: Limits) -> int:
 
 def check_of(name: str, asked: CheckFields, limits: Limits) -> tuple[Call, Arrays]:
     """The call, and the gradients to compare. Members of an .npz that are named as gradients are these."""
-    own = dict(asked.gradients or {})
+    own = {
+        key: numpy_text.lists(value, ["gradients", key]) if isinstance(value, str) else value
+        for key, value in (asked.gradients or {}).items()
+    }
     tensors = dict(asked.tensors)
+    if asked.layout == "NHWC":
+        own, tensors = channels_first(own, "gradients", limits), channels_first(tensors, "tensors", limits)
     for key in [key for key in tensors if key != "dy" and key[:1] == "d" and key[1:] in tensors and key not in own]:
         own[key] = tensors.pop(key)
     call = call_of(name, asked.model_copy(update={"tensors": tensors}), limits)
@@ -137,6 +149,27 @@ def check_of(name: str, asked: CheckFields, limits: Limits) -> tuple[Call, Array
         raise invalid("dy is missing: the gradient of the loss with respect to y", ["tensors", "dy"])
     given = {key: networks.tensor(value, ["gradients", key], "float64", limits) for key, value in own.items()}
     return call, given
+
+
+def channels_first(given: Mapping[str, Any], where: str, limits: Limits) -> Arrays:
+    """Images, kernels and biases of NHWC and HWIO in NCHW and OIHW; 422 where one has another number of axes."""
+    found = {}
+    for name, value in given.items():
+        array = networks.tensor(value, [where, name], "float64", limits)
+        parameter = name.removeprefix("d")
+        if array.ndim == 4 and parameter == "w":
+            array = array.transpose(3, 2, 0, 1)
+        elif parameter != "w" and array.ndim == 4 and max(array.shape[:3]) == 1 and parameter not in ("x", "y"):
+            array = array.reshape(-1)
+        elif array.ndim == 4:
+            array = array.transpose(0, 3, 1, 2)
+        elif array.ndim > 2 and where == "tensors":
+            axes = "(height, width, in, out)" if parameter == "w" else "(N, H, W, C)"
+            raise invalid(f"{name} has {array.ndim} axes {list(array.shape)}, expected 4: {axes}", [where, name])
+        elif array.ndim == 2 and 1 in array.shape and parameter not in ("x", "y", "w"):
+            array = array.reshape(-1)
+        found[name] = np.ascontiguousarray(array)
+    return found
 
 
 def report_of(call: Call, given: Arrays, limits: Limits) -> Report:

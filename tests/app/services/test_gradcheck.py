@@ -265,3 +265,52 @@ def test_every_mistake_is_listed_with_a_sentence(client: TestClient) -> None:
     listed = client.get("/api/mistakes").json()["mistakes"]
     assert {"flip", "tie_to_all", "double_softmax"} <= {each["name"] for each in listed}
     assert all(each["sentence"].endswith(".") and each["applies"] for each in listed)
+
+
+def homework() -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """A convolution as a course has it in NHWC and HWIO: settings, tensors, right gradients."""
+    rng = np.random.default_rng(8)
+    settings = {"stride": 2, "padding": 1}
+    x, w, b = rng.normal(size=(2, 5, 6, 3)), rng.normal(size=(3, 2, 3, 4)), rng.normal(size=(1, 1, 1, 4))
+    op = OPS["conv2d"](**settings)
+    own = {"x": x.transpose(0, 3, 1, 2), "w": w.transpose(3, 2, 0, 1), "b": b.ravel()}
+    own = {name: np.ascontiguousarray(array) for name, array in own.items()}
+    dy = rng.normal(size=op.forward(own)["y"].shape)
+    made = op.backward({**own, "dy": dy})
+    tensors = {"x": x, "w": w, "b": b, "dy": dy.transpose(0, 2, 3, 1)}
+    right = {
+        "dx": made["dx"].transpose(0, 2, 3, 1),
+        "dw": made["dw"].transpose(2, 3, 1, 0),
+        "db": made["db"].reshape(1, 1, 1, 4),
+    }
+    return settings, tensors, right
+
+
+def test_homework_is_checked_in_channels_last(client: TestClient) -> None:
+    settings, tensors, right = homework()
+    lists: dict[str, Any] = {name: array.tolist() for name, array in tensors.items()}
+    body = {"settings": settings, "layout": "NHWC", "tensors": lists}
+    wrong = {**right, "dw": right["dw"][::-1, ::-1]}
+    answer = client.post(
+        "/api/ops/conv2d/check", json={**body, "gradients": {name: a.tolist() for name, a in wrong.items()}}
+    )
+    assert answer.status_code == 200, answer.text
+    said = answer.json()["gradients"]
+    assert said["dx"]["agrees"] and said["db"]["agrees"]
+    assert said["dw"]["looks_like"] == "flip" and said["dw"]["place"].startswith("dw/")
+    misfit = {**body, "tensors": {**lists, "x": [[[1.0]]]}}
+    answer = client.post("/api/ops/conv2d/check", json={**misfit, "gradients": {}})
+    assert answer.status_code == 422 and "expected 4: (N, H, W, C)" in answer.text
+
+
+@pytest.mark.parametrize("wrapped", ["{}", "array({})", "tensor({}, dtype=torch.float64)"])
+def test_gradients_are_read_as_numpy_prints_them(client: TestClient, wrapped: str) -> None:
+    settings, tensors, right = homework()
+    with np.printoptions(threshold=100_000, precision=12):
+        printed = {name: wrapped.format(array) for name, array in right.items()}
+    body = {"settings": settings, "layout": "NHWC", "tensors": {name: a.tolist() for name, a in tensors.items()}}
+    answer = client.post("/api/ops/conv2d/check", json={**body, "gradients": printed})
+    assert all(each["agrees"] for each in answer.json()["gradients"].values()), answer.text
+    for text, words in (("[[1 ... 2]]", "set_printoptions"), ("[1 2", "brackets that match"), ("[1 a]", "got 'a]'")):
+        answer = client.post("/api/ops/conv2d/check", json={**body, "gradients": {"dx": text}})
+        assert answer.status_code == 422 and words in answer.text
