@@ -13,9 +13,10 @@ from app.context import Ctx
 from app.formats import json
 from app.http import responses
 from app.http.request_body import read
-from app.services import exercises, inventory, slips
+from app.services import courses, exercises, inventory, slips
 from app.services.exercises import ExerciseAnswerFields, Terms
 from app.site.openapi import answer, body
+from engine.courses import COURSES
 from engine.exercises import FAMILIES
 
 router = APIRouter(prefix="/api", tags=["exercises"], default_response_class=Response)
@@ -36,6 +37,10 @@ Shown = Annotated[
     Terms,
     Query(description="terms of the sum that a worked example gives: all, without the last, without a middle one"),
 ]
+CourseName = Annotated[
+    str, Path(description="of GET /api/courses", examples=["cs231n"], json_schema_extra={"enum": list(COURSES)})
+]
+InputsName = Annotated[str, Path(description="one of the course's `inputs`", examples=["convolution"])]
 #: Drawing an item again and again until its mistakes can be told apart, and one explanation: multiply-adds.
 DRAWING = 3e7
 #: What somebody answers who forgot to turn the kernel.
@@ -85,6 +90,29 @@ async def get_inventory(request: Request, ctx: Ctx) -> Response:
     """A concept inventory: each wrong choice is tied to a mistake, the right one to none. With it the ten items of the
     System Usability Scale. Nothing that is answered is sent to the server."""
     return responses.cacheable(request, await ctx.ask(request, _inventory))
+
+
+@cache
+def _courses() -> bytes:
+    return json.encode(courses.listing())
+
+
+@router.get(
+    "/courses", summary="What six courses ask, and what their tests miss", responses=answer(list[schemas.Course])
+)
+async def list_courses(request: Request, ctx: Ctx) -> Response:
+    """`accepted` of `tried` wrong convolution gradients passed the course's public test."""
+    return responses.cacheable(request, await ctx.ask(request, _courses))
+
+
+@router.get("/courses/{course}/{inputs}", summary="A course's own inputs", responses=answer(schemas.CourseCall))
+async def get_course_inputs(request: Request, ctx: Ctx, course: CourseName, inputs: InputsName) -> Response:
+    """The tensors of its public test as a call of POST /api/ops/{op}/check, where `gradients` are still to be added."""
+
+    def make() -> bytes:
+        return json.encode(courses.call_of(course, inputs))
+
+    return responses.cacheable(request, await ctx.compute_for(request, make, cost=DRAWING))
 
 
 @router.post(

@@ -819,3 +819,25 @@ class SlipEntry(Answer):
     first: bool = doc("whether it edits the first layer that learns only")
     sentences: list[SlipSentence] = doc("what it edits, and what becomes of it")
     measured: SlipMeasured | None = doc("what came of training with it; null where the model has nothing that it edits")
+
+
+# courses ------------------------------------------------------------------------------------------------------------
+
+
+class Course(Answer):
+    name: str = doc("as in addresses")
+    title: str = doc("what it is called")
+    asks: str = doc("what is asked for")
+    layout: Literal["NCHW", "NHWC"] = doc("of its images")
+    checks: str = doc("how its public test checks")
+    accepted: int | None = doc("wrong gradients that it took for right; null where none was tried")
+    tried: int | None = doc("of how many")
+    lets_through: str = doc("which ones, and why")
+    inputs: list[str] = doc("inputs of its tests that are here")
+
+
+class CourseCall(Answer):
+    op: str = doc("the operator")
+    settings: dict[str, Any] = doc("its settings")
+    layout: Literal["NCHW", "NHWC"] = doc("of the tensors")
+    tensors: Tensors = doc("with dy")
