@@ -376,4 +376,15 @@ def _pairs(slip: Slip, program: Program) -> Iterator[tuple[str, str]]:
             yield program.sentence(name), edited.sentence(name)
 
 
-MEASURED: dict[str, Outcome] = {}
+#: With the classroom's own settings, batches of 32 and seed 7.
+MEASURED: dict[str, Outcome] = {
+    name: Outcome("classroom", 300, 2000, accuracy, 0.9355)
+    for name, accuracy in (
+        ("dx_not_turned", 0.933),
+        ("dx_upside_down", 0.931),
+        ("dx_mirrored", 0.926),
+        ("dx_transposed", 0.9305),
+        ("dx_reversed", 0.856),
+        ("dx_one_channel", 0.927),
+    )
+}
