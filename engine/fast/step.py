@@ -59,10 +59,10 @@ from engine.fast.pointwise import (
     single_relu_forward,
 )
 from engine.fast.simd import take_number
-from engine.fast.transposed import transposed_backward, transposed_forward, transposed_gather
+from engine.fast.transposed import bias_backward, bias_forward, bias_gather
 from engine.fast.upsample import upsample_backward, upsample_forward
 from engine.fast.winograd import prepare_filters, winograd_backward, winograd_forward, winograd_gather
-from engine.kernels import flush_denormals, part, restore, sum_kernel
+from engine.kernels import flush_denormals, inlined, restore, sum_kernel
 
 Array = np.ndarray
 
@@ -147,7 +147,7 @@ _NUMBERS = (
 ROW = np.dtype([(name, np.int64) for name in (*_NUMBERS, *_PLANES)] + [("constant", np.float64)])
 
 
-@part
+@inlined
 def _forward(table, rows, weights, batch, sums, shard, chunk, training, arena):  # type: ignore[no-untyped-def]
     """Rows from the first to before the last; chunk: its first image and how many."""
     parameters, still, images = weights.parameters, weights.still, batch.indices.size
@@ -186,7 +186,8 @@ def _forward(table, rows, weights, batch, sums, shard, chunk, training, arena): 
         elif row.op == UPSAMPLE:
             upsample_forward(row, arena)
         elif row.op == TRANSPOSED:
-            transposed_forward(row, parameters, still, arena)
+            conv_backward_x(row, parameters, still, arena)
+            bias_forward(row, parameters, arena)
         elif row.op == COPY:
             copy_forward(row, arena)
         elif row.op == LONE_LINEAR:
@@ -203,7 +204,7 @@ def _forward(table, rows, weights, batch, sums, shard, chunk, training, arena): 
             single_copy_forward(row, arena)
 
 
-@part
+@inlined
 def _backward(table, rows, weights, batch, sums, shard, count, arena, gradient, kept):  # type: ignore[no-untyped-def]
     """The same rows, from the last to the first."""
     parameters, still, ones, images = weights.parameters, weights.still, weights.ones, batch.indices.size
@@ -211,9 +212,13 @@ def _backward(table, rows, weights, batch, sums, shard, count, arena, gradient, 
         row = table[index]
         if row.relu and not row.gated and row.op in (CONV, WINOGRAD, LINEAR):
             close_gate(row, arena)
-        if row.op == CONV:
+        if row.op in (CONV, TRANSPOSED):
             conv_backward_w(row, ones, arena, gradient)
-            if row.needs_dx:
+            if row.op == TRANSPOSED:
+                bias_backward(row, arena, gradient)
+                if row.needs_dx:
+                    conv_forward(row, parameters, still, arena)
+            elif row.needs_dx:
                 conv_backward_x(row, parameters, still, arena)
                 if row.x_beyond:
                     wipe(arena, row.dx_at, (row.C, row.H, row.W), (row.dx_c, row.dx_w), row.x_beyond)
@@ -231,8 +236,6 @@ def _backward(table, rows, weights, batch, sums, shard, count, arena, gradient, 
             norm_backward(row, count, sums[shard], sums, parameters, images, arena)
         elif row.op == GROUP_NORM:
             group_norm_backward(row, count, parameters, arena, gradient)
-        elif row.op == TRANSPOSED:
-            transposed_backward(row, parameters, still, ones, arena, gradient)
         elif not row.needs_dx:
             pass
         elif row.op == RELU:
@@ -355,14 +358,14 @@ def gather(table, counter, arena, weights, found, pieces, span, lanes, gradient)
     number = take_number(counter)
     while number < len(pieces):
         row, piece = table[pieces[number, 0]], pieces[number, 1]
-        if row.op == CONV:
+        if row.op == CONV or (row.op == TRANSPOSED and piece < row.O):
             conv_gather(row, piece, found.gradients, gradient)
+        elif row.op == TRANSPOSED:
+            bias_gather(row, found.gradients, gradient)
         elif row.op == WINOGRAD:
             winograd_gather(row, piece, found.gradients, arena, gradient)
         elif row.op in (LINEAR, LONE_LINEAR):
             linear_gather(row, piece, found.kept, span, lanes, weights.still, weights.ones, gradient)
-        elif row.op == TRANSPOSED:
-            transposed_gather(row, piece, found.gradients, gradient)
         elif row.op == NORM:
             norm_gather(row, found.sums, gradient)
         else:
