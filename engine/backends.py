@@ -35,6 +35,7 @@ PART = 2**15
 #: Numbers of all chunks' tensors together, which batch norm needs at once, beyond which a batch is left to the readable
 #: kernels: half a gigabyte.
 TOGETHER = 2**27
+NO_NUMBERS = np.zeros((0, 1))
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
@@ -165,7 +166,9 @@ class Fast:
         targets = split.targets[indices]
         classes, factor = classes_of(targets, (count, *answers)), self._factor(targets)
         named = targets if targets.ndim == 1 else classes
-        numbers = targets.reshape(count, -1) if targets.ndim > 1 else np.zeros((0, 1))
+        numbers = NO_NUMBERS
+        if targets.ndim > 1:
+            numbers = targets.reshape(count, -1).astype(np.float32).astype(np.float64)
         pool = thread_pool()
         cut = training and len(plan.segments) > 1
         gradient = buffer_pool.take(plan.places.size if training else 0)
@@ -176,7 +179,7 @@ class Fast:
             SHADES,
             indices,
             np.full(count, -1) if named is None else named.astype(np.int64),
-            numbers.astype(np.float32).astype(np.float64),
+            numbers,
             factor,
         )
         found = Found(
@@ -205,14 +208,13 @@ class Fast:
                 if training:
                     gathered = (found, plan.gathers, span, min(lanes, count), gradient)
                     run(gather, plan.places.learned.size // PART, *gathered)
-            if training:
+            if training and plan.places.learned is not plan.places:
                 self._run_on(table, flat, found.sums, count, gradient)
         finally:
             with self._lock:
                 if not self._workspaces:
                     self._workspaces.append(workspace)
-        with np.errstate(all="ignore"):
-            loss = float(np.float64(math.fsum(found.losses.tolist())) * factor)
+        loss = math.fsum(found.losses.tolist()) * factor
         right = None if classes is None else int(found.rights.sum())
         return Pass(loss, right, gradient=FlatParams(plan.places, {"": gradient}) if training else None)
 

@@ -366,7 +366,8 @@ class CrossEntropy(Op):
     def averaged(self, target: Array) -> int | None:
         if self.options["reduction"] != "mean":
             return None
-        return int(np.count_nonzero(target != self.options["ignore_index"])) if target.ndim == 1 else len(target)
+        ignored = self.options["ignore_index"]
+        return len(target) if ignored is None else int(np.count_nonzero(target != ignored))
 
     def target_shape(self, x: Shape) -> Shape:
         return x[:1]

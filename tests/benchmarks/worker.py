@@ -1,7 +1,8 @@
-"""One side of the comparison of speed: `worker.py engine|torch|compile|keras MODEL BATCH THREADS`.
+"""One side of the comparison of speed: `worker.py engine|torch|last|compile|keras MODEL BATCH THREADS [SOURCE]`.
 
 Prints "ready" after the first steps; then, for every line with a number of seconds, trains so long and prints images
-a second. All sides train the same layers on the same random images, with Adam.
+a second. PyTorch's sides take the network from SOURCE, the file of Python that the engine writes of it. All sides train
+the same layers on the same random images, with Adam.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 IMAGES = 4096
 Layer = tuple[Any, ...]
 
-#: (out, kernel, padding) of a convolution; "pool"; a dropout's share; outputs of a linear layer.
+#: What Keras has: (out, kernel, padding) of a convolution; "pool"; a dropout's share; outputs of a linear layer.
 LAYERS: dict[str, list[Layer]] = {
     "seed": [
         ("conv", 16, 2, "same"),
@@ -84,32 +86,26 @@ def engine_step(model: str, batch: int, threads: int) -> Callable[[], object]:
     return run.step_once
 
 
-def torch_step(model: str, batch: int, threads: int, compiled: bool) -> Callable[[], object]:
+def torch_step(source: str, batch: int, threads: int, kind: str) -> Callable[[], object]:
+    """`last` has its tensors in channels_last, `compile` is compiled."""
     import torch
-    from torch import nn
 
     torch.set_num_threads(threads)
-    make: dict[str, Callable[..., nn.Module]] = {
-        "conv": lambda out, kernel, padding: nn.LazyConv2d(out, kernel, padding=padding),
-        "relu": nn.ReLU,
-        "pool": lambda: nn.MaxPool2d(2),
-        "drop": nn.Dropout,
-        "flatten": nn.Flatten,
-        "linear": nn.LazyLinear,
-    }
-    net = nn.Sequential(*(make[kind](*settings) for kind, *settings in LAYERS[model]))
+    made: dict[str, Any] = {"__name__": "made"}
+    exec(Path(source).read_text(), made)
+    net = made["Net"]().train()
     images, labels = (torch.from_numpy(array) for array in data())
     images = images.float() / 255
-    net(images[:2])
+    if kind == "last":
+        net, images = net.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), 0.001)
-    forward = torch.compile(net) if compiled else net
-    loss = nn.CrossEntropyLoss()
+    forward = torch.compile(net) if kind == "compile" else net
     starts = iter(range(10**12))
 
     def step() -> None:
         at = next(starts) * batch % (IMAGES - batch + 1)
         optimizer.zero_grad()
-        loss(forward(images[at : at + batch]), labels[at : at + batch]).backward()
+        made["loss"](forward(images[at : at + batch]), labels[at : at + batch]).backward()
         optimizer.step()
 
     return step
@@ -151,13 +147,13 @@ def keras_step(model: str, batch: int, threads: int) -> Callable[[], object]:
     return lambda: one(tf.constant(next(starts) * batch % (IMAGES - batch + 1)))
 
 
-def main(kind: str, model: str, batch: int, threads: int) -> None:
+def main(kind: str, model: str, batch: int, threads: int, source: str = "") -> None:
     if kind == "engine":
         step = engine_step(model, batch, threads)
     elif kind == "keras":
         step = keras_step(model, batch, threads)
     else:
-        step = torch_step(model, batch, threads, kind == "compile")
+        step = torch_step(source, batch, threads, kind)
     for _ in range(5):
         step()
     print("ready", flush=True)
@@ -170,4 +166,4 @@ def main(kind: str, model: str, batch: int, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])
