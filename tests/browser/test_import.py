@@ -79,7 +79,7 @@ def test_a_photograph_of_a_digit_is_brought_to_mnists_form(open_page: Callable[.
     file = io.BytesIO()
     paper.save(file, "PNG")
     page.locator(".source").click()
-    page.locator(".photo input").first.set_input_files(given("one.png", file.getvalue(), "image/png"))  # type: ignore[arg-type]
+    page.locator(".photo-ways input").first.set_input_files(given("one.png", file.getvalue(), "image/png"))  # type: ignore[arg-type]
     for words in ("in grey", "inverted", "cut at the threshold", "cropped, scaled, centred"):
         expect(page.locator(".stages").get_by_text(words, exact=True)).to_be_visible()
     page.get_by_role("checkbox", name="invert").uncheck()

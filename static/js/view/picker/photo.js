@@ -122,17 +122,30 @@ const change = (/** @type {Partial<typeof choices.value>} */ to) => {
   choices.value = { ...choices.peek(), ...to };
 };
 
-function Chooser() {
+/** Pictures that this network can take. */
+const taken = () => shape.value.length === 3 && [1, 3].includes(shape.value[0]);
+
+/** The ways in which a picture comes. */
+export function Chooser() {
+  const given = dropped.value;
+  useEffect(() => {
+    if (!given) return;
+    dropped.value = null;
+    void open(given);
+  }, [given]);
+  if (!taken()) return null;
   const take = (/** @type {any} */ event) => {
     const [file] = event.currentTarget.files;
     event.currentTarget.value = "";
     if (file) void open(file);
   };
-  return html`<p class="photo-ways">
-    <label class="button">Choose a picture<input type="file" class="spoken" accept="image/*" onChange=${take} /></label>
-    <label class="button touch-only">Photograph<input type="file" class="spoken" accept="image/*" capture="environment"
-      onChange=${take} /></label>
-    <span class="soft">or paste or drop one</span></p>`;
+  return html`<p class="photo-ways"><span class="soft wide-only">Paste or drop a picture, or</span>
+    <label class="button">Choose a picture<input type="file" accept="image/*" onChange=${take} /></label>
+    ${
+      matchMedia("(pointer: coarse)").matches &&
+      html`<label class="button">Photograph<input type="file" accept="image/*" capture="environment"
+      onChange=${take} /></label>`
+    }</p>`;
 }
 
 function Stages() {
@@ -180,22 +193,12 @@ function Verdict() {
 }
 
 export function Photo() {
-  const given = dropped.value;
-  useEffect(() => {
-    if (!given) return;
-    dropped.value = null;
-    void open(given);
-  }, [given]);
   useAnswer();
-  const [channels] = shape.value;
-  if (channels !== 1 && channels !== 3) return null;
+  if (!taken()) return null;
   const outputs = answer.value?.length ?? classes.value?.length ?? 0;
   return html`<section class="photo" aria-labelledby="photo-title">
-    <h3 id="photo-title">A picture of your own</h3>
-    <${Chooser} />
-    ${
-      picture.value &&
-      html`<${Stages} /><${Verdict} />
+    <h3 id="photo-title">Your picture, brought to ${times(shape.value)}</h3>
+    <${Stages} /><${Verdict} />
     <div class="use">
       ${
         outputs > 1 &&
@@ -210,11 +213,9 @@ export function Photo() {
       }
       <button class="button primary" aria-disabled=${!image.value || !answer.value}
         onClick=${() => image.value && answer.value && use()}>Use this picture</button>
-    </div>`
-    }
-    ${
-      !picture.value &&
-      html`<p class="soft">It is brought to ${times(shape.value)}; this browser does that, and each stage is shown.</p>`
-    }
+    </div>
+    <div class="draw-tools"><button class="button" onClick=${() => {
+      picture.value = null;
+    }}>Take the picture away</button></div>
   </section>`;
 }

@@ -20,7 +20,7 @@ import {
   withArticle,
 } from "../../state/store.js";
 import { Draw } from "./draw.js";
-import { Photo, picture } from "./photo.js";
+import { Chooser, Photo, picture } from "./photo.js";
 import { html } from "../html.js";
 import { Dialog } from "../shell/popover.js";
 import { rove } from "../roving.js";
@@ -256,16 +256,15 @@ function Minibatch() {
   </section>`;
 }
 
-/** What the visitor brings: a picture that is there already stands first. */
+/** What the visitor brings: a picture, or else a drawing. */
 function Own() {
-  const draw = takesDigits.value && html`<${Draw} key="draw" />`;
-  const photo = html`<${Photo} key="photo" />`;
-  return html`<div class="own">${picture.value ? [photo, draw] : [draw, photo]}</div>`;
+  if (picture.value) return html`<div class="own"><${Photo} /></div>`;
+  return takesDigits.value && html`<div class="own"><${Draw} /></div>`;
 }
 
 export const Picker = () => html`<${Dialog} name="picker">
   <div class="picker-page">
-    <header><h2 id="picker-title">What shall the network look at?</h2>
+    <header><h2 id="picker-title">What shall the network look at?</h2><${Chooser} />
       <button class="button" onClick=${() => openPanel(null)} aria-label="close" title="Esc">✕</button></header>
     <${ByClass} /><${Own} /><${Minibatch} />
   </div>
