@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.util
 import ipaddress
 import logging
 import os
@@ -97,6 +98,14 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         help="lessons of your own, a JSON file each; one with the name of a lesson that is there takes its place",
     )
     parser.add_argument(
+        "--redis",
+        default="",
+        metavar="URL",
+        type=_checked(_redis),
+        help="keep rooms on this Redis server, which several servers may share, as redis://host:6379/0 (default: in a "
+        "file of the data folder)",
+    )
+    parser.add_argument(
         "--threads",
         type=_threads,
         metavar="N",
@@ -135,6 +144,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         shared=given.shared,
         admin_token=given.admin_token or (secrets.token_urlsafe(12) if given.shared else ""),
         lessons=given.lessons and given.lessons.expanduser().absolute(),
+        redis=given.redis,
         threads=given.threads,
         log=given.log,
         limits=limits,
@@ -169,6 +179,15 @@ def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
+
+
+def _redis(text: str) -> str:
+    """The address of a Redis server, where redis-py is installed."""
+    if not re.match(r"(rediss?|unix)://", text):
+        raise ValueError(f"{text!r} is no address of Redis; expected one such as redis://host:6379/0")
+    if importlib.util.find_spec("redis") is None:
+        raise ValueError("it needs redis-py: pip install redis")
+    return text
 
 
 def _port(text: str) -> int:

@@ -22,6 +22,7 @@ from app.api import lessons as lessons_api
 from app.api import runs as runs_api
 from app.classroom.rooms import Rooms
 from app.classroom.sqlite import SqliteStore
+from app.classroom.store import EventStore
 from app.context import Context, known_query
 from app.datasets import Datasets
 from app.http import error_handlers
@@ -80,8 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
     imports = Imports(settings.limits.imports, settings.limits.import_bytes)
     lessons = Lessons(settings.lessons, settings.limits)
     pool = Pool(settings.limits)
-    storage = SqliteStore(settings.data_dir / "rooms.sqlite3")
-    rooms = Rooms(storage, settings.limits, classroom.ExerciseAsker(pool))
+    rooms = Rooms(_room_store(settings), settings.limits, classroom.ExerciseAsker(pool))
     app.state.context = Context(settings, warming, scheduler, pool, data, writer, runs, imports, lessons, rooms)
     error_handlers.install(app)
     for part in (
@@ -120,6 +120,14 @@ def create_app(settings: Settings) -> FastAPI:
         Forwarded, root_path=settings.root_path, trusted=settings.trusted_proxies, public_url=settings.public_url
     )
     return app
+
+
+def _room_store(settings: Settings) -> EventStore:
+    if not settings.redis:
+        return SqliteStore(settings.data_dir / "rooms.sqlite3")
+    from app.classroom.redis_streams import RedisStore  # redis-py is optional
+
+    return RedisStore(settings.redis)
 
 
 def trim_memory(cycles: bool) -> None:

@@ -18,7 +18,7 @@ FIRST_PORT = 8000
 class Settings:
     """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared` lets
     only whoever made a run change it; `public_url` is where others find the server, where that is not as they ask;
-    `admin_token` lets a lecturer change every run; `lessons` is a folder of a teacher's own; `threads` that train, None
+    `admin_token` lets a lecturer change every run; `redis` is where rooms are kept, "" for a file in `data_dir`; `lessons` is a folder of a teacher's own; `threads` that train, None
     for as many as there are cores."""
 
     data_dir: Path
@@ -30,6 +30,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     public_url: str = ""
     admin_token: str = ""
+    redis: str = ""
     root_path: str = ""
     limits: Limits = field(default_factory=Limits)
     lessons: Path | None = None

@@ -31,6 +31,7 @@ ALLOWED = {
         "h5py",
         "safetensors",
         "segno",
+        "redis",
     }
     | set(sys.stdlib_module_names),
 }
