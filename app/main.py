@@ -183,6 +183,8 @@ def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
 
 def _redis(text: str) -> str:
     """The address of a Redis server, where redis-py is installed."""
+    if not text:  # as when it is left out
+        return ""
     if not re.match(r"(rediss?|unix)://", text):
         raise ValueError(f"{text!r} is no address of Redis; expected one such as redis://host:6379/0")
     if importlib.util.find_spec("redis") is None:

@@ -16,10 +16,11 @@ FIRST_PORT = 8000
 
 @dataclass(frozen=True)
 class Settings:
-    """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared` lets
-    only whoever made a run change it; `public_url` is where others find the server, where that is not as they ask;
-    `admin_token` lets a lecturer change every run; `redis` is where rooms are kept, "" for a file in `data_dir`; `lessons` is a folder of a teacher's own; `threads` that train, None
-    for as many as there are cores."""
+    """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared`
+    lets only whoever made a run change it; `public_url` is where others find the server, where that is not as they
+    ask; `admin_token` lets a lecturer change every run; `redis` is where rooms are kept, "" for a file in
+    `data_dir`; `lessons` is a folder of a teacher's own; `threads` that train, None for as many as there are
+    cores."""
 
     data_dir: Path
     host: str = "127.0.0.1"
