@@ -48,8 +48,9 @@ function keepInput() {
 
 /** The image that is looked at, through the layers that fit. @param {any} network @param {AbortSignal} signal */
 async function look(network, signal) {
-  const source = store.source.peek();
-  if (source?.kind !== "pass") return;
+  const looked = store.source.peek();
+  const source = looked?.kind === "pass" ? looked : store.usual.peek();
+  if (!source) return;
   const { target: _, ...image } = named(source);
   const run = build.trained.peek() ? store.run.peek()?.id : undefined;
   const body = { network, ...image, seed: build.seed.peek(), ...(run ? { run } : {}) };
