@@ -155,7 +155,7 @@ type Figure =
 /** One cell of a window: its letters, where it lies in the plane (null: a gap or padding) and its kernel's cell. */
 type WindowCell = { at: Letters; index: number[] | null; pad: boolean; letter: string; kernelIndex: number[] | null };
 type Numbers = { shape: number[]; data: ArrayLike<number> };
-/** index: where a stamp's cell lies in what is written (null: outside); factor: the kernel's cell, null where none is. */
+/** index: where a stamp's cell lies in what is written (null: outside); factor: the kernel's cell, if any. */
 type StampCell = { row: number; column: number; index: number[] | null; factor: number[] | null; letter: string };
 type Stamp = (StampCell & { weight: number })[];
 /** One cell that is read (index null: none is there), with its stamp; here: what of it lands on the written cell. */

@@ -222,9 +222,9 @@ def lock_data_dir(folder: Path) -> None:
     except OSError:
         stream.seek(0)
         owner, address = (*stream.read(200).split(), "", "")[:2]
-        where = f" at {address}" if address else ""
+        where = f", at {address}" if address else ""
         sys.exit(
-            f"Convscope is already running{where} with {folder}{f' (process {owner})' if owner else ''}. "
+            f"Convscope is already running with {folder}{f' (process {owner}{where})' if owner else ''}. "
             "End it first, or choose another folder with --data."
         )
     stream.truncate(0)

@@ -93,9 +93,13 @@ def trainer(
     model: str = "classroom", dataset: Dataset | None = None, optimizer: Mapping[str, Any] | None = None, **options: Any
 ) -> Trainer:
     preset = MODELS[model]
+    made = Network.from_document(preset.document)
+    if dataset is None:
+        noise = np.random.default_rng(5).random((8, *made.input_shape))
+        dataset = digits() if made.input_shape == (1, 28, 28) else from_arrays(noise, np.arange(8))
     return Trainer(
-        Network.from_document(preset.document),
-        dataset or digits(),
+        made,
+        dataset,
         optimizer_from(optimizer or preset.defaults["optimizer"]),
         **{"batch_size": 8, **options},
     )

@@ -59,7 +59,8 @@ const stampLetters = ({ target, bound }) =>
 /**
  * What one cell that is read lays into the plane of a written cell: where, and with which cell of the factor.
  * @param {Scatter} scatter @param {number[]} index of the cell that is read
- * @param {number[]} written a cell of the plane @param {number[]} shape of what is written @param {number[]} factorShape
+ * @param {number[]} written a cell of the plane @param {number[]} shape of what is written
+ * @param {number[]} factorShape
  * @returns {StampCell[]} in the order of the factor's letters
  */
 export function stampOf(scatter, index, written, shape, factorShape) {
@@ -100,8 +101,8 @@ export function stampOf(scatter, index, written, shape, factorShape) {
 }
 
 /**
- * How far a stamp's cells lie apart and how far the stamps of neighbours do, along rows and columns; and whether a stamp
- * lies against the factor's own order.
+ * How far a stamp's cells lie apart and how far the stamps of neighbours do, along rows and columns; and whether a
+ * stamp lies against the factor's own order.
  * @param {Scatter} scatter
  */
 export function motion(scatter) {

@@ -346,8 +346,8 @@ def test_a_second_server_with_the_same_folder_is_told_so(tmp_path: Path) -> None
         command = [sys.executable, "-m", "app", "--no-open", "--port", "0", "--data", str(tmp_path)]
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert second.returncode == 1
-        assert f"already running with {tmp_path} (process {server.pid})" in second.stderr and "--data" in second.stderr
-        assert len(second.stderr.splitlines()) == 1
+        assert f"already running with {tmp_path} (process {server.pid}, at {server.url}/)" in second.stderr
+        assert "--data" in second.stderr and len(second.stderr.splitlines()) == 1
         assert server.read("/healthz")
 
 

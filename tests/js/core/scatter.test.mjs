@@ -100,7 +100,7 @@ const close = (a, b, message) =>
   assert.ok(Math.abs(a - b) <= 1e-12 * Math.max(1, Math.abs(b)), `${message}: ${a}, ${b}`);
 
 for (const settings of CASES) {
-  test(`gathered, scattered and by the matrix every cell is what its definition says ${JSON.stringify(settings)}`, () => {
+  test(`gathered, scattered and by the matrix every cell is as defined ${JSON.stringify(settings)}`, () => {
     const { w, delta, dx, shared, wanted, O } = convolution(settings);
     const figure = figureOf(dx);
     assert.equal(figure.kind, "slide");

@@ -199,8 +199,8 @@ function Head({ phase, figure }) {
         : waiting.value
           ? html`<span class="pointed">Turned. <b>Play</b>, and it slides.</span>`
           : html`${phase.part === "update" && !narrow && html`<${Loop} />`}<span
-            class="spot">${batch || (narrow || trial || ways.value.length > 1 ? "" : where)}</span><${Channel} phase=${phase} figure=${figure}
-              back=${back} />`
+            class="spot">${batch || (narrow || trial || ways.value.length > 1 ? "" : where)}</span>
+            <${Channel} phase=${phase} figure=${figure} back=${back} />`
     }</span>
     <${WaySwitch} />
   </header>`;

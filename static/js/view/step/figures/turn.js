@@ -179,7 +179,9 @@ function Field({ props, part, side, captioned = true }) {
           : part.index &&
             part.stamp.length > 0 &&
             html`<rect class="outline" ...${around(part.stamp, field, unit)} /><text class="letter faint"
-              x=${unit * (spot(turn, 1) + 0.5)} y=${unit * (spot(turn, 0) + 0.5)}>${unit >= LEGIBLE ? letter : ""}</text>`
+              x=${unit * (spot(turn, 1) + 0.5)} y=${unit * (spot(turn, 0) + 0.5)}>${
+                unit >= LEGIBLE ? letter : ""
+              }</text>`
       }
       <rect class="here" x=${unit * spot(turn, 1)} y=${unit * spot(turn, 0)} width=${unit} height=${unit} />
     </svg>
@@ -209,7 +211,13 @@ function around(stamp, field, unit, inset = 0) {
   };
 }
 
-/** The plane beneath a stamp, and what lies outside of it. @param {{field: Rect, unit: number, shape: number[]}} props */
+/** The mark of a corner, `side` long. @param {number} x @param {number} y @param {number} side */
+const corner = (x, y, side) => `M${x} ${y}h${side}l${-side} ${side}z`;
+
+/**
+ * The plane beneath a stamp, and what lies outside of it.
+ * @param {{field: Rect, unit: number, shape: number[]}} props
+ */
 function Ground({ field, unit, shape }) {
   const [rows, columns] = shape.slice(-2);
   const top = Math.max(0, -field.row);
@@ -236,11 +244,7 @@ function Stamped({ stamp, field, unit, range, kind = "weight" }) {
     const first = cell.letter === "a" && kind === "weight";
     return html`<g class=${cell.index ? "" : "lost"}><rect x=${x} y=${y} width=${unit} height=${unit}
         fill=${css(kind, cell.weight, range, theme)} />
-      ${
-        first &&
-        html`<path class="ear" d="M${x} ${y}h${Math.min(7, unit / 2)}l${-Math.min(7, unit / 2)} ${Math.min(7, unit / 2)}z"
-      />`
-      }
+      ${first && html`<path class="ear" d=${corner(x, y, Math.min(7, unit / 2))} />`}
       ${
         unit >= LEGIBLE &&
         html`<text class="letter" x=${x + unit / 2} y=${y + unit / 2} style="font-size:${unit >= 14 ? 13 : unit - 1}px"
@@ -254,9 +258,8 @@ function Fields({ props, side, pitch }) {
   const { turn } = props;
   const { shown, rest } = shownParts(turn.parts);
   const columns = turn.parts.length === shown.length ? turn.columns : 3;
-  return html`<div class="fields" style="grid-template-columns:repeat(${columns}, ${rem(pitch[0])});grid-auto-rows:${rem(
-    pitch[1],
-  )}">${shown.map(
+  const grid = `grid-template-columns:repeat(${columns}, ${rem(pitch[0])});grid-auto-rows:${rem(pitch[1])}`;
+  return html`<div class="fields" style=${grid}>${shown.map(
     (part, k) => html`<${Field} key=${k} props=${props} part=${part} side=${side} />`,
   )}</div>${rest.length > 0 && html`<p class="soft">and ${plural(rest.length, "smaller one")}</p>`}`;
 }
@@ -297,14 +300,18 @@ function Pile({ props, unit }) {
     <rect class="here" x=${unit * spot(turn, 1)} y=${unit * spot(turn, 0)} width=${unit} height=${unit} /></svg>`;
 }
 
-/** Beside the stage there is room for what is read, the kernel, the pile, and the largest stamps. @param {Props} props */
+/**
+ * Beside the stage there is room for what is read, the kernel, the pile, and the largest stamps.
+ * @param {Props} props
+ */
 function ScatterAlone(props) {
   const { figure, scene, turn, size, source, result } = props;
   const { plane, kernel } = figure;
   if (size.inner < ROOMY) {
     const columns = turn.parts.length <= 9 ? turn.columns : 3;
     const side = Math.min(size.narrow ? 100 : 76, (size.inner - 12) / columns - 6);
-    return html`<p class="caption">${result} around this cell, once for each ${source}</p><div class="beside-words"><${Fields}
+    return html`<p class="caption">${result} around this cell, once for each ${source}</p>
+      <div class="beside-words"><${Fields}
       props=${props} side=${side} pitch=${[(size.narrow ? size.inner : 3 * (side + 10)) / columns, side + 20]} /><p
       class="says"><${ScatterLines} ...${props} /></p></div>`;
   }
@@ -327,10 +334,13 @@ function ScatterAlone(props) {
         rings=${rangeRings(props)} label="map whose cells stamp" />
       <span class="soft under">${`${words(props.reaching)} reach this cell, ${words(laid.length)} not 0`}</span><//>
     <${Sign} height=${150} label="times">×<//>
-    <${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> ${props.stampTurned ? "turned" : "as it is"}`}>
-      <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)}
-        cells=${asStamped} width=${kernelSide} height=${kernelSide} numbers=${false} letters=${kernelSide >= 16}
-        label="kernel as it is stamped" ear=${props.stampTurned ? "last" : "first"} /><//>
+    <${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> ${
+      props.stampTurned ? "turned" : "as it is"
+    }`}>
+      <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind}
+        range=${rangeOf(kernel.tensor)} cells=${asStamped} width=${kernelSide} height=${kernelSide}
+        numbers=${false} letters=${kernelSide >= 16} label="kernel as it is stamped"
+        ear=${props.stampTurned ? "last" : "first"} /><//>
     <${Sign} height=${150} label="lays">→<//>
     <${Part} caption="the stamps, piled up"><${Pile} props=${props} unit=${unit} /><//>
     <${Part} kind="singles" caption="one letter of each lands on this cell"><div class="fields"
@@ -377,7 +387,8 @@ function Drawing({ props, width, row, own }) {
   const high = row * shown.length;
   const total = turn.totals.matrix;
   const range = rangeOf(figure.kernel.tensor);
-  return html`<svg class="matrix" style="--letter:${Math.min(13, row - 1)}px;--number:${Math.min(14, row)}px" viewBox="0 0 ${width} ${high + 34}" width=${rem(width)} height=${rem(high + 34)}
+  return html`<svg class="matrix" style="--letter:${Math.min(13, row - 1)}px;--number:${Math.min(14, row)}px"
+    viewBox="0 0 ${width} ${high + 34}" width=${rem(width)} height=${rem(high + 34)}
     role="img" aria-label="a column of the matrix times ${plain(figure)} is ${alone(total)}">
     <rect class="frame" x=${beside} y="0" width=${width - beside} height=${high} />
     ${cells.map(([r], n) => n > 0 && cells[n - 1][0] !== r && html`<path class="lines" d="M${x(n)} 0V${high}" />`)}
@@ -406,11 +417,12 @@ function Drawing({ props, width, row, own }) {
           if (n === undefined) return null;
           const wide = n === mine ? own : unit;
           const lettered = cell.letter && (n === mine || (on && unit >= LEGIBLE));
-          return html`<rect x=${x(n)} y=${y} width=${wide} height=${row} fill=${css("weight", cell.weight, range, theme)} />
+          return html`<rect x=${x(n)} y=${y} width=${wide} height=${row}
+            fill=${css("weight", cell.weight, range, theme)} />
           ${
             lettered &&
-            html`<text class="letter" x=${x(n) + wide / 2} y=${y + row / 2} fill=${ink("weight", cell.weight, range, theme)}
-            >${cell.letter}</text>`
+            html`<text class="letter" x=${x(n) + wide / 2} y=${y + row / 2}
+              fill=${ink("weight", cell.weight, range, theme)}>${cell.letter}</text>`
           }`;
         })}</g>`;
     })}
@@ -423,13 +435,16 @@ function Drawing({ props, width, row, own }) {
     )}
     <text class="times" x=${beside - 8} y=${high / 2}>×</text>
     <rect class="answers" x=${beside} y=${high + 9} width=${width - beside} height="24" /><rect class="here answer"
-      x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31))} y=${high + 9} width="62" height="24" fill=${css(
+      x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31))} y=${high + 9} width="62" height="24"
+      fill=${css(
         /** @type {Kind} */ (phase.kind),
         total,
         rangeOf(phase.place),
         theme,
       )} /><text class="amount answer" x=${Math.min(width - 62, Math.max(beside, x(mine) + own / 2 - 31)) + 31}
-      y=${high + 21} fill=${ink(/** @type {Kind} */ (phase.kind), total, rangeOf(phase.place), theme)}>${alone(total)}</text>
+      y=${high + 21} fill=${ink(/** @type {Kind} */ (phase.kind), total, rangeOf(phase.place), theme)}>${alone(
+        total,
+      )}</text>
   </svg>`;
 }
 
@@ -523,7 +538,8 @@ export function Stamps({ phase, figure }) {
         const on = from !== null && lit.value.has(place) && lit.value.has(from);
         return html`<div key=${k} class="field there ${on ? "current" : ""}" ...${handlers(place)}><svg
           viewBox="0 0 ${unit * columns} ${unit * rows}" width=${rem(unit * columns)} height=${rem(unit * rows)}
-          role="img" aria-label="delta ${alone(part.value)} times ${alone(part.here?.weight ?? 0)} lands on this weight">
+          role="img"
+          aria-label="delta ${alone(part.value)} times ${alone(part.here?.weight ?? 0)} lands on this weight">
           <${Ground} field=${field} unit=${unit} shape=${phase.shape} /><${Stamped} stamp=${part.stamp} field=${field}
           unit=${unit} range=${rangeOf(figure.plane.tensor)} kind=${/** @type {Kind} */ (figure.plane.kind)} /><rect
           class="here" x=${unit * index[3]} y=${unit * index[2]} width=${unit} height=${unit} /></svg><span
