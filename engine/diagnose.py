@@ -171,6 +171,12 @@ def _tiny(name: str, given: Array, op: Op, tensors: Mapping[str, Array]) -> Diag
     return None
 
 
+def _clause(sentence: str) -> str:
+    """A sentence as the end of another: names such as ReLU keep their capitals."""
+    first = sentence.split()[0]
+    return sentence if first[1:] != first[1:].lower() else sentence[0].lower() + sentence[1:]
+
+
 def _turned(key: str, array: Array, said: str, whole: str = "") -> Iterator[Hypothesis]:
     """The same numbers in other places; `said` begins the words, and an outcome is the array so turned."""
     if array.ndim >= 3:
@@ -209,7 +215,7 @@ def _slips(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Hypothes
             except (FormulaError, ShapeError):  # as a kernel that is not square, transposed
                 continue
             if name in made:
-                yield Hypothesis(slip.mistake, f"{slip.title}: {name} comes out so", made[name])
+                yield Hypothesis(slip.mistake, f"{name} comes out so when {_clause(slip.title)}", made[name])
 
 
 def _mistakes(name: str, op: Op, tensors: Mapping[str, Array]) -> Iterator[Hypothesis]:

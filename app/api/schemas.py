@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.request_body import TENSOR
-from app.services.lessons import Lesson as Lesson  # a file's own schema is what is answered
+from app.services.inventory import Inventory as Inventory  # a file's own schema is what is answered
+from app.services.lessons import Lesson as Lesson
 
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 

@@ -109,7 +109,8 @@ def ask(port: int, path: str, *headers: str) -> bytes:
         answer = b""
         while part := connection.recv(65536):
             answer += part
-            if b"\r\n\r\n" in answer and (b"text/event-stream" in answer or b" 101 " in answer):
+            head, end, _ = answer.partition(b"\r\n\r\n")
+            if end and (b"text/event-stream" in head or b" 101 " in head):
                 break
         return answer
 
