@@ -1,6 +1,6 @@
 /** What the server says of the network that is built: each change is described and seen with one image. */
 
-import { effect, untracked } from "@preact/signals-core";
+import { batch, effect, untracked } from "@preact/signals-core";
 
 import { decode } from "../core/codec.js";
 import { compact } from "../core/network_document.js";
@@ -29,7 +29,10 @@ async function describe() {
   try {
     const draft = await post("api/networks/draft", { network }, { signal });
     if (signal.aborted) return;
-    build.draft.value = draft;
+    batch(() => {
+      build.draft.value = draft;
+      build.drafted.value = document;
+    });
     build.refusal.value = "";
     if (draft.layers.some((/** @type {DraftLayer} */ { state }) => state === "fits")) await look(network, signal);
     else keepInput();

@@ -259,6 +259,8 @@ async function byEvents(left) {
     });
     if (answer.status === 401 || answer.status === 404) return { opened: false, gone: true };
     if (!answer.ok || !answer.body) return { opened: false, gone: false };
+    arrived();
+    sendKept(null);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -266,7 +268,6 @@ async function byEvents(left) {
       if (done) break;
       clearTimeout(late);
       late = setTimeout(() => stop.abort(), SILENCE);
-      if (!opened) sendKept(null);
       opened = true;
       const events = (rest + value).split("\n\n");
       rest = /** @type {string} */ (events.pop());
@@ -282,6 +283,13 @@ async function byEvents(left) {
 
 /** @param {AbortSignal} left @returns {Promise<Was>} */
 async function byPolls(left) {
+  // A long poll is silent until something happens: whether the way is free is asked first.
+  const wait = AbortSignal.any([left, AbortSignal.timeout(PATIENCE)]);
+  const free = await fetch(new URL(`api/rooms/${code}`, BASE), { signal: wait }).catch(() => null);
+  if (free?.status === 404) return { opened: false, gone: true };
+  if (!free?.ok) return { opened: false, gone: false };
+  arrived();
+  sendKept(null);
   let opened = false;
   const until = performance.now() + POLLED;
   while (!left.aborted && performance.now() < until) {
@@ -289,7 +297,6 @@ async function byPolls(left) {
     const answer = await fetch(eventsOf(), { headers: credentials(), signal: wait }).catch(() => null);
     if (answer?.status === 401 || answer?.status === 404) return { opened, gone: true };
     if (!answer?.ok) break;
-    if (!opened) sendKept(null);
     opened = true;
     for (const message of await answer.json()) take(message);
     if (state.ended.value) return { opened, gone: true };

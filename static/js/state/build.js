@@ -1,6 +1,6 @@
 /** The network that is built: its document with what was before and after, what is chosen, what the server says. */
 
-import { batch, computed, signal } from "@preact/signals-core";
+import { batch, computed, effect, signal } from "@preact/signals-core";
 
 import * as edit from "../core/network_document.js";
 import { edits, say, setNumbers } from "./store.js";
@@ -35,6 +35,8 @@ export const folds = signal({});
 export const ops = signal([]);
 /** @type {Signal<Draft|null>} the newest answer */
 export const draft = signal(null);
+/** The network that this answer is about. @type {Signal<any>} */
+export const drafted = signal(null);
 /** The input as a whole is none: what was expected. @type {Signal<string>} */
 export const refusal = signal("");
 /**
@@ -269,10 +271,25 @@ export const rename = (name, to) => change(edit.rename(now(), name, to), to);
 /** @param {number[]} input */
 export const setInput = input => change({ ...now(), input });
 
-/** @param {Misfit["fixes"][0]} fix */
+/**
+ * A way out is a whole network: where this one has changed since it was described, the same way out of the newest
+ * answer is taken, as soon as it is there.
+ * @param {Misfit["fixes"][0]} fix
+ */
 export function take(fix) {
-  change(edit.whole(fix.network));
-  say(`Changed: ${fix.words}.`);
+  const accept = (/** @type {Misfit["fixes"][0]} */ { network: fitting, words }) => {
+    change(edit.whole(fitting));
+    say(`Changed: ${words}.`);
+  };
+  if (drafted.peek() === network.peek()) return accept(fix);
+  const stop = effect(() => {
+    if (drafted.value !== network.value) return;
+    queueMicrotask(() => {
+      stop();
+      const same = misfit.peek()?.fixes.find(({ words }) => words === fix.words);
+      if (same) accept(same);
+    });
+  });
 }
 
 // Kept over a reload, and in the address where it is short.

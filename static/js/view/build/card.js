@@ -31,8 +31,8 @@ function LayerCard({ name }) {
       breakpoint.value !== "narrow" &&
       html`<p class="keys soft"><span><kbd><${Line} name="left" /></kbd> <kbd><${Line}
         name="right" /></kbd> choose</span><span><kbd>Alt</kbd> <kbd><${Line} name="left" /></kbd> <kbd><${Line}
-          name="right" /></kbd>
-        move</span><span><kbd>Insert</kbd> add after</span><span><kbd>Delete</kbd> remove</span></p>`
+          name="right" /></kbd> move</span><span><kbd>Insert</kbd> add
+        after</span><span><kbd>Delete</kbd> remove</span></p>`
     }
     <${Actions} name=${name} />`;
 }

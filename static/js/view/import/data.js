@@ -85,7 +85,7 @@ export function DataSets() {
           each.problem ? `cannot be read: ${each.problem}` : held(each)
         }</span></button></li>`,
     )}</ul>
-    <p class="soft">Well-known ones are added where the server runs: <code>python3 -m app data add cifar10</code>,
+    <p class="soft">Well-known ones are added where the server runs: <code>python3 -m app data add cifar10</code>,${" "}
       <code>fashion-mnist</code> or <code>digits8x8</code>.</p>
   </section>`;
 }

@@ -21,6 +21,14 @@ const OUTCOMES = /** @type {const} */ (["as well as without it", "clearly worse"
 /** @param {number} wrong @param {number} right shares of right answers @returns {number} which of the outcomes */
 const outcome = (wrong, right) => (wrong < 0.2 ? 2 : right - wrong > 0.05 ? 1 : 0);
 
+/** The sentences that a slip edits, of what the run has alone. @param {any} slip @param {any} run @returns {any[]} */
+function spokenFor({ sentences }, run) {
+  const { layers = [], loss } = run?.network ?? {};
+  const there = [...layers.map((/** @type {any} */ { op }) => op), loss?.op, run?.optimizer?.name];
+  const own = sentences.filter((/** @type {any} */ { op }) => there.includes(op));
+  return (own.length ? own : sentences).slice(0, 2);
+}
+
 export function BugLab() {
   const [slips, list] = useState(/** @type {any[]} */ ([]));
   const [mistakes, name] = useState(/** @type {Map<string, string>} */ (new Map()));
@@ -64,9 +72,9 @@ export function BugLab() {
             void begin();
           }} />`
         : html`<p>You said: <b>${guess < 0 ? "nothing" : OUTCOMES[guess]}</b>.</p>
-          ${slip.sentences.slice(0, 2).map(
-            (/** @type {any} */ { before, after }) => html`<p class="soft">right: <code>${before}</code><br />slip:
-              <code>${after}</code></p>`,
+          ${spokenFor(slip, runs?.right).map(
+            (/** @type {any} */ { before, after }) => html`<p class="soft">right: <code>${before}</code><br />
+              with the slip: <code>${after}</code></p>`,
           )}
           ${runs && html`<${Beside} key=${runs.wrong.id} runs=${runs} slip=${slip} />`}
           ${
