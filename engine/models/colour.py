@@ -34,7 +34,7 @@ def network_for(input_shape: tuple[int, ...], outputs: int, classes: bool) -> Do
 CIFAR10 = Model(
     "cifar",
     "CIFAR-10 network",
-    "Three convolutions for photographs in colour: about 70 of 100 right after five passes through CIFAR-10, which "
+    "Three convolutions for photographs in colour: about two thirds right after five passes through CIFAR-10, which "
     "`python3 -m app data add cifar10` brings.",
     _stack((32, 64, 64), (3, 32, 32), 10).document((3, 32, 32)),
     {"optimizer": {"name": "adam", "learning_rate": 0.001}, "batch_size": 64, "seed": 7, "epochs": 5},

@@ -253,11 +253,16 @@ def test_the_played_figure_and_its_terms_stay_in_view(
         visit(page, server, f"at={place}")
         value = page.locator(".products .value")
         expect(value).to_be_in_viewport(ratio=1)
-        figure, terms = page.locator(".step .figure").bounding_box(), page.locator(".products").bounding_box()
-        assert figure and terms and figure["y"] + figure["height"] <= terms["y"] + 1
-        ring = page.locator(".rings .mark").bounding_box()
-        bottom = page.locator(".step").bounding_box()
-        assert ring and bottom and 0 < ring["y"] < bottom["y"], "the stage shows the row that is written"
+        # the figure stands above its terms, and the stage shows the row that is written, as soon as both are laid out
+        page.wait_for_function(
+            """() => {
+                const places = [".step .figure", ".products", ".rings .mark", ".step"];
+                const boxes = places.map(each => document.querySelector(each)?.getBoundingClientRect());
+                if (!boxes.every(Boolean)) return false;
+                const [figure, terms, ring, step] = boxes;
+                return figure.bottom <= terms.top + 1 && 0 < ring.top && ring.top < step.top;
+            }"""
+        )
 
 
 def test_every_phase_is_drawn_on_a_small_screen(open_page: Callable[..., Page], server: Server) -> None:
