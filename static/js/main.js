@@ -69,32 +69,39 @@ function entryOf(hash) {
 let writing = 0;
 /** True until what the address asks for is there: until then it is not written over. */
 let arriving = true;
+let arrivals = 0;
 /** The first address after an arrival is the same place in other words. */
 let arrived = false;
+/** The address as it was written or read last: another one is a visit whose event is still to come. */
+let known = location.hash;
 effect(() => {
   link.write();
   if (!writing)
     writing = setTimeout(() => {
       writing = 0;
       const hash = link.write();
-      if (arriving) return;
+      if (arriving || location.hash !== known) return;
       const same = arrived || entryOf(hash) === entryOf(location.hash);
       arrived = false;
       if ((location.hash || "#") === hash) return;
       history[same ? "replaceState" : "pushState"](null, "", hash);
+      known = location.hash;
     }, 250);
 });
 
 /** @param {ReturnType<typeof link.read>} given @param {Promise<any>} there when its run and its timeline are */
 async function arrive(given, there) {
+  const own = ++arrivals;
   arriving = true;
   link.look(given, views);
   await there;
+  if (own !== arrivals) return; // another address has been asked for since
   link.place(given);
   arriving = false;
   arrived = true;
 }
 addEventListener("hashchange", () => {
+  known = location.hash;
   const given = link.read(location.hash);
   void arrive(given, session.visit(given));
 });
