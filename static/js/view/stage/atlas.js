@@ -12,12 +12,15 @@ import { paint, rgb, table } from "../../core/colour.js";
 
 const EVEN = 1e-6;
 
+/** Rows of a sheet. Browsers draw nothing, without an error, on a canvas of more than 65,535 rows (Safari: 16,384). */
+const ROWS = 8192;
+
 export class Atlas {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    /** @type {Map<string, {sheet: OffscreenCanvas, image: ImageData, pixels: Uint32Array}>} */
+    /** @type {Map<string, {sheet: OffscreenCanvas, pixels: Uint32Array<ArrayBuffer>}>} */
     this.sheets = new Map();
     /** @type {Map<Block, any[]>} */
     this.drawn = new Map();
@@ -109,24 +112,23 @@ export class Atlas {
   }
 
   /**
-   * The block's shown cells at data resolution, one tile after another.
+   * The block's shown cells at data resolution, one tile beneath another, in as many columns as it takes.
    * @param {Block} block @param {Content} content
    */
   #sheet(block, { data, known, range, next, replaced }) {
     const { rows, cols } = block.tiles[0];
     const key = `${block.prefix} ${block.row} ${block.x}`;
     let made = this.sheets.get(key);
-    const height = rows * block.tiles.length;
-    if (!made || made.sheet.width !== cols || made.sheet.height !== height) {
-      const image = new ImageData(cols, height);
-      made = { sheet: new OffscreenCanvas(cols, height), image, pixels: new Uint32Array(image.data.buffer) };
+    const size = rows * cols;
+    const { width, height, down } = sheetSize(block);
+    if (!made || made.sheet.width !== width || made.sheet.height !== height) {
+      made = { sheet: new OffscreenCanvas(width, height), pixels: new Uint32Array(width * height) };
       this.sheets.set(key, made);
     }
     made.pixels.fill(0);
     if (data) {
       const colours = table(/** @type {any} */ (block.kind), this.scheme);
       block.tiles.forEach((tile, k) => {
-        const size = rows * cols;
         const part = /** @type {typeof made} */ (made).pixels.subarray(k * size, (k + 1) * size);
         const shown = Math.max(0, Math.min(size, known - tile.start, data.length - tile.start));
         paint(part, data, tile.start, shown, range, colours);
@@ -134,8 +136,12 @@ export class Atlas {
       });
     }
     const context = /** @type {OffscreenCanvasRenderingContext2D} */ (made.sheet.getContext("2d"));
-    context.putImageData(made.image, 0, 0);
-    return made.sheet;
+    for (let left = 0; left < width; left += cols) {
+      const from = left * height;
+      const column = new Uint8ClampedArray(made.pixels.buffer, 4 * from, 4 * cols * height);
+      context.putImageData(new ImageData(column, cols, height), left, 0);
+    }
+    return { sheet: made.sheet, down };
   }
 
   /** A box in whole pixels of the canvas. @param {Box} box */
@@ -150,12 +156,12 @@ export class Atlas {
    * @param {Block} block
    * @param {Tile} tile
    * @param {Content} content
-   * @param {OffscreenCanvas} sheet
+   * @param {{sheet: OffscreenCanvas, down: number}} sheet
    * @param {number} k
    * @param {boolean} framed
    * @param {boolean} mosaic
    */
-  #tile(block, tile, { data, known }, sheet, k, framed, mosaic) {
+  #tile(block, tile, { data, known }, { sheet, down }, k, framed, mosaic) {
     const u = this.unit;
     const size = tile.rows * tile.cols;
     const box = this.#pixels(tile);
@@ -169,7 +175,8 @@ export class Atlas {
       const cell = width / tile.cols;
       this.context.imageSmoothingEnabled = cell < 3 && Math.abs(cell - Math.round(cell)) > EVEN;
       this.context.imageSmoothingQuality = "high";
-      this.context.drawImage(sheet, 0, k * tile.rows, tile.cols, tile.rows, x, y, width, height);
+      const [left, top] = [Math.floor(k / down) * tile.cols, (k % down) * tile.rows];
+      this.context.drawImage(sheet, left, top, tile.cols, tile.rows, x, y, width, height);
     }
     if (framed) this.#frame(tile);
   }
@@ -256,4 +263,11 @@ export class Atlas {
       Math.round((tile.height + (k ? 2.6 : 0) + gap / 2) * u),
     );
   }
+}
+
+/** How a block's tiles are laid on its sheet; `down` stand beneath one another. @param {Block} block */
+function sheetSize({ tiles }) {
+  const { rows, cols } = tiles[0];
+  const down = Math.min(tiles.length, Math.max(1, Math.floor(ROWS / rows)));
+  return { width: cols * Math.ceil(tiles.length / down), height: rows * down, down };
 }

@@ -200,6 +200,7 @@ function Legend({ block, column, top, worded }) {
 /** @param {{pages: {first: number, step: number, of: number}, owner: string, roomy: boolean}} props */
 function Pages({ pages: { first, step, of }, owner, roomy }) {
   const last = Math.min(of, first + step) - 1;
+  const range = first === last ? String(first) : `${first}–${last}`;
   const turn = (
     /** @type {string} */ words,
     /** @type {string} */ arrow,
@@ -208,8 +209,8 @@ function Pages({ pages: { first, step, of }, owner, roomy }) {
   ) =>
     html`<button type="button" aria-label=${`${words} of ${owner.replace("/", " ")}`} disabled=${off}
       onClick=${() => store.turnPage(owner, to)}>${arrow}</button>`;
-  return html`<span class="pages" title=${`${first}–${last} of ${of}`}>
-    ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${first}–${last}${
+  return html`<span class="pages" title=${`${range} of ${of}`}>
+    ${turn("Earlier maps", "‹", first - step, first === 0)}<span>${range}${
       roomy ? ` of ${of}` : ""
     }</span>${turn("Later maps", "›", first + step, last === of - 1)}</span>`;
 }

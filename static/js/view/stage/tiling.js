@@ -17,6 +17,9 @@ const MOSAIC = 6;
 const WEIGHTS = 62;
 const STRIP = 7;
 
+/** The least side of a weight's cell: below it the kernels are shown one by one. */
+const LEAST = 0.2;
+
 /** How far tiles reach from their origin. @param {Tile[]} tiles */
 export const boxOf = tiles => ({
   width: Math.max(...tiles.map(({ x, width }) => x + width)),
@@ -132,6 +135,7 @@ export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot
     across * (cols * cell + gap);
   const turn = straight.cell < 1 || (turned.cell >= 1 && wide(outputs, turned) < wide(depth, straight));
   const { cell, gap } = turn ? turned : straight;
+  if (cell < LEAST) return alone([outputs, depth, rows, cols], first);
   const step = turn ? Math.min(outputs, Math.max(1, Math.floor((WEIGHTS + gap) / (cols * cell + gap)))) : outputs;
   const tiles = [];
   for (let o = first; o < Math.min(outputs, first + step); o++) {
@@ -150,6 +154,29 @@ export function kernels([outputs, depth, rows, cols], first = 0, made = [], foot
     }
   }
   return { tiles, pages: step < outputs ? { first, step, of: outputs } : null };
+}
+
+/**
+ * One kernel alone, its maps folded into lines, where all of a layer's weights together would be a grey blur.
+ * @param {number[]} shape [outputs, maps, rows, cols] @param {number} first
+ */
+function alone([outputs, depth, rows, cols], first) {
+  const fits = (/** @type {number} */ across) =>
+    Math.min(WEIGHTS / (across * cols), TALL / (Math.ceil(depth / across) * rows));
+  let across = 1;
+  for (let more = 2; more <= depth; more++) if (fits(more) > fits(across)) across = more;
+  const cell = fits(across);
+  const tiles = Array.from({ length: depth }, (_, c) => ({
+    x: (c % across) * cols * cell,
+    y: Math.floor(c / across) * rows * cell,
+    width: cols * cell,
+    height: rows * cell,
+    rows,
+    cols,
+    start: (first * depth + c) * rows * cols,
+    name: `kernel ${first}, map ${c}`,
+  }));
+  return { tiles, pages: outputs > 1 ? { first, step: 1, of: outputs } : null };
 }
 
 /**

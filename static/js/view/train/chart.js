@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
 import * as curve from "../../core/chart_geometry.js";
-import { count, number, percent } from "../../core/format.js";
+import { count, exponentOf, factor, number, percent } from "../../core/format.js";
 import { viewport, run, say, scheme, thing } from "../../state/store.js";
 import { digits, metrics, openStep } from "./state.js";
 import { html } from "../html.js";
@@ -80,7 +80,7 @@ function draw(canvas, plan) {
       [frame.left, y],
       [frame.right, y],
     ]);
-    pen.fillText(plan.tick(value), frame.left - 8, y);
+    pen.fillText(plan.tick(value), frame.left - 8, y, LEFT - 8);
   }
   pen.strokeStyle = colour("rule2");
   pen.setLineDash([1.5, 3]);
@@ -130,7 +130,7 @@ function draw(canvas, plan) {
     17,
     frame.below - 4,
   );
-  ends.forEach(({ text }, k) => pen.fillText(text, frame.right + 10, heights[k]));
+  ends.forEach(({ text }, k) => pen.fillText(text, frame.right + 10, heights[k], RIGHT - 12));
 
   if (reading.value !== null && lastStep.value) {
     const x = Math.round(curve.xOf(frame, reading.value)) + 0.5;
@@ -150,7 +150,11 @@ function draw(canvas, plan) {
 }
 
 /** A round value, short enough for the margin. @param {number} value */
-const lossTick = value => (value && value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(2))));
+function lossTick(value) {
+  const exponent = exponentOf([value]);
+  const [digits, power] = exponent ? [value / 10 ** exponent, factor(exponent)] : [value, ""];
+  return `${Number(digits.toPrecision(2))}${power}`;
+}
 
 /** @param {HTMLCanvasElement} canvas */
 function drawLoss(canvas) {

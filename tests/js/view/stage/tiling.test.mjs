@@ -51,3 +51,13 @@ test("few kernels stand level with the maps they make; many are a mosaic, turned
   const turned = kernels([10, 16, 5, 5]).tiles;
   assert.deepEqual([turned[1].x, turned[1].y, turned[16].x, turned[16].y], [0, 6, 6, 0]);
 });
+
+test("kernels too many for a mosaic are shown one by one, each of their cells wide enough to be seen", () => {
+  const made = kernels(kernelShape([128, 6400], [256, 5, 5]), 3);
+  assert.deepEqual(made.pages, { first: 3, step: 1, of: 128 });
+  assert.equal(made.tiles.length, 256);
+  assert.equal(made.tiles[0].start, 3 * 6400);
+  const cell = made.tiles[0].width / 5;
+  assert.ok(cell > 1, `a cell is ${cell} wide`);
+  assert.ok(Math.max(...made.tiles.map(tile => tile.y + tile.height)) <= TALL + 1e-6);
+});

@@ -186,11 +186,10 @@ function Update({ phase, reads, index, letters, began }) {
       : undefined;
   const rate = moved?.factors.find(each => each.constant);
   const made = others.length === 1 ? madeOf(phase, others[0]) : [];
-  const under = moved?.factors.find(({ over }) => over)?.over?.split(/\b[a-z]hat\b/) ?? [];
+  const over = moved?.factors.find(each => each.over)?.over;
   /** What stands before the next slice. */
   const scaled = rate ? `× ${constant(rate.value, false).text}` : "";
-  const last = html`<span
-    class="verb">${under[1]?.replace(/^\)/, "") && `${byHand(under[1].replace(/^\)/, ""))} ) `}${scaled}</span>+`;
+  const last = html`<span class="verb">${scaled}</span>+`;
   /**
    * @type {{name: string, kind: string, tensor: string, index: number[], look: "ring"|"read"|null, words: string,
    *   before: any}[]}
@@ -218,7 +217,7 @@ function Update({ phase, reads, index, letters, began }) {
       before: made.length
         ? "="
         : k
-          ? html`÷<span class="verb">${under.length ? "( √" : ""}</span>`
+          ? html`÷<span class="verb">${over && byHand(over)}</span>`
           : through
             ? ""
             : html`<span class="verb">goes<br />into</span>→`,
