@@ -26,6 +26,8 @@ MOST_TOLD = 16
 #: Bytes of an unwanted body that are read, for how long, and how long each part may take, before its answer.
 DRAIN_BYTES, DRAIN_SECONDS, DRAIN_IDLE = 256 << 20, 5.0, 1.0
 READING = {"GET", "HEAD", "OPTIONS"}
+#: Seconds that the rest of an answer may take whose head alone was asked for.
+HEAD_REST = 1.0
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -190,13 +192,27 @@ def _answer(app: ASGIApp) -> ASGIApp:
     """The application, which answers HEAD wherever it answers GET."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_head(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
-        if scope["method"] == "HEAD":
-            await app({**scope, "method": "GET"}, receive, send_head)
-        else:
+        if scope["method"] != "HEAD":
             await app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+                began.set()
+
+        began = asyncio.Event()
+        getting = asyncio.ensure_future(app({**scope, "method": "GET"}, receive, send_head))
+        waiting = asyncio.ensure_future(began.wait())
+        try:
+            await asyncio.wait({getting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({getting}, timeout=HEAD_REST)  # an event stream would never end
+            if getting.done():
+                await getting
+        finally:
+            waiting.cancel()
+            getting.cancel()
 
     return answer
 

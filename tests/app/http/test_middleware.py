@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from app.http import middleware
 from app.http.middleware import Guard, refuse_socket, same_origin
 from app.problems import MEDIA_TYPE, too_many
 from app.site.pages import content_security_policy
@@ -175,6 +177,27 @@ def test_head_is_answered_as_get_without_the_body(client: TestClient, path: str)
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.headers["content-type"]) == (get.status_code, get.headers["content-type"])
     assert head.headers["content-length"] == get.headers["content-length"] and not head.content
+
+
+def test_the_head_of_an_answer_that_never_ends_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "HEAD_REST", 0.05)
+    stopped = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b": still here\n\n"
+                await asyncio.sleep(0.01)
+        finally:
+            stopped.append(True)
+
+    app = FastAPI()
+    app.add_api_route("/events", lambda: StreamingResponse(endless(), media_type="text/event-stream"))
+    app.add_middleware(Guard)
+    with TestClient(app, "http://localhost") as small:
+        answer = small.head("/events")
+    assert answer.headers["content-type"].startswith("text/event-stream") and not answer.content
+    assert stopped == [True]
 
 
 @pytest.mark.parametrize(
