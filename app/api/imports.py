@@ -55,10 +55,10 @@ async def import_model(
     ctx: Ctx,
     name: Annotated[str, Query(max_length=200, description="what to call it, as the file's name")] = "model",
 ) -> Response:
-    """ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth), Keras (.keras, .h5), TensorFlow.js (model.json and its
-    weights in a .zip) or a network document, as raw bytes. Nothing in the file is ever run. A graph becomes a network
-    layer by layer; weights alone have theirs rebuilt from names and shapes, and every guess is listed. `network` is
-    null while a layer is missing."""
+    """ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth) or exported program (.pt2), Keras (.keras, .h5),
+    TensorFlow.js (model.json and its weights in a .zip) or a network document, as raw bytes. Nothing in the file is
+    ever run. A graph becomes a network layer by layer; weights alone have theirs rebuilt from names and shapes, and
+    every guess is listed. `network` is null while a layer is missing."""
     content = await read_raw(request, ctx)
     cost = READING * len(content)
 

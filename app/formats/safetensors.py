@@ -44,5 +44,8 @@ def read_safetensors(content: bytes, limits: Limits) -> tuple[Any, dict[str, np.
         array = np.frombuffer(entry["data"], _KINDS[entry["dtype"]]).reshape(entry["shape"])
         arrays[name] = (array.astype(np.uint32) << 16).view(np.float32) if entry["dtype"] == "BF16" else array
     (length,) = struct.unpack_from("<Q", content)
-    metadata = json.decode(content[8 : 8 + length], limits.names).get("__metadata__") or {}
-    return json.decode(metadata.get(REQUEST, "{}").encode(), limits.names), arrays
+    header = json.decode(content[8 : 8 + length], limits.names)
+    metadata = header.pop("__metadata__", None) or {}
+    order = sorted(arrays, key=lambda name: header[name]["data_offsets"])  # as they lie; the library shuffles them
+    request = json.decode(metadata.get(REQUEST, "{}").encode(), limits.names)
+    return request, {name: arrays[name] for name in order}

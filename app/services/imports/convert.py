@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from app.services.imports.source import FileError, Graph, Node
-from engine.layers import LONGEST_NAME, RESERVED, Layer, NetworkError, is_layer_name, read_layer
+from app.services.imports.nearest import KEEPS_SHAPE, LEAVE_OUT, nearest
+from app.services.imports.source import Bounds, FileError, Graph, Node
+from engine.layers import LONGEST_NAME, RESERVED, Layer, NetworkError, input_shape_of, is_layer_name, read_layer
 from engine.ops import OPS
 
 Array = np.ndarray
 Shape = tuple[int, ...]
 State = Literal["as_is", "moved", "guessed", "missing"]
-
-LEAVE_OUT = "leave_out"
 
 
 @dataclass
@@ -62,11 +61,11 @@ class Result:
 
 
 class Unsupported(Exception):
-    """A node that this project has nothing for."""
+    """A node that this project has nothing for. Without `nearest`, what comes nearest is looked up."""
 
-    def __init__(self, detail: str, nearest: Iterable[str] = (LEAVE_OUT,)) -> None:
+    def __init__(self, detail: str, nearest: Iterable[str] | None = None) -> None:
         super().__init__(detail)
-        self.nearest = tuple(nearest)
+        self.nearest = None if nearest is None else tuple(nearest)
 
 
 @dataclass
@@ -83,6 +82,8 @@ class Builder:
     used: set[str] = field(default_factory=set)
     readers: Counter[str] = field(default_factory=Counter)  # how many nodes read a value
     waiting: dict[str, str] = field(default_factory=dict)  # values whose shape a missing layer leaves open
+    grouped: dict[str, int] = field(default_factory=dict)  # values laid out by so many groups, for an instance norm
+    row: bool = False  # the file's images have one axis of space; here they are planes of height 1
 
     def add(
         self,
@@ -123,15 +124,26 @@ class Builder:
         """The layer that makes a value; Unsupported for a constant, and for what a missing layer should make."""
         if value in self.waiting:
             raise Unsupported(f"waits for {self.waiting[value]}", ())
+        if value in self.grouped:
+            raise Unsupported("channels laid out by groups are read by a norm only")
         if value not in self.values:
             raise Unsupported(f"{value[:80]!r} is a constant, where a layer's output is expected")
         return self.values[value]
 
     def constant(self, value: str) -> Array:
+        if value in self.waiting:
+            raise Unsupported(f"waits for {self.waiting[value]}", ())
         if value not in self.constants:
             raise Unsupported(f"{value[:80]!r} is computed, where numbers of the file are expected")
         self.used.add(value)
         return self.constants[value]
+
+
+def _wait(build: Builder, values: Iterable[str]) -> None:
+    """Unsupported for what a missing layer should make."""
+    for value in values:
+        if value in build.waiting:
+            build.source(value)
 
 
 def layer_name(hint: str) -> str:
@@ -150,10 +162,23 @@ def convert(graph: Graph, answers: Mapping[str, Any]) -> Result:
     build.readers.update(graph.outputs)
     inputs = dict(graph.inputs)
     if len(inputs) != 1:
-        raise FileError(f"expected a graph with one input, got {len(inputs)}: {', '.join(inputs)[:200]}")
+        kinds = ", ".join(dict.fromkeys(node.op for node in graph.nodes))
+        raise FileError(
+            f"expected a graph with one input, got {len(inputs)}: {', '.join(inputs)[:200]} (of {kinds[:200]})"
+        )
     (name, shape), *_ = inputs.items()
-    build.values[name] = "input"
-    build.shapes["input"], guesses = _input_shape(shape, answers)
+    if len(shape) not in (2, 3, 4):
+        kinds = ", ".join(dict.fromkeys(node.op for node in graph.nodes))
+        raise FileError(
+            f"the input has {len(shape)} axes {list(shape)[:9]}, for {kinds[:200]}; expected [N, features], "
+            "[N, C, length] or [N, C, height, width]"
+        )
+    build.values[name], build.row = "input", len(shape) == 3
+    found, guesses = _input_shape(shape, answers)
+    try:
+        build.shapes["input"] = input_shape_of(found)
+    except NetworkError as error:
+        raise FileError(f"input: {error.detail}") from None
     for node in graph.nodes:
         _node(build, node, answers)
     output = graph.outputs[0] if graph.outputs else ""
@@ -174,9 +199,11 @@ def _input_shape(shape: Shape, answers: Mapping[str, Any]) -> tuple[Shape, list[
         ):
             raise FileError("input: expected [channels, height, width] or [features]")
         return tuple(given), []
-    if len(shape) not in (2, 4):
-        raise FileError(f"the input has {len(shape)} axes {list(shape)}; expected [N, features] or [N, C, H, W]")
     image = shape[1:]
+    if len(shape) == 3:
+        image = (shape[1] or 1, 1, shape[2] or 64)
+        why = f"each image is a row of {shape[2] or 'any'} places in {image[0]} channels: a plane of height 1"
+        return image, [Guess("input", why, list(image))]
     if all(image):
         return image, []
     channels = image[0] or 1
@@ -239,21 +266,22 @@ def _without_softmax(build: Builder, last: str) -> None:
 
 def _node(build: Builder, node: Node, answers: Mapping[str, Any]) -> None:
     row = Row(node.title)
-    found = _folded(build, node)
-    if found is not None:
-        build.constants[node.outputs[0]] = found
-        return
     try:
+        found = _folded(build, node)
+        if found is not None:
+            build.constants[node.outputs[0]] = found
+            return
         chosen = answers.get(node.title)
         if chosen is not None:
             _chosen(build, node, row, chosen)
         elif node.op in NODES:
             NODES[node.op](build, node, row)
         else:
-            raise Unsupported(f"there is no operator like {node.op} here", NEAREST.get(node.op, (LEAVE_OUT,)))
+            raise Unsupported(f"there is no operator like {node.op} here")
     except Unsupported as error:
-        row.state, row.detail = "missing", str(error)
-        row.nearest = error.nearest
+        names, far = nearest(_with_ends(build, node)) if error.nearest is None else (error.nearest, "")
+        row.state, row.nearest = "missing", names
+        row.detail = f"{error}; {far}" if far else str(error)
         _pass_on(build, node)
     build.rows.append(row)
 
@@ -323,8 +351,10 @@ def _slice(given: list[Array], attributes: Mapping[str, Any]) -> Array | None:
 def _filled(given: list[Array], attributes: Mapping[str, Any]) -> Array | None:
     value = attributes.get("value")
     shape = [int(n) for n in given[0].tolist()]
-    if any(n < 0 for n in shape) or np.prod(shape, dtype=float) > 16_000_000:
-        return None
+    if any(n < 0 for n in shape) or np.prod(shape, dtype=float) > Bounds.elements:
+        raise Unsupported(
+            f"numbers of shape {shape} are more than the {Bounds.elements:,} of one tensor that are taken", ()
+        )
     return np.full(shape, 0.0 if value is None else value.reshape(-1)[0], np.float32 if value is None else value.dtype)
 
 
@@ -357,21 +387,6 @@ FOLDING: dict[str, Callable[[list[Array], Mapping[str, Any]], Array | None]] = {
 
 Writer = Callable[[Builder, Node, Row], None]
 NODES: dict[str, Writer] = {}
-#: What comes nearest to operations that are not here.
-NEAREST: dict[str, tuple[str, ...]] = {
-    "Selu": ("elu", LEAVE_OUT),
-    "Celu": ("elu", LEAVE_OUT),
-    "ThresholdedRelu": ("relu", LEAVE_OUT),
-    "Clip": ("relu", "hard_swish", LEAVE_OUT),
-    "HardSigmoid": ("sigmoid", LEAVE_OUT),
-    "Softsign": ("tanh", LEAVE_OUT),
-    "Mish": ("silu", LEAVE_OUT),
-    "LRN": (LEAVE_OUT,),
-}
-
-
-#: Operations whose output is shaped as their input, though they are not here.
-KEEPS_SHAPE = {*NEAREST, "Exp", "Neg", "Sqrt", "Abs", "Erf", "Log", "Pow", "LayerNormalization"}
 
 
 def writes(*names: str) -> Callable[[Writer], Writer]:
@@ -396,7 +411,16 @@ def _plane(build: Builder, node: Node) -> None:
         raise Unsupported(f"{node.op} over {len(shape) - 1} axes; expected [channels, height, width]")
 
 
-def _pads(node: Node, rank: int = 2) -> Any:
+def _axis(build: Builder, source: str, axis: int) -> int:
+    """An axis of the file's batch as it counts here, from the front."""
+    rank = len(build.shapes[source]) + 1
+    if build.row and rank == 4:
+        axis %= 3
+        return axis + (axis == 2)
+    return axis % rank
+
+
+def _pads(node: Node) -> Any:
     auto = node.attributes.get("auto_pad", "NOTSET") or "NOTSET"
     if auto == "SAME_UPPER":
         return "same"
@@ -404,14 +428,18 @@ def _pads(node: Node, rank: int = 2) -> Any:
         return 0
     if auto != "NOTSET":
         raise Unsupported(f"the padding {auto} puts the odd cell first, which is not done here")
-    pads = list(node.attributes.get("pads") or [0] * 2 * rank)
-    if len(pads) != 2 * rank or min(pads) < 0:
+    pads = list(node.attributes.get("pads") or [0] * 4)
+    if len(pads) == 2:
+        pads = [0, pads[0], 0, pads[1]]
+    if len(pads) != 4 or min(pads) < 0:
         raise Unsupported(f"the padding {pads} is not done here")
     return [pads[0], pads[2], pads[1], pads[3]]
 
 
 def _pair(node: Node, name: str, default: int = 1) -> list[int]:
     values = list(node.attributes.get(name) or [default] * 2)
+    if len(values) == 1:
+        values = [default, *values]
     if len(values) != 2:
         raise Unsupported(f"{node.op} over {len(values)} axes; expected 2")
     return values
@@ -430,10 +458,20 @@ def _weighted(build: Builder, node: Node, row: Row, op: str, w: Array, out: int,
     _place(build, node, row, name)
 
 
+def _kernel(build: Builder, node: Node) -> Array:
+    """The kernel's numbers; one of a single axis as one row."""
+    w = build.constant(node.inputs[1])
+    if w.ndim == 3:
+        w = w[:, :, None, :]
+    if w.ndim != 4:
+        raise Unsupported(f"{node.op} over {w.ndim - 2} axes; expected one or two")
+    return w
+
+
 @writes("Conv")
 def _conv(build: Builder, node: Node, row: Row) -> None:
     _plane(build, node)
-    w = build.constant(node.inputs[1])
+    w = _kernel(build, node)
     settings = {
         **_geometry(node),
         "kernel_size": list(w.shape[2:]),
@@ -448,7 +486,7 @@ def _conv_transpose(build: Builder, node: Node, row: Row) -> None:
     _plane(build, node)
     if node.attributes.get("output_shape"):
         raise Unsupported("an output_shape that is said is not taken here")
-    w, groups = build.constant(node.inputs[1]), node.attributes.get("group", 1)
+    w, groups = _kernel(build, node), node.attributes.get("group", 1)
     settings = {
         **_geometry(node),
         "output_padding": _pair(node, "output_padding", 0),
@@ -504,11 +542,69 @@ NODES |= {
     "Tanh": _simple("tanh"),
     "Elu": _simple("elu", alpha=("alpha", 1.0)),
     "Softplus": _simple("softplus"),
-    "HardSwish": _simple("hard_swish"),
+    "HardSwish": _simple("hardswish"),
+    "Silu": _simple("silu"),
     "GlobalAveragePool": _simple("global_avg_pool"),
     "GlobalMaxPool": _simple("global_max_pool"),
     "Dropout": _simple("dropout", p=("ratio", 0.5)),
 }
+
+
+def _scaled(build: Builder, node: Node, row: Row, source: str, scale: float, detail: str) -> None:
+    """A layer times one number: a batch norm of mean 0 and variance 1, which does just that."""
+    shape = build.shapes[source]
+    zeros, ones = np.zeros(shape[0], np.float32), np.ones(shape[0], np.float32)
+    parameters = {"gamma": ones * np.float32(scale), "beta": zeros, "running_mean": zeros, "running_var": ones}
+    _place(build, node, row, build.add("batch_norm", [source], {"eps": 0.0}, _hint(node), parameters))
+    row.state, row.detail = "moved", detail
+
+
+@writes("Selu")
+def _selu(build: Builder, node: Node, row: Row) -> None:
+    alpha, gamma = node.attributes.get("alpha", 1.67326324), node.attributes.get("gamma", 1.05070098)
+    source = build.add("elu", [build.source(node.inputs[0])], {"alpha": alpha}, f"{_hint(node)}_elu")
+    detail = f"an elu of {alpha:.4f} and a scale of {gamma:.4f}, written as a batch norm of mean 0, variance 1"
+    _scaled(build, node, row, source, gamma, detail)
+
+
+@writes("Neg")
+def _neg(build: Builder, node: Node, row: Row) -> None:
+    detail = "a scale of -1, written as a batch norm of mean 0, variance 1"
+    _scaled(build, node, row, build.source(node.inputs[0]), -1.0, detail)
+
+
+@writes("Celu")
+def _celu(build: Builder, node: Node, row: Row) -> None:
+    if node.attributes.get("alpha", 1.0) != 1:
+        raise Unsupported(f"a CELU of {node.attributes['alpha']:g} is not done here; one of 1 is an elu")
+    _place(build, node, row, build.add("elu", [build.source(node.inputs[0])], {"alpha": 1.0}, _hint(node)))
+
+
+@writes("Clip")
+def _clip(build: Builder, node: Node, row: Row) -> None:
+    least, most = (_end(build, node, k, name) for k, name in ((1, "min"), (2, "max")))
+    if least != 0 or most != np.inf:
+        raise Unsupported(f"a cut at {least:g} and {most:g} is not done here")
+    _place(build, node, row, build.add("relu", [build.source(node.inputs[0])], {}, _hint(node)))
+
+
+def _with_ends(build: Builder, node: Node) -> Node:
+    """A Clip with its ends among the attributes, as it is compared; any other node as it is."""
+    if node.op != "Clip":
+        return node
+    try:
+        ends = {name: _end(build, node, k, name) for k, name in ((1, "min"), (2, "max"))}
+    except Unsupported:
+        return node
+    return replace(node, attributes={**node.attributes, **ends})
+
+
+def _end(build: Builder, node: Node, input: int, name: str) -> float:
+    """One end of a Clip, which newer files keep among the inputs."""
+    if len(node.inputs) > input and node.inputs[input]:
+        return float(build.constant(node.inputs[input]).reshape(-1)[0])
+    value = node.attributes.get(name)
+    return float(value) if value is not None else (-np.inf if name == "min" else np.inf)
 
 
 @writes("Gelu")
@@ -532,12 +628,11 @@ def _prelu(build: Builder, node: Node, row: Row) -> None:
 @writes("Softmax", "LogSoftmax")
 def _softmax(build: Builder, node: Node, row: Row) -> None:
     source = build.source(node.inputs[0])
-    rank = len(build.shapes[source]) + 1
-    axis = node.attributes.get("axis", 1 if node.attributes.get("version", 13) < 13 else -1)
-    if axis % rank == 0:
+    axis = _axis(build, source, node.attributes.get("axis", 1 if node.attributes.get("version", 13) < 13 else -1))
+    if axis == 0:
         raise Unsupported("a softmax over the images of a batch is not done here")
     op = "softmax" if node.op == "Softmax" else "log_softmax"
-    _place(build, node, row, build.add(op, [source], {"axis": axis % rank}, _hint(node)))
+    _place(build, node, row, build.add(op, [source], {"axis": axis}, _hint(node)))
 
 
 def _pool(build: Builder, node: Node, **more: Any) -> dict[str, Any]:
@@ -589,7 +684,7 @@ def _batch_norm(build: Builder, node: Node, row: Row) -> None:
 
 @writes("Flatten")
 def _flatten(build: Builder, node: Node, row: Row) -> None:
-    if node.attributes.get("axis", 1) != 1:
+    if node.attributes.get("axis", 1) != 1:  # the images are one axis, so the others begin at 1
         raise Unsupported("flattening from another axis than the first is not done here")
     _flattened(build, node, row)
 
@@ -607,19 +702,30 @@ def _flattened(build: Builder, node: Node, row: Row) -> None:
 def _reshape(build: Builder, node: Node, row: Row) -> None:
     source = build.source(node.inputs[0])
     shape = build.shapes[source]
+    if build.row and len(shape) == 3:
+        shape = (shape[0], shape[2])  # as the file counts
     size = int(np.prod(shape))
     if node.op == "Squeeze":
         axes = build.constant(node.inputs[1]).tolist() if len(node.inputs) > 1 else node.attributes.get("axes", [])
-        wanted = [-1, *(n for k, n in enumerate(shape, start=1) if k not in axes and k - len(shape) - 1 not in axes)]
+        kept = [n for k, n in enumerate(shape, start=1) if k not in axes and k - len(shape) - 1 not in axes]
+        wanted = kept if axes else [n for n in shape if n != 1]
     else:
-        wanted = [int(n) for n in build.constant(node.inputs[1]).tolist()]
-    if len(wanted) == 2 and wanted[1] in (-1, size, 0 if len(shape) == 1 else -1):
+        whole = [int(n) for n in build.constant(node.inputs[1]).tolist()]
+        wanted = [shape[k] if n == 0 and k < len(shape) else n for k, n in enumerate(whole[1:])]
+    if wanted.count(-1) == 1:
+        rest = int(np.prod([n for n in wanted if n != -1]))
+        wanted = [size // rest if n == -1 and rest and size % rest == 0 else n for n in wanted]
+    if wanted == [size]:
         return _flattened(build, node, row)
-    if tuple(wanted[1:]) == shape:
+    if tuple(wanted) == shape:
         build.values[node.outputs[0]] = source
         row.detail = "it changes nothing"
         return None
-    raise Unsupported(f"the shape {list(shape)} of an image cannot become {wanted[1:]} here; only a row of {size} can")
+    if len(wanted) == 2 and len(shape) > 1 and shape[0] % wanted[0] == 0 and np.prod(wanted) == size:
+        build.values[node.outputs[0]], build.grouped[node.outputs[0]] = source, wanted[0]
+        row.state, row.detail = "moved", f"part of a group norm of {wanted[0]} groups"
+        return None
+    raise Unsupported(f"the shape {list(shape)} of an image cannot become {wanted} here; only a row of {size} can")
 
 
 @writes("Identity", "Cast")
@@ -630,16 +736,68 @@ def _identity(build: Builder, node: Node, row: Row) -> None:
 
 @writes("Pad")
 def _pad(build: Builder, node: Node, row: Row) -> None:
-    pads = build.constant(node.inputs[1]).tolist() if len(node.inputs) > 1 else node.attributes.get("pads", [])
-    if any(pads):
-        raise Unsupported("padding by itself is not a layer here; a convolution or a pool brings its own")
-    _identity(build, node, row)
+    """Zeros around the maps: part of a convolution behind them, or else a convolution that copies each channel."""
+    at = node.attributes
+    pads = build.constant(node.inputs[1]).tolist() if len(node.inputs) > 1 else list(at.get("pads") or [])
+    if not any(pads):
+        return _identity(build, node, row)
+    filling = build.constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else at.get("value", 0.0)
+    mode = at.get("mode") or "constant"
+    if mode != "constant" or np.any(np.asarray(filling) != 0):
+        what = f"padding by {mode}" if mode != "constant" else f"padding with {np.asarray(filling).reshape(-1)[0]:g}"
+        raise Unsupported(f"{what} is not done here; a convolution pads with zeros")
+    _plane(build, node)
+    half = len(pads) // 2
+    before, after = pads[2:half], pads[half + 2 :]
+    if build.row:
+        before, after = [0, *before], [0, *after]
+    if len(before) != 2 or any(pads[:2]) or any(pads[half : half + 2]) or min(pads) < 0:
+        raise Unsupported(f"the padding {pads} is not done here; zeros around height and width are")
+    source = build.source(node.inputs[0])
+    channels = build.shapes[source][0]
+    settings = {
+        "out": channels,
+        "kernel_size": 1,
+        "groups": channels,
+        "bias": False,
+        "padding": [before[0], after[0], before[1], after[1]],
+    }
+    ones = np.ones((channels, 1, 1, 1), np.float32)
+    _place(build, node, row, build.add("conv2d", [source], settings, _hint(node), {"w": ones}))
+    row.state = "moved"
+    row.detail = "zeros around the maps, written as a convolution that multiplies each channel by 1"
+    return None
+
+
+@writes("Upsample", "Resize")
+def _upsample(build: Builder, node: Node, row: Row) -> None:
+    _plane(build, node)
+    at, source = node.attributes, build.source(node.inputs[0])
+    if at.get("mode", "nearest") != "nearest":
+        raise Unsupported(f"{node.op} by {at['mode']} is not done here")
+    shape = build.shapes[source]
+    given = list(at.get("scales") or [])
+    if not given and len(node.inputs) > 3 and node.inputs[3]:
+        wanted = build.constant(node.inputs[3]).reshape(-1)[2:]
+        given = [1, 1, *(wanted / np.array(shape[3 - len(wanted) :]))]
+    elif not given:
+        given = (
+            build.constant(node.inputs[2 if node.op == "Resize" and len(node.inputs) > 2 else 1]).reshape(-1).tolist()
+        )
+    scales = [1.0] * (4 - len(given)) + [float(n) for n in given[2:]]
+    if len(scales) != 2 or any(not n >= 1 or n != int(n) for n in scales) or any(n != 1 for n in given[:2]):
+        raise Unsupported(f"a scale of {given[2:]} is not done here; whole numbers are")
+    if at.get("coordinate_transformation_mode") == "align_corners":
+        raise Unsupported("upsampling with corners on corners is not done here; repeating each cell is")
+    settings = {"scale": [int(n) for n in scales]}
+    _place(build, node, row, build.add("upsample2d", [source], settings, _hint(node)))
 
 
 @writes("Add", "Sum")
 def _add(build: Builder, node: Node, row: Row) -> None:
     computed = [name for name in node.inputs if name in build.values]
     given = [name for name in node.inputs if name not in build.values]
+    _wait(build, given)
     if not given:
         if len(computed) == 1:
             return _identity(build, node, row)
@@ -659,9 +817,23 @@ def _add(build: Builder, node: Node, row: Row) -> None:
 def _mul(build: Builder, node: Node, row: Row) -> None:
     computed = [name for name in node.inputs if name in build.values]
     given = [name for name in node.inputs if name not in build.values]
+    _wait(build, given)
+    gated = _gated(build, *computed) if len(computed) == 2 else None
+    if gated is not None:
+        row.detail = "x times its sigmoid"
+        return _place(build, node, row, build.add("silu", [gated], {}, _hint(node)))
     if len(computed) != 1 or len(given) != 1:
-        raise Unsupported("a product of two layers is not done here")
-    _affine(build, node, row, build.constant(given[0]), 0.0)
+        raise Unsupported(f"a product of {len(computed)} layers is not done here")
+    return _affine(build, node, row, build.constant(given[0]), 0.0)
+
+
+def _gated(build: Builder, a: str, b: str) -> str | None:
+    """The layer x where the two values are x and its sigmoid: their product is SiLU, which exporters take apart."""
+    reads = {each["name"]: each for each in build.layers}
+    for x, gate in ((build.values[a], build.values[b]), (build.values[b], build.values[a])):
+        if gate in reads and reads[gate]["op"] == "sigmoid" and reads[gate]["inputs"] == [x]:
+            return x
+    return None
 
 
 @writes("Sub")
@@ -679,7 +851,7 @@ def _affine(build: Builder, node: Node, row: Row, scale: Any, shift: Any) -> Non
     mean 0 and variance 1, which does just that."""
     source = build.source(next(name for name in node.inputs if name in build.values))
     shape = build.shapes[source]
-    scale, shift = (_per_channel(value, shape, node) for value in (scale, shift))
+    scale, shift = (_per_channel(value, shape, build.row, node) for value in (scale, shift))
     layer = build.made.get(source)
     room = build.readers[next(name for name in node.inputs if name in build.values)] == 1
     if layer is not None and room and layer.op.name == "linear" and (scale == 1).all():
@@ -691,7 +863,7 @@ def _affine(build: Builder, node: Node, row: Row, scale: Any, shift: Any) -> Non
         row.state, row.detail = "moved", f"the bias of {source}"
         build.values[node.outputs[0]] = source
         return
-    if layer is not None and room and layer.op.name == "batch_norm":
+    if layer is not None and room and layer.op.name in ("batch_norm", "group_norm"):
         for part in ("gamma", "beta"):
             build.parameters[f"{source}/{part}"] = build.parameters[f"{source}/{part}"] * scale
         build.parameters[f"{source}/beta"] = build.parameters[f"{source}/beta"] + shift
@@ -707,8 +879,13 @@ def _affine(build: Builder, node: Node, row: Row, scale: Any, shift: Any) -> Non
     )
 
 
-def _per_channel(value: Any, shape: Shape, node: Node) -> Array:
-    array = np.asarray(value, np.float32)
+def _per_channel(value: Any, shape: Shape, row: bool, node: Node) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or not (np.abs(array) <= np.finfo(np.float32).max).all():
+        raise Unsupported(f"{node.op} with numbers that a float32 cannot hold")
+    array = array.astype(np.float32)
+    if row and len(shape) == 3 and array.ndim in (2, 3):
+        array = array[..., None, :]
     wide = array.reshape((1,) * (len(shape) + 1 - array.ndim) + array.shape) if array.ndim <= len(shape) + 1 else array
     fits = wide.ndim == len(shape) + 1 and wide.shape[0] == 1 and all(n == 1 for n in wide.shape[2:])
     if not fits or wide.shape[1] not in (1, shape[0]):
@@ -726,29 +903,60 @@ def _with_bias(build: Builder, name: str) -> None:
 @writes("Concat")
 def _concat(build: Builder, node: Node, row: Row) -> None:
     sources = [build.source(name) for name in node.inputs]
-    rank = len(build.shapes[sources[0]]) + 1
-    axis = node.attributes.get("axis", 1)
-    if axis % rank == 0:
+    axis = _axis(build, sources[0], node.attributes.get("axis", 1))
+    if axis == 0:
         raise Unsupported("joining batches is not done here")
     if len(sources) == 1:
         return _identity(build, node, row)
-    return _place(build, node, row, build.add("concat", sources, {"axis": axis % rank}, _hint(node)))
+    return _place(build, node, row, build.add("concat", sources, {"axis": axis}, _hint(node)))
 
 
 @writes("InstanceNormalization")
 def _instance_norm(build: Builder, node: Node, row: Row) -> None:
+    """A group norm of a channel each, or of the groups that a reshape has laid out, as exporters write a group norm."""
+    value = node.inputs[0]
+    source = build.values.get(value) if value in build.grouped else build.source(value)
+    assert source is not None
+    _normalised_by_groups(build, node, row, source, build.grouped.get(value, build.shapes[source][0]))
+
+
+@writes("GroupNormalization")
+def _group_norm(build: Builder, node: Node, row: Row) -> None:
+    _normalised_by_groups(build, node, row, build.source(node.inputs[0]), node.attributes.get("num_groups", 1))
+
+
+def _normalised_by_groups(build: Builder, node: Node, row: Row, source: str, groups: int) -> None:
+    channels = build.shapes[source][0]
+    parameters = {}
+    for name, input, usual in (("gamma", 1, 1.0), ("beta", 2, 0.0)):
+        said = len(node.inputs) > input and node.inputs[input]
+        given = build.constant(node.inputs[input]).reshape(-1) if said else np.full(channels, usual, np.float32)
+        if len(given) == groups != channels and channels % groups == 0:  # before opset 21, one for each group
+            given = given.repeat(channels // groups)
+        parameters[name] = given
+    settings = {"groups": groups, "eps": node.attributes.get("epsilon", 1e-5)}
+    hint = _hint(node, node.inputs[1] if len(node.inputs) > 1 else "")
+    _place(build, node, row, build.add("group_norm", [source], settings, hint, parameters))
+
+
+@writes("LayerNormalization")
+def _layer_norm(build: Builder, node: Node, row: Row) -> None:
     source = build.source(node.inputs[0])
-    settings = {"groups": build.shapes[source][0], "eps": node.attributes.get("epsilon", 1e-5)}
-    parameters = {"gamma": build.constant(node.inputs[1]), "beta": build.constant(node.inputs[2])}
-    _place(build, node, row, build.add("group_norm", [source], settings, _hint(node), parameters))
+    if len(build.shapes[source]) != 1 or node.attributes.get("axis", -1) not in (-1, 1):
+        raise Unsupported(
+            "a layer norm over maps learns a scale for each number; a group norm of one group learns one for each "
+            "channel and is the same otherwise",
+        )
+    _group_norm(build, node, row)
 
 
 @writes("ReduceMean")
 def _reduce_mean(build: Builder, node: Node, row: Row) -> None:
     source = build.source(node.inputs[0])
     axes = build.constant(node.inputs[1]).tolist() if len(node.inputs) > 1 else node.attributes.get("axes", [])
-    if len(build.shapes[source]) != 3 or sorted(axis % 4 for axis in axes) != [2, 3]:
-        raise Unsupported("a mean over other axes than height and width is not done here", ("global_avg_pool",))
+    space = [3] if build.row else [2, 3]
+    if len(build.shapes[source]) != 3 or sorted(_axis(build, source, axis) for axis in axes) != space:
+        raise Unsupported("a mean over other axes than height and width is not done here")
     name = build.add("global_avg_pool", [source], {}, _hint(node))
     if not node.attributes.get("keepdims", 1):
         name = build.add("flatten", [name], {}, "flatten")

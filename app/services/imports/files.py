@@ -15,13 +15,14 @@ from app.problems import Problem
 from app.services.imports.keras_files import read_h5, read_keras_archive, read_tfjs
 from app.services.imports.onnx import read_onnx
 from app.services.imports.source import Bounds, Document, FileError, Source, Weights
-from app.services.imports.torch_file import read_torch
+from app.services.imports.torch_export import GRAPH, read_pt2
+from app.services.imports.torch_file import LEGACY, read_legacy, read_torch
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 PICKLE = b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"
 FORMATS = (
-    "ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth), Keras (.keras, .h5), TensorFlow.js in a .zip and this "
-    "project's own networks"
+    "ONNX, safetensors, .npz, a PyTorch state_dict (.pt, .pth) or exported program (.pt2), "
+    "Keras (.keras, .h5), TensorFlow.js in a .zip and this project's own networks"
 )
 
 
@@ -34,6 +35,8 @@ def read_file(content: bytes, limits: Limits) -> tuple[str, Source]:
         return _archive(content, bounds, limits)
     if content[:8] == HDF5:
         return "keras", read_h5(content, bounds)
+    if content.startswith(LEGACY):
+        return "pytorch", read_legacy(content, bounds)
     if content[:2] in PICKLE:
         raise FileError(
             "a pickle without a zip archive is not read: it can run code. Save model.state_dict() with a PyTorch of "
@@ -52,6 +55,8 @@ def read_file(content: bytes, limits: Limits) -> tuple[str, Source]:
 def _archive(content: bytes, bounds: Bounds, limits: Limits) -> tuple[str, Source]:
     archive = Archive(content, bounds)
     names = archive.names
+    if any(name.endswith(GRAPH) for name in names):
+        return "pt2", read_pt2(archive)
     if any(name.endswith("data.pkl") for name in names):
         return "pytorch", read_torch(content, bounds)
     if "config.json" in names and any(name.endswith(".weights.h5") for name in names):

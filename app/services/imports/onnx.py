@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.services.imports.protobuf import Message
-from app.services.imports.source import Bounds, FileError, Graph, Node
+from app.services.imports.source import Bounds, FileError, Graph, Node, in_order
 
 #: TensorProto.DataType, as NumPy has it; bfloat16 is widened below.
 DTYPES: dict[int, np.dtype] = {
@@ -58,7 +58,7 @@ def read_onnx(content: bytes, bounds: Bounds) -> Graph:
         _few("nodes", len(nodes), bounds)
     inputs = {name: shape for name, shape in (_input(each) for each in graph.messages(11)) if name not in tensors}
     outputs = tuple(each.string(1) for each in graph.messages(12))
-    return Graph(_in_order(nodes, {*tensors, *inputs, ""}), tensors, inputs, outputs)
+    return Graph(in_order(nodes, {*tensors, *inputs, ""}), tensors, inputs, outputs)
 
 
 def tensor_of(proto: Message, bounds: Bounds) -> np.ndarray:
@@ -127,30 +127,3 @@ def _input(proto: Message) -> tuple[str, tuple[int, ...]]:
 def _few(what: str, count: int, bounds: Bounds) -> None:
     if count > bounds.items:
         raise FileError(f"more than {bounds.items} {what}")
-
-
-def _in_order(nodes: list[Node], known: set[str]) -> tuple[Node, ...]:
-    """Each after what it reads. FileError for a cycle, and for what nothing makes."""
-    made = {name for node in nodes for name in node.outputs}
-    readers: dict[str, list[int]] = {}
-    missing = []
-    for k, node in enumerate(nodes):
-        needs = {name for name in node.inputs if name not in known}
-        for name in needs:
-            if name not in made:
-                raise FileError(f"{node.title[:80]} reads {name[:80]!r}, which nothing makes")
-            readers.setdefault(name, []).append(k)
-        missing.append(len(needs))
-    ready = [k for k, count in enumerate(missing) if not count]
-    order: list[Node] = []
-    for k in ready:  # grows as it goes
-        order.append(nodes[k])
-        for name in dict.fromkeys(nodes[k].outputs):
-            for reader in readers.pop(name, ()):
-                missing[reader] -= 1
-                if not missing[reader]:
-                    ready.append(reader)
-    if len(order) < len(nodes):
-        left = next(nodes[k] for k, count in enumerate(missing) if count)
-        raise FileError(f"the graph runs in a circle through {left.title[:80]}")
-    return tuple(order)

@@ -41,8 +41,12 @@ PARTS = {
 }
 IGNORED = ("num_batches_tracked",)
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "none")
+#: What stands between a layer and its activation, or in its place.
+NORMS = ("batch_norm", "group_norm", "prelu")
 #: Convolutions whose pools are tried in every combination.
 MOST = 8
+#: Steps of the search for an order of the layers.
+SEARCHED = 20_000
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Group:
     kind: str = ""
     detail: str = ""
     moved: bool = False
+    groups: int = 1  # of a group norm
     number: int | None = None  # its place in a Sequential, and what the Sequential is called
     parent: str = ""
 
@@ -72,7 +77,7 @@ class Plan:
 def rebuild(weights: Weights, answers: Mapping[str, Any]) -> Result:
     """The network of these weights. `answers` settle a guess: {"input": [1, 28, 28], "activation": "tanh", "padding":
     "same", "pools": "conv1, conv2"}. FileError where the weights make no chain."""
-    groups = _groups(weights)
+    groups = _in_order(_groups(weights))
     _name_kinds(groups)
     rows = [Row(", ".join(f"{group.name}.{part}" for part in group.parts)) for group in groups]
     guesses: list[Guess] = []
@@ -87,6 +92,7 @@ def rebuild(weights: Weights, answers: Mapping[str, Any]) -> Result:
         why = "a file of weights does not say what stands between its layers"
         others = tuple(each for each in ACTIVATIONS if each != activation)
         guesses.append(Guess("activation", why, activation, others))
+    _choose_groups(groups, answers, guesses)
     last = _build(build, groups, rows, plan, activation)
     classes = len(build.shapes[last]) == 1
     network = {
@@ -125,6 +131,55 @@ def _groups(weights: Weights) -> list[Group]:
         found = int(number) if re.fullmatch(r"\d{1,4}", number) else None
         groups.append(Group(short or "layer", parts, number=found, parent=parent))
     return groups
+
+
+def _in_order(groups: list[Group]) -> list[Group]:
+    """In an order in which each layer takes what the one before gives: the file's, or that of the numbers in the names
+    (safetensors sorts by name, and 10 comes before 2), or any at all; else the file's."""
+    natural = sorted(groups, key=lambda group: [(part.isdigit(), part.zfill(9)) for part in group.name.split(".")])
+    for order in (groups, natural):
+        if all(_follows(group, before) for before, group in zip([None, *order[:-1]], order, strict=True)):
+            return order
+    chain: list[Group] = []
+    tries = [natural]  # for each place of the chain, what may still be tried there
+    for _ in range(SEARCHED):
+        if len(chain) == len(groups):
+            return chain
+        while tries[-1] and not _follows(tries[-1][0], chain[-1] if chain else None):
+            tries[-1] = tries[-1][1:]
+        if tries[-1]:
+            chain.append(tries[-1][0])
+            tries[-1] = tries[-1][1:]
+            used = {id(group) for group in chain}
+            tries.append([group for group in natural if id(group) not in used])
+        elif chain:
+            chain.pop()
+            tries.pop()
+        else:
+            break
+    return groups
+
+
+def _follows(group: Group, before: Group | None) -> bool:
+    """Whether a layer, as PyTorch writes it, can stand behind another one. Two norms never follow one another."""
+    w, given = group.parts.get("w"), before and _gives(before)
+    if w is None or w.ndim == 1:
+        last = before.parts.get("w") if before else None
+        return given == len(next(iter(group.parts.values()))) and last is not None and last.ndim > 1
+    if given is None:
+        return True
+    if w.ndim == 4:
+        return not _is_flat(before) and (w.shape[1] == given or (w.shape[1] == 1 and w.shape[0] % given == 0))
+    return w.ndim == 2 and (w.shape[1] == given or (not _is_flat(before) and w.shape[1] % given == 0))
+
+
+def _gives(group: Group) -> int:
+    return len(next(iter(group.parts.values())))
+
+
+def _is_flat(group: Group | None) -> bool:
+    w = group.parts.get("w") if group else None
+    return w is not None and w.ndim == 2
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -187,6 +242,12 @@ def _one_axis(group: Group) -> None:
         group.kind, group.parts = "prelu", {"slope": parts.get("w", parts.get("slope", np.zeros(0)))}
     elif set(parts) == {"mean", "deviation"}:
         group.kind = "normalize"
+    elif set(parts) in ({"w", "b"}, {"gamma", "beta"}):
+        group.kind = "group_norm"
+        group.parts = {
+            "gamma": parts.get("w", parts.get("gamma", np.zeros(0))),
+            "beta": parts.get("b", parts.get("beta", np.zeros(0))),
+        }
     else:
         raise FileError(f"{group.name[:80]}: {', '.join(parts)} of one axis belong to no layer that is known here")
 
@@ -255,21 +316,19 @@ def _maps(conv: Group) -> int:
 def _fitting(
     convs: list[Group], size: tuple[int, int], channels: int, features: int, answers: Mapping[str, Any]
 ) -> Iterator[Plan]:
-    """Every padding (none, or same, everywhere) and every choice of 2 x 2 pools that leads to so many features."""
-    paddings = [[_same(conv) for conv in convs], [0] * len(convs)]
+    """Every padding (same or none everywhere, or same as far as some convolution) and every choice of 2 x 2 pools that
+    leads to so many features."""
+    same = [_same(conv) for conv in convs]
+    paddings = [[*same[:k], *[0] * (len(convs) - k)] for k in (len(convs), 0, *range(1, min(len(convs), MOST)))]
     chosen = answers.get("padding")
     if chosen is not None:
-        if chosen not in ("same", "valid"):
-            raise FileError('padding: expected "same" or "valid"')
-        paddings = paddings[:1] if chosen == "same" else paddings[1:]
+        padded = {"same": [True] * len(convs), "valid": [False] * len(convs)}.get(str(chosen))
+        padded = padded or _named(convs, "padding", chosen)
+        paddings = [[pad if chosen else 0 for pad, chosen in zip(same, padded, strict=True)]]
     choices = list(itertools.product((True, False), repeat=min(len(convs), MOST)))
     pooled = answers.get("pools")
     if pooled is not None:
-        names = {name.strip() for name in str(pooled).split(",") if name.strip()}
-        unknown = names - {conv.name for conv in convs}
-        if unknown:
-            raise FileError(f"pools: there is no convolution {sorted(unknown)[0][:40]!r}")
-        choices = [tuple(conv.name in names for conv in convs)]
+        choices = [tuple(_named(convs, "pools", pooled))]
     for padding in paddings:
         for choice in choices:
             pools = [*choice, *[False] * (len(convs) - len(choice))]
@@ -280,6 +339,15 @@ def _fitting(
                 yield Plan(size, padding, pools)
             elif channels == features and min(plane) > 1:
                 yield Plan(size, padding, pools, globally=True)
+
+
+def _named(convs: list[Group], what: str, answer: Any) -> list[bool]:
+    """Which convolutions an answer names, separated by commas."""
+    names = {name.strip() for name in str(answer).split(",") if name.strip()}
+    unknown = names - {conv.name for conv in convs}
+    if unknown:
+        raise FileError(f"{what}: there is no convolution {sorted(unknown)[0][:40]!r}")
+    return [conv.name in names for conv in convs]
 
 
 def _plane(convs: list[Group], size: tuple[int, int], padding: list[int], pools: list[bool]) -> tuple[int, int] | None:
@@ -306,12 +374,28 @@ def _gaps(convs: list[Group]) -> list[int | None]:
 
 def _unusual(plan: Plan, convs: list[Group]) -> tuple[int, ...]:
     """How far a plan is from what is usual: pools where a Sequential has room for them, a pool behind every
-    convolution (or every second one), padding all the same, a flatten rather than a global mean."""
+    convolution (or every second one), the size of the known data sets, padding all the same, a flatten rather than a
+    global mean."""
     gaps = _gaps(convs)
     against = sum(gap is not None and (gap >= 2) != pool for gap, pool in zip(gaps, plan.pools, strict=True))
     count = sum(plan.pools)
+    if plan.globally:  # any pools fit there, so none is the simplest
+        return (True, against, 0, count, *_rare(plan, convs))
     uniform = 0 if all(plan.pools) else 1 if plan.pools[1::2] == [True] * len(plan.pools[1::2]) else 2
-    return (plan.globally, against, uniform, len(plan.pools) - count, not any(plan.padding))
+    return (False, against, uniform, len(plan.pools) - count, *_rare(plan, convs))
+
+
+def _rare(plan: Plan, convs: list[Group]) -> tuple[bool, bool, bool]:
+    """A size of no known data set, padding that changes on the way, no padding."""
+    usual = (28, 28) if _channels(convs[0]) == 1 else (32, 32)
+    return (plan.size != usual, _padding(plan, convs) not in ("same", "valid"), not any(plan.padding))
+
+
+def _padding(plan: Plan, convs: list[Group]) -> str:
+    """As an answer says it: everywhere, nowhere, or the convolutions that are padded."""
+    could = [conv.name for conv in convs if _same(conv)]
+    padded = [conv.name for conv, pad in zip(convs, plan.padding, strict=True) if pad]
+    return "valid" if not padded else "same" if padded == could else ", ".join(padded)
 
 
 def _list_guesses(plan: Plan, fitting: list[Plan], convs: list[Group], linear: Group, guesses: list[Guess]) -> None:
@@ -325,7 +409,7 @@ def _list_guesses(plan: Plan, fitting: list[Plan], convs: list[Group], linear: G
     def shown(each: Plan) -> dict[str, Any]:
         return {
             "input": [_channels(convs[0]), *each.size],
-            "padding": "same" if any(each.padding) else "valid",
+            "padding": _padding(each, convs),
             "pools": ", ".join(conv.name for conv, pool in zip(convs, each.pools, strict=True) if pool),
         }
 
@@ -337,6 +421,21 @@ def _list_guesses(plan: Plan, fitting: list[Plan], convs: list[Group], linear: G
 
 
 # the network --------------------------------------------------------------------------------------------------------
+
+
+def _choose_groups(groups: list[Group], answers: Mapping[str, Any], guesses: list[Guess]) -> None:
+    """How many groups the group norms have: all the same, as is usual, with at least two channels in each."""
+    channels = [len(group.parts["gamma"]) for group in groups if group.kind == "group_norm"]
+    if not channels:
+        return
+    fitting = [count for count in (32, 16, 8, 4, 2, 1) if all(n % count == 0 and n // count > 1 for n in channels)]
+    chosen = answers.get("groups", next(iter(fitting), 1))
+    if type(chosen) is not int or chosen < 1 or any(n % chosen for n in channels):
+        raise FileError(f"groups: expected a whole number that divides {', '.join(map(str, channels[:9]))}")
+    why = "a file of weights does not say how many groups a group norm has; one group is a layer norm"
+    guesses.append(Guess("groups", why, chosen, tuple(count for count in fitting if count != chosen)))
+    for group in groups:
+        group.groups = chosen
 
 
 def _build(build: Builder, groups: list[Group], rows: list[Row], plan: Plan, activation: str) -> str:
@@ -360,9 +459,9 @@ def _build(build: Builder, groups: list[Group], rows: list[Row], plan: Plan, act
         row.layer, row.op, row.shape = last, layer.op.name, layer.shape
         row.parameters = sum(math.prod(shape) for shape in layer.learned.values())
         following = groups[k + 1].kind if k + 1 < len(groups) else ""
-        if following in ("batch_norm", "prelu") and k in learned:
+        if following in NORMS and k in learned:
             continue
-        ends_block = k in learned or (group.kind in ("batch_norm", "prelu") and k - 1 in learned) or k - 2 in learned
+        ends_block = k in learned or (group.kind in NORMS and k - 1 in learned) or k - 2 in learned
         owner = max((each for each in learned if each <= k), default=None)
         if not ends_block or owner is None:
             continue
@@ -391,6 +490,8 @@ def _layer(build: Builder, group: Group, row: Row, last: str, plan: Plan, conv: 
             "bias": "b" in parts,
             "rounding": "floor",
         }
+    elif group.kind == "group_norm":
+        settings = {"groups": group.groups}
     elif group.kind == "linear":
         settings = {"out": len(parts["w"]), "bias": "b" in parts}
         if group.moved and maps is not None and maps[1] * maps[2] > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,33 @@ class Document:
     tensors: Mapping[str, np.ndarray]
 
 
+def in_order(nodes: Sequence[Node], known: set[str]) -> tuple[Node, ...]:
+    """Each after what it reads. FileError for a cycle, and for what nothing makes."""
+    made = {name for node in nodes for name in node.outputs}
+    readers: dict[str, list[int]] = {}
+    missing = []
+    for k, node in enumerate(nodes):
+        needs = {name for name in node.inputs if name not in known}
+        for name in needs:
+            if name not in made:
+                raise FileError(f"{node.title[:80]} reads {name[:80]!r}, which nothing makes")
+            readers.setdefault(name, []).append(k)
+        missing.append(len(needs))
+    ready = [k for k, count in enumerate(missing) if not count]
+    order: list[Node] = []
+    for k in ready:  # grows as it goes
+        order.append(nodes[k])
+        for name in dict.fromkeys(nodes[k].outputs):
+            for reader in readers.pop(name, ()):
+                missing[reader] -= 1
+                if not missing[reader]:
+                    ready.append(reader)
+    if len(order) < len(nodes):
+        left = next(nodes[k] for k, count in enumerate(missing) if count)
+        raise FileError(f"the graph runs in a circle through {left.title[:80]}")
+    return tuple(order)
+
+
 Source = Graph | Weights | Document
 
-__all__ = ["Bounds", "Document", "FileError", "Graph", "Node", "Source", "Weights"]
+__all__ = ["Bounds", "Document", "FileError", "Graph", "Node", "Source", "Weights", "in_order"]

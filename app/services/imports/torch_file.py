@@ -7,6 +7,7 @@ Source: PyTorch's torch/serialization.py and torch/_weights_only_unpickler.py.
 
 from __future__ import annotations
 
+import io
 import math
 import pickletools
 from dataclasses import dataclass
@@ -61,6 +62,9 @@ KNOWN = (*TENSOR, *PARAMETER, *DICT, *STORAGES)
 #: What checkpoints keep their parameters under, beside an optimizer's and a counter's.
 INSIDE = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "parameters")
 
+#: What files without a zip begin with: a pickle of protocol 2 that holds this number.
+MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
 _MARK = object()
 
 
@@ -75,19 +79,45 @@ def read_torch(content: bytes, bounds: Bounds) -> Weights:
     order = archive.read(f"{folder}byteorder").strip() if f"{folder}byteorder" in archive.names else b"little"
     if order != b"little":
         raise FileError("the file's numbers are big-endian, which is not read")
-    named = _tensors(_load(archive.read(pickles[0])))
+    named = _tensors(_load(io.BytesIO(archive.read(pickles[0]))))
     storages: dict[Storage, np.ndarray] = {}
     found = {}
     for name, view in named.items():
         if view.storage not in storages:
-            storages[view.storage] = _storage(view.storage, archive.read(f"{folder}data/{view.storage.key}"))
-        found[name] = _tensor(name, view, storages[view.storage], bounds)
-    if not found:
-        raise FileError("there are no tensors in the file")
+            storages[view.storage] = read_storage(view.storage, archive.read(f"{folder}data/{view.storage.key}"))
+        found[name] = read_view(name, view, storages[view.storage], bounds)
     return Weights(found)
 
 
-def _load(content: bytes) -> Any:
+def read_legacy(content: bytes, bounds: Bounds) -> Weights:
+    """The tensors of a file without a zip, as PyTorch wrote it before 1.6: a magic number, a version, facts about the
+    machine, the tensors, the storages' names, each a pickle; then each storage's length and bytes."""
+    stream = io.BytesIO(content)
+    stream.seek(len(LEGACY))
+    version, machine, value, keys = (_load(stream) for _ in range(4))
+    if version != 1001 or not isinstance(machine, dict) or not isinstance(keys, list):
+        raise FileError("the file begins as one of PyTorch before 1.6 does, and does not go on like one")
+    if machine.get("little_endian") is not True:
+        raise FileError("the file's numbers are big-endian, which is not read")
+    named = _tensors(value)
+    wanted = {view.storage.key: view.storage for view in named.values()}
+    if len(keys) > bounds.items:
+        raise FileError(f"more than {bounds.items} storages")
+    storages: dict[str, np.ndarray] = {}
+    for key in keys:
+        if not isinstance(key, str) or key not in wanted or key in storages:
+            raise FileError(f"the storage {str(key)[:40]!r} belongs to no tensor, so its length is not known")
+        size, item = int.from_bytes(stream.read(8), "little"), np.dtype(DTYPES[wanted[key].kind]).itemsize
+        if size != wanted[key].size:
+            raise FileError(f"the storage {key[:40]} has {size} numbers; {wanted[key].size} were announced")
+        storages[key] = read_storage(wanted[key], stream.read(min(size * item, len(content))))
+    if missing := wanted.keys() - storages.keys():
+        raise FileError(f"the storage {min(missing)[:40]} is missing")
+    return Weights({name: read_view(name, view, storages[view.storage.key], bounds) for name, view in named.items()})
+
+
+def _load(content: io.BytesIO) -> Any:
+    """The next pickle's value."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
 
@@ -119,10 +149,14 @@ def _load(content: bytes) -> Any:
                     stack.append(_global(argument))
                 case "STACK_GLOBAL":
                     name, module = pop(), pop()
+                    if not isinstance(name, str) or not isinstance(module, str):
+                        raise FileError("the pickle is damaged: a global's name is no text")
                     stack.append(_global(f"{module} {name}"))
                 case "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8" | "UNICODE":
                     stack.append(argument)
                 case "BININT" | "BININT1" | "BININT2" | "INT" | "LONG" | "LONG1" | "LONG4" | "BINFLOAT" | "FLOAT":
+                    if isinstance(argument, int) and abs(argument) >= 1 << 63:
+                        raise FileError("the pickle holds a whole number of more than 64 bits")
                     stack.append(argument)
                 case "NEWTRUE" | "NEWFALSE" | "NONE":
                     stack.append({"NEWTRUE": True, "NEWFALSE": False, "NONE": None}[opcode.name])
@@ -175,6 +209,8 @@ def _load(content: bytes) -> Any:
 
 def _global(name: Any) -> Global:
     if name not in KNOWN:
+        if str(name).startswith("__torch__"):
+            raise FileError("a TorchScript program is not read. Save model.state_dict(), or use torch.export.save")
         raise FileError(
             f"a pickle that holds more than tensors is not read: it asks for {str(name).replace(' ', '.')[:80]}. "
             "Save model.state_dict(), or use safetensors"
@@ -184,7 +220,9 @@ def _global(name: Any) -> Global:
 
 def _persistent(value: Any) -> Storage:
     match value:
-        case ("storage", Global(kind), str(key), str(), int(size)) if kind in STORAGES and key.isalnum():
+        case ("storage", Global(kind), str(key), str(), int(size), *views) if kind in STORAGES and key.isalnum():
+            if any(view is not None for view in views):  # one storage within another, which PyTorch no longer writes
+                raise FileError(f"the storage {key[:40]} is a part of another one, which is not read")
             return Storage(key, kind.partition(" ")[2], size)
     raise FileError("the pickle is damaged: it names a storage in a way that is not known")
 
@@ -234,23 +272,27 @@ def _tensors(value: Any) -> dict[str, TensorView]:
     raise FileError(f"expected a state_dict: tensors by name; the file holds {', '.join(map(str, value))[:200]}")
 
 
-def _storage(storage: Storage, content: bytes) -> np.ndarray:
+def read_storage(storage: Storage, content: bytes) -> np.ndarray:
+    """The storage's numbers; bfloat16 as the upper halves of float32."""
     dtype = np.dtype(DTYPES[storage.kind])
     if len(content) != storage.size * dtype.itemsize:
         raise FileError(f"the storage {storage.key}: {len(content)} bytes do not hold {storage.size} numbers")
     return np.frombuffer(content, dtype)
 
 
-def _tensor(name: str, view: TensorView, storage: np.ndarray, bounds: Bounds) -> np.ndarray:
+def read_view(name: str, view: TensorView, storage: np.ndarray, bounds: Bounds) -> np.ndarray:
     """A copy of what the view shows; it must lie inside its storage."""
     count = math.prod(view.shape)
-    if min((view.offset, *view.shape, *view.strides), default=0) < 0 or count > bounds.elements:
+    room = math.prod(size for size in view.shape if size)
+    if min((view.offset, *view.shape, *view.strides), default=0) < 0 or room > bounds.elements:
         raise FileError(f"{name[:80]} has the shape {list(view.shape)}; at most {bounds.elements} elements are taken")
+    if not count:
+        return np.zeros(view.shape, np.float32)
     last = view.offset + sum((size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True))
-    if count and last >= storage.size:
+    if last >= storage.size:
         raise FileError(f"{name[:80]} reaches past the end of its storage: {last + 1} of {storage.size} numbers")
     strides = tuple(stride * storage.itemsize for stride in view.strides)
-    shown = np.lib.stride_tricks.as_strided(storage[view.offset :] if count else storage[:0], view.shape, strides)
+    shown = np.lib.stride_tricks.as_strided(storage[view.offset :], view.shape, strides)
     array = shown.copy()
     if view.storage.kind == "BFloat16Storage":
         return (array.astype(np.uint32) << 16).view(np.float32)
