@@ -27,7 +27,12 @@ OWN_LINES = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/[ \t]*$|//[^\n]*$)", re.DO
 INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 NAME = "convscope"
 
-for kind, ending in (("text/javascript", ".js"), ("font/woff2", ".woff2"), ("image/svg+xml", ".svg")):
+for kind, ending in (
+    ("text/javascript", ".js"),
+    ("font/woff2", ".woff2"),
+    ("image/svg+xml", ".svg"),
+    ("text/x-gettext-translation", ".po"),
+):
     mimetypes.add_type(kind, ending)
 
 

@@ -3,9 +3,11 @@
 import { effect } from "@preact/signals";
 import { h, render } from "preact";
 
+import * as languages from "./net/language.js";
 import * as link from "./state/permalink.js";
 import * as session from "./net/session.js";
 import * as store from "./state/store.js";
+import { language, translate } from "./state/language.js";
 import { App } from "./view/shell/app.js";
 import { handle } from "./view/shell/keys.js";
 import { VIEWS } from "./view/views.js";
@@ -121,6 +123,11 @@ effect(() => {
 });
 
 addEventListener("keydown", handle);
+
+await languages.begin();
+root.lang = language();
+root.dir = /^(ar|fa|he|ur)\b/.test(language()) ? "rtl" : "ltr";
+document.title = translate(document.title);
 
 render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));
 void arrive(first, session.connect({ run: first.run, step: first.step, source: first.source }));

@@ -9,8 +9,10 @@ import { Runs, nameOfRun } from "./run_list.js";
 import { pictureOfValues, Tiles } from "../train/tiles.js";
 import { VIEWS, addressOf, viewNamed } from "../views.js";
 import * as format from "../../core/format.js";
+import * as languages from "../../net/language.js";
 import * as net from "../../net/requests.js";
 import * as session from "../../net/session.js";
+import { LANGUAGES, language } from "../../state/language.js";
 import * as store from "../../state/store.js";
 
 export function Header() {
@@ -207,10 +209,11 @@ function LookMenu() {
   const disc = html`<svg viewBox="0 0 16 16" class="disc" aria-hidden="true" focusable="false">
     <circle cx="8" cy="8" r="6.2" fill="none" stroke="currentColor" stroke-width="1.5" /><path
       d="M8 1.8a6.2 6.2 0 0 0 0 12.4z" fill="currentColor" /></svg>`;
-  return html`<${Popover} name="look" className="tool" align="right" spoken="Theme and size" title="Theme and size"
-    label=${disc}>
+  return html`<${Popover} name="look" className="tool" align="right" spoken="Theme, size and language"
+    title="Theme, size and language" label=${disc}>
     <${Choice} legend="Theme" choices=${THEMES} value=${store.theme.value} choose=${store.setTheme} />
     <${Choice} legend="Size" choices=${SIZES} value=${store.textSize.value} choose=${store.setTextSize} />
+    <${Choice} legend="Language" choices=${LANGUAGES} value=${language()} choose=${languages.choose} />
   <//>`;
 }
 

@@ -1,0 +1,162 @@
+/**
+ * A catalogue of translations in gettext's format, .po, whose keys are the English texts of the page and of the server.
+ *
+ * A message may have placeholders: `{name}` stands for any text or element, `{#name}` for a number. So a text that was
+ * put together, here or at the server, is found by its message: "3 of 12" by "{#k} of {#n}".
+ */
+
+/** @typedef {{forms: string[], keys: string[]}} Message  keys: the English text, and where it has one its plural */
+
+const ESCAPES = /** @type {Record<string, string>} */ ({ n: "\n", t: "\t", '"': '"', "\\": "\\" });
+
+/** The messages of a .po file that are translated. @param {string} text @returns {Message[]} */
+export function readPo(text) {
+  /** @type {Message[]} */
+  const messages = [];
+  let now = /** @type {Record<string, string>} */ ({});
+  let field = "";
+  const end = () => {
+    const forms = Object.keys(now)
+      .filter(name => name.startsWith("msgstr"))
+      .sort()
+      .map(name => now[name]);
+    if (now.msgid && forms.every(Boolean))
+      messages.push({ forms, keys: [now.msgid, now.msgid_plural].filter(each => each !== undefined) });
+    now = {};
+  };
+  for (const line of text.split("\n")) {
+    const [, keyword, quoted] = line.match(/^\s*([a-z_]+(?:\[\d\])?)?\s*"(.*)"\s*$/) ?? [];
+    if (quoted === undefined) continue;
+    if (keyword === "msgid") end();
+    if (keyword) field = keyword;
+    now[field] = (now[field] ?? "") + quoted.replace(/\\(.)/g, (_, letter) => ESCAPES[letter] ?? letter);
+  }
+  end();
+  return messages;
+}
+
+const HOLE = /\{(#?)([a-z]\w*)\}/g;
+const NUMBER = "[−-]?\\d[\\d.,]*(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?";
+/** CLDR's order of plural forms, which is that of a .po file. */
+const PLURALS = ["zero", "one", "two", "few", "many", "other"];
+/** So many answers are remembered. */
+const REMEMBERED = 4000;
+
+/**
+ * What translates the page's texts by a catalogue. Unknown texts come back as they are, with the language's numbers.
+ * @param {Message[]} messages @param {string} language a BCP 47 tag
+ * @returns {(text: string) => string}
+ */
+export function translator(messages, language) {
+  const whole = new Map(messages.flatMap(({ forms, keys }) => keys.map(key => [key, forms[forms.length - 1]])));
+  for (const { forms, keys } of messages) whole.set(keys[0], forms[0]);
+  const patterns = messages
+    .flatMap(({ forms, keys }) => keys.filter(key => key.search(HOLE) >= 0).map(key => pattern(key, forms)))
+    .sort((a, b) => b.literal - a.literal);
+  const rules = new Intl.PluralRules(language);
+  const categories = PLURALS.filter(name => rules.resolvedOptions().pluralCategories.some(each => each === name));
+  const localised = numbers(language);
+  /** @type {Map<string, string>} */
+  const known = new Map();
+
+  /** @param {string} text @returns {string|null} */
+  function look(text) {
+    const found = whole.get(text);
+    if (found !== undefined && text.search(HOLE) < 0) return found;
+    for (const { holes, regex, forms } of patterns) {
+      const values = text.match(regex);
+      if (!values) continue;
+      const counted = holes.findIndex(({ number }) => number);
+      const amount = counted < 0 ? 1 : Number(values[counted + 1].replace(/,/g, ""));
+      const form = forms[Math.min(forms.length - 1, categories.indexOf(rules.select(amount)))] ?? forms[0];
+      return form.replace(HOLE, (hole, _, name) => {
+        const at = holes.findIndex(each => each.name === name);
+        return at < 0 ? hole : translate(values[at + 1]);
+      });
+    }
+    return null;
+  }
+
+  /** @param {string} text @returns {string} */
+  function translate(text) {
+    const remembered = known.get(text);
+    if (remembered !== undefined) return remembered;
+    const [, before, inner, after] = /** @type {string[]} */ (text.match(/^(\s*)([^]*?)(\s*)$/));
+    const found = /\p{L}/u.test(inner) ? look(inner.replace(/\s+/g, " ")) : null;
+    const answer = found === null ? localised(text) : before + found + after;
+    if (known.size >= REMEMBERED) known.clear();
+    known.set(text, answer);
+    return answer;
+  }
+  return translate;
+}
+
+/** A message with placeholders, as what finds it. @param {string} key @param {string[]} forms */
+function pattern(key, forms) {
+  const holes = [...key.matchAll(HOLE)].map(([, number, name]) => ({ name, number: number === "#" }));
+  const texts = key.split(/\{#?[a-z]\w*\}/);
+  const source = texts
+    .map(
+      (text, k) =>
+        text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (holes[k] ? `(${holes[k].number ? NUMBER : "[^]+?"})` : ""),
+    )
+    .join("");
+  return { holes, forms, regex: new RegExp(`^${source}$`), literal: texts.join("").length };
+}
+
+/**
+ * What writes the numbers in a text, "1,234.5", as a language does. An index, "y/0,120", is not a number.
+ * @param {string} language @returns {(text: string) => string}
+ */
+export function numbers(language) {
+  const parts = new Intl.NumberFormat(language, { useGrouping: true, numberingSystem: "latn" }).formatToParts(
+    -1234567.8,
+  );
+  const sign = (/** @type {string} */ type) => parts.find(part => part.type === type)?.value ?? "";
+  const [group, decimal] = [sign("group"), sign("decimal")];
+  if (group === "," && decimal === ".") return text => text;
+  return text =>
+    text.replace(/^\.\d+$|(?<![\w.,/[])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w[]|[.,]\d)/g, found =>
+      found.replace(/[.,]/g, each => (each === "," ? group : decimal)),
+    );
+}
+
+/** What stands for an element in a text: letters of Unicode's private use area. */
+const [OPEN, CLOSE] = ["\uE000", "\uE001"];
+
+/**
+ * The children of an element in another language. Texts and elements side by side are one message, "Press {key} to
+ * stop.", so that a language has its own order of words; where there is none, each text is a message.
+ * @param {any[]} children @param {(text: string) => string} translate @returns {any[]}
+ */
+export function translated(children, translate) {
+  const plain = (/** @type {any} */ child) => typeof child === "string" || typeof child === "number";
+  if (!children.some(child => typeof child === "string")) return children;
+  const text = children
+    .map((child, k) => (plain(child) ? child : child === null || typeof child === "boolean" ? "" : OPEN + k + CLOSE))
+    .join("");
+  const apart = (/** @type {string} */ whole) =>
+    whole
+      .split(/(\uE000\d+\uE001)/)
+      .filter(Boolean)
+      .map(part => (part[0] === OPEN ? children[Number(part.slice(1, -1))] : part));
+  const found = translate(text);
+  if (found !== text || !text.includes(OPEN)) return apart(found);
+  return text
+    .split(/(\uE000\d+\uE001)/)
+    .filter(Boolean)
+    .map(part => (part[0] === OPEN ? children[Number(part.slice(1, -1))] : translate(part)));
+}
+
+const ACCENTED = "áƀčďéƒǧĥíǰķĺɱńóƥʠŕšťúṽŵẋýž";
+
+/** @param {string} text */
+const accented = text =>
+  `⟦${text.replace(/(\{[^}]*\}|\]\([^)]*\))|[a-z]/gi, (letter, kept) => {
+    if (kept) return kept;
+    const other = ACCENTED[letter.toLowerCase().charCodeAt(0) - 97];
+    return letter < "a" ? other.toUpperCase() : other;
+  })}⟧`;
+
+/** A message of the pseudo-locale: a text without accents is in no catalogue. @param {Message} message */
+export const pseudo = ({ keys }) => ({ keys, forms: keys.map(accented) });
