@@ -81,7 +81,7 @@ export function translator(messages, language) {
   function translate(text) {
     const remembered = known.get(text);
     if (remembered !== undefined) return remembered;
-    const [, before, inner, after] = /** @type {string[]} */ (text.match(/^(\s*)([^]*?)(\s*)$/));
+    const [, before, inner, after] = /** @type {string[]} */ (text.match(/^(\s*)([\s\S]*?)(\s*)$/));
     const found = /\p{L}/u.test(inner) ? look(inner.replace(/\s+/g, " ")) : null;
     const answer = found === null ? localised(text) : before + found + after;
     if (known.size >= REMEMBERED) known.clear();
@@ -98,7 +98,7 @@ function pattern(key, forms) {
   const source = texts
     .map(
       (text, k) =>
-        text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (holes[k] ? `(${holes[k].number ? NUMBER : "[^]+?"})` : ""),
+        text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (holes[k] ? `(${holes[k].number ? NUMBER : "[\\s\\S]+?"})` : ""),
     )
     .join("");
   return { holes, forms, regex: new RegExp(`^${source}$`), literal: texts.join("").length };
