@@ -6,7 +6,6 @@ import { html } from "../html.js";
 import { noMnist, panel, announcement, breakpoint, room, view, walkable } from "../../state/store.js";
 import { VIEWS, viewNamed } from "../views.js";
 import { Header } from "./header.js";
-import { NoMnist } from "./no_mnist.js";
 import { DropAnywhere } from "./drop.js";
 import { lazy } from "./lazy.js";
 
@@ -14,6 +13,7 @@ const Picker = lazy(() => import("../picker/picker.js"), "Picker");
 const Import = lazy(() => import("../import/import.js"), "Import");
 const Room = lazy(() => import("../room/room.js"), "Room");
 const Help = lazy(() => import("./help.js"), "Help");
+const NoMnist = lazy(() => import("./no_mnist.js"), "NoMnist");
 
 export function App() {
   const shown = viewNamed(view.value);
