@@ -9,6 +9,7 @@ import { entriesOf } from "../../core/term_rows.js";
 import { count } from "../../core/format.js";
 import { at, parse, sizeOf } from "../../core/place.js";
 import { explanationOf } from "../../net/session.js";
+import { translate } from "../../state/language.js";
 import { cellPlace, figure, lit, symbol, told } from "../step/step_state.js";
 import { hover, infoOf, nameOf, numberAt, setHover, source, tensors } from "../../state/store.js";
 import { colourOf } from "../step/symbol.js";
@@ -18,7 +19,7 @@ const pinned = { current: null };
 
 /** @param {{text: string}} props */
 export const Sentence = ({ text }) =>
-  html`${tokens(text).map((token, k) => html`<${Part} key=${k} token=${token} />`)}`;
+  html`${tokens(translate(text)).map((token, k) => html`<${Part} key=${k} token=${token} />`)}`;
 
 /** Whether what the sentences speak of is there. */
 export const ready = signal(false);
