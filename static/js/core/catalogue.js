@@ -77,12 +77,21 @@ export function translator(messages, language) {
     return null;
   }
 
+  /** A message may be found at the start of a sentence, too. @param {string} text @returns {string|null} */
+  function atAnyStart(text) {
+    const found = look(text);
+    const small = text[0].toLowerCase() + text.slice(1);
+    if (found !== null || small === text) return found;
+    const other = look(small);
+    return other && other[0].toUpperCase() + other.slice(1);
+  }
+
   /** @param {string} text @returns {string} */
   function translate(text) {
     const remembered = known.get(text);
     if (remembered !== undefined) return remembered;
     const [, before, inner, after] = /** @type {string[]} */ (text.match(/^(\s*)([\s\S]*?)(\s*)$/));
-    const found = /\p{L}/u.test(inner) ? look(inner.replace(/\s+/g, " ")) : null;
+    const found = /\p{L}/u.test(inner) ? atAnyStart(inner.replace(/\s+/g, " ")) : null;
     const answer = found === null ? localised(text) : before + found + after;
     if (known.size >= REMEMBERED) known.clear();
     known.set(text, answer);
