@@ -43,74 +43,94 @@ const PLURALS = ["zero", "one", "two", "few", "many", "other"];
 const REMEMBERED = 4000;
 
 /**
+ * A text's translation, and how many characters of it the message spells out: of two ways to read a text the one with
+ * more is right.
+ * @typedef {{text: string, literal: number}} Found
+ */
+
+/**
  * What translates the page's texts by a catalogue. Unknown texts come back as they are, with the language's numbers.
  * @param {Message[]} messages @param {string} language a BCP 47 tag
- * @returns {(text: string) => string}
+ * @returns {{translate: (text: string) => string, find: (text: string) => Found|null}}
  */
 export function translator(messages, language) {
-  const whole = new Map(messages.flatMap(({ forms, keys }) => keys.map(key => [key, forms[forms.length - 1]])));
-  for (const { forms, keys } of messages) whole.set(keys[0], forms[0]);
+  /** @type {Map<string, string>} */
+  const whole = new Map();
+  for (const { forms, keys } of messages) {
+    if (keys.length > 1) whole.set(keys[1], forms[forms.length - 1]);
+    whole.set(keys[0], forms[0]);
+  }
   const patterns = messages
     .flatMap(({ forms, keys }) => keys.filter(key => key.search(HOLE) >= 0).map(key => pattern(key, forms)))
     .sort((a, b) => b.literal - a.literal);
   const rules = new Intl.PluralRules(language);
   const categories = PLURALS.filter(name => rules.resolvedOptions().pluralCategories.some(each => each === name));
   const localised = numbers(language);
-  /** @type {Map<string, string>} */
+  /** @type {Map<string, Found|null>} */
   const known = new Map();
 
-  /** @param {string} text @returns {string|null} */
+  /** @param {string} text without space around it @returns {Found|null} */
   function look(text) {
-    const found = whole.get(text);
-    if (found !== undefined && text.search(HOLE) < 0) return found;
-    for (const { holes, regex, forms } of patterns) {
+    for (const key of [text, small(text)]) {
+      const found = whole.get(key);
+      if (found !== undefined && key.search(HOLE) < 0)
+        return { text: key === text ? found : large(found), literal: text.length };
+    }
+    for (const { first, holes, regex, forms, literal } of patterns) {
       const values = text.match(regex);
       if (!values) continue;
       const counted = holes.findIndex(({ number }) => number);
       const amount = counted < 0 ? 1 : Number(values[counted + 1].replace(/,/g, ""));
       const form = forms[Math.min(forms.length - 1, categories.indexOf(rules.select(amount)))] ?? forms[0];
-      return form.replace(HOLE, (hole, _, name) => {
+      const made = form.replace(HOLE, (hole, _, name) => {
         const at = holes.findIndex(each => each.name === name);
         return at < 0 ? hole : translate(values[at + 1]);
       });
+      return { text: first !== null && first !== text[0] ? large(made) : made, literal };
     }
     return null;
   }
 
-  /** A message may be found at the start of a sentence, too. @param {string} text @returns {string|null} */
-  function atAnyStart(text) {
-    const found = look(text);
-    const small = text[0].toLowerCase() + text.slice(1);
-    if (found !== null || small === text) return found;
-    const other = look(small);
-    return other && other[0].toUpperCase() + other.slice(1);
-  }
-
-  /** @param {string} text @returns {string} */
-  function translate(text) {
+  /** @param {string} text @returns {Found|null} */
+  function find(text) {
     const remembered = known.get(text);
     if (remembered !== undefined) return remembered;
-    const [, before, inner, after] = /** @type {string[]} */ (text.match(/^(\s*)([\s\S]*?)(\s*)$/));
-    const found = /\p{L}/u.test(inner) ? atAnyStart(inner.replace(/\s+/g, " ")) : null;
-    const answer = found === null ? localised(text) : before + found + after;
+    let answer = /** @type {Found|null} */ (null);
+    for (const around of AROUND) {
+      const [, before, inner, after] = /** @type {string[]} */ (text.match(around));
+      const found = /\p{L}/u.test(inner) ? look(inner.replace(/\s+/g, " ")) : null;
+      if (found && found.literal > (answer?.literal ?? -1)) answer = { ...found, text: before + found.text + after };
+    }
     if (known.size >= REMEMBERED) known.clear();
     known.set(text, answer);
     return answer;
   }
-  return translate;
+
+  /** @param {string} text */
+  const translate = text => find(text)?.text ?? localised(text);
+  return { translate, find };
 }
 
-/** A message with placeholders, as what finds it. @param {string} key @param {string[]} forms */
+/** What stands around a message: space; signs that join it to what is before. */
+const AROUND = [/^(\s*)([\s\S]*?)(\s*)$/, /^([\s:·,;(]*)([\s\S]*?)([\s:)]*)$/];
+
+/** @param {string} text */
+const small = text => text[0].toLowerCase() + text.slice(1);
+/** @param {string} text */
+const large = text => text && text[0].toUpperCase() + text.slice(1);
+
+/**
+ * A message with placeholders, as what finds it, also at the start of a sentence.
+ * @param {string} key @param {string[]} forms
+ */
 function pattern(key, forms) {
   const holes = [...key.matchAll(HOLE)].map(([, number, name]) => ({ name, number: number === "#" }));
   const texts = key.split(/\{#?[a-z]\w*\}/);
-  const source = texts
-    .map(
-      (text, k) =>
-        text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (holes[k] ? `(${holes[k].number ? NUMBER : "[\\s\\S]+?"})` : ""),
-    )
-    .join("");
-  return { holes, forms, regex: new RegExp(`^${source}$`), literal: texts.join("").length };
+  const literal = texts.map(text => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const first = /^\p{Ll}/u.test(key) ? key[0] : null;
+  if (first) literal[0] = `[${first}${first.toUpperCase()}]${literal[0].slice(1)}`;
+  const source = literal.map((text, k) => text + (holes[k] ? `(${holes[k].number ? NUMBER : "[\\s\\S]+?"})` : ""));
+  return { first, holes, forms, regex: new RegExp(`^${source.join("")}$`), literal: texts.join("").length };
 }
 
 /**
@@ -135,26 +155,27 @@ const [OPEN, CLOSE] = ["\uE000", "\uE001"];
 
 /**
  * The children of an element in another language. Texts and elements side by side are one message, "Press {key} to
- * stop.", so that a language has its own order of words; where there is none, each text is a message.
- * @param {any[]} children @param {(text: string) => string} translate @returns {any[]}
+ * stop.", so that a language has its own order of words; where there is none that says more, each text is a message.
+ * @param {any[]} children @param {ReturnType<typeof translator>} translator @returns {any[]}
  */
-export function translated(children, translate) {
+export function translated(children, { translate, find }) {
   const plain = (/** @type {any} */ child) => typeof child === "string" || typeof child === "number";
   if (!children.some(child => typeof child === "string")) return children;
   const text = children
     .map((child, k) => (plain(child) ? child : child === null || typeof child === "boolean" ? "" : OPEN + k + CLOSE))
     .join("");
-  const apart = (/** @type {string} */ whole) =>
-    whole
-      .split(/(\uE000\d+\uE001)/)
-      .filter(Boolean)
-      .map(part => (part[0] === OPEN ? children[Number(part.slice(1, -1))] : part));
-  const found = translate(text);
-  if (found !== text || !text.includes(OPEN)) return apart(found);
-  return text
-    .split(/(\uE000\d+\uE001)/)
-    .filter(Boolean)
-    .map(part => (part[0] === OPEN ? children[Number(part.slice(1, -1))] : translate(part)));
+  const parts = (/** @type {string} */ whole) => whole.split(/(\uE000\d+\uE001)/).filter(Boolean);
+  const put = (/** @type {string} */ part) => (part[0] === OPEN ? children[Number(part.slice(1, -1))] : part);
+  const found = find(text);
+  const pieces = parts(text);
+  if (found && (pieces.length === 1 || found.literal >= pieces.reduce((sum, piece) => sum + spelled(piece), 0)))
+    return parts(found.text).map(put);
+  return pieces.map(piece => (piece[0] === OPEN ? put(piece) : translate(piece)));
+
+  /** @param {string} piece */
+  function spelled(piece) {
+    return piece[0] === OPEN ? 0 : (find(piece)?.literal ?? 0);
+  }
 }
 
 const ACCENTED = "áƀčďéƒǧĥíǰķĺɱńóƥʠŕšťúṽŵẋýž";

@@ -28,10 +28,10 @@ export async function begin() {
     ]);
     if (!answer.ok) return;
     const messages = catalogue.readPo(await answer.text());
-    const text = pseudo
+    const translator = pseudo
       ? catalogue.translator(messages.map(catalogue.pseudo), "en")
       : catalogue.translator(messages, tag);
-    speak({ tag, text, children: children => catalogue.translated(children, text) });
+    speak({ tag, text: translator.translate, children: children => catalogue.translated(children, translator) });
   } catch {
     // Without its catalogue the page stays in English: a text that can be read is worth more than none.
   }

@@ -24,3 +24,6 @@ export const translate = text => spoken.text?.(text) ?? text;
 
 /** The children of an element in the page's language. @param {any[]} children */
 export const inLanguage = children => spoken.children?.(children) ?? children;
+
+/** A number as it is typed, with the decimal sign of the language or a point. @param {string} text */
+export const typedNumber = text => Number(translate("0.5").includes(",") ? text.replace(",", ".") : text);

@@ -27,6 +27,8 @@ const element = (/** @type {any} */ type, /** @type {any} */ props, /** @type {a
   const given = children.map(child => (child === "" ? null : child));
   if (typeof type !== "string") return h(type, props, ...given);
   if (props) for (const name of WORDED) if (typeof props[name] === "string") props[name] = translate(props[name]);
+  const markup = props?.dangerouslySetInnerHTML;
+  if (markup) markup.__html = markup.__html.replace(/[^<>]+(?=<)/g, translate);
   const worded = props?.translate !== "no" && !CODE.has(type);
   return h(type, props, ...(worded ? inLanguage(given.map(listed)) : given));
 };

@@ -34,7 +34,8 @@ msgstr[1] "{n} Zellen"
 msgid "untranslated"
 msgstr ""
 `;
-const german = translator(readPo(PO), "de");
+const translation = translator(readPo(PO), "de");
+const german = translation.translate;
 
 test("a text is translated, with the space around it; one that is in no catalogue stays", () => {
   assert.equal(german("Play"), "Abspielen");
@@ -46,13 +47,14 @@ test("a text is translated, with the space around it; one that is in no catalogu
 test("a text that was put together is found by its message, the one that says most first", () => {
   assert.equal(german("3 of 12"), "3 von 12");
   assert.equal(german("mean of the loss"), "mean von der Verlust");
+  assert.equal(german(": The loss"), ": Der Verlust");
   assert.equal(german('It says "Play".'), "Es sagt „Abspielen“.");
 });
 
 test("plurals follow the language", () => {
   assert.equal(german("1 cell"), "eine Zelle");
   assert.equal(german("5,408 cells"), "5.408 Zellen");
-  const russian = translator(
+  const { translate: russian } = translator(
     [{ keys: ["{#n} cell", "{#n} cells"], forms: ["{n} ячейка", "{n} ячейки", "{n} ячеек"] }],
     "ru",
   );
@@ -71,10 +73,11 @@ test("numbers are written as the language does, indices and names are left", () 
 
 test("elements within a message keep their identity in another order of words", () => {
   const key = { type: "kbd" };
-  assert.deepEqual(translated(["Press ", key, " to stop."], german), ["Zum Anhalten ", key, " drücken."]);
-  assert.deepEqual(translated(["Play", key, null], german), ["Abspielen", key]);
+  assert.deepEqual(translated(["Press ", key, " to stop."], translation), ["Zum Anhalten ", key, " drücken."]);
+  assert.deepEqual(translated(["Play", key, null], translation), ["Abspielen", key]);
+  assert.deepEqual(translated([key, " Play"], translation), [key, " Abspielen"]);
   const none = [key, null, 3];
-  assert.equal(translated(none, german), none);
+  assert.equal(translated(none, translation), none);
 });
 
 test("the pseudo-locale leaves placeholders and what lessons light", () => {

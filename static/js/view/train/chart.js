@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 import * as curve from "../../core/chart_geometry.js";
 import { count, exponentOf, factor, number, percent } from "../../core/format.js";
+import { translate } from "../../state/language.js";
 import { viewport, run, say, scheme, thing } from "../../state/store.js";
 import { digits, metrics, openStep } from "./state.js";
 import { html } from "../html.js";
@@ -80,7 +81,7 @@ function draw(canvas, plan) {
       [frame.left, y],
       [frame.right, y],
     ]);
-    pen.fillText(plan.tick(value), frame.left - 8, y, LEFT - 8);
+    pen.fillText(translate(plan.tick(value)), frame.left - 8, y, LEFT - 8);
   }
   pen.strokeStyle = colour("rule2");
   pen.setLineDash([1.5, 3]);
@@ -90,16 +91,16 @@ function draw(canvas, plan) {
       [x, 2],
       [x, frame.below],
     ]);
-    if (!plan.steps && x - frame.left > 60) pen.fillText(`epoch ${epoch}`, x - 6, 10);
+    if (!plan.steps && x - frame.left > 60) pen.fillText(translate(`epoch ${epoch}`), x - 6, 10);
   }
   pen.setLineDash([]);
   if (plan.steps) {
     pen.textAlign = "center";
     for (const step of lastStep.value ? curve.stepTicks(last) : []) {
-      pen.fillText(count(step), curve.xOf(frame, step), frame.below + 15);
+      pen.fillText(translate(count(step)), curve.xOf(frame, step), frame.below + 15);
     }
     pen.textAlign = "left";
-    pen.fillText("step", frame.right + 28, frame.below + 15);
+    pen.fillText(translate("step"), frame.right + 28, frame.below + 15);
   }
 
   pen.strokeStyle = pen.fillStyle = colour("ink");
@@ -130,7 +131,7 @@ function draw(canvas, plan) {
     17,
     frame.below - 4,
   );
-  ends.forEach(({ text }, k) => pen.fillText(text, frame.right + 10, heights[k], RIGHT - 12));
+  ends.forEach(({ text }, k) => pen.fillText(translate(text), frame.right + 10, heights[k], RIGHT - 12));
 
   if (reading.value !== null && lastStep.value) {
     const x = Math.round(curve.xOf(frame, reading.value)) + 0.5;

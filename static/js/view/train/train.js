@@ -4,6 +4,7 @@ import { useEffect, useId, useState } from "preact/hooks";
 
 import { count, percent } from "../../core/format.js";
 import * as net from "../../net/requests.js";
+import { translate, typedNumber } from "../../state/language.js";
 import { className, digital, run, show, status, thing, withArticle } from "../../state/store.js";
 import * as training from "./state.js";
 import { Curves } from "./chart.js";
@@ -117,7 +118,7 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
   const take = (/** @type {any} */ event) => {
     setTyped(null);
     const text = event.currentTarget.value;
-    const asked = Number(text);
+    const asked = typedNumber(text);
     const fits =
       text.trim() !== "" && asked >= least && asked <= most && asked < below && (!whole || Number.isInteger(asked));
     if (fits && asked !== value) onChange(asked);
@@ -125,7 +126,7 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
     refuse(fits ? null : text.trim());
   };
   return html`<label class="row"><span>${name}</span>
-    <input type="text" inputmode=${whole ? "numeric" : "decimal"} value=${typed ?? String(value)} autocomplete="off"
+    <input type="text" inputmode=${whole ? "numeric" : "decimal"} value=${typed ?? translate(String(value))} autocomplete="off"
       aria-describedby=${refused === null ? undefined : why}
       onInput=${(/** @type {any} */ event) => {
         setTyped(event.currentTarget.value);
