@@ -300,6 +300,7 @@ def flat_update(
     optimizer: Optimizer, parameters: Arrays, state: Arrays, gradient: FlatParams, step: int
 ) -> tuple[FlatParams, FlatParams]:
     """The parameters and the optimizer's state after the `step`-th update, by the optimizer's own kernels."""
+    norm = optimizer.norm(gradient[name] for name in gradient.places.learned)
     places, suffixes = gradient.places, tuple(f".{part}" for part in optimizer.state)
     w, dw, count = FlatParams.of(parameters, places).vectors[""], gradient.vectors[""], places.learned.size
     old = FlatParams.of(state, places.learned, suffixes).vectors
@@ -310,7 +311,7 @@ def flat_update(
     def move(first: int, last: int) -> None:
         here = slice(first, last)
         before, after = ({suffix[1:]: vectors[suffix][here] for suffix in suffixes} for vectors in (old, left))
-        optimizer.move(w[here], dw[here], before, step, moved[here], after)
+        optimizer.move(w[here], optimizer.clipped(dw[here], norm), before, step, moved[here], after)
 
     in_parts(count, move)
     return FlatParams(places, {"": moved}), FlatParams(places.learned, left)

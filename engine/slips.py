@@ -19,7 +19,7 @@ from engine.formula.contract import contract, work
 from engine.formula.evaluate import GRID_LIMIT
 from engine.ops import OPS
 from engine.ops.base import Op, Shapes, outline, shapes_of
-from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.optimizers import NORM, OPTIMIZERS, Optimizer
 
 Array = np.ndarray
 
@@ -104,7 +104,7 @@ class Slip:
         """The optimizer with its update's sentences edited; itself where none is."""
         if self.edited(optimizer.program("w", 1)) is optimizer.program("w", 1):
             return optimizer
-        return _slipped_kind(optimizer.name, self)(**optimizer.options)
+        return _slipped_kind(optimizer.name, self)(**optimizer.options).under(optimizer.schedule, optimizer.max_norm)
 
 
 #: A contraction's multiply-add takes as long as so many of a kernel's.
@@ -133,11 +133,14 @@ def _slipped_kind(name: str, slip: Slip) -> type[Optimizer]:
         def program(self, parameter: str, rank: int) -> Program:
             return slip.edited(super().program(parameter, rank))
 
-        def update(self, w: Array, dw: Array, state: Mapping[str, Array], step: int) -> tuple[Array, dict[str, Array]]:
+        def update(
+            self, w: Array, dw: Array, state: Mapping[str, Array], step: int, norm: float | None = None
+        ) -> tuple[Array, dict[str, Array]]:
             program = self.program("w", w.ndim)
-            arrays = {"w": w, "dw": dw, **state}
+            arrays = {"w": w, "dw": dw, **state, NORM: np.asarray(norm)}
             given = {name: array for name, array in arrays.items() if name in program.given}
-            tensors = Tensors(program, given, self.numbers(step), dict.fromkeys(program.names, w.shape))
+            extents = {name: w.shape if program.letters(name)[0] else () for name in program.names}
+            tensors = Tensors(program, given, self.numbers(step), extents)
             left = {name: tensors[f"{name}_next"].astype(w.dtype) for name in self.state}
             return tensors["w_next"].astype(w.dtype), left
 

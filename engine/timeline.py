@@ -15,7 +15,7 @@ from engine.formula import Axis, Equation, Program, Tensors
 from engine.layers import Layer
 from engine.network import Network
 from engine.ops.base import Op, Shape, Words, describe, letters, outline
-from engine.optimizers import Optimizer
+from engine.optimizers import RULES, Optimizer
 
 #: The delta, as the timeline bar writes it.
 DELTA = "δ"
@@ -68,9 +68,9 @@ def update_program(layer: Layer, parameter: str, optimizer: Optimizer, update: i
     return Local(
         layer.name,
         program,
-        optimizer.numbers(max(1, update)),
-        dict.fromkeys(program.names, shape),
-        dict.fromkeys(program.given, shape),
+        {name: n for name, n in optimizer.numbers(max(1, update)).items() if name not in program.names},
+        {name: shape if program.letters(name)[0] else () for name in program.names},
+        {name: () if name in optimizer.whole else shape for name in program.given},
         public,
     )
 
@@ -230,6 +230,9 @@ class _Composer:
                 for state in self.optimizer.state if self.optimizer and name in layer.learned else ():
                     tensor = f"{name}.{state}"
                     given[f"{layer.name}/{tensor}"] = TensorInfo(shape, "weight", self._title(layer.name, tensor), True)
+                for part in self.optimizer.whole if self.optimizer and name in layer.learned else ():
+                    tensor = f"{name}.{part}"
+                    given[f"{layer.name}/{tensor}"] = TensorInfo((), "gradient", self._title(layer.name, tensor), True)
             for name in layer.op.drawn:
                 given[f"{layer.name}/{name}"] = TensorInfo(
                     self.locals[layer.name].shapes[name], "value", self._title(layer.name, name)
@@ -438,6 +441,8 @@ class _Composer:
                 state = tensor.split(".")[1]
                 after = " after the update" if state.endswith("_next") else ""
                 letter = state.removesuffix("_next")
+                if letter in RULES:
+                    return RULES[letter]
                 return f"{(self.optimizer and self.optimizer.nouns.get(letter)) or letter} of {layer}’s {noun}{after}"
             return f"{noun} of {layer}" + (" after the update" if tensor.endswith("_next") else "")
         if tensor[:1] == "d" and tensor[1:] in found.parameters:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from html import escape
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from engine import formula
 from engine.formula import Equation, Explanation, Part, Program, Tensors, Term
 from engine.layers import Layer
 from engine.network import Key, Network, Values
-from engine.optimizers import LETTERS, Optimizer
+from engine.optimizers import LETTERS, NORM, Optimizer
 from engine.timeline import Local, counts_images, layer_program, sum_program, timeline, update_program
 
 __all__ = ["Place", "PlaceError", "Trace", "explain", "timeline"]
@@ -71,6 +71,12 @@ class ByHand(Protocol):
     def __call__(self, key: Key, array: Array) -> Array: ...
 
     def again(self) -> ByHand: ...
+
+
+def gradient_norm(network: Network, optimizer: Optimizer, values: Mapping[Key, Array]) -> float | None:
+    """The norm of all gradients of a pass together; None where the optimizer does not clip them."""
+    places = (name.split("/") for name in network.learned)
+    return optimizer.norm(values[layer, f"d{tensor}"] for layer, tensor in places)
 
 
 class Trace(Mapping[Key, Array]):
@@ -215,8 +221,17 @@ class Trace(Mapping[Key, Array]):
         if key not in self._locals:
             assert self.optimizer is not None
             local = update_program(layer, parameter, self.optimizer, self.update)
-            self._locals[key] = (local, self._tensors(local))
+            tensors = self._tensors(local)
+            if NORM in self.optimizer.whole:
+                tensors[NORM] = np.asarray(self._norm)
+            self._locals[key] = (local, tensors)
         return self._locals[key]
+
+    @cached_property
+    def _norm(self) -> float | None:
+        """That of all gradients, where the optimizer clips them."""
+        assert self.optimizer is not None
+        return gradient_norm(self.network, self.optimizer, self._stored)
 
     def _tensors(self, local: Local) -> Tensors:
         arrays = {}
@@ -294,6 +309,8 @@ def _explanation(trace: Trace, place: Place, paging: Mapping[str, Any]) -> Expla
             array, index, f"starts at {array[index]:g}" if array[index] else "starts at zero", tensor.split(".")[1]
         )
     name, local, tensors = trace._find(layer, tensor)
+    if name == NORM and trace.optimizer and NORM in trace.optimizer.whole:
+        return _given(array, index, "the root of the sum of the squares of every gradient of this step", NORM)
     explanation = formula.explain(tensors, name, index, **paging)
     return _placed(explanation, lambda read: "/".join(trace.network.resolve(layer, local.public.get(read, read))))
 

@@ -11,24 +11,25 @@ import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from engine.backends import Draws, Pass, backend_of, flat_update
-from engine.data import Dataset
+from engine.data import Dataset, Split
 from engine.edits import Edit, edited
 from engine.kernels import put_compiler_away
 from engine.layers import Layer
 from engine.network import Key, Network, Values
 from engine.ops.base import ShapeError
-from engine.optimizers import OPTIMIZERS, Optimizer
-from engine.trace import PlaceError, Trace
+from engine.optimizers import Optimizer, optimizer_from
+from engine.trace import PlaceError, Trace, gradient_norm
+
+__all__ = ["Checkpoint", "HistoryError", "Metrics", "State", "Trainer", "batches", "check_dataset", "optimizer_from"]
 
 Array = np.ndarray
 
 #: Purposes of the seeded generators; 0 draws the first parameters (Network.initial).
-SHUFFLING, DROPOUT = 1, 2
+SHUFFLING, DROPOUT, SHIFTING = 1, 2, 3
 
 #: A replay never runs more steps than this, and no more snapshots than that are kept, however small they are: together
 #: the last 10,000 steps, six epochs of MNIST.
@@ -94,22 +95,17 @@ class Trouble:
     largest: float
 
 
-def optimizer_from(document: Mapping[str, Any]) -> Optimizer:
-    """{"name": "momentum", "learning_rate": 0.03, ...} as an optimizer; SettingError or KeyError when it is none."""
-    settings = {name: value for name, value in document.items() if name != "name"}
-    return OPTIMIZERS[document["name"]](**settings)
-
-
 def update(network: Network, optimizer: Optimizer, state: State, values: Mapping[Key, Array]) -> State:
     """The state after the gradients in `values` have moved what is learned; buffers are as the pass left them."""
     parameters, moved = {}, {}
+    norm = gradient_norm(network, optimizer, values)
     for name, w in state.parameters.items():
         layer, tensor = name.split("/")
         if tensor in network.layers[layer].op.buffers:
             parameters[name] = values[layer, f"{tensor}_next"]
             continue
         own = {part: state.optimizer[f"{name}.{part}"] for part in optimizer.state}
-        parameters[name], left = optimizer.update(w, values[layer, f"d{tensor}"], own, state.step + 1)
+        parameters[name], left = optimizer.update(w, values[layer, f"d{tensor}"], own, state.step + 1, norm)
         moved.update({f"{name}.{part}": array for part, array in left.items()})
     return State(state.step + 1, parameters, moved)
 
@@ -125,10 +121,11 @@ def draws(network: Network, seed: int, step: int) -> Draws:
     return of
 
 
-def check_dataset(network: Network, dataset: Dataset, batch_size: int) -> None:
+def check_dataset(network: Network, dataset: Dataset, batch_size: int, drop_last: bool = False) -> None:
     """Refuse, with a ShapeError, images or targets that the network cannot take, wherever they stand, and minibatches
     (an epoch's last one may be smaller) that it cannot learn from."""
-    for count in {batch_size, len(dataset.splits["train"]) % batch_size or batch_size}:
+    rest = 0 if drop_last else len(dataset.splits["train"]) % batch_size
+    for count in {batch_size, rest or batch_size}:
         network.check_training(count)
     for name, split in dataset.splits.items():
         try:
@@ -136,6 +133,22 @@ def check_dataset(network: Network, dataset: Dataset, batch_size: int) -> None:
             network.check_target(split.targets, len(split))
         except ShapeError as error:
             raise ShapeError(f"{dataset.name}/{name}: {error}") from None
+
+
+def batches(images: int, batch_size: int, drop_last: bool = False) -> int:
+    """Minibatches of an epoch."""
+    return images // batch_size if drop_last else -(-images // batch_size)
+
+
+def shifted(images: Array, by: Array) -> Array:
+    """Images (N, C, H, W), the n-th moved by[0, n] rows down and by[1, n] columns to the right; zeros come in."""
+    moved = np.zeros_like(images)
+    height, width = images.shape[2:]
+    for image, left, down, right in zip(images, moved, *by.tolist(), strict=True):
+        left[:, max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)] = image[
+            :, max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)
+        ]
+    return moved
 
 
 def _check_index(key: Key, shape: tuple[int, ...], index: tuple[int, ...]) -> None:
@@ -156,13 +169,20 @@ class Trainer:
         parameters: Mapping[str, Array] | None = None,
         history_bytes: int = 24 * 2**20,
         trace_bytes: int = 24 * 2**20,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        shift: int = 0,
     ):
+        """`shuffle`: another order of the images in every epoch; `drop_last`: leave out an epoch's last minibatch where
+        it is smaller; `shift`: move each image by up to so many pixels, up or down and to the side, zeros coming in."""
         if not 1 <= batch_size <= len(dataset.splits["train"]):
             raise ValueError(f"batch_size {batch_size}: expected 1 to {len(dataset.splits['train'])}")
         self.network = network
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
+        self.shuffle, self.drop_last, self.shift = shuffle, drop_last, shift
         self.given = parameters is not None
         first = network.initial(seed) if parameters is None else network.parameters_from(parameters)
         state = {
@@ -182,7 +202,7 @@ class Trainer:
         self._trace_bytes = trace_bytes
         self._orders: dict[int, Array] = {}
         self._lock = threading.Lock()
-        check_dataset(network, dataset, batch_size)
+        check_dataset(network, dataset, batch_size, drop_last)
 
     # time -----------------------------------------------------------------------------------------------------------
 
@@ -193,7 +213,7 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int:
-        return -(-len(self.dataset.splits["train"]) // self.batch_size)
+        return batches(len(self.dataset.splits["train"]), self.batch_size, self.drop_last)
 
     @property
     def epoch(self) -> int:
@@ -276,18 +296,27 @@ class Trainer:
         """The order of the training images in an epoch; those of the last two that were asked for are kept."""
         orders = self._orders
         if epoch not in orders:
-            order = np.random.default_rng([self.seed, SHUFFLING, epoch]).permutation(len(self.dataset.splits["train"]))
+            order = np.arange(len(self.dataset.splits["train"]))
+            if self.shuffle:
+                order = np.random.default_rng([self.seed, SHUFFLING, epoch]).permutation(len(order))
             self._orders = orders = {**dict(list(orders.items())[-1:]), epoch: order}
         return orders[epoch]
+
+    def _minibatch(self, step: int) -> tuple[Split, Array]:
+        """What the `step`-th update learns from: images and the indices of its own among them."""
+        split, indices = self.dataset.splits["train"], self.indices(step)
+        if not self.shift:
+            return split, indices
+        rng = np.random.default_rng([self.seed, SHIFTING, step])
+        images = shifted(split.images[indices], rng.integers(-self.shift, self.shift + 1, (2, len(indices))))
+        return Split(images, split.targets[indices]), np.arange(len(indices))
 
     def _advance(self, state: State) -> tuple[State, Metrics, Pass]:
         """The state after one more update, what its minibatch gave, and the pass itself. Training and replays go
         through here alone."""
         step = state.step + 1
-        indices, optimizer = self.indices(step), self._optimizer_at(step)
-        passed = self.backend.learn(
-            state.parameters, self.dataset.splits["train"], indices, draws(self.network, self.seed, step)
-        )
+        (split, indices), optimizer = self._minibatch(step), self._optimizer_at(step)
+        passed = self.backend.learn(state.parameters, split, indices, draws(self.network, self.seed, step))
         if passed.gradient is None:
             after = update(self.network, optimizer, state, passed.values)
         else:
@@ -303,7 +332,8 @@ class Trainer:
             values = dict(known)
             self.network.image_gradient(state.parameters, values, training=True)
             return values
-        x, target = self.dataset.splits["train"].batch(self.indices(step))
+        split, indices = self._minibatch(step)
+        x, target = split.batch(indices)
         values = self.network.forward(state.parameters, x, target, draws(self.network, self.seed, step))
         self.network.backward(state.parameters, values, training=True)
         return values | known
@@ -527,7 +557,8 @@ class Trainer:
         the first tensor, in the order of time, with a number that is not finite; else the first layer whose answer is
         all zero though what it reads is not, and before which no gradient arrives."""
         step, state = self._state.step, self._before
-        x, target = self.dataset.splits["train"].batch(self.indices(max(1, step)))
+        split, indices = self._minibatch(max(1, step))
+        x, target = split.batch(indices)
         with np.errstate(all="ignore"):
             values = self.network.forward(state.parameters, x, target)
         finite = [array[np.isfinite(array)] for array in state.parameters.values()]

@@ -45,13 +45,12 @@ def _op_job(kind: type[Op], dtype: type) -> Job:
     return f"{kind.name} {np.dtype(dtype).name}", run
 
 
-def _optimizer_job(kind: type[Optimizer], dtype: type) -> Job:
+def _optimizer_job(optimizer: Optimizer, dtype: type) -> Job:
     def run() -> None:
-        optimizer = kind()
         w: np.ndarray = np.ones(4, dtype)
         optimizer.update(w, w, optimizer.start(w), step=1)
 
-    return f"{kind.name} {np.dtype(dtype).name}", run
+    return f"{optimizer.name} {np.dtype(dtype).name}", run
 
 
 def fast_step() -> None:
@@ -68,10 +67,11 @@ def jobs() -> list[Job]:
     first = [layer["op"] for layer in MODELS["classroom"].document["layers"]]
     names = list(dict.fromkeys([*first, MODELS["classroom"].document["loss"]["op"], *OPS]))
     training = [_op_job(OPS[name], np.float32) for name in names]
-    updates = [_optimizer_job(kind, np.float32) for kind in OPTIMIZERS.values()]
+    optimizers = [*(kind() for kind in OPTIMIZERS.values()), OPTIMIZERS["adam"](amsgrad=True)]
+    updates = [_optimizer_job(each, np.float32) for each in optimizers]
     used = len(set(first)) + 1
     exact = [_op_job(OPS[name], np.float64) for name in names]
-    exact += [_optimizer_job(kind, np.float64) for kind in OPTIMIZERS.values()]
+    exact += [_optimizer_job(each, np.float64) for each in optimizers]
     return [*training[:used], *updates, *training[used:], *exact]
 
 

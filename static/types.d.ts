@@ -262,7 +262,12 @@ type Settings = {
   model: string | null;
   dataset: any;
   optimizer: Optimizer;
+  schedule: { name: string } & Record<string, any>;
+  max_norm: number | null;
   batch_size: number;
+  shuffle: boolean;
+  drop_last: boolean;
+  shift: number;
   seed: number;
   epochs: number;
   pace: number | null;

@@ -24,6 +24,7 @@ from app.site.openapi import answer, body
 from engine.mistakes import MISTAKES
 from engine.ops import OPS
 from engine.optimizers import OPTIMIZERS
+from engine.schedules import SCHEDULES
 
 router = APIRouter(prefix="/api", tags=["operators"], default_response_class=Response)
 
@@ -64,7 +65,11 @@ def listing() -> bytes:
 
 @cache
 def _optimizers() -> bytes:
-    return json.encode({"optimizers": [op_calls.describe_optimizer(kind) for kind in OPTIMIZERS.values()]})
+    found = {
+        "optimizers": [op_calls.describe_optimizer(kind) for kind in OPTIMIZERS.values()],
+        "schedules": [op_calls.describe_schedule(kind) for kind in SCHEDULES.values()],
+    }
+    return json.encode(found)
 
 
 @router.get(
@@ -185,11 +190,12 @@ async def list_mistakes(request: Request, ctx: Ctx) -> Response:
 @router.get(
     "/optimizers",
     tags=["optimizers"],
-    summary="Every optimizer: sentences, settings, state",
+    summary="Every optimizer and every schedule of the learning rate: sentences, settings, state",
     responses=answer(schemas.Optimizers),
 )
 async def list_optimizers(request: Request, ctx: Ctx) -> Response:
-    """{"optimizers": [{"name", "title", "sentences", "settings" (JSON Schema), "state"}]}."""
+    """{"optimizers": [{"name", "title", "sentences", "settings" (JSON Schema), "state"}],
+    "schedules": [the same without a state]}."""
     return responses.cacheable(request, await ctx.ask(request, _optimizers))
 
 

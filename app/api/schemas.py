@@ -76,8 +76,16 @@ class OptimizerDescription(Answer):
     state: list[str] = doc("what it keeps from update to update, each shaped as its parameter or a number")
 
 
+class ScheduleDescription(Answer):
+    name: str = doc("as in runs")
+    title: str = doc("as in headings")
+    sentences: list[str] = doc("the rate `lr` of an update, from the optimizer's own, `base`; none where they are one")
+    settings: dict[str, Any] = doc("JSON Schema of the settings")
+
+
 class Optimizers(Answer):
     optimizers: list[OptimizerDescription] = doc("every optimizer")
+    schedules: list[ScheduleDescription] = doc("every schedule of the learning rate that a run may have")
 
 
 class Results(Answer):
@@ -517,7 +525,12 @@ class Run(Answer):
     test_accuracy: float | None = doc("of the whole test set at the last epoch's end, 0..1")
     history: Span = doc("the steps that can be looked at")
     optimizer: dict[str, Any] = doc("name and settings in force")
+    schedule: dict[str, Any] = doc("of the learning rate: name and settings")
+    max_norm: float | None = doc("the largest norm of all gradients together; null where they are not clipped")
     batch_size: int = doc("images in a minibatch")
+    shuffle: bool = doc("whether every epoch has an order of its own")
+    drop_last: bool = doc("whether an epoch's last minibatch is left out where it is smaller")
+    shift: int = doc("pixels by which each training image is moved at most")
     seed: int = doc("of first weights, shuffling and dropout")
     dataset: str = doc("what it learns from")
     classes: list[str] = doc("the names of its classes; none where targets are no classes")

@@ -56,8 +56,11 @@ def pack_config(config: RunConfig, created: float, datasets: Datasets) -> bytes:
         "cost": config.cost,
         "dataset": config.dataset.name,
         "notes": list(config.dataset.notes),
-        "optimizer": {"name": config.optimizer.name, **config.optimizer.options},
+        "optimizer": config.optimizer.document(),
         "batch_size": config.batch_size,
+        "shuffle": config.shuffle,
+        "drop_last": config.drop_last,
+        "shift": config.shift,
         "seed": config.seed,
         "steps": config.steps,
         "owner": config.owner,
@@ -97,10 +100,13 @@ def unpack_config(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray],
         network=Network.from_document(document["network"]).slipped(SLIPS.get(document.get("slip") or "")),
         cost=document["cost"],
         dataset=dataset,
-        optimizer=optimizer_from(document["optimizer"]),
+        optimizer=optimizer_from(document["optimizer"]).over(document["steps"]),
         batch_size=document["batch_size"],
         seed=document["seed"],
         steps=document["steps"],
+        shuffle=document.get("shuffle", True),
+        drop_last=document.get("drop_last", False),
+        shift=document.get("shift", 0),
         parameters=below("parameters", arrays) or None,
         owner=document["owner"],
         name=document.get("name", ""),
@@ -116,9 +122,7 @@ def pack_snapshot(run: Run, snapshot: Snapshot) -> bytes:
         "format": FORMAT,
         "standing": snapshot.status,
         "steps": {name: state.step for name, state in states.items()},
-        "optimizers": [
-            [first, {"name": optimizer.name, **optimizer.options}] for first, optimizer in checkpoint.optimizers
-        ],
+        "optimizers": [[first, optimizer.document()] for first, optimizer in checkpoint.optimizers],
     }
     arrays: dict[str, np.ndarray] = {}
     for name, state in states.items():
@@ -151,7 +155,9 @@ def restore_snapshot(run: Run, content: bytes, history: bytes | None = None) -> 
     document, arrays = unpack(content)
     fresh = run.trainer.checkpoint().state
     before, state = (_state(below(name, arrays), document["steps"][name], fresh) for name in ("before", "state"))
-    optimizers = tuple((first, optimizer_from(options)) for first, options in document["optimizers"])
+    optimizers = tuple(
+        (first, optimizer_from(options).over(run.config.steps)) for first, options in document["optimizers"]
+    )
     snapshots: list[State] = []
     try:
         snapshots = unpack_history(history, state.step, fresh) if history else []

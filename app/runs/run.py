@@ -51,6 +51,9 @@ class RunConfig:
     batch_size: int
     seed: int
     steps: int
+    shuffle: bool = True
+    drop_last: bool = False
+    shift: int = 0  # pixels that a training image is moved by at most
     parameters: Mapping[str, np.ndarray] | None = None
     name: str = ""  # as whoever made it calls it; may be changed later
     owner: str = ""  # what `hash_token` makes of the token without which it may not be changed; "": anybody may
@@ -98,6 +101,9 @@ class Run:
             config.parameters,
             history_bytes=limits.history_bytes,
             trace_bytes=limits.trace_bytes,
+            shuffle=config.shuffle,
+            drop_last=config.drop_last,
+            shift=config.shift,
         )
         self.figures = Figures()
         self.passes = Passes(limits.passes, limits.pass_bytes)
@@ -417,7 +423,12 @@ class Run:
             "test_accuracy": self.figures.test.last()[1],
             "history": {"first": first, "last": last},
             "optimizer": self.optimizer,
+            "schedule": trainer.optimizer.schedule.document(),
+            "max_norm": trainer.optimizer.max_norm,
             "batch_size": config.batch_size,
+            "shuffle": config.shuffle,
+            "drop_last": config.drop_last,
+            "shift": config.shift,
             "seed": config.seed,
             "dataset": config.dataset.name,
             "classes": list(config.dataset.classes),

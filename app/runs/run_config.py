@@ -27,10 +27,11 @@ from engine.models import MODELS, Model
 from engine.network import Network
 from engine.ops.base import ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
-from engine.settings import settings_schema
+from engine.schedules import SCHEDULES, Schedule, schedule_from
+from engine.settings import said, settings_schema
 from engine.slips import SLIPS, Slip, SlipError
 from engine.trace import PlaceError
-from engine.train import check_dataset, optimizer_from
+from engine.train import batches, check_dataset, optimizer_from
 
 #: What a network takes that brings no defaults of its own.
 USUAL = MODELS["classroom"].defaults
@@ -51,7 +52,7 @@ class GivenData(RequestModel):
     target_test: Any = Field(default=None, description="their targets", json_schema_extra=TENSOR)
 
 
-def _optimizer_schema(kind: type[Optimizer]) -> dict[str, Any]:
+def _named_schema(kind: type[Optimizer] | type[Schedule]) -> dict[str, Any]:
     schema = settings_schema(kind.settings)
     properties = {"name": {"const": kind.name}, **schema["properties"]}
     return {**schema, "title": kind.name, "properties": properties, "required": ["name", *schema["required"]]}
@@ -93,10 +94,32 @@ class RunFields(NetworkChoice):
     optimizer: dict[str, Any] | None = Field(
         default=None,
         description="name and settings, as GET /api/optimizers lists them; the model's own, where no name is given",
-        json_schema_extra={"anyOf": [*map(_optimizer_schema, OPTIMIZERS.values()), NO_NAME, {"type": "null"}]},
+        json_schema_extra={"anyOf": [*map(_named_schema, OPTIMIZERS.values()), NO_NAME, {"type": "null"}]},
         examples=[{"name": "momentum", "learning_rate": 0.05}],
     )
+    schedule: dict[str, Any] | None = Field(
+        default=None,
+        description="of the learning rate, counted in updates: name and settings, as GET /api/optimizers lists them; "
+        "default: the model's own, else constant",
+        json_schema_extra={"anyOf": [*map(_named_schema, SCHEDULES.values()), {"type": "null"}]},
+        examples=[{"name": "cosine"}],
+    )
+    max_norm: Annotated[float, Field(gt=0, le=1e12)] | None = Field(
+        default=None,
+        description="the largest norm of all gradients together: where it is larger, they are scaled down to it",
+    )
     batch_size: Positive | None = Field(default=None, description="images in a minibatch")
+    shuffle: bool | None = Field(
+        default=None, description="whether every epoch has an order of its own; default: the model's, else true"
+    )
+    drop_last: bool | None = Field(
+        default=None, description="leave out an epoch's last minibatch where it is smaller; default: false"
+    )
+    shift: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        default=None,
+        description="pixels by which each training image is moved at most, up or down and to the side, zeros coming "
+        "in; default: 0",
+    )
     seed: Natural | None = Field(default=None, description="of the first weights, the shuffling and the dropout")
     steps: Positive | None = Field(default=None, description="updates to make; or give epochs")
     epochs: Positive | None = Field(default=None, description="times to see every image; default: the model's, else 1")
@@ -183,11 +206,17 @@ def config_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start
         )
     network = network.slipped(_slip(asked.slip))
     cost = networks.check_cost(network, batch_size, limits, limits.step_multiply_adds, "step_multiply_adds", passes=3)
+    feed = {
+        name: defaults.get(name, usual) if getattr(asked, name) is None else getattr(asked, name)
+        for name, usual in (("shuffle", True), ("drop_last", False), ("shift", 0))
+    }
     try:
-        check_dataset(network, dataset, batch_size)
+        check_dataset(network, dataset, batch_size, feed["drop_last"])
     except ShapeError as error:
         raise invalid(str(error), ["dataset"]) from None
-    optimizer = _optimizer(asked, defaults["optimizer"])
+    steps = _steps(asked, defaults, batches(len(train), batch_size, feed["drop_last"]), limits)
+    max_norm = asked.max_norm or defaults.get("max_norm")
+    optimizer = _optimizer(asked, defaults["optimizer"]).under(_schedule(asked, defaults), max_norm).over(steps)
     cost += _slip_cost(network, optimizer, batch_size, limits)
     _check_memory(network, optimizer, batch_size, limits)
     own: Any = asked.parameters
@@ -203,7 +232,8 @@ def config_of(asked: RunFields, datasets: Datasets, limits: Limits, start: Start
         batch_size=batch_size,
         name=asked.name,
         seed=defaults["seed"] if asked.seed is None else asked.seed,
-        steps=_steps(asked, defaults, -(-len(train) // batch_size), limits),
+        steps=steps,
+        **feed,
         parameters=None if own is None else networks.parameters_of(network, own, "float32", limits),
         nickname=asked.owner,
         data_bytes=datasets.own_bytes(dataset),
@@ -325,6 +355,15 @@ def _optimizer(asked: RunFields, usual: dict[str, Any]) -> Optimizer:
     settings = {**usual, **given} if name == usual["name"] else {**given, "name": name}
     with as_problems("optimizer"):
         return optimizer_from(settings)
+
+
+def _schedule(asked: RunFields, defaults: Any) -> Schedule:
+    given = asked.schedule or defaults.get("schedule") or {"name": "constant"}
+    name = given.get("name")
+    if not isinstance(name, str) or name not in SCHEDULES:
+        raise invalid(f"there is no schedule {said(name)}; there are: {', '.join(SCHEDULES)}", ["schedule", "name"])
+    with as_problems("schedule"):
+        return schedule_from(given)
 
 
 def _steps(asked: RunFields, defaults: Any, steps_per_epoch: int, limits: Limits) -> int:

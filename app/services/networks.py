@@ -91,7 +91,12 @@ class DefaultFields(RequestModel):
     """The settings that train a network well."""
 
     optimizer: dict[str, Any] | None = Field(default=None, description="name and settings")
+    schedule: dict[str, Any] | None = Field(default=None, description="of the learning rate: name and settings")
+    max_norm: float | None = Field(default=None, description="the largest norm of all gradients together")
     batch_size: Positive | None = Field(default=None, description="images in a minibatch")
+    shuffle: bool | None = Field(default=None, description="another order of the images in every epoch")
+    drop_last: bool | None = Field(default=None, description="leave out an epoch's last minibatch where it is smaller")
+    shift: Natural | None = Field(default=None, description="pixels by which training images are moved at most")
     seed: Natural | None = Field(default=None, description="of all that is drawn")
     steps: Positive | None = Field(default=None, description="updates to make")
     epochs: Positive | None = Field(default=None, description="times to see every image")

@@ -22,6 +22,7 @@ from engine.formula import FormulaError, Tensors
 from engine.ops import OPS
 from engine.ops.base import Op, Shape, ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.schedules import Schedule
 from engine.settings import settings_schema
 from engine.timeline import Timeline, call_timeline
 from engine.trace import Place, PlaceError
@@ -253,7 +254,7 @@ class Update:
             arrays = {"w": self.w, "dw": self.dw, **self.state}
             arrays.update({f"{key}_next": array for key, array in made.items()})
             arrays = {key: array for key, array in arrays.items() if key in (*program.given, *program.names)}
-            extents = dict.fromkeys(program.names, self.w.shape)
+            extents = {key: self.w.shape if program.letters(key)[0] else () for key in program.names}
             tensors = Tensors(program, arrays, self.optimizer.numbers(self.number), extents)
             return _explained(tensors, name, index, place, paging, limits)
 
@@ -302,6 +303,15 @@ def describe_optimizer(kind: type[Optimizer]) -> dict[str, Any]:
         "equations": {name: documents.plain(program.equation(name)) for name in program.names},
         "settings": settings_schema(kind.settings),
         "state": [*kind.state, "step"],
+    }
+
+
+def describe_schedule(kind: type[Schedule]) -> dict[str, Any]:
+    return {
+        "name": kind.name,
+        "title": kind.title,
+        "sentences": list(kind().sentences()),
+        "settings": settings_schema(kind.settings),
     }
 
 

@@ -35,6 +35,8 @@ FUNCTIONS: dict[str, tuple[Callable, str]] = {
     "sqrt": (np.sqrt, "1 / (2*sqrt(z))"),
     "abs": (np.abs, "sign(z)"),
     "sign": (np.sign, "0"),
+    "cos": (np.cos, "-sin(z)"),
+    "sin": (np.sin, "cos(z)"),
     "tanh": (np.tanh, "1 - tanh(z)**2"),
     "sigmoid": (_sigmoid, "sigmoid(z)*(1 - sigmoid(z))"),
     "softplus": (_softplus, "sigmoid(z)"),

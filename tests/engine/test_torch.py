@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from engine.ops import OPS
-from engine.optimizers import OPTIMIZERS
+from engine.optimizers import OPTIMIZERS, optimizer_from
+from engine.schedules import SCHEDULES
 
 STORED = dict(np.load(Path(__file__).parents[1] / "fixtures" / "torch_reference.npz"))
 SHAPES = [tuple(map(int, text.split(","))) if text else () for text in STORED["shapes"].tolist()]
@@ -21,6 +22,7 @@ REFERENCE = {
 }
 CASES = list(enumerate(map(str, STORED["cases"])))
 STEPS = list(enumerate(map(str, STORED["steps"])))
+PLANS = list(enumerate(map(str, STORED["schedules"])))
 
 
 def read(text: str) -> tuple[str, dict[str, Any]]:
@@ -55,3 +57,19 @@ def test_five_updates_are_those_of_pytorch(number: int, text: str) -> None:
     for step, gradient in enumerate(REFERENCE[f"step{number}/dw"], start=1):
         w, state = optimizer.update(w, gradient, state, step)
         np.testing.assert_allclose(w, weights[step], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("number", "text"), PLANS, ids=[text for _, text in PLANS])
+def test_the_rates_of_a_schedule_are_those_of_pytorch(number: int, text: str) -> None:
+    name, settings = read(text)
+    schedule = SCHEDULES[name](**settings)
+    found = [schedule.numbers(0.3, step)["lr"] for step in range(1, 13)]
+    np.testing.assert_allclose(found, REFERENCE[f"rates{number}"], rtol=1e-12, atol=1e-16)
+
+
+def test_gradients_are_clipped_as_pytorch_clips_them() -> None:
+    optimizer = optimizer_from({"name": "sgd", "max_norm": 1.5})
+    given = REFERENCE["clip/dw"]
+    norm = optimizer.norm(given)
+    assert norm == pytest.approx(float(REFERENCE["clip/norm"]), rel=1e-14)
+    np.testing.assert_allclose([optimizer.clipped(g, norm) for g in given], REFERENCE["clip/clipped"], rtol=1e-13)

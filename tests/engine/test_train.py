@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from engine import train
+from engine.backends import Readable
 from engine.data import from_arrays, mnist
 from engine.models import MODELS
 from engine.network import Network
 from engine.ops.base import Array, ShapeError
 from engine.optimizers import OPTIMIZERS
+from engine.trace import Place, explain
 from engine.train import REPLAY_STEPS, SNAPSHOTS, HistoryError, Trainer, optimizer_from
 from tests.engine.tools import digits, trainer
 
@@ -368,3 +370,90 @@ def test_the_loss_after_an_update_is_that_of_the_parameters_it_leaves() -> None:
     moved = {name: trace[name.split("/")[0], f"{name.split('/')[1]}_next"] for name in learner.parameters}
     values = learner.network.forward(moved, x, target)
     assert after == float(values["loss", "y"])
+
+
+RULED = {
+    "name": "adamw",
+    "amsgrad": True,
+    "learning_rate": 0.01,
+    "schedule": {"name": "one_cycle", "total_steps": 40},
+    "max_norm": 0.5,
+}
+
+
+def ruled(readable: bool = False, **options: Any) -> Trainer:
+    network = Network.from_document(DROPPING)
+    given = {"batch_size": 20, "seed": 3, "drop_last": True, "shift": 2, **options}
+    made = Trainer(network, digits(), optimizer_from(RULED), **given)
+    if readable:
+        made.backend = Readable(network, "for this test")
+    return made
+
+
+def test_a_schedule_clipping_and_shifts_give_the_same_bits_whatever_interrupts_them() -> None:
+    through, cut = ruled(history_bytes=1), ruled(history_bytes=1)
+    assert through.backend.name == "fast"
+    for _ in range(9):
+        cut.step_once()
+    again = ruled(history_bytes=1)
+    again.restore(cut.checkpoint())
+    for step in range(1, 26):
+        metrics = through.step_once()
+        if step > 9:
+            assert again.step_once() == metrics
+    assert same(through.parameters, again.parameters)
+    assert same(through.checkpoint().state.optimizer, again.checkpoint().state.optimizer)
+    assert not same(through.parameters, ruled(shift=0).parameters)
+
+
+@pytest.mark.parametrize("readable", [False, True])
+def test_the_card_of_an_update_has_its_rate_the_norm_and_the_factor(readable: bool) -> None:
+    run = ruled(readable)
+    for _ in range(9):
+        run.step_once()
+    trace = run.trace(9)
+    gradients = [np.float64(trace[layer, f"d{tensor}"]) for layer, tensor in map(split_name, run.network.learned)]
+    norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
+    assert norm > 0.5, "clipping is put to the test"
+    assert float(trace["conv", "w.factor"]) == pytest.approx(0.5 / (norm + 1e-6), rel=1e-12)
+    assert float(trace["conv", "w.lr"]) == run.optimizer.numbers(9)["lr"] != 0.01
+    found = explain(trace, Place.parse("conv/w.factor"))
+    assert found.sentence == "factor = 1 if norm + 1e-06 <= max_norm else max_norm / (norm + 1e-06)"
+    assert [each.tensor for each in found.reads] == ["conv/w.norm"]
+    assert found.reads[0].value == pytest.approx(norm, rel=1e-12)
+    assert explain(trace, Place.parse("linear/b.norm")).value == explain(trace, Place.parse("conv/w.norm")).value
+    assert explain(trace, Place.parse("conv/w.lr")).value == float(trace["conv", "w.lr"])
+    read = explain(trace, Place.parse("conv/w_next/0,0,0,0"))
+    assert {"conv/w.lr", "conv/w"} <= {each.tensor for each in read.reads}
+    np.testing.assert_allclose(trace["conv", "w.g"], trace["conv", "dw"] * float(trace["conv", "w.factor"]), rtol=1e-6)
+
+
+def test_both_paths_agree_under_a_schedule_clipping_and_shifts() -> None:
+    fast, readable = ruled(), ruled(True)
+    for _ in range(5):
+        assert fast.step_once().loss == pytest.approx(readable.step_once().loss, rel=1e-5)
+    for name, array in fast.parameters.items():
+        np.testing.assert_allclose(array, readable.parameters[name], atol=2e-5)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    layer, _, tensor = name.partition("/")
+    return layer, tensor
+
+
+def test_in_a_fixed_order_without_the_last_batch_images_come_as_they_stand() -> None:
+    run = dropping(batch_size=10, shuffle=False, drop_last=True)
+    images = len(run.dataset.splits["train"])
+    assert images % 10
+    assert run.steps_per_epoch == images // 10
+    seen = np.concatenate([run.indices(step) for step in range(1, 2 * run.steps_per_epoch + 1)])
+    once = np.arange(images // 10 * 10)
+    assert seen.tolist() == [*once.tolist(), *once.tolist()]
+
+
+def test_images_are_shifted_with_zeros_coming_in() -> None:
+    images = np.arange(1, 13, dtype=np.uint8).reshape(1, 1, 3, 4).repeat(3, 0)
+    found = train.shifted(images, np.array([[0, 1, -2], [0, -1, 3]]))
+    assert found[0].tolist() == images[0].tolist()
+    assert found[1, 0].tolist() == [[0, 0, 0, 0], [2, 3, 4, 0], [6, 7, 8, 0]]
+    assert found[2, 0].tolist() == [[0, 0, 0, 9], [0, 0, 0, 0], [0, 0, 0, 0]]

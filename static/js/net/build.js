@@ -7,7 +7,7 @@ import { compact } from "../core/network_document.js";
 import * as build from "../state/build.js";
 import * as store from "../state/store.js";
 import { Refused, ask, datasets, once, post, showError } from "./requests.js";
-import { createRun } from "./session.js";
+import { createRun, trainingOf } from "./session.js";
 import { named } from "./stream.js";
 
 /** Milliseconds within which several changes, as of a stepper that is held, are one. */
@@ -126,12 +126,9 @@ export async function runFromEdits(start) {
   const from = store.run.peek();
   const edits = store.edits.peek().filter(({ place }) => store.infoOf(place)?.kind === "weight");
   const name = `${from.name || from.title || from.model || "network"} by hand`.slice(0, 60);
-  const { optimizer, batch_size, seed } = from;
   return createRun({
     from: { run: from.id, step: store.step.peek() ?? undefined, edits },
-    optimizer,
-    batch_size,
-    seed,
+    ...trainingOf(from),
     epochs: 1,
     name,
     start,

@@ -168,7 +168,7 @@ export function search(query) {
 /** The presets that can be trained here; those without settings for it are documents only. */
 export const models = () =>
   once("api/models").then((/** @type {any[]} */ all) => all.filter(({ defaults }) => defaults));
-export const optimizers = async () => (await once("api/optimizers")).optimizers;
+export const optimizers = () => once("api/optimizers");
 export const datasets = () => once("api/datasets");
 
 /** A file as a data set. @param {Blob} file @param {string} name @param {number} [size] of pictures */

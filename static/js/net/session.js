@@ -276,6 +276,18 @@ export async function removeRun(id) {
   if (store.run.value?.id === id) await adopt(store.status.value.welcome ?? "welcome");
 }
 
+/** How a run is trained, as another is asked for. @param {any} run */
+export const trainingOf = ({ optimizer, schedule, max_norm, batch_size, shuffle, drop_last, shift, seed }) => ({
+  optimizer,
+  schedule,
+  max_norm,
+  batch_size,
+  shuffle,
+  drop_last,
+  shift,
+  seed,
+});
+
 /**
  * A run of one's own that goes on from where another stands.
  * @param {any} run
@@ -283,9 +295,7 @@ export async function removeRun(id) {
 export const copyRun = run =>
   createRun({
     from: { run: run.id },
-    optimizer: run.optimizer,
-    batch_size: run.batch_size,
-    seed: run.seed,
+    ...trainingOf(run),
     steps: run.steps,
     name: `copy of ${run.name || run.model || run.title}`.slice(0, 60),
     start: false,

@@ -46,7 +46,14 @@ DROPPING = {
     "seed": 5,
 }
 
-FAST = {"model": "classroom", "steps": 700}
+FAST = {
+    "model": "classroom",
+    "steps": 700,
+    "schedule": {"name": "one_cycle"},
+    "max_norm": 1.0,
+    "drop_last": True,
+    "shift": 1,
+}
 
 
 @contextmanager

@@ -53,6 +53,43 @@ def test_a_new_run_has_a_location_and_takes_the_models_defaults(client: TestClie
     assert client.get(answer.headers["location"]).status_code == 404
 
 
+def test_a_schedule_takes_the_length_of_its_run_and_all_that_a_run_adds_is_said(client: TestClient) -> None:
+    body = {"model": "tiny", "steps": 8, "start": False}
+    plain = client.post("/api/runs", json=body).json()
+    rules = ("schedule", "max_norm", "shuffle", "drop_last", "shift")
+    assert [plain[name] for name in rules] == [{"name": "constant"}, None, True, False, 0]
+    asked = {"schedule": {"name": "cosine"}, "max_norm": 0.5, "shuffle": False, "drop_last": True, "shift": 1}
+    made = client.post("/api/runs", json={**body, **asked}).json()
+    expected = {**asked, "schedule": {"name": "cosine", "T_max": None, "eta_min": 0.0}}
+    assert {name: made[name] for name in rules} == expected
+    path = f"/api/runs/{made['id']}"
+    client.post(f"{path}/step", json={"count": 5})
+    wait_until_rests(client, made["id"])
+    rate = client.get(f"{path}/steps/5/explain/conv/w.lr").json()
+    assert rate["value"] == pytest.approx(0.01 * (1 + math.cos(math.pi / 2)) / 2)
+    assert rate["sentence"].startswith("lr = eta_min + (base - eta_min)*(1 + cos(")
+    factor = client.get(f"{path}/steps/5/explain/conv/w.factor").json()
+    assert 0 < factor["value"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"schedule": {"name": "triangle"}}, "schedule.name"),
+        ({"schedule": {"name": "cosine", "T_max": 0}}, "schedule.T_max"),
+        ({"schedule": {"name": "step", "gama": 1}}, "schedule.gama"),
+        ({"max_norm": 0}, "max_norm"),
+        ({"shift": -1}, "shift"),
+    ],
+)
+def test_a_schedule_or_rule_that_is_none_is_422_with_its_place(
+    client: TestClient, wrong: dict[str, Any], place: str
+) -> None:
+    answer = client.post("/api/runs", json={"model": "tiny", **wrong})
+    assert answer.status_code == 422
+    assert [".".join(map(str, error["loc"])) for error in answer.json()["errors"]] == [place]
+
+
 def test_a_run_finishes_after_its_steps_and_refuses_more(client: TestClient, train: Train) -> None:
     run = train(model="tiny", steps=4)
     assert (run["state"], run["step"], run["history"]) == ("finished", 4, {"first": 0, "last": 4})

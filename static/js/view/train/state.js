@@ -105,7 +105,10 @@ function repeat(work, pause) {
 export function follow() {
   if (!optimizers.peek().length)
     net.optimizers().then(found => {
-      optimizers.value = found;
+      batch(() => {
+        optimizers.value = found.optimizers;
+        schedules.value = found.schedules;
+      });
     }, net.showError);
   const ends = [repeat(readMetrics, 250), repeat(readAnswers, 450)];
   return () => ends.forEach(end => end());
@@ -119,16 +122,23 @@ export function follow() {
  */
 export const optimizers = signal([]);
 
-/** An optimizer's settings by name. @param {string} name @returns {[string, any][]} */
-export const settingsOf = name =>
-  Object.entries(optimizers.value.find(one => one.name === name)?.settings.properties ?? {});
+/** The schedules of the learning rate on offer. @type {Signal<{name: string, title: string, settings: any}[]>} */
+export const schedules = signal([]);
 
-/** An optimizer to begin with. @param {string} name */
-export const optimizerOf = name =>
-  /** @type {Optimizer} */ ({
-    name,
-    ...Object.fromEntries(settingsOf(name).map(([key, { default: usual, examples }]) => [key, examples?.[0] ?? usual])),
-  });
+/**
+ * The settings, by name, of an optimizer or a schedule.
+ * @param {{name: string, settings: any}[]} offered @param {string} name @returns {[string, any][]}
+ */
+export const settingsOf = (offered, name) =>
+  Object.entries(offered.find(one => one.name === name)?.settings.properties ?? {});
+
+/** One of them to begin with. @param {{name: string, settings: any}[]} offered @param {string} name @returns {any} */
+export const startingWith = (offered, name) => ({
+  name,
+  ...Object.fromEntries(
+    settingsOf(offered, name).map(([key, { default: usual, examples }]) => [key, examples?.[0] ?? usual]),
+  ),
+});
 
 /** @type {Signal<Partial<Settings>>} */
 export const draft = signal({});
@@ -161,14 +171,12 @@ const WATCHABLE = 100;
 export const settings = computed(() => {
   const run = store.run.value;
   if (!run) return null;
-  const { model, dataset, optimizer, batch_size, seed } = run;
+  const { model, dataset } = run;
   const pace = isWelcome.value ? WATCHABLE : run.pace;
   return /** @type {Settings} */ ({
     model,
     dataset,
-    optimizer,
-    batch_size,
-    seed,
+    ...session.trainingOf(run),
     epochs: epochsOf(run),
     pace,
     ...draft.value,
@@ -180,10 +188,21 @@ export const pending = computed(() => {
   const run = store.run.value;
   if (!run) return [];
   const asked = /** @type {Record<string, any>} */ (draft.value);
-  const names = { model: "network", dataset: "data", batch_size: "batch", seed: "seed", epochs: "number of epochs" };
+  const names = {
+    schedule: "schedule",
+    max_norm: "largest norm",
+    shuffle: "order",
+    drop_last: "last batch",
+    shift: "shift",
+    model: "network",
+    dataset: "data",
+    batch_size: "batch",
+    seed: "seed",
+    epochs: "number of epochs",
+  };
   const has = { ...run, epochs: epochsOf(run) };
   const changed = Object.entries(names)
-    .filter(([key]) => key in asked && asked[key] !== has[key])
+    .filter(([key]) => key in asked && JSON.stringify(asked[key]) !== JSON.stringify(has[key]))
     .map(([, name]) => name);
   const other = Object.entries(asked.optimizer ?? {}).some(
     ([key, value]) => key !== "learning_rate" && JSON.stringify(value) !== JSON.stringify(run.optimizer[key]),
@@ -221,7 +240,7 @@ const own = new Set();
 /** @param {boolean} start */
 async function create(start) {
   const old = store.run.peek();
-  const { model, dataset, optimizer, batch_size, seed, epochs, pace } = /** @type {Settings} */ (settings.peek());
+  const { model, dataset, epochs, pace, ...training } = /** @type {Settings} */ (settings.peek());
   const named = model === old.model;
   if (!isWelcome.peek() && old.state === "running" && mayChange(old))
     await session.patchRun(old.id, { state: "paused" });
@@ -229,9 +248,7 @@ async function create(start) {
     ...(model === null ? { network: old.network } : { model }),
     ...(named && "dataset" in draft.peek() ? { dataset } : {}),
     ...(Number.isInteger(epochs) ? { epochs } : { steps: old.steps }),
-    optimizer,
-    batch_size,
-    seed,
+    ...training,
     start: start && pace === null,
   });
   if (pace !== null) await session.patchRun(made.id, { pace, ...(start ? { state: "running" } : {}) });

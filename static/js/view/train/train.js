@@ -146,15 +146,21 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
  */
 const isMinor = ({ default: usual }) => !(Number([usual].flat()[0]) >= 0.01);
 
-/** The optimizer's own settings, whatever they are called; the minor ones folded away. */
-function OptimizerEntries() {
+/**
+ * The settings of what is chosen by name, whatever they are called; the minor ones folded away. What may be null stays
+ * so: then it follows the run.
+ * @param {{chosen: {name: string} & Record<string, any>, offered: {name: string, settings: any}[],
+ *   onChange: (chosen: any) => void}} props
+ */
+function OwnEntries({ chosen, offered, onChange }) {
   const [open, setOpen] = useState(false);
-  const { optimizer } = /** @type {Settings} */ (settings.value);
-  const set = (/** @type {any} */ change) => training.plan({ optimizer: { ...optimizer, ...change } });
-  const own = training.settingsOf(optimizer.name).filter(([key]) => key !== "learning_rate");
+  const set = (/** @type {any} */ change) => onChange({ ...chosen, ...change });
+  const own = training
+    .settingsOf(offered, chosen.name)
+    .filter(([key, { type }]) => key !== "learning_rate" && !Array.isArray(type));
   const row = (/** @type {[string, any]} */ [key, schema]) => {
     const name = key.replaceAll("_", " ");
-    const value = optimizer[key] ?? schema.default;
+    const value = chosen[key] ?? schema.default;
     const change = (/** @type {any} */ to) => set({ [key]: to });
     const entry = (
       /** @type {any} */ kind,
@@ -168,6 +174,9 @@ function OptimizerEntries() {
     if (schema.type === "boolean")
       return html`<${Choice} key=${key} name=${name} value=${value} options=${[[false, "no"], [true, "yes"]]}
         onChange=${change} />`;
+    if (schema.enum)
+      return html`<${Choice} key=${key} name=${name} value=${value}
+        options=${schema.enum.map((/** @type {string} */ one) => [one, one])} onChange=${change} />`;
     if (!Array.isArray(value)) return entry(schema, name, value, change);
     return value.map((one, k) =>
       entry(schema.items, `${name.replace(/s$/, "")} ${k + 1}`, one, to =>
@@ -180,9 +189,38 @@ function OptimizerEntries() {
     ${
       minor.length > 0 &&
       html`<button class="row more" aria-expanded=${open}
-      onClick=${() => setOpen(!open)}>more of ${optimizer.name}</button>`
+      onClick=${() => setOpen(!open)}>more of ${chosen.name}</button>`
     }
     ${open && minor.map(row)}`;
+}
+
+/** What few runs need: clipping, the order of the images, shifts; folded away. */
+function MoreEntries() {
+  const [open, setOpen] = useState(false);
+  const { max_norm, shuffle, drop_last, shift } = /** @type {Settings} */ (settings.value);
+  const { plan } = training;
+  const yesOrNo = [
+    [false, "no"],
+    [true, "yes"],
+  ];
+  return html`<button class="row more" aria-expanded=${open} onClick=${() => setOpen(!open)}>more of training</button>
+    ${
+      open &&
+      html`
+      <${Choice} name="clip gradients" value=${max_norm !== null} options=${yesOrNo}
+        onChange=${(/** @type {boolean} */ clip) => plan({ max_norm: clip ? 1 : null })} />
+      ${
+        max_norm !== null &&
+        html`<${Entry} name="largest norm" value=${max_norm} least=${1e-6} most=${1e12}
+          onChange=${(/** @type {number} */ norm) => plan({ max_norm: norm })} />`
+      }
+      <${Choice} name="shuffle" value=${shuffle} options=${yesOrNo}
+        onChange=${(/** @type {boolean} */ to) => plan({ shuffle: to })} />
+      <${Choice} name="drop last batch" value=${drop_last} options=${yesOrNo}
+        onChange=${(/** @type {boolean} */ to) => plan({ drop_last: to })} />
+      <${Entry} name="shift, pixels" value=${shift} least=${0} most=${64} whole
+        onChange=${(/** @type {number} */ to) => plan({ shift: to })} />`
+    }`;
 }
 
 function useList(/** @type {() => Promise<any[]>} */ ask) {
@@ -195,15 +233,18 @@ function useList(/** @type {() => Promise<any[]>} */ ask) {
 const short = (name, title) =>
   title.toLowerCase().startsWith(name.toLowerCase()) ? title.slice(0, name.length) : name;
 
+/** How a network is trained that says nothing of it. */
+const USUAL = { schedule: { name: "constant" }, max_norm: null, shuffle: true, drop_last: false, shift: 0 };
+
 function Settings() {
   const models = useList(net.models);
   const datasets = useList(net.datasets);
   const now = /** @type {Settings} */ (settings.value);
-  const { plan, adjust } = training;
+  const { plan, adjust, startingWith: begin } = training;
   const chooseModel = (/** @type {string|null} */ model) => {
     const { defaults, example } = models.find(({ name }) => name === model);
-    const { optimizer, batch_size, seed, steps, epochs = steps / Math.ceil(example.x.length / batch_size) } = defaults;
-    plan({ model, optimizer, batch_size, seed, epochs });
+    const { steps, epochs = steps / Math.ceil(example.x.length / defaults.batch_size), ...more } = defaults;
+    plan({ model, epochs, ...USUAL, ...more });
   };
   const takes = models.find(({ name }) => name === now.model)?.input ?? run.value.network.input;
   const data = datasets.map(({ name, title, splits, shape, problem }) => {
@@ -228,10 +269,16 @@ function Settings() {
     }
     <${Choice} name="optimizer" value=${now.optimizer.name}
       options=${training.optimizers.value.map(({ name }) => [name, name])}
-      onChange=${(/** @type {string} */ name) => plan({ optimizer: training.optimizerOf(name) })} />
+      onChange=${(/** @type {string} */ name) => plan({ optimizer: begin(training.optimizers.value, name) })} />
     <${Entry} name="learning rate" value=${now.optimizer.learning_rate} least=${0}
       onChange=${(/** @type {number} */ to) => adjust({ learning_rate: to })} />
-    <${OptimizerEntries} />
+    <${OwnEntries} chosen=${now.optimizer} offered=${training.optimizers.value}
+      onChange=${(/** @type {any} */ optimizer) => plan({ optimizer })} />
+    <${Choice} name="schedule" value=${now.schedule.name}
+      options=${training.schedules.value.map(({ name, title }) => [name, title.toLowerCase()])}
+      onChange=${(/** @type {string} */ name) => plan({ schedule: begin(training.schedules.value, name) })} />
+    <${OwnEntries} chosen=${now.schedule} offered=${training.schedules.value}
+      onChange=${(/** @type {any} */ schedule) => plan({ schedule })} />
     <${Choice} name="batch" value=${now.batch_size} options=${BATCHES.map(size => [size, String(size)])}
       onChange=${(/** @type {number} */ batch_size) => plan({ batch_size })} />
     <${Entry} name="seed" value=${now.seed} least=${0} whole onChange=${(/** @type {number} */ seed) => plan({ seed })}
@@ -248,6 +295,7 @@ function Settings() {
         [null, "as fast as it goes"],
       ]}
       onChange=${(/** @type {number|null} */ pace) => adjust({ pace })} />
+    <${MoreEntries} />
     <div class="again">
       <button class="button ${changed.length ? "wanted" : ""}" aria-disabled=${!status.value.ready}
         onClick=${() => status.value.ready && training.restart()}>Start again from step 0</button>
