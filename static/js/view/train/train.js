@@ -122,11 +122,12 @@ function Entry({ name, value, least, most = Infinity, below = Infinity, whole = 
     const fits =
       text.trim() !== "" && asked >= least && asked <= most && asked < below && (!whole || Number.isInteger(asked));
     if (fits && asked !== value) onChange(asked);
-    else event.currentTarget.value = String(value);
+    else event.currentTarget.value = translate(String(value));
     refuse(fits ? null : text.trim());
   };
   return html`<label class="row"><span>${name}</span>
-    <input type="text" inputmode=${whole ? "numeric" : "decimal"} value=${typed ?? translate(String(value))} autocomplete="off"
+    <input type="text" inputmode=${whole ? "numeric" : "decimal"} autocomplete="off"
+      value=${typed ?? translate(String(value))}
       aria-describedby=${refused === null ? undefined : why}
       onInput=${(/** @type {any} */ event) => {
         setTyped(event.currentTarget.value);
