@@ -104,7 +104,7 @@ class Limits:
         free_bytes() // 2,
         "bytes",
         "memory of all runs together, with the data that they brought: half of what the machine or the container has "
-        "beside the server itself",
+        "beside the server itself; what they do not need is shared equally for looking back",
     )
     request_bytes: int = _limit(
         min(640 << 20, free_bytes() // 4),

@@ -3,6 +3,7 @@ the fast step, for the networks that it knows. Either is the same at every call,
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,8 @@ PART = 2**15
 #: Numbers of all chunks' tensors together, which batch norm needs at once, beyond which a batch is left to the readable
 #: kernels: half a gigabyte.
 TOGETHER = 2**27
+#: Bytes of workspaces that wait for the next pass.
+WORKSPACES = 48 * 2**20
 NO_NUMBERS = np.zeros((0, 1))
 SHADES = np.arange(256, dtype=np.float32) / np.float32(255)
 
@@ -122,12 +125,46 @@ class _Workspace:
     filters: Array
     counter: Array
 
+    @property
+    def nbytes(self) -> int:
+        shared = (self.whole, self.gradients, self.sums, self.kept, self.filters)
+        return sum(array.nbytes for array in (*self.arenas, *shared) if array is not None)
+
     def arena(self, worker: int) -> Array:
         """This worker's, zero around its planes, where nothing is ever written."""
         found = self.arenas[worker]
         if found is None:
             found = self.arenas[worker] = aligned(self.size)
         return found
+
+
+class _Workspaces:
+    """Free workspaces, for all networks of equal plans: runs take turns, and a class that trains the same network needs
+    one or two. The longest unused go where all of them take more than WORKSPACES bytes."""
+
+    def __init__(self) -> None:
+        self._free: list[tuple[bytes, _Workspace]] = []
+        self._lock = threading.Lock()
+
+    def take(self, key: bytes) -> _Workspace | None:
+        with self._lock:
+            for index in range(len(self._free) - 1, -1, -1):
+                if self._free[index][0] == key:
+                    return self._free.pop(index)[1]
+            return None
+
+    def give(self, key: bytes, workspace: _Workspace) -> None:
+        with self._lock:
+            self._free.append((key, workspace))
+            while len(self._free) > 1 and sum(each.nbytes for _, each in self._free) > WORKSPACES:
+                self._free.pop(0)
+
+    def drop(self, key: bytes) -> None:
+        with self._lock:
+            self._free = [(each, workspace) for each, workspace in self._free if each != key]
+
+
+_workspaces = _Workspaces()
 
 
 class Fast:
@@ -143,8 +180,8 @@ class Fast:
         work = sum(layer.op.multiply_adds(network.given_shapes(layer)) for layer in network.layers.values())
         self.slice = SLICE * max(1, min(8, int(SLICED / SLICE / max(1, work))))
         self._still, self._ones = np.zeros(LANES, np.float32), np.ones(LANES, np.float32)
-        self._workspaces: list[_Workspace] = []
-        self._lock = threading.Lock()
+        tables = plan.table.tobytes() + (plan.single.tobytes() if plan.single is not None else b"")
+        self._key = hashlib.sha256(tables).digest()
         self._known: tuple[Split | None, Array, int] = (None, np.zeros(0, np.uint8), 1)
 
     def learn(self, parameters: Arrays, split: Split, indices: Array, draws: Draws) -> Pass:
@@ -211,9 +248,7 @@ class Fast:
             if training and plan.places.learned is not plan.places:
                 self._run_on(table, flat, found.sums, count, gradient)
         finally:
-            with self._lock:
-                if not self._workspaces:
-                    self._workspaces.append(workspace)
+            _workspaces.give(self._key, workspace)
         loss = math.fsum(found.losses.tolist()) * factor
         right = None if classes is None else int(found.rights.sum())
         return Pass(loss, right, gradient=FlatParams(plan.places, {"": gradient}) if training else None)
@@ -255,9 +290,8 @@ class Fast:
         return 1 / count if count else math.inf
 
     def release(self) -> None:
-        """Give back the workspace, which the next pass will make anew."""
-        with self._lock:
-            self._workspaces.clear()
+        """Give back the workspaces, which the next pass will make anew."""
+        _workspaces.drop(self._key)
         buffer_pool.clear()
 
     def _images(self, split: Split) -> tuple[Array, int]:
@@ -274,8 +308,7 @@ class Fast:
     def _take_workspace(self, workers: int, shards: int, chunks: int, together: int) -> _Workspace:
         """A free workspace, or a new one: a replay may be under way beside the training."""
         plan = self.plan
-        with self._lock:
-            workspace = self._workspaces.pop() if self._workspaces else None
+        workspace = _workspaces.take(self._key)
         if workspace is None or len(workspace.arenas) < workers:
             workspace = _Workspace(
                 plan.arena,

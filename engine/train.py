@@ -34,6 +34,8 @@ SHUFFLING, DROPOUT, SHIFTING = 1, 2, 3
 #: A replay never runs more steps than this, and no more snapshots than that are kept, however small they are: together
 #: the last 10,000 steps, six epochs of MNIST.
 REPLAY_STEPS, SNAPSHOTS = 64, 160
+#: Fewer are never kept, however large they are.
+LEAST_KEPT = 4
 #: Nor does it take a core for longer than about this.
 REPLAY_SECONDS = 2.0
 
@@ -197,7 +199,7 @@ class Trainer:
         self._interval = 1
         work = max(1.0, 3 * batch_size * network.work)
         self._longest = min(REPLAY_STEPS, REPLAY_SECONDS * self.backend.pace / work)
-        self._capacity = min(SNAPSHOTS, max(4, history_bytes // max(1, self._state.nbytes)))
+        self._capacity = min(SNAPSHOTS, max(LEAST_KEPT, history_bytes // max(1, self._state.nbytes)))
         self._traces: OrderedDict[int, Trace] = OrderedDict()
         self._trace_bytes = trace_bytes
         self._orders: dict[int, Array] = {}
@@ -278,6 +280,11 @@ class Trainer:
             self._traces.clear()
 
     @property
+    def least_bytes(self) -> int:
+        """Of what is always kept: the fewest states to look back to, the one before the last step and the last."""
+        return (LEAST_KEPT + 2) * self._state.nbytes
+
+    @property
     def nbytes(self) -> int:
         """Of all that is kept for looking back."""
         with self._lock:
@@ -290,7 +297,7 @@ class Trainer:
         """Which training images the `step`-th update learns from, counted from 1."""
         epoch, place = divmod(step - 1, self.steps_per_epoch)
         order = self._order(epoch)
-        return order[place * self.batch_size : (place + 1) * self.batch_size]
+        return order[place * self.batch_size : (place + 1) * self.batch_size].astype(np.int64)
 
     def _order(self, epoch: int) -> Array:
         """The order of the training images in an epoch; those of the last two that were asked for are kept."""
@@ -299,6 +306,7 @@ class Trainer:
             order = np.arange(len(self.dataset.splits["train"]))
             if self.shuffle:
                 order = np.random.default_rng([self.seed, SHUFFLING, epoch]).permutation(len(order))
+            order = order.astype(np.min_scalar_type(len(order)))  # a class has one of these each
             self._orders = orders = {**dict(list(orders.items())[-1:]), epoch: order}
         return orders[epoch]
 
@@ -356,13 +364,30 @@ class Trainer:
         if state.step % self._interval:
             return
         self._snapshots[state.step] = state
-        if len(self._snapshots) > self._capacity:
+        self._thin()
+
+    def _thin(self) -> None:
+        while len(self._snapshots) > self._capacity:
             if 2 * self._interval <= self._longest:
                 self._interval *= 2
                 for step in [step for step in self._snapshots if step % self._interval]:
                     del self._snapshots[step]
             else:
                 self._snapshots.popitem(last=False)
+
+    def keep_within(self, history_bytes: int, trace_bytes: int) -> None:
+        """Bounds of what is kept for looking back, from now on; what is beyond them goes. Four states stay."""
+        with self._lock:
+            self._capacity = min(SNAPSHOTS, max(LEAST_KEPT, history_bytes // max(1, self._state.nbytes)))
+            self._trace_bytes = trace_bytes
+            self._thin()
+            self._forget_traces()
+
+    def _forget_traces(self) -> None:
+        """The oldest go; the newest stays where anything may."""
+        least = min(1, self._trace_bytes)
+        while len(self._traces) > least and sum(kept.nbytes for kept in self._traces.values()) > self._trace_bytes:
+            self._traces.popitem(last=False)
 
     # looking --------------------------------------------------------------------------------------------------------
 
@@ -420,8 +445,7 @@ class Trainer:
         )
         with self._lock:
             self._traces[step] = trace
-            while len(self._traces) > 1 and sum(kept.nbytes for kept in self._traces.values()) > self._trace_bytes:
-                self._traces.popitem(last=False)
+            self._forget_traces()
         return trace
 
     def trace_of(self, x: Array, target: Array, step: int | None = None, edits: Sequence[Edit] = ()) -> Trace:

@@ -109,8 +109,16 @@ class Passes:
     def keep(self, made: Pass) -> None:
         with self._lock:
             self._kept[made.id] = made
-            while len(self._kept) > 1 and (
-                len(self._kept) > self._most
-                or sum(each.trace.nbytes for each in self._kept.values()) > self._most_bytes
-            ):
-                self._kept.popitem(last=False)
+            self._forget()
+
+    def keep_within(self, most_bytes: int) -> None:
+        """Bound them anew; the newest stays."""
+        with self._lock:
+            self._most_bytes = most_bytes
+            self._forget()
+
+    def _forget(self) -> None:
+        while len(self._kept) > 1 and (
+            len(self._kept) > self._most or sum(each.trace.nbytes for each in self._kept.values()) > self._most_bytes
+        ):
+            self._kept.popitem(last=False)

@@ -147,7 +147,15 @@ class RunRegistry:
     def add(self, run: Run) -> None:
         with self._lock:
             self._runs[run.id] = run
+            self._share_memory()
         self._scheduler.add(run)
+
+    def _share_memory(self) -> None:
+        """Give each run an equal part of the memory that is left for looking back; under the lock."""
+        runs = list(self._runs.values())
+        left = self._limits.memory_bytes - sum(run.least_bytes for run in runs)
+        for run in runs:
+            run.keep_within(max(0, left) // len(runs))
 
     def create(self, config: RunConfig, build: Build, client: str = "", start: bool = False) -> Run:
         """A new run, on disk as it is when this returns. Where there are too many, one that neither trains nor is
@@ -164,6 +172,7 @@ class RunRegistry:
             for each, why in gone:
                 self._leave(each, why)
             self._runs[run.id] = run
+            self._share_memory()
         for each, why in gone:
             self._expire(each, why)
         self._writer.put(run)
@@ -199,7 +208,7 @@ class RunRegistry:
             if len(left(runs)) >= most:
                 make_way(name, runs, whose, f"at most {most} runs{whose} are kept")
         needed = 4 * config.network.size * (4 + 2 * len(config.optimizer.state)) + config.data_bytes
-        while left(everybody) and sum(run.nbytes for run in left(everybody)) + needed > limits.memory_bytes:
+        while left(everybody) and sum(run.least_bytes for run in left(everybody)) + needed > limits.memory_bytes:
             make_way("memory_bytes", everybody, "", f"all runs together may hold {limits.memory_bytes} bytes")
         return list(gone.items())
 
@@ -237,6 +246,7 @@ class RunRegistry:
                 for each, why in pushed:
                     self._leave(each, why)
                 self._runs[run.id] = run
+                self._share_memory()
         except Problem:
             self._writer.storage.expire(id, gone.title, gone.why, self._limits.expired_bytes)
             raise
@@ -251,6 +261,7 @@ class RunRegistry:
         run = self.own(id, token)
         with self._lock:
             self._runs.pop(run.id, None)
+            self._share_memory()
         self._drop(run, "this run was deleted")
 
     def expire_old(self) -> None:
@@ -283,6 +294,7 @@ class RunRegistry:
     def _remove(self, run: Run, why: str) -> None:
         with self._lock:
             self._leave(run, why)
+            self._share_memory()
         self._expire(run, why)
 
     def _expire(self, run: Run, why: str) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -90,6 +91,7 @@ class Run:
 
     def __init__(self, id: str, config: RunConfig, limits: Limits, wake: Callable[[], None]) -> None:
         self.id, self.config = id, config
+        self._limits = limits
         #: Of this run alone, so that what is derived from it has an address that is never used again.
         self.key = secrets.token_hex(8)
         self.trainer = Trainer(
@@ -195,6 +197,26 @@ class Run:
     def nbytes(self) -> int:
         """Memory that it holds, with the data that it brought."""
         return self.trainer.nbytes + self.passes.nbytes + self.config.data_bytes
+
+    @property
+    def least_bytes(self) -> int:
+        """Memory that it needs, whatever may be kept for looking back."""
+        return self.trainer.least_bytes + self.config.data_bytes
+
+    def keep_within(self, share: int) -> None:
+        """Bound what is kept for looking back: so many bytes beside `least_bytes`."""
+        limits, half = self._limits, share // 2
+        self.trainer.keep_within(
+            min(limits.history_bytes, self.trainer.least_bytes + half),
+            min(limits.trace_bytes, half // 2) if half // 2 >= self._trace_bytes else 0,
+        )
+        self.passes.keep_within(min(limits.pass_bytes, half // 2))
+
+    @cached_property
+    def _trace_bytes(self) -> int:
+        """About what a minibatch's pass takes: outputs, what was kept of them, and gradients."""
+        cells = sum(math.prod(layer.shape) for layer in self.config.network.layers.values())
+        return 8 * self.config.batch_size * cells + 8 * self.config.network.size
 
     def fail(self, error: str) -> None:
         with self._lock:

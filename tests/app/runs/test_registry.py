@@ -153,6 +153,28 @@ def test_all_runs_together_have_a_bound_of_memory(tmp_path: Path, warmed: Path) 
     assert Limits().memory_bytes == free_bytes() // 2
 
 
+def test_what_runs_keep_for_looking_back_stays_within_the_bound_as_they_train(tmp_path: Path, warmed: Path) -> None:
+    with serving(tmp_path, memory_bytes=8_000_000) as client:
+        body = {"model": "classroom", "steps": 60, "batch_size": 4, "start": True}
+        made = [client.post("/api/runs", json=body, headers=key(str(k))).json()["id"] for k in range(4)]
+        wait_for(lambda: all(client.get(f"/api/runs/{id}").json()["state"] == "finished" for id in made))
+        for id in made:
+            for image in range(6):
+                answer = client.post(f"/api/runs/{id}/passes", json={"dataset": "mnist", "index": image})
+                assert answer.status_code == 201
+                assert client.get(f"/api/runs/{id}/steps/{40 + image}/explain/loss/y").status_code == 200
+        registry = client.app.state.context.runs  # type: ignore[attr-defined]
+        held = [run.nbytes for run in registry.all()]
+        assert sum(held) <= 8_000_000 and min(held) > 0
+        first = registry.get(made[0])
+        before = first.nbytes
+        for id in made[1:]:
+            client.delete(f"/api/runs/{id}", headers=key(str(made.index(id))))
+        for image in range(6):
+            client.post(f"/api/runs/{made[0]}/passes", json={"dataset": "mnist", "index": 10 + image})
+        assert before < first.nbytes <= 8_000_000  # there is room again
+
+
 def test_the_data_that_runs_bring_count_as_their_memory(tmp_path: Path, warmed: Path) -> None:
     fc = {"name": "fc", "op": "linear", "settings": {"out": 2}}
     network = {"input": [1, 4, 4], "layers": [{"name": "flat", "op": "flatten"}, fc]}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from engine import backends
 from engine.backends import Fast, Readable, backend_of
 from engine.data import Split, from_arrays
 from engine.fast import pointwise as cells_of
@@ -698,13 +699,25 @@ def test_what_a_batch_leaves_on_the_bench_reaches_no_other() -> None:
         assert all(found[0].values[key].tobytes() == found[1].values[key].tobytes() for key in found[0].values)
 
 
-def test_a_run_that_rests_holds_no_bench_and_goes_on_as_one_that_did_not() -> None:
+def test_a_run_that_rests_holds_no_workspace_and_goes_on_as_one_that_did_not() -> None:
+    free = backends._workspaces
     rested, other = trainer("lenet5", batch_size=20), trainer("lenet5", batch_size=20)
+    assert isinstance(rested.backend, Fast) and isinstance(other.backend, Fast)
     for _ in range(3):
         assert rested.step_once() == other.step_once()
+        assert [key for key, _ in free._free].count(rested.backend._key) == 1  # runs of equal networks share it
         rested.backend.release()
-    assert isinstance(rested.backend, Fast) and not rested.backend._workspaces and isinstance(other.backend, Fast)
-    assert other.backend._workspaces
+        assert free.take(other.backend._key) is None
+
+
+def test_free_workspaces_have_a_bound_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = backends._Workspaces()
+    monkeypatch.setattr(backends, "_workspaces", free)
+    monkeypatch.setattr(backends, "WORKSPACES", 1)
+    for model in ("classroom", "lenet5"):
+        learner = trainer(model, batch_size=20)
+        learner.step_once()
+        assert isinstance(learner.backend, Fast) and [key for key, _ in free._free] == [learner.backend._key]
 
 
 def test_the_memory_of_a_vector_is_used_again_when_nobody_looks_at_it_and_not_before() -> None:
