@@ -39,6 +39,8 @@ const HOLE = /\{(#?)([a-z]\w*)\}/g;
 const NUMBER = "[−-]?\\d[\\d.,]*(?:×10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?";
 /** CLDR's order of plural forms, which is that of a .po file. */
 const PLURALS = ["zero", "one", "two", "few", "many", "other"];
+/** A message with fewer characters of its own, "{a} of {b}", finds no sentence whose parts are in no message. */
+const VAGUE = 12;
 /** So many answers are remembered. */
 const REMEMBERED = 4000;
 
@@ -78,7 +80,7 @@ export function translator(messages, language) {
     }
     for (const { first, holes, regex, forms, literal } of patterns) {
       const values = text.match(regex);
-      if (!values) continue;
+      if (!values || (literal < VAGUE && values.slice(1).some(strange))) continue;
       const counted = holes.findIndex(({ number }) => number);
       const amount = counted < 0 ? 1 : Number(values[counted + 1].replace(/,/g, ""));
       const form = forms[Math.min(forms.length - 1, categories.indexOf(rules.select(amount)))] ?? forms[0];
@@ -89,6 +91,11 @@ export function translator(messages, language) {
       return { text: first !== null && first !== text[0] ? large(made) : made, literal };
     }
     return null;
+  }
+
+  /** Some words of no message: a sentence, not a name. @param {string} value */
+  function strange(value) {
+    return value.trim().split(/\s+/).length > 2 && /[a-z]{3}/i.test(value) && find(value) === null;
   }
 
   /** @param {string} text @returns {Found|null} */

@@ -48,6 +48,7 @@ test("a text that was put together is found by its message, the one that says mo
   assert.equal(german("3 of 12"), "3 von 12");
   assert.equal(german("mean of the loss"), "mean von der Verlust");
   assert.equal(german(": The loss"), ": Der Verlust");
+  assert.equal(german("a sentence that nobody knew of the loss"), "a sentence that nobody knew of the loss");
   assert.equal(german('It says "Play".'), "Es sagt „Abspielen“.");
 });
 
