@@ -211,6 +211,13 @@ export function whereabouts(text) {
   return spoken(seen === shape ? index : unravel(ravel(index, shape), seen), seen, axesOf(text));
 }
 
+/**
+ * A cell as it is spoken: its value, what it is a number of, where it stands.
+ * @param {string} text its place @param {string} value
+ */
+export const cellWords = (text, value) =>
+  [value, infoOf(text)?.title ?? prefixOf(text).replace("/", " "), whereabouts(text)].filter(Boolean).join(", ");
+
 /** Whether a place is of a training step other than the one looked at; a pass belongs to none. @param {string} text */
 export function elsewhere(text) {
   const of = parse(text).step;

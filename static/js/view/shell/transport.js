@@ -6,7 +6,7 @@ import { html } from "../html.js";
 import { Chevron, Icon } from "../icons.js";
 import { Choice, Popover } from "./popover.js";
 import * as format from "../../core/format.js";
-import { spoken } from "../../core/place.js";
+import { at, ravel } from "../../core/place.js";
 import {
   CELL,
   LONGEST,
@@ -97,9 +97,10 @@ function words(timeline, position) {
   if (!position) return "not begun";
   const phase = timeline.phases[position.phase];
   if (position.cell < 0) return `${phase.place.replace("/", " ")}, not begun`;
+  const place = at(phase.place, indexAt(phase, position.cell));
+  const value = store.tensorOf(place)?.data[ravel(indexAt(phase, position.cell), phase.shape)];
   return [
-    phase.place.replace("/", " "),
-    spoken(indexAt(phase, position.cell), phase.shape, store.axesOf(phase.place)),
+    store.cellWords(place, value === undefined ? "" : format.alone(value)),
     `${format.count(position.cell + 1)} of ${format.count(cellsIn(phase))}`,
   ]
     .filter(Boolean)

@@ -11,7 +11,7 @@ import { Track } from "./track.js";
 import { SkipLines } from "./skip_lines.js";
 import * as format from "../../core/format.js";
 import { around, cellBox, folded, hit, layout, neighbour, pair, sightOf, systemsFor, tallFor } from "./layout.js";
-import { at, parse, ravel, spoken, unravel } from "../../core/place.js";
+import { at, parse, ravel, unravel } from "../../core/place.js";
 import { highlights, tilesBox } from "./highlights.js";
 import { cellPlace, way } from "../step/step_state.js";
 import * as store from "../../state/store.js";
@@ -70,7 +70,7 @@ function announce({ block, tile, flat, inside }) {
   const name = block.prefix.replace("/", " ");
   store.say(
     inside || tile.rows * tile.cols === 1
-      ? `${name}, ${spoken(unravel(flat, info.shape), info.shape, store.axesOf(block.prefix))}: ${value}`
+      ? store.cellWords(at(block.prefix, unravel(flat, info.shape)), value)
       : `${name}, ${tile.name || "all of it"}`,
   );
 }

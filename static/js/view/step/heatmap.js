@@ -5,9 +5,9 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { paint, table } from "../../core/colour.js";
 import { number } from "../../core/format.js";
-import { at, parse, spoken } from "../../core/place.js";
+import { at, parse } from "../../core/place.js";
 import { cellPlace, lit, symbol as litSymbol } from "./step_state.js";
-import { axesOf, pinned, place as opened, scheme, setHover, visit } from "../../state/store.js";
+import { cellWords, pinned, place as opened, scheme, setHover, visit } from "../../state/store.js";
 
 /** @param {number} px design pixels @returns {string} */
 export const rem = px => `${px / 16}rem`;
@@ -35,7 +35,7 @@ export function Heat({
   fading = false,
   glide = false,
 }) {
-  const { prefix, kind, rows, columns, data, offset, shape, holes, tile } = picture;
+  const { prefix, kind, rows, columns, data, offset, holes, tile } = picture;
   const canvas = useRef(/** @type {HTMLCanvasElement|null} */ (null));
   const [walked, walk] = useState(/** @type {number[]|null} */ (null));
   const [down, across] = sides;
@@ -104,9 +104,7 @@ export function Heat({
   const words =
     prefix === ""
       ? ""
-      : `${prefix.replace("/", " ")}, ${spoken(picture.indexAt(r0, c0), shape, axesOf(prefix))}, ${
-          hidden ? "not computed yet" : number(valueAt(r0, c0))
-        }`;
+      : cellWords(at(prefix, picture.indexAt(r0, c0)), hidden ? "not computed yet" : number(valueAt(r0, c0)));
   const mute = prefix === "";
   const tiled = tile.rows < rows || tile.columns < columns;
   return html`<div class="heat ${padded ? "padded" : ""} ${fading ? "fading" : ""} ${glide ? "glide" : ""} ${

@@ -5,9 +5,9 @@ import { useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { css, ink } from "../../core/colour.js";
 import { factor, number, tail } from "../../core/format.js";
-import { at, spoken } from "../../core/place.js";
+import { at } from "../../core/place.js";
 import { lit, symbol as litSymbol } from "./step_state.js";
-import { axesOf, open, pinned, place as opened, scheme } from "../../state/store.js";
+import { cellWords, open, pinned, place as opened, scheme } from "../../state/store.js";
 import { moved, rem } from "./heatmap.js";
 import { usePointing } from "./pointing.js";
 
@@ -17,13 +17,12 @@ import { usePointing } from "./pointing.js";
  */
 
 /**
- * @param {{prefix: string, shape: number[], kind: any, range: number, cells: Cell[][], width?: number, height?: number,
+ * @param {{prefix: string, kind: any, range: number, cells: Cell[][], width?: number, height?: number,
  *   exponent?: number, letters?: boolean, numbers?: boolean, name?: string, label: string, ear?: "first"|"last"|null,
  * turning?: boolean}} props
  */
 export function NumberGrid({
   prefix,
-  shape,
   kind,
   range,
   cells,
@@ -58,7 +57,7 @@ export function NumberGrid({
     ${cells.map(
       (line, r) => html`<div role="row" key=${r}>
       ${line.map(
-        (cell, c) => html`<${NumberCell} key=${c} ...${cell} prefix=${prefix} shape=${shape} kind=${kind} range=${range}
+        (cell, c) => html`<${NumberCell} key=${c} ...${cell} prefix=${prefix} kind=${kind} range=${range}
         width=${width} height=${height} exponent=${exponent} letters=${letters} numbers=${numbers}
         stop=${r === Math.min(row, rows - 1) && c === Math.min(column, columns - 1)} onWalk=${() => walk([r, c])} />`,
       )}
@@ -83,7 +82,7 @@ function current(cells, prefix) {
 }
 
 /**
- * @param {Cell & {prefix: string, shape: number[], kind: any, range: number, width: number, height: number, exponent:
+ * @param {Cell & {prefix: string, kind: any, range: number, width: number, height: number, exponent:
  * number,
  *   letters: boolean, numbers: boolean, stop: boolean, onWalk: () => void}} props */
 function NumberCell({
@@ -94,7 +93,6 @@ function NumberCell({
   mark = "",
   word = "",
   prefix,
-  shape,
   kind,
   range,
   width,
@@ -112,9 +110,7 @@ function NumberCell({
   const said =
     state === "pad"
       ? `no cell here, 0${letter && `, ${letter}`}`
-      : `${prefix.replace("/", " ")}, ${index ? spoken(index, shape, axesOf(prefix)) : ""}, ${
-          state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`
-        }`;
+      : cellWords(place ?? prefix, state === "notyet" ? "not computed yet" : `${text}${factor(exponent)}`);
   const theme = scheme.value;
   const colours = known ? `background:${css(kind, value, range, theme)};color:${ink(kind, value, range, theme)};` : "";
   const look = mark === "winner" ? "winner" : place && (lit.value.has(place) || mark === "result") ? "ring" : mark;

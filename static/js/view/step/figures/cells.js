@@ -321,7 +321,7 @@ function Slice({ name, kind, prefix, index, look, words, room }) {
   );
   return html`<${Part} caption=${html`<${TensorSymbol} name=${name} kind=${kind}
     /> ${[which, words].filter(Boolean).join(", ")} ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${own} shape=${tensor.shape} kind=${kind} range=${rangeOf(own)} cells=${cells}
+    <${NumberGrid} prefix=${own} kind=${kind} range=${rangeOf(own)} cells=${cells}
       width=${Math.max(50, Math.min(60, room / columns))} height=${50}
       letters=${false} exponent=${exponent} name=${name} label=${label} /><//>`;
 }

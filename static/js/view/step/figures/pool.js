@@ -70,7 +70,7 @@ export function Pool({ phase, figure }) {
       name=${plane.name} glide=${glide} label="map the window lies in" /><//>`;
   const grid = html`<${Part} caption=${html`window of <${TensorSymbol} name=${plane.name} kind=${plane.kind}
     /> ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${own} shape=${x.shape} kind=${plane.kind} range=${rangeOf(plane.tensor)} cells=${cells}
+    <${NumberGrid} prefix=${own} kind=${plane.kind} range=${rangeOf(plane.tensor)} cells=${cells}
       ...${numbers} letters=${false}
       exponent=${exponent} name=${plane.name} label="window" /><//>`;
   const target2 = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind}
@@ -233,14 +233,14 @@ export function Route({ phase, figure }) {
   const grid =
     rows > 0 &&
     html`<${Part} caption=${html`its ${rows} × ${columns} window ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${prefix} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)} cells=${gradient}
+    <${NumberGrid} prefix=${prefix} kind="gradient" range=${rangeOf(phase.place)} cells=${gradient}
       ...${numbers} letters=${false}
       exponent=${exponent} name=${phase.tensor} label="gradient in the window" /><//>`;
   const way =
     forward &&
     rows > 0 &&
     html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor.slice(1)} kind=${x.kind} /> on the way forward`}>
-    <${NumberGrid} prefix=${nameOf(before)} shape=${x.shape} kind=${x.kind} range=${rangeOf(before)} cells=${forward}
+    <${NumberGrid} prefix=${nameOf(before)} kind=${x.kind} range=${rangeOf(before)} cells=${forward}
       ...${numbers} letters=${false}
       name=${phase.tensor.slice(1)} label="values on the way forward" /><//>`;
   const deltaPart = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${plane.name} kind=${plane.kind}

@@ -76,7 +76,7 @@ export function Product({ phase, figure }) {
     html`<${Sign} height=${height} label=${label}>${text}<//>`;
   const resultPart = html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor} kind="gradient"
     /> ${slice(index.slice(0, -2), own.shape, "weight") || "kernel"} ${factor(exponent)}`}>
-    <${NumberGrid} prefix=${nameOf(phase.place)} shape=${own.shape} kind="gradient" range=${rangeOf(phase.place)}
+    <${NumberGrid} prefix=${nameOf(phase.place)} kind="gradient" range=${rangeOf(phase.place)}
       cells=${grid} width=${side}
       height=${small ? (size.narrow ? 46 : 52) : side} numbers=${small} letters=${side >= 16} exponent=${exponent}
         name=${phase.tensor} label="gradient that is written" /><//>`;

@@ -186,12 +186,12 @@ function Wide({ phase, figure, scene, size, turning, onWhy }) {
   const grids = {
     window: html`<${Part} caption=${html`window of <${TensorSymbol} name=${plane.name} kind=${scene.kind}
       /> ${factor(wx)}`}>
-      <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)}
+      <${NumberGrid} prefix=${scene.planeName} kind=${scene.kind} range=${rangeOf(plane.tensor)}
         cells=${scene.windowCells}
         ...${numbers} exponent=${wx} name=${plane.name} label="window" /><//>`,
     kernel: html`<${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight"
       /> ${figure.turned ? (beside ? "turned" : "turned 180°") : title(scene)} ${factor(ww)}`}>
-      <${NumberGrid} key=${phase.place} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind}
+      <${NumberGrid} key=${phase.place} prefix=${scene.kernelName} kind=${kernel.kind}
         range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells}
         ...${numbers} exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null}
           turning=${figure.turned && turning} /><//>`,
@@ -301,12 +301,12 @@ function Narrow({ phase, figure, scene, size, onWhy }) {
       label="map that is written" /><//>`;
   const window = html`<${Part} caption=${html`window of <${TensorSymbol} name=${plane.name} kind=${scene.kind}
     /> ${factor(wx)}`}>
-    <${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)}
+    <${NumberGrid} prefix=${scene.planeName} kind=${scene.kind} range=${rangeOf(plane.tensor)}
       cells=${scene.windowCells} ...${numbers}
       exponent=${wx} name=${plane.name} label="window" /><//>`;
   const weights = html`<${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight"
     /> ${figure.turned ? "turned 180°" : title(scene)} ${factor(ww)}`}>
-    <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind} range=${rangeOf(kernel.tensor)}
+    <${NumberGrid} prefix=${scene.kernelName} kind=${kernel.kind} range=${rangeOf(kernel.tensor)}
       cells=${scene.kernelCells} ...${numbers}
       exponent=${ww} name=${kernel.name} label="kernel" ear=${figure.turned ? "last" : null} /><//>`;
   const asItIs = html`<${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> as it is`}>
@@ -344,7 +344,7 @@ function Reach({ scene }) {
   }, [all.length]);
   const now = all[on]?.letter;
   const side = 132 / Math.max(scene.windowCells.length, scene.windowCells[0].length);
-  return html`<div class="pose" data-letter=${now}><${NumberGrid} prefix=${scene.planeName} shape=${scene.x.shape}
+  return html`<div class="pose" data-letter=${now}><${NumberGrid} prefix=${scene.planeName}
     kind=${scene.kind} range=${rangeOf(scene.planeName)}
     cells=${scene.windowCells.map(line => line.map(cell => ({ ...cell, mark: cell.letter === now ? "ring" : "" })))}
     width=${side} height=${side} numbers=${false} letters=${true} label="outputs that read the pixel" /></div>`;

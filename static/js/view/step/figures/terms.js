@@ -174,7 +174,7 @@ function Column({ prefix, index, began, name, look = "result" }) {
       .map(({ value }) => value),
   );
   return html`${exponent !== 0 && html`<span class="soft">${factor(exponent)}</span>`}<${NumberGrid} prefix=${prefix}
-    shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
+    kind=${tensor.kind} range=${rangeOf(prefix)} cells=${cells}
     width=${84} height=${exponent ? 28 : 32} exponent=${exponent} name=${name} label=${plain(name)} />`;
 }
 
@@ -248,7 +248,7 @@ function Rows({ views, phase, width }) {
       const exponent = exponentOf(cells.map(({ value }) => value));
       return html`<div class="ladder-row"><span class="ladder-name"><${TensorSymbol} name=${read.name} kind=${read.kind}
         /> ${factor(exponent)}</span>
-        <${NumberGrid} prefix=${own} shape=${tensor.shape} kind=${tensor.kind} range=${rangeOf(own)} cells=${[cells]}
+        <${NumberGrid} prefix=${own} kind=${tensor.kind} range=${rangeOf(own)} cells=${[cells]}
           width=${cell} height=${40} letters=${false}
           numbers=${cell >= 44} exponent=${exponent} name=${read.name}
             label="${ownerOf(phase, read.name, own)} ${plain(read.name)}" /></div>`;
@@ -296,7 +296,7 @@ export function Ladder({ phase, figure }) {
           <span class="ladder-name"><${TensorSymbol}
             name=${row.result && row.tensor.shape.length === 0 ? "L" : row.name}
             kind=${row.tensor.kind} /> ${factor(exponent)}</span>
-          <${NumberGrid} prefix=${row.prefix} shape=${row.tensor.shape} kind=${row.tensor.kind}
+          <${NumberGrid} prefix=${row.prefix} kind=${row.tensor.kind}
             range=${rangeOf(row.prefix)} cells=${[cells]}
             width=${row.length === 1 ? Math.max(width, 60) : width} height=${height} letters=${false}
               numbers=${numbers || row.length === 1} exponent=${exponent} name=${row.name} label=${plain(row.name)} />

@@ -144,12 +144,12 @@ function Gather(props) {
     <div class="pair">
     <${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> ${
       figure.turned ? "turned" : "as it is"
-    } ${factor(ww)}`}><${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind}
+    } ${factor(ww)}`}><${NumberGrid} prefix=${scene.kernelName} kind=${kernel.kind}
       range=${rangeOf(kernel.tensor)} cells=${scene.kernelCells} ...${shown} exponent=${ww} name=${kernel.name}
       label="kernel" ear=${figure.turned ? "last" : "first"} /><//>
     <div class="times" aria-hidden="true">×</div>
     <${Part} caption=${html`window of ${source}${figure.spread ? ", spread" : ""} ${factor(wx)}`}><${NumberGrid}
-      prefix=${scene.planeName} shape=${scene.x.shape} kind=${scene.kind} range=${rangeOf(plane.tensor)}
+      prefix=${scene.planeName} kind=${scene.kind} range=${rangeOf(plane.tensor)}
       cells=${scene.windowCells} ...${shown} exponent=${wx} name=${plane.name} label="window" /><//></div></section>`;
 }
 
@@ -337,7 +337,7 @@ function ScatterAlone(props) {
     <${Part} caption=${html`<${TensorSymbol} name=${kernel.name} kind="weight" /> ${
       props.stampTurned ? "turned" : "as it is"
     }`}>
-      <${NumberGrid} prefix=${scene.kernelName} shape=${scene.w.shape} kind=${kernel.kind}
+      <${NumberGrid} prefix=${scene.kernelName} kind=${kernel.kind}
         range=${rangeOf(kernel.tensor)} cells=${asStamped} width=${kernelSide} height=${kernelSide}
         numbers=${false} letters=${kernelSide >= 16} label="kernel as it is stamped"
         ear=${props.stampTurned ? "last" : "first"} /><//>
