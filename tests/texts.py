@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCALE = ROOT / "static/locale"
-WORDED = {"title", "aria-label", "aria-valuetext", "placeholder", "alt", "spoken", "legend", "words", "name", "label"}
+WORDED = {"title", "aria-label", "aria-valuetext", "placeholder", "alt", "spoken", "legend", "words", "label"}
 HOLE = re.compile(r"\{#?[a-z]\w*\}")
 STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'')
 #: A slash that begins a regular expression stands after one of these.
@@ -41,8 +41,8 @@ def read_po(file: Path) -> dict[str, str]:
 
 
 def shape(text: str) -> str:
-    """A message without the names of its placeholders, which the page does not know."""
-    return re.sub(r"\s+", " ", HOLE.sub("{}", text)).strip()
+    """A message without the names of its placeholders and the space around them, which the source does not say."""
+    return re.sub(r"\s+", " ", re.sub(r"\s*\{\}\s*", "{}", HOLE.sub("{}", text))).strip()
 
 
 class Source:
@@ -101,6 +101,8 @@ class Source:
         return at + 1
 
 
+#: Elements whose content is in no language.
+CODE = {"code", "pre"}
 TAG = re.compile(r"<(/?)([\w{}-]*|/)((?:\s+|\.\.\.\{\}|[\w:-]+(?:=(?:\"[^\"]*\"|'[^']*'|[^\s>\"']+))?)*)\s*(/?)>")
 
 
@@ -117,7 +119,9 @@ def messages_of(markup: str) -> Iterator[str]:
                 yield attribute[2][1:-1]
         if closing or name == "/":
             if len(levels) > 1:
-                yield "".join(levels.pop())
+                content = "".join(levels.pop())
+                if name not in CODE:
+                    yield content
                 levels[-1].append("{}")
         elif alone or name in ("input", "br", "img", "hr"):
             levels[-1].append("{}")
@@ -134,9 +138,7 @@ def worded(text: str) -> bool:
 def texts() -> dict[str, list[str]]:
     """The templates' texts by file, as shapes."""
     return {
-        file.relative_to(ROOT).as_posix(): [
-            text for each in Source(file).texts if worded(text := re.sub(r"\s+", " ", each).strip())
-        ]
+        file.relative_to(ROOT).as_posix(): [text for each in Source(file).texts if worded(text := shape(each))]
         for file in sorted((ROOT / "static/js/view").rglob("*.js"))
     }
 
