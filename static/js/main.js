@@ -7,7 +7,7 @@ import * as languages from "./net/language.js";
 import * as link from "./state/permalink.js";
 import * as session from "./net/session.js";
 import * as store from "./state/store.js";
-import { language, translate } from "./state/language.js";
+import { direction, language, translate } from "./state/language.js";
 import { App } from "./view/shell/app.js";
 import { handle } from "./view/shell/keys.js";
 import { VIEWS } from "./view/views.js";
@@ -126,7 +126,7 @@ addEventListener("keydown", handle);
 
 await languages.begin();
 root.lang = language();
-root.dir = /^(ar|fa|he|ur)\b/.test(language()) ? "rtl" : "ltr";
+root.dir = direction();
 document.title = translate(document.title);
 
 render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));

@@ -141,7 +141,8 @@ function pattern(key, forms) {
 }
 
 /**
- * What writes the numbers in a text, "1,234.5", as a language does. An index, "y/0,120", is not a number.
+ * What writes the numbers in a text, "1,234.5", as a language does. An index, "y/0,120", is not a number. Where one
+ * reads from the right, a sign is held at the left of its number.
  * @param {string} language @returns {(text: string) => string}
  */
 export function numbers(language) {
@@ -150,12 +151,20 @@ export function numbers(language) {
   );
   const sign = (/** @type {string} */ type) => parts.find(part => part.type === type)?.value ?? "";
   const [group, decimal] = [sign("group"), sign("decimal")];
-  if (group === "," && decimal === ".") return text => text;
+  const mark = fromTheRight(language) ? LEFT_TO_RIGHT : "";
+  if (group === "," && decimal === "." && !mark) return text => text;
   return text =>
-    text.replace(/^\.\d+$|(?<![\w.,/[])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w[]|[.,]\d)/g, found =>
-      found.replace(/[.,]/g, each => (each === "," ? group : decimal)),
-    );
+    text
+      .replace(NUMBERS, found => found.replace(/[.,]/g, each => (each === "," ? group : decimal)))
+      .replace(/[−+±](?=\d)/g, found => mark + found);
 }
+
+/** Whether a language is written from right to left. @param {string} language */
+export const fromTheRight = language => /^(ar|fa|he|ur)\b/.test(language);
+
+const NUMBERS = /^\.\d+$|(?<![\w.,/[])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w[]|[.,]\d)/g;
+/** Unicode's left-to-right mark. */
+const LEFT_TO_RIGHT = "\u200E";
 
 /** What stands for an element in a text: letters of Unicode's private use area. */
 const [OPEN, CLOSE] = ["\uE000", "\uE001"];

@@ -29,9 +29,14 @@ export async function begin() {
     if (!answer.ok) return;
     const messages = catalogue.readPo(await answer.text());
     const translator = pseudo
-      ? catalogue.translator(messages.map(catalogue.pseudo), "en")
+      ? catalogue.translator(messages.map(catalogue.pseudo), tag.slice(0, 2))
       : catalogue.translator(messages, tag);
-    speak({ tag, text: translator.translate, children: children => catalogue.translated(children, translator) });
+    speak({
+      tag,
+      direction: catalogue.fromTheRight(tag) ? "rtl" : "ltr",
+      text: translator.translate,
+      children: children => catalogue.translated(children, translator),
+    });
   } catch {
     // Without its catalogue the page stays in English: a text that can be read is worth more than none.
   }

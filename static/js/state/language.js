@@ -6,15 +6,19 @@ export const LANGUAGES = [
   { value: "de", words: "Deutsch" },
 ];
 
-/** What is spoken, set before anything is drawn: a BCP 47 tag, and what translates, null in English. */
+/** What is spoken, set before anything is drawn: a BCP 47 tag, how it is written, what translates. */
 const spoken = {
   tag: "en",
+  direction: "ltr",
   text: /** @type {((text: string) => string)|null} */ (null),
   children: /** @type {((children: any[]) => any[])|null} */ (null),
 };
 
 /** A BCP 47 tag. */
 export const language = () => spoken.tag;
+
+/** How it is written, as HTML's `dir` says it. */
+export const direction = () => spoken.direction;
 
 /** @param {typeof spoken} now */
 export const speak = now => Object.assign(spoken, now);

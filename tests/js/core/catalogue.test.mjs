@@ -69,6 +69,7 @@ test("numbers are written as the language does, indices and names are left", () 
   assert.equal(local("0.000."), "0,000.");
   assert.equal(local("y/5,120 at [0,120], v1.2.3, 28×28"), "y/5,120 at [0,120], v1.2.3, 28×28");
   assert.equal(local(".000"), ",000");
+  assert.equal(numbers("he")("−0.041"), "\u200E−0.041");
   assert.equal(numbers("en")("1,234.5"), "1,234.5");
 });
 
