@@ -57,7 +57,6 @@ SYMBOLS = {
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SIGNS = {"<": "&lt;", "<=": "≤", ">": "&gt;", ">=": "≥", "==": "=", "!=": "≠"}
 _PRIME = '<mo lspace="0" rspace="0">′</mo>'
-_MARKS = {"padded_": "<mtext>pad</mtext>", "rot180_": "<mtext>180°</mtext>", "spread_": "<mtext>spread</mtext>"}
 _TIMES = "<mo>\u2062</mo>"
 _APPLY = "<mo>\u2061</mo>"
 _SPACE = '<mspace width="0.17em"/>'
@@ -242,9 +241,6 @@ class _Writer:
             return f"<mi {tie}>L</mi>", ""
         if shown.startswith("next_") or shown.endswith("_next"):
             return self.symbol(shown.removeprefix("next_").removesuffix("_next"), tensor)[0], _PRIME
-        for prefix, mark in _MARKS.items():
-            if shown.startswith(prefix):
-                return self.symbol(shown.removeprefix(prefix), tensor)[0], mark
         if shown.endswith("hat") and len(shown) > 3:
             return f'<mover accent="true"><mi {tie}>{_word(shown[:-3])}</mi><mo stretchy="false">^</mo></mover>', ""
         return f"<mi {tie}>{_word(shown)}</mi>", ""

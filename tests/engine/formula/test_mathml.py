@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.formula import Program
-from engine.formula.textbook import view
 from tests.engine.formula.sentences import CASES, OPTIMIZERS, Case, update
 
 by_name = {case.name: case for case in CASES}
@@ -113,13 +112,6 @@ def test_an_exponent_stands_above_the_index() -> None:
 def test_a_function_is_set_off_from_its_factor_and_expm1_is_spelled_out() -> None:
     assert gradient("elu", "y").endswith("α(exp({x_c,i,j})−1)otherwise")
     assert "<mspace" in Program("x[n]", "y[n] = x[n] * exp(x[n])").equation("y").mathml
-
-
-def test_views_show_their_marks_above_the_index() -> None:
-    program = view(by_name["conv2d"].program.gradients(("x",)), "dx").program
-    assert spoken(program.equation("dx", UNIT, {"N": 1}).mathml) == (
-        "{∂L/∂{x_c,h,k}}=∑<o,u,v>{δ_o,h+u,k+v^pad}{w_o,c,u,v^180°}"
-    )
 
 
 def test_updates_use_primes_hats_and_greek_letters() -> None:
