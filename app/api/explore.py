@@ -18,7 +18,7 @@ from app.formats import documents
 from app.http import responses
 from app.http.engine_errors import as_problems
 from app.http.request_body import RequestModel, at_most, read
-from app.problems import invalid, missing
+from app.problems import invalid, missing, over_limit
 from app.runs import inspect
 from app.site.openapi import answer, body
 from engine.nudge import EPSILONS, SEARCHES, nudge
@@ -164,7 +164,9 @@ async def get_history(
     ctx: Ctx,
     id: Id,
     place: Annotated[str, Path(description="layer/tensor/index", examples=["conv1/w/0,0,1,1"])],
-    points: Annotated[int, Query(ge=1, le=1000, description="at most so many steps, evenly chosen")] = 200,
+    points: Annotated[
+        int, Query(ge=1, description="at most so many steps, evenly chosen; no more than the limit series_points")
+    ] = 200,
     pass_of: Annotated[
         str | None, Query(description="a pass: the number in that image's pass through the parameters of each step")
     ] = None,
@@ -173,6 +175,8 @@ async def get_history(
 ) -> Response:
     """Parameters, their gradients and the optimizer's state by step; with `pass_of` any tensor of an image's pass. The
     newest step is always among them; they are thinned, never interpolated."""
+    if points > (most := ctx.limits.series_points):
+        raise over_limit("series_points", most, f"points is {points}; at most {most} are given", ["query", "points"])
     run = ctx.runs.get(id)
     image = run.passes.get(pass_of) if pass_of is not None else None
     passes = PASSES * points * run.config.network.work if image else points * run.config.cost / 8

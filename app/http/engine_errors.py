@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.problems import Problem, missing
+from app.problems import Problem, missing, over_limit
 from engine.data import DataError
-from engine.formula import FormulaError
+from engine.formula import FormulaError, TooManyTerms
 from engine.layers import NetworkError
 from engine.ops.base import ShapeError
 from engine.settings import SettingError
@@ -22,6 +22,8 @@ def as_problems(*loc: str | int, status: int = 422) -> Iterator[None]:
     except (SettingError, NetworkError) as error:
         where = [*loc, *error.loc]
         raise Problem(status, str(error), kind="invalid", errors=[(where, error.detail)]) from None
+    except TooManyTerms as error:
+        raise over_limit("explained_elements", error.most, str(error), loc) from None
     except (ShapeError, FormulaError, DataError) as error:
         raise Problem(status, str(error), kind="invalid", errors=[(loc, str(error))]) from None
     except HistoryError as error:

@@ -14,7 +14,7 @@ from engine.formula.evaluate import Tensors
 from engine.formula.explain import explain
 from engine.formula.explanation import Explanation, Group, Part, Read, Term
 from engine.formula.mathml import Equation
-from engine.formula.nodes import FormulaError
+from engine.formula.nodes import FormulaError, TooManyTerms
 from engine.formula.program import Program
 from engine.formula.windows import Axis, Scatter, Window
 
@@ -30,6 +30,7 @@ __all__ = [
     "Scatter",
     "Tensors",
     "Term",
+    "TooManyTerms",
     "Window",
     "ablations",
     "explain",

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.formula.evaluate import Grid, Tensors
 from engine.formula.explanation import Explanation
-from engine.formula.nodes import Expr, FormulaError, Reduce
+from engine.formula.nodes import Expr, FormulaError, Reduce, TooManyTerms
 from engine.formula.summands import summands
 from engine.formula.terms import Ledger
 
@@ -27,17 +27,22 @@ def explain(
     order: str = "index",
     group: int | None = None,
     outside: bool = True,
+    most: int | None = None,
 ) -> Explanation:
     """The explanation of `name` at `index`, one page of `per_page` terms.
 
     order: "index" (first letter slowest) or "largest" (by size, descending). group: only the terms of this
     group. outside=False leaves out the terms that read outside. The value is the stored one; where nothing is
     stored, what the sentence gives.
-    Raises FormulaError for an unknown tensor, an index outside, a page or group that is not there.
+    Raises FormulaError for an unknown tensor, an index outside, a page or group that is not there, TooManyTerms where
+    the sentence's bound letters count more than `most` cells together.
     """
     program = tensors.program
     sentence = program.substituted(name, {**tensors.sizes, **tensors.numbers})
     at = tensors.place(name, index)
+    count = math.prod(tensors.count(letter) for letter in sentence.bound)
+    if most is not None and count > most:
+        raise TooManyTerms(f"{name} at {index} is made of {count} terms; at most {most} are evaluated", most)
     found = program.kept(("summands", id(sentence)), lambda: (sentence, list(summands(sentence.expr))))[1]
     ledger = Ledger(tensors, found, at)
 

@@ -13,6 +13,14 @@ class FormulaError(ValueError):
     """A sentence, or what it was given, is wrong; the message says where and what was expected."""
 
 
+class TooManyTerms(FormulaError):
+    """A number is made of more terms than the `most` that are evaluated."""
+
+    def __init__(self, message: str, most: int) -> None:
+        super().__init__(message)
+        self.most = most
+
+
 @dataclass(frozen=True, slots=True)
 class Expr:
     """An expression."""

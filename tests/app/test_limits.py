@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import json
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.limits import Limits
+from app.server import create_app
+from app.settings import Settings
 from engine.ops import OPS
+from tests.app.conftest import wait_for
 from tests.server import Server
+from tests.tools import ROOT
 
 WIDE = {"input": [1, 300, 300], "layers": [{"name": "c", "op": "conv2d", "settings": {"out": 1, "kernel_size": 150}},
                                            {"name": "f", "op": "flatten"}]}  # fmt: skip
@@ -84,3 +91,37 @@ def test_a_client_that_sends_too_much_still_hears_why(server: Server) -> None:
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(request, timeout=30)
         assert caught.value.code == status and json.load(caught.value)["status"] == status
+
+
+def test_what_an_explanation_and_a_history_list_has_limits(tmp_path: Path, warmed: Path) -> None:
+    limits = Limits().adjusted(["terms_per_page=4", "series_points=3", "explained_elements=8"])
+    settings = Settings(tmp_path, warm=False, welcome_steps=2, limits=limits)
+    with TestClient(create_app(settings), "http://localhost") as client:
+        wait_for(lambda: client.get("/api/runs").status_code == 200)
+        body = {"settings": {}, "tensors": {"x": ones(1, 1, 3, 3), "w": ones(1, 1, 3, 3)}, "place": "y/0,0,0,0"}
+        small = body | {"tensors": {"x": ones(1, 1, 3, 3), "w": ones(1, 1, 2, 2)}}
+        explained = client.post("/api/ops/conv2d/explain", json=small, params={"per_page": 4})
+        assert explained.status_code == 200 and explained.json()["terms_total"] == 4
+        history = "/api/runs/welcome/history/conv1/w/0,0,1,1"
+        assert client.get(history, params={"points": 3}).status_code == 200
+        for answer, limit in (
+            (client.post("/api/ops/conv2d/explain", json=small, params={"per_page": 5}), "terms_per_page"),
+            (client.post("/api/ops/conv2d/explain", json=body, params={"per_page": 4}), "explained_elements"),
+            (client.get(history, params={"points": 4}), "series_points"),
+        ):
+            assert answer.status_code == 413, answer.text
+            assert answer.json()["limit"] == {"name": limit, "value": getattr(limits, limit)}
+
+
+def test_every_limit_is_read_where_something_is_bounded_by_it() -> None:
+    """A limit that is published and that nothing enforces would be a lie."""
+    read: set[str] = set()
+    for file in (ROOT / "app").rglob("*.py"):
+        if file.name == "limits.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                read.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                read.add(node.value)  # getattr(limits, name)
+    assert {each.name for each in dataclasses.fields(Limits)} - read == set()
