@@ -49,6 +49,7 @@ class Optimizer:
     """
 
     name: ClassVar[str]
+    torch: ClassVar[str]  # its class in torch.optim
     title: ClassVar[str]
     settings: ClassVar[dict[str, Setting]]
     state: tuple[str, ...] = ()  # what is kept from one update to the next; some settings need more or less of it
@@ -82,6 +83,11 @@ class Optimizer:
         changed = copy.copy(self)
         changed.schedule, changed.max_norm = schedule, max_norm
         return changed
+
+    def torch_settings(self) -> dict[str, Any]:
+        """Its settings as PyTorch names them."""
+        rest = {name: value for name, value in self.options.items() if name != "learning_rate"}
+        return {"lr": self.options["learning_rate"], **rest}
 
     def over(self, steps: int) -> Optimizer:
         """The same in a run of so many updates."""
@@ -178,6 +184,7 @@ def sgd_update(w, dw, w_next, lr, decay):  # type: ignore[no-untyped-def]
 
 class Sgd(Optimizer):
     name = "sgd"
+    torch = "SGD"
     title = "Gradient descent"
     settings = {
         "learning_rate": _rate(1e-3, 0.1),
@@ -190,6 +197,9 @@ class Sgd(Optimizer):
             "The gradient points uphill, so the weight goes the other way, by the learning rate.",
         )
     }
+
+    def torch_settings(self) -> dict[str, Any]:
+        return {"lr": self.options["learning_rate"], "weight_decay": self.options["weight_decay"]}
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
@@ -213,6 +223,7 @@ class Momentum(Optimizer):
     """PyTorch's SGD with momentum: the velocity starts as the first gradient, undamped."""
 
     name = "momentum"
+    torch = "SGD"
     title = "Momentum"
     nouns = {"v": "velocity"}
     settings = {
@@ -257,6 +268,7 @@ class Nesterov(Optimizer):
     """Sutskever et al., 2013, in PyTorch's form: the weight looks one step of the velocity ahead."""
 
     name = "nesterov"
+    torch = "SGD"
     title = "Nesterov momentum"
     nouns = {"v": "velocity"}
     settings = {"learning_rate": _rate(1e-3, 0.03), "momentum": MOMENTUM, "weight_decay": DECAY}
@@ -267,6 +279,9 @@ class Nesterov(Optimizer):
             "The gradient steers the velocity, and the weight already goes where that will carry it.",
         )
     }
+
+    def torch_settings(self) -> dict[str, Any]:
+        return {**super().torch_settings(), "nesterov": True}
 
     def sentences(self) -> tuple[str, ...]:
         g, first = self._gradient()
@@ -319,6 +334,7 @@ class Adam(Optimizer):
     """Kingma and Ba, 2015, algorithm 1."""
 
     name = "adam"
+    torch = "Adam"
     title = "Adam"
     nouns = {
         "m": "mean gradient",
@@ -389,6 +405,7 @@ class AdamW(Adam):
     """Loshchilov and Hutter, 2019: the decay pulls at the weight itself, past the means."""
 
     name = "adamw"
+    torch = "AdamW"
     title = "AdamW"
     settings = {**Adam.settings, "weight_decay": Float(0.01, DECAY.description, low=0, high=1e6)}
 
@@ -441,6 +458,7 @@ class RmsProp(Optimizer):
     """Tieleman and Hinton, 2012; centered as Graves, 2013. Where rounding takes the spread below 0 it counts as 0."""
 
     name = "rmsprop"
+    torch = "RMSprop"
     title = "RMSprop"
     nouns = {"v": "mean squared gradient", "m": "mean gradient", "u": "velocity"}
     settings = {
@@ -518,6 +536,7 @@ class Adagrad(Optimizer):
     """Duchi et al., 2011."""
 
     name = "adagrad"
+    torch = "Adagrad"
     title = "Adagrad"
     nouns = {"v": "sum of squared gradients"}
     settings = {
@@ -575,6 +594,7 @@ class NAdam(Optimizer):
     """Dozat, 2016, in PyTorch's form: Adam whose mean looks one step ahead."""
 
     name = "nadam"
+    torch = "NAdam"
     title = "NAdam"
     nouns = {
         "m": "mean gradient",
@@ -646,6 +666,7 @@ class Adadelta(Optimizer):
     """Zeiler, 2012."""
 
     name = "adadelta"
+    torch = "Adadelta"
     title = "Adadelta"
     nouns = {"v": "mean squared gradient", "u": "mean squared move", "move": "move"}
     settings = {

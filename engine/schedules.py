@@ -40,6 +40,10 @@ class Schedule:
         changed.steps = steps
         return changed
 
+    def torch(self, base: float) -> str:
+        """PyTorch's schedule of `optimizer`, a step of which is an update; "" for none."""
+        return ""
+
     def sentences(self) -> tuple[str, ...]:
         return ()
 
@@ -63,6 +67,9 @@ class StepDown(Schedule):
         "gamma": Float(0.1, "what the rate is multiplied by at a drop", low=0, high=1e6),
     }
 
+    def torch(self, base: float) -> str:
+        return f"StepLR(optimizer, {_arguments(self.options)})"
+
     def sentences(self) -> tuple[str, ...]:
         return ("lr = base*gamma**drops",)
 
@@ -73,6 +80,10 @@ class StepDown(Schedule):
         except OverflowError:
             rate = math.inf
         return {"lr": rate, "base": base, "gamma": gamma, "drops": drops}
+
+
+def _arguments(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
 
 
 def _between(first: str, last: str, done: str, linear: bool) -> str:
@@ -92,11 +103,18 @@ class Cosine(Schedule):
         "eta_min": Float(0.0, "the lowest rate", low=0, high=1e6),
     }
 
+    def torch(self, base: float) -> str:
+        return f"CosineAnnealingLR(optimizer, {_arguments({**self.options, 'T_max': self._length})})"
+
+    @property
+    def _length(self) -> int:
+        return int(self.options["T_max"] or self.steps)
+
     def sentences(self) -> tuple[str, ...]:
         return (f"lr = {_between('base', 'eta_min', 't/T_max', False)}",)
 
     def numbers(self, base: float, step: int) -> dict[str, float]:
-        last, most = self.options["eta_min"], self.options["T_max"] or self.steps
+        last, most = self.options["eta_min"], self._length
         t = min(step - 1, most)
         rate = last + (base - last) * (1 + math.cos(math.pi * (t / most))) / 2
         return {"lr": rate, "base": base, "eta_min": last, "T_max": most, "t": t}
@@ -115,6 +133,14 @@ class OneCycle(Schedule):
         "final_div_factor": Float(1e4, "the last rate is the first divided by this", low=1, high=1e12),
     }
 
+    def torch(self, base: float) -> str:
+        settings = {"max_lr": base, **self.options, "total_steps": self._length, "cycle_momentum": False}
+        return f"OneCycleLR(optimizer, {_arguments(settings)})"
+
+    @property
+    def _length(self) -> int:
+        return max(2, self.options["total_steps"] or self.steps)
+
     def sentences(self) -> tuple[str, ...]:
         linear = self.options["anneal_strategy"] == "linear"
         rise = _between("first", "base", "t/peak", linear)
@@ -122,7 +148,7 @@ class OneCycle(Schedule):
         return (f"lr = {rise} if t < peak else {fall}",)
 
     def numbers(self, base: float, step: int) -> dict[str, float]:
-        total = max(2, self.options["total_steps"] or self.steps)
+        total = self._length
         first = base / self.options["div_factor"]
         last = first / self.options["final_div_factor"]
         peak = max(0.0, self.options["pct_start"] * total - 1)

@@ -65,6 +65,7 @@ def _models() -> bytes:
             "name": model.name,
             "title": model.title,
             "summary": model.summary,
+            "button": model.button or None,
             **model.document,
             "defaults": dict(model.defaults) or None,
             "parameters": model.parameters,

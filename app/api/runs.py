@@ -260,15 +260,18 @@ async def get_network(request: Request, ctx: Ctx, id: Id, format: NetworkFormat 
 @router.get(
     "/{id}/pytorch",
     summary="The network as PyTorch source",
-    responses=answer(None, pytorch_export.PYTHON, words="a Python module with `Net`, `loss` and `load`"),
+    responses=answer(
+        None, pytorch_export.PYTHON, words="a Python module with `Net`, `loss`, `training`, `update` and `load`"
+    ),
 )
 async def get_pytorch(request: Request, ctx: Ctx, id: Id) -> Response:
-    """Source that builds the same network, with the same names in its `state_dict`, and loads the file of
-    .../parameters?names=torch. 409 where PyTorch has no such layer."""
+    """Source that builds the same network, with the same names in its `state_dict`, loads the file of
+    .../parameters?names=torch, and is trained by the same optimizer, schedule and
+    clipping. 409 where PyTorch has no such layer."""
     run = ctx.runs.get(id)
 
     def make() -> Response:
-        content = pytorch_export.source(run.config.network, run.config.title)
+        content = pytorch_export.source(run.config.network, run.config.title, run.config.optimizer)
         name = f"attachment; filename={run.id}.py"
         return responses.with_etag(
             Response(content, headers={"Content-Disposition": name}, media_type=pytorch_export.PYTHON),

@@ -230,6 +230,7 @@ class Model(NetworkDocument):
     name: str = doc("what `model` calls it")
     title: str = doc("what it is called")
     summary: str = doc("what it is")
+    button: str = doc("words of a button that trains it at once, where it is made for that", default="")
     defaults: dict[str, Any] = doc("optimizer, batch_size, seed, steps or epochs that train it well", default={})
     parameters: Tensors = doc("by name, where the model has its own", default={})
     example: dict[str, Any] = doc("{x, target}, where the model has its own", default={})

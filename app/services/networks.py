@@ -92,11 +92,15 @@ class DefaultFields(RequestModel):
 
     optimizer: dict[str, Any] | None = Field(default=None, description="name and settings")
     schedule: dict[str, Any] | None = Field(default=None, description="of the learning rate: name and settings")
-    max_norm: float | None = Field(default=None, description="the largest norm of all gradients together")
+    max_norm: Annotated[float, Field(gt=0, le=1e12)] | None = Field(
+        default=None, description="the largest norm of all gradients together"
+    )
     batch_size: Positive | None = Field(default=None, description="images in a minibatch")
     shuffle: bool | None = Field(default=None, description="another order of the images in every epoch")
     drop_last: bool | None = Field(default=None, description="leave out an epoch's last minibatch where it is smaller")
-    shift: Natural | None = Field(default=None, description="pixels by which training images are moved at most")
+    shift: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        default=None, description="pixels by which training images are moved at most"
+    )
     seed: Natural | None = Field(default=None, description="of all that is drawn")
     steps: Positive | None = Field(default=None, description="updates to make")
     epochs: Positive | None = Field(default=None, description="times to see every image")
@@ -129,6 +133,7 @@ class NetworkFields(RequestModel):
     name: str | None = Field(default=None, description="not read")
     title: str | None = Field(default=None, description="what to call it")
     summary: str | None = Field(default=None, description="not read")
+    button: str | None = Field(default=None, description="not read")
     defaults: DefaultFields | None = Field(default=None, description="of a run, for what it leaves out")
 
     def document(self) -> dict[str, Any]:

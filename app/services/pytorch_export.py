@@ -8,6 +8,7 @@ import re
 from app.problems import Problem
 from engine.layers import Layer
 from engine.network import Network
+from engine.optimizers import Optimizer
 
 PYTHON = "text/x-python"
 TAKEN = {"self", "torch", "nn", "F", "x"}
@@ -34,7 +35,7 @@ class Net(nn.Module):
 def loss(y, target):
     return {loss}
 
-
+{training}
 def load(path):
     """The network with the parameters of an .npz of GET /api/runs/.../parameters?names=torch, at rest."""
     net = Net()
@@ -49,8 +50,26 @@ if __name__ == "__main__":
 '''
 
 
-def source(network: Network, title: str) -> str:
-    """409 with the layer that PyTorch has nothing like."""
+TRAINING = '''
+def training(net):
+    """The optimizer, and the schedule of its learning rate."""
+    optimizer = torch.optim.{optimizer}
+    return optimizer, {schedule}
+
+
+def update(net, optimizer, schedule, x, target):
+    """Learn from one minibatch; the loss before the update."""
+    optimizer.zero_grad()
+    found = loss(net(x), target)
+    found.backward(){clip}
+    optimizer.step(){advance}
+    return found.detach()
+
+'''
+
+
+def source(network: Network, title: str, optimizer: Optimizer | None = None) -> str:
+    """With an optimizer also how it is trained. 409 with the layer that PyTorch has nothing like."""
     variables: dict[str, str] = {"input": "x"}
     calls = []
     held: list[tuple[str, str]] = []
@@ -74,6 +93,19 @@ def source(network: Network, title: str) -> str:
         calls="\n        ".join(calls),
         output=variables[network.output],
         loss=_call(network, network.loss, {network.output: "y"}, target="target"),
+        training=_training(optimizer) if optimizer else "",
+    )
+
+
+def _training(optimizer: Optimizer) -> str:
+    settings = ", ".join(f"{name}={value!r}" for name, value in optimizer.torch_settings().items())
+    schedule = optimizer.schedule.torch(optimizer.options["learning_rate"])
+    norm = f"torch.nn.utils.clip_grad_norm_(net.parameters(), {optimizer.max_norm!r})"
+    return TRAINING.format(
+        optimizer=f"{optimizer.torch}(net.parameters(), {settings})",
+        schedule=f"torch.optim.lr_scheduler.{schedule}" if schedule else None,
+        clip="" if optimizer.max_norm is None else f"\n    {norm}",
+        advance="\n    schedule.step()" if schedule else "",
     )
 
 

@@ -20,6 +20,7 @@ class Model:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] | None = None  # nested lists, where the model has its own
     example: Mapping[str, Any] | None = None  # {"x": [...], "target": [...]}, where the model has its own
+    button: str = ""  # words of a button that trains it at once, where it is made for that
     dataset: str = ""  # what it is trained on unless another is named; "" for MNIST or its example
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -130,6 +131,12 @@ def test_a_preset_has_the_published_number_of_parameters(name: str) -> None:
     found = Network.from_document(MODELS[name].document).shapes()
     assert sum(layer.parameters for layer in found) == COUNTS[name]
     assert found[-1].shape == ((10,) if MODELS[name].defaults else (1000,))
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(MODELS) if name.startswith("golf-")])
+def test_what_a_golf_preset_learns_is_no_more_than_its_name_says(name: str) -> None:
+    network = Network.from_document(MODELS[name].document)
+    assert sum(math.prod(network.parameter_shapes[each]) for each in network.learned) <= int(name.removeprefix("golf-"))
 
 
 def test_the_experiment_has_the_published_layers() -> None:

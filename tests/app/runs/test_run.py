@@ -72,6 +72,16 @@ def test_a_schedule_takes_the_length_of_its_run_and_all_that_a_run_adds_is_said(
     assert 0 < factor["value"] <= 1
 
 
+def test_a_preset_brings_its_training_plan(client: TestClient) -> None:
+    plan = next(model for model in client.get("/api/models").json() if model["name"] == "sprint")
+    run = client.post("/api/runs", json={"model": "sprint", "start": False}).json()
+    assert plan["button"] and run["path"]["name"] == "fast"
+    assert (run["steps"], run["batch_size"], run["drop_last"]) == (1000, 48, True)
+    assert run["schedule"] == {**plan["defaults"]["schedule"], "total_steps": None}
+    again = client.post("/api/runs", json={"network": plan, "start": False}).json()
+    assert {name: again[name] for name in ("schedule", "steps")} == {name: run[name] for name in ("schedule", "steps")}
+
+
 @pytest.mark.parametrize(
     ("wrong", "place"),
     [

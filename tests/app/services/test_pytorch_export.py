@@ -16,6 +16,7 @@ from app.services.pytorch_export import source
 from engine.models import MODELS
 from engine.network import Network
 from engine.ops import OPS
+from engine.optimizers import OPTIMIZERS, optimizer_from
 
 LAYERS: list[dict[str, Any]] = [
     {"name": "conv-1", "op": "conv2d", "settings": {"out": 4, "kernel_size": [3, 2], "padding": "same"}},
@@ -75,6 +76,22 @@ def test_what_pytorch_has_not_is_refused_with_the_layer() -> None:
     layer = {"name": "up", "op": "conv_transpose2d", "settings": {"out": 1, "kernel_size": 3, "padding": [1, 0, 0, 0]}}
     with pytest.raises(Problem, match="up: PyTorch has no conv_transpose2d"):
         source(Network.from_document({"input": [1, 5, 5], "layers": [layer], "loss": "mse_loss"}), "up")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_runs_source_has_its_optimizer_its_schedule_and_its_clipping(name: str) -> None:
+    network = Network.from_document(MODELS["tiny"].document)
+    rules = {"schedule": {"name": "one_cycle"}, "max_norm": 0.5}
+    plain, ruled = (optimizer_from({"name": name, "weight_decay": 0.1, **more}).over(7) for more in ({}, rules))
+    text = source(network, "tiny", ruled)
+    calls = {ast.unparse(node.func): node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)}
+    settings = {each.arg: ast.literal_eval(each.value) for each in calls[f"torch.optim.{ruled.torch}"].keywords}
+    assert (settings["lr"], settings["weight_decay"]) == (ruled.options["learning_rate"], 0.1)
+    cycle = {each.arg: ast.literal_eval(each.value) for each in calls["torch.optim.lr_scheduler.OneCycleLR"].keywords}
+    assert (cycle["total_steps"], cycle["max_lr"]) == (7, settings["lr"])
+    assert ast.literal_eval(calls["torch.nn.utils.clip_grad_norm_"].args[1]) == 0.5
+    text = source(network, "tiny", plain)
+    assert "OneCycleLR" not in text and "clip_grad_norm_" not in text
 
 
 def test_a_run_is_had_as_source(client: TestClient) -> None:

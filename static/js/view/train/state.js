@@ -201,12 +201,15 @@ export const pending = computed(() => {
     epochs: "number of epochs",
   };
   const has = { ...run, epochs: epochsOf(run) };
+  const differs = (/** @type {any} */ wanted, /** @type {any} */ there) =>
+    wanted && typeof wanted === "object" && there
+      ? Object.entries(wanted).some(([key, value]) => JSON.stringify(value) !== JSON.stringify(there[key]))
+      : JSON.stringify(wanted) !== JSON.stringify(there);
   const changed = Object.entries(names)
-    .filter(([key]) => key in asked && JSON.stringify(asked[key]) !== JSON.stringify(has[key]))
+    .filter(([key]) => key in asked && differs(asked[key], has[key]))
     .map(([, name]) => name);
-  const other = Object.entries(asked.optimizer ?? {}).some(
-    ([key, value]) => key !== "learning_rate" && JSON.stringify(value) !== JSON.stringify(run.optimizer[key]),
-  );
+  const { learning_rate: _, ...optimizer } = asked.optimizer ?? {};
+  const other = differs(optimizer, run.optimizer);
   return other ? ["optimizer", ...changed] : changed;
 });
 
@@ -247,7 +250,7 @@ async function create(start) {
   const made = await session.createRun({
     ...(model === null ? { network: old.network } : { model }),
     ...(named && "dataset" in draft.peek() ? { dataset } : {}),
-    ...(Number.isInteger(epochs) ? { epochs } : { steps: old.steps }),
+    ...(Number.isInteger(epochs) ? { epochs } : named ? { steps: old.steps } : {}),
     ...training,
     start: start && pace === null,
   });
@@ -285,6 +288,19 @@ export const oneStep = () =>
     await session.stepRun(store.run.peek().id, 1);
     const { step, loss } = store.run.peek();
     store.say(`Step ${count(step)}, loss ${number(loss)}.`);
+  });
+
+/** A network as its preset says, as fast as it goes. @param {string} model */
+export const trainAtOnce = model =>
+  command("train at once", async () => {
+    const old = store.run.peek();
+    if (!isWelcome.peek() && old.state === "running" && mayChange(old))
+      await session.patchRun(old.id, { state: "paused" });
+    const made = await session.createRun({ model, start: true });
+    if (own.delete(old.id)) await session.deleteRun(old.id);
+    own.add(made.id);
+    draft.value = {};
+    store.say("A new run has started from step 0.");
   });
 
 export const restart = () => command("restart", () => create(true));

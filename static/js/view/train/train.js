@@ -244,7 +244,8 @@ function Settings() {
   const { plan, adjust, startingWith: begin } = training;
   const chooseModel = (/** @type {string|null} */ model) => {
     const { defaults, example } = models.find(({ name }) => name === model);
-    const { steps, epochs = steps / Math.ceil(example.x.length / defaults.batch_size), ...more } = defaults;
+    const images = example?.x.length ?? run.value.images_per_epoch;
+    const { steps, epochs = steps / Math.ceil(images / defaults.batch_size), ...more } = defaults;
     plan({ model, epochs, ...USUAL, ...more });
   };
   const takes = models.find(({ name }) => name === now.model)?.input ?? run.value.network.input;
@@ -259,6 +260,13 @@ function Settings() {
   const own = datasets.length > 0 && !datasets.some(({ name }) => name === now.dataset);
   const changed = pending.value;
   return html`<div class="settings">
+    ${models
+      .filter(({ button }) => button)
+      .map(
+        ({ name, title, button }) => html`<button key=${name} class="button" aria-disabled=${!status.value.ready}
+        title=${`Trains “${title}” from step 0`}
+        onClick=${() => status.value.ready && training.trainAtOnce(name)}><${Icon} name="play" /> ${button}</button>`,
+      )}
     <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])}
       onChange=${chooseModel} />
     ${
