@@ -78,7 +78,8 @@ export function translator(messages, language) {
       if (found !== undefined && key.search(HOLE) < 0)
         return { text: key === text ? found : large(found), literal: text.length };
     }
-    for (const { first, holes, regex, forms, literal } of patterns) {
+    for (const { first, holes, longest, regex, forms, literal } of patterns) {
+      if (!text.includes(longest)) continue;
       const values = text.match(regex);
       if (!values || (literal < VAGUE && values.slice(1).some(strange))) continue;
       const counted = holes.findIndex(({ number }) => number);
@@ -137,7 +138,9 @@ function pattern(key, forms) {
   const first = /^\p{Ll}/u.test(key) ? key[0] : null;
   if (first) literal[0] = `[${first}${first.toUpperCase()}]${literal[0].slice(1)}`;
   const source = literal.map((text, k) => text + (holes[k] ? `(${holes[k].number ? NUMBER : "[\\s\\S]+?"})` : ""));
-  return { first, holes, forms, regex: new RegExp(`^${source.join("")}$`), literal: texts.join("").length };
+  // Most patterns are ruled out by the longest of their own texts; its first letter may be a large one.
+  const longest = texts.map((text, k) => (k ? text : text.slice(1))).sort((a, b) => b.length - a.length)[0];
+  return { first, holes, longest, forms, regex: new RegExp(`^${source.join("")}$`), literal: texts.join("").length };
 }
 
 /**
