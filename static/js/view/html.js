@@ -30,6 +30,7 @@ const element = (/** @type {any} */ type, /** @type {any} */ props, /** @type {a
   const markup = props?.dangerouslySetInnerHTML;
   if (markup) markup.__html = markup.__html.replace(/[^<>]+(?=<)/g, translate);
   const worded = props?.translate !== "no" && !CODE.has(type);
+  if (!worded && props?.translate) props.translate = false; // the element's property, which Preact sets, is a boolean
   return h(type, props, ...(worded ? inLanguage(given.map(listed)) : given));
 };
 

@@ -15,7 +15,7 @@ export const Chips = ({ who, newest = 0, act }) =>
     const kind = `${state} ${each.number === newest ? "newest" : ""}`;
     return html`<li key=${each.number}>${
       act && each.nickname
-        ? html`<button type="button" class=${kind} title=${`${words}. Back to the number ${each.number}`}
+        ? html`<button type="button" translate="no" class=${kind} title=${`${words}. Back to the number ${each.number}`}
           aria-label=${`${words}. Back to the number ${each.number}`}
           onClick=${() => act(each.number)}>${nameOf(each)}</button>`
         : html`<span class=${kind} title=${words} aria-label=${words} role="img">${nameOf(each)}</span>`

@@ -135,7 +135,7 @@ function ModelMenu() {
   };
   const name = nameOfRun(run);
   return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`}
-    label=${html`<span>${name}</span><${Chevron} />`}>
+    label=${html`<span translate="no">${name}</span><${Chevron} />`}>
     <p class="soft">Networks here</p>
     <${Runs} runs=${runs} choose=${(/** @type {string} */ id) => choose(() => session.adopt(id))} changed=${list} />
     <p><button type="button" class="button bring" onClick=${() => store.openPanel("import")}>Bring your own model or
@@ -144,7 +144,7 @@ function ModelMenu() {
     <ul class="new">${models.map(
       each => html`<li><button type="button"
         onClick=${() => choose(() => session.createRun({ model: each.name, start: false }))}>
-      <b>${each.name}</b><span class="soft">${each.summary ?? ""}</span></button></li>`,
+      <b translate="no">${each.name}</b><span class="soft">${each.summary ?? ""}</span></button></li>`,
     )}</ul>
   <//>`;
 }

@@ -87,7 +87,10 @@ function Choice({ name, value, options, onChange }) {
   return html`<label class="row"><span>${name}</span>
     <select value=${at} onChange=${(/** @type {any} */ event) => onChange(all[event.currentTarget.value][0])}>
       ${all.map(
-        ([option, words, misfit], k) => html`<option key=${String(option)} value=${k}
+        (
+          [option, words, misfit],
+          k,
+        ) => html`<option key=${String(option)} value=${k} translate=${name === "network" ? "no" : undefined}
         disabled=${Boolean(misfit) && k !== at} selected=${k === at}>${words}</option>`,
       )}
     </select></label>`;
