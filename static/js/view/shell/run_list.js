@@ -62,7 +62,8 @@ function Line({ run, choose, changed }) {
       <button class="button">Save</button><button type="button" class="button"
         onClick=${() => setDoing("")}>Cancel</button></form></li>`;
   if (doing === "delete")
-    return html`<li class="sure"><p>Delete <b translate="no">${name}</b> at step ${format.count(run.step)}? It cannot be had back.</p>
+    return html`<li class="sure"><p>Delete <b translate="no">${name}</b> at step ${format.count(run.step)}? It cannot be
+        had back.</p>
       <button type="button" class="button primary" onClick=${() => act(session.removeRun(run.id))}>Delete</button>
       <button type="button" class="button" onClick=${() => setDoing("")}>Keep</button></li>`;
   return html`<li class="run-line" data-run=${run.id}>
