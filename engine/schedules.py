@@ -126,7 +126,7 @@ class OneCycle(Schedule):
     name = "one_cycle"
     title = "One cycle"
     settings = {
-        "total_steps": Int(None, "updates of the cycle; default: all of the run", optional=True, high=10**9),
+        "total_steps": Int(None, "updates of the cycle; default: all of the run", optional=True, low=2, high=10**9),
         "pct_start": Float(0.3, "share of the updates in which the rate rises", low=0, high=1, below=True),
         "anneal_strategy": Choice("cos", "the curve of its way up and down", options=("cos", "linear")),
         "div_factor": Float(25.0, "the first rate is the learning rate divided by this", low=1, high=1e12),

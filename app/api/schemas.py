@@ -80,6 +80,7 @@ class ScheduleDescription(Answer):
     name: str = doc("as in runs")
     title: str = doc("as in headings")
     sentences: list[str] = doc("the rate `lr` of an update, from the optimizer's own, `base`; none where they are one")
+    equations: dict[str, Equation] = doc("the same by result")
     settings: dict[str, Any] = doc("JSON Schema of the settings")
 
 

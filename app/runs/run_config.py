@@ -358,7 +358,8 @@ def _optimizer(asked: RunFields, usual: dict[str, Any]) -> Optimizer:
 
 
 def _schedule(asked: RunFields, defaults: Any) -> Schedule:
-    given = asked.schedule or defaults.get("schedule") or {"name": "constant"}
+    usual = defaults.get("schedule", {"name": "constant"})
+    given = usual if asked.schedule is None else asked.schedule
     name = given.get("name")
     if not isinstance(name, str) or name not in SCHEDULES:
         raise invalid(f"there is no schedule {said(name)}; there are: {', '.join(SCHEDULES)}", ["schedule", "name"])

@@ -18,7 +18,7 @@ from app.limits import Limits
 from app.problems import invalid, missing, over_limit
 from app.services import networks
 from engine import formula
-from engine.formula import FormulaError, Tensors
+from engine.formula import FormulaError, Program, Tensors
 from engine.ops import OPS
 from engine.ops.base import Op, Shape, ShapeError
 from engine.optimizers import OPTIMIZERS, Optimizer
@@ -307,10 +307,12 @@ def describe_optimizer(kind: type[Optimizer]) -> dict[str, Any]:
 
 
 def describe_schedule(kind: type[Schedule]) -> dict[str, Any]:
+    program = Program("", "\n".join(kind().sentences()))
     return {
         "name": kind.name,
         "title": kind.title,
-        "sentences": list(kind().sentences()),
+        "sentences": [program.sentence(name) for name in program.names],
+        "equations": {name: documents.plain(program.equation(name)) for name in program.names},
         "settings": settings_schema(kind.settings),
     }
 

@@ -22,6 +22,7 @@ from app.services import op_calls
 from engine.ops import OPS
 from engine.ops.base import Op, shapes_of
 from engine.optimizers import OPTIMIZERS
+from engine.schedules import SCHEDULES
 
 #: Stands in the pages for where the server is, until a request says so.
 BASE = "http://server.invalid"
@@ -191,6 +192,12 @@ def optimizers() -> Iterator[dict[str, Any]]:
             "settings": _rows(described["settings"], {}),
             "call": Call("POST", f"/api/optimizers/{name}/step", body),
         }
+
+
+def schedules() -> Iterator[dict[str, Any]]:
+    for kind in SCHEDULES.values():
+        described = op_calls.describe_schedule(kind)
+        yield {**described, "settings": _rows(described["settings"], {})}
 
 
 # operations ---------------------------------------------------------------------------------------------------------
@@ -370,6 +377,7 @@ def docs_page(pages: Environment, app: FastAPI, limits: Limits) -> str:
         start=start,
         operators=list(operators()),
         optimizers=list(optimizers()),
+        schedules=list(schedules()),
         groups=operations,
         limits=limits.document(),
         npz=ARRAYS,

@@ -85,6 +85,7 @@ def test_a_preset_brings_its_training_plan(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("wrong", "place"),
     [
+        ({"schedule": {}}, "schedule.name"),
         ({"schedule": {"name": "triangle"}}, "schedule.name"),
         ({"schedule": {"name": "cosine", "T_max": 0}}, "schedule.T_max"),
         ({"schedule": {"name": "step", "gama": 1}}, "schedule.gama"),
