@@ -255,10 +255,10 @@ class Network:
         x: Array,
         target: Array | None = None,
         draws: Callable[[Layer], np.random.Generator] | None = None,
-        edits: Callable[[Key, Array], Array] | None = None,
+        edits: Callable[[Layer, Mapping[str, Array], Mapping[str, Array]], Mapping[str, Array]] | None = None,
     ) -> Values:
         """Every result, layer by layer, and with a target the loss; `draws` gives a learning layer its generator.
-        What `edits` makes of a layer's y is what the layers behind it read."""
+        What `edits` makes of a layer's tensors and results is what the layers behind it read."""
         self.check_batch(x, target)
         values: Values = {("input", "y"): x}
         for layer in self.layers.values():
@@ -269,8 +269,9 @@ class Network:
                 shapes = self.given_shapes(layer, len(x))
                 for name, drawn in op.draw(shapes, draws(layer) if draws else None).items():
                     tensors[name] = values[layer.name, name] = drawn.astype(x.dtype)
-            for name, result in op.forward(tensors).items():
-                values[layer.name, name] = edits((layer.name, name), result) if edits else result
+            results = op.forward(tensors)
+            for name, result in (edits(layer, tensors, results) if edits else results).items():
+                values[layer.name, name] = result
         if target is not None:
             values["target", "y"] = target
             for name, result in self.loss.op.forward({"x": values[self.output, "y"], "target": target}).items():

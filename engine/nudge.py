@@ -131,7 +131,7 @@ class Moved:
         else:
             parameters = {**parameters, self.name: parameters[self.name].copy()}
             parameters[self.name][self.index] = value
-        return parameters, self.network.forward(parameters, x, self.target, edits=self.edits)
+        return parameters, self.network.forward(parameters, x, self.target, edits=self.edits.results if self.edits else None)
 
     def loss(self, value: float) -> float:
         return float(self.values(value)[1]["loss", "y"])

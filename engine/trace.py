@@ -68,7 +68,9 @@ class ByHand(Protocol):
     masks: dict[Key, Array]
     before: dict[Key, Array]
 
-    def __call__(self, key: Key, array: Array) -> Array: ...
+    def results(
+        self, layer: Layer, tensors: Mapping[str, Array], results: Mapping[str, Array]
+    ) -> Mapping[str, Array]: ...
 
     def again(self) -> ByHand: ...
 

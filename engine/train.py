@@ -457,7 +457,7 @@ class Trainer:
         by_hand = edited(self.network, edits, len(x))
         state = State(state.step, by_hand.parameters(state.parameters), state.optimizer)
         x = by_hand(("input", "y"), np.ascontiguousarray(x, np.float32))
-        values = self.network.forward(state.parameters, x, target, edits=by_hand)
+        values = self.network.forward(state.parameters, x, target, edits=by_hand.results)
         self.network.backward(state.parameters, values, training=False)
         after = update(self.network, optimizer, state, values)
         made = state.step

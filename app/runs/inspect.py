@@ -69,7 +69,8 @@ class EditFields(RequestModel):
 
     place: str = Field(
         description="a number, or a block that stops short of the last axes: of a parameter (`conv1/w/0,0`), of the "
-        "image (`input/y/0,0,12`) or of what a layer puts out (`conv1/y/0,3,5,5`)",
+        "image (`input/y/0,0,12`) or of what a layer puts out (`conv1/y/0,3,5,5`); or which cell wins a window, counted "
+        "row by row in its map (`pool1/indices/0,3,5,5`)",
         examples=["conv1/w/0,0,1,1"],
     )
     value: Any = Field(
@@ -184,8 +185,11 @@ def trace_of(run: Run, image: Image, step: int | None, edits: Sequence[Edit] = (
             raise invalid("expected a target: this network's outputs are no classes", ["target"])
         answers, _ = run.trainer.predict(image.x)
         target = answers.argmax(1).astype(np.int64)
-    with as_problems():
-        return run.trainer.trace_of(image.x, target, step, edits)
+    try:
+        with as_problems():
+            return run.trainer.trace_of(image.x, target, step, edits)
+    except PlaceError as error:  # which cells a window sees is known with its values
+        raise invalid(str(error.args[0]), ["edits"]) from None
 
 
 def make_pass(run: Run, image: Image, step: int | None, edits: Sequence[Edit] = ()) -> Pass:
