@@ -59,11 +59,9 @@ class Edited:
             for edit in self.edits[key]:
                 _check_winner(layer, tensors, edit)
             made[name] = self(key, made[name])
-            there, chosen = self.masks[key], made["y"].copy()
-            planes = tensors["x"].reshape(*chosen.shape[:2], -1)
-            chosen[there] = np.take_along_axis(planes, made[name].reshape(planes.shape[:2] + (-1,)), 2).reshape(
-                chosen.shape
-            )[there]
+            there, shape = self.masks[key], made["y"].shape
+            planes, picked = (each.reshape(*shape[:2], -1) for each in (tensors["x"], made[name]))
+            chosen = np.where(there, np.take_along_axis(planes, picked, 2).reshape(shape), made["y"])
             self.before[layer.name, "y"], self.masks[layer.name, "y"] = made["y"], there
             made["y"] = chosen
         return {name: self((layer.name, name), array) if name == "y" else array for name, array in made.items()}
@@ -89,8 +87,8 @@ def edited(network: Network, edits: Sequence[Edit], batch: int = 1) -> Edited:
         key = network.resolve(edit.place.layer, edit.place.tensor)
         if key not in shapes:
             raise PlaceError(
-                f"{key[0]}/{key[1]} cannot be set by hand; expected a parameter, input/y, the y of a layer or the winners "
-                "of a window"
+                f"{key[0]}/{key[1]} cannot be set by hand; expected a parameter, input/y, the y of a layer or a "
+                "window's winner"
             )
         shape, index = shapes[key], edit.place.index
         if len(index) > len(shape) or any(not 0 <= i < n for i, n in zip(index, shape, strict=False)):

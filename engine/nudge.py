@@ -131,7 +131,8 @@ class Moved:
         else:
             parameters = {**parameters, self.name: parameters[self.name].copy()}
             parameters[self.name][self.index] = value
-        return parameters, self.network.forward(parameters, x, self.target, edits=self.edits.results if self.edits else None)
+        edits = self.edits.results if self.edits else None
+        return parameters, self.network.forward(parameters, x, self.target, edits=edits)
 
     def loss(self, value: float) -> float:
         return float(self.values(value)[1]["loss", "y"])

@@ -69,8 +69,8 @@ class EditFields(RequestModel):
 
     place: str = Field(
         description="a number, or a block that stops short of the last axes: of a parameter (`conv1/w/0,0`), of the "
-        "image (`input/y/0,0,12`) or of what a layer puts out (`conv1/y/0,3,5,5`); or which cell wins a window, counted "
-        "row by row in its map (`pool1/indices/0,3,5,5`)",
+        "image (`input/y/0,0,12`) or of what a layer puts out (`conv1/y/0,3,5,5`); or which cell wins a window, "
+        "counted row by row in its map (`pool1/indices/0,3,5,5`)",
         examples=["conv1/w/0,0,1,1"],
     )
     value: Any = Field(

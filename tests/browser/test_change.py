@@ -164,8 +164,29 @@ def test_a_factor_of_the_product_row_is_dragged_and_the_pass_answers(page: Page,
     page.mouse.move(box["x"] + 85, box["y"] + 5, steps=4)
     page.mouse.up()
     expect(card(page).get_by_role("status")).to_contain_text("by hand")
-    expect(page).to_have_url(re.compile(re.escape(place)))
-    value = float(re.split(r"%3D|=", page.url.split(place.replace("/", "/"))[1])[1].split("&")[0])
+    page.wait_for_timeout(400)  # the address follows a moment after the hand rests
+    value = float(re.split(r"%3D|=", page.url.split(place)[1])[1].split("&")[0])
     made = edited(server, place, value)
     expect(card(page).get_by_role("status")).to_contain_text(f"to {printed(made['loss'])}")
     expect(card(page).locator(".place")).to_have_text("conv2/y/0,0,5,3")
+
+
+def test_another_cell_wins_and_the_stage_shows_what_changed(page: Page, server: Server) -> None:
+    visit(page, server, "at=pool1/y/0,3,5,5&place=pool1/y/0,3,5,5")
+    page.get_by_role("button", name="let 0.119 win, row 10, column 10").click()
+    body = {"dataset": "mnist", "split": "test", "index": 464}
+    made = post(
+        server, "/api/runs/welcome/passes", body | {"edits": [{"place": "pool1/indices/0,3,5,5", "value": 270}]}
+    )
+    expect(card(page).get_by_role("status")).to_contain_text(f"to {printed(made['loss'])}")
+    expect(page.locator(".other-winner")).to_contain_text("By hand, row 10, column 10 wins")
+    expect(page.locator(".other-winner")).to_contain_text("went to row 10, column 11")
+    expect(page).to_have_url(re.compile("edits=pool1/indices/0,3,5,5%3D270"))
+    legend = page.locator(".legend[title^='pool1 y']")
+    before = legend.inner_text()
+    page.get_by_role("radio", name="difference").click()
+    expect(legend).not_to_have_text(before)
+    page.get_by_role("radio", name="by hand").click()
+    expect(legend).to_have_text(before)
+    page.locator(".other-winner").get_by_role("button", name="Put back").click()
+    expect(card(page).get_by_role("status")).to_have_count(0)

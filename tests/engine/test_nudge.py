@@ -130,9 +130,36 @@ def test_a_unit_set_by_hand_is_what_later_layers_read(run: Trainer) -> None:
     assert explain(trace, Place("conv1", "y", closed)).before == float(plain["conv1", "y"][closed])
 
 
+def test_another_cell_wins_a_window_and_takes_the_whole_delta(run: Trainer) -> None:
+    plain = image_pass(run)
+    place = Place("pool1", "indices", tuple(map(int, np.argwhere(plain["pool1", "y"] > 0)[0])))
+    n, c, i, j = place.index
+    width = plain["relu1", "y"].shape[3]
+    winner, other = int(plain["pool1", "indices"][place.index]), (2 * i) * width + 2 * j
+    other += winner == other
+    trace = image_pass(run, edits=(Edit(place, value=np.array(float(other))),))
+    planes = trace["relu1", "y"].reshape(1, plain["pool1", "y"].shape[1], -1)
+    assert trace["pool1", "y"][place.index] == planes[n, c, other] != plain["pool1", "y"][place.index]
+    assert (np.delete(trace["pool1", "y"].ravel(), (c * 13 + i) * 13 + j) == np.delete(
+        plain["pool1", "y"].ravel(), (c * 13 + i) * 13 + j)).all()  # fmt: skip
+    came = trace["pool1", "dx"].reshape(planes.shape)[n, c]
+    delta = trace["conv2", "dx"][place.index]
+    assert delta != 0 and came[other] == delta and came[winner] == 0
+    assert explain(trace, Place("pool1", "y", place.index)).before == float(plain["pool1", "y"][place.index])
+    assert explain(trace, place).before == winner
+    assert explain(trace, Place("pool1", "dx", (n, c, *divmod(other, width)))).value == delta
+
+
+def test_a_cell_outside_of_the_window_cannot_win_it(run: Trainer) -> None:
+    with pytest.raises(PlaceError, match=r"the window sees the cells 0, 1, 26, 27, counted row by row; got 2"):
+        image_pass(run, edits=(Edit(Place("pool1", "indices", (0, 0, 0, 0)), value=np.array(2.0)),))
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
+        (Edit(Place("pool1", "indices", (0, 0, 0)), value=np.array(1.0)), "one window"),
+        (Edit(Place("pool1", "indices", (0, 0, 0, 0)), by=1.0), "one window"),
         (Edit(Place("conv1", "dw", (0, 0, 1, 1)), by=1.0), "cannot be set by hand"),
         (Edit(Place("conv1", "w", (0, 0, 3)), by=1.0), "no block"),
         (Edit(Place("conv1", "w", (0, 0)), value=np.zeros((2, 2))), r"expected a number or the shape \[3, 3\]"),

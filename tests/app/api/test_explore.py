@@ -66,6 +66,17 @@ def test_an_edit_that_does_not_fit_is_422(client: TestClient, edit: Any, loc: An
     assert answer.json()["errors"][0]["loc"] == loc and words in answer.json()["detail"]
 
 
+def test_who_wins_a_window_is_set_by_hand_and_a_cell_that_it_does_not_see_is_422(client: TestClient) -> None:
+    place = "pool1/indices/0,3,5,5"
+    made = edited(client, {"place": place, "value": 297}).json()
+    at = f"{RUN}/passes/{made['id']}/explain/"
+    delta = client.get(f"{at}pool1/dy/0,3,5,5").json()["value"]
+    assert [client.get(f"{at}pool1/dx/0,3,{cell}").json()["value"] for cell in ("10,11", "11,11")] == [0, delta]
+    refused = edited(client, {"place": place, "value": 3})
+    assert refused.status_code == 422 and refused.json()["errors"][0]["loc"] == ["edits"]
+    assert "the window sees the cells 270, 271, 296, 297" in refused.json()["detail"]
+
+
 def test_too_many_edits_are_413(client: TestClient) -> None:
     answer = edited(client, *[{"place": "conv1/w/0,0,1,1", "by": 0}] * (Limits().edits + 1))
     assert (answer.status_code, answer.json()["limit"]["name"]) == (413, "edits")

@@ -43,6 +43,9 @@ import {
   numberAt,
   whereabouts,
 } from "../../state/store.js";
+import * as compare from "../../state/compare.js";
+import { untouched } from "../../net/session.js";
+import { Choice } from "../shell/popover.js";
 import { Guessed } from "./guessed.js";
 import { useFitEquation } from "./fit_equation.js";
 import { lazy } from "../shell/lazy.js";
@@ -73,16 +76,35 @@ function ownPlace(place) {
   return `${at(nameOf(place), index)}${of === null ? "" : `@${of}`}`;
 }
 
+const SHOWN = [
+  { value: "before", words: "before" },
+  { value: "now", words: "by hand" },
+  { value: "difference", words: "difference" },
+];
+
 /** A pass in which numbers are set by hand says so as long as it is looked at. */
 function ByHand() {
   const made = edits.value;
+  const pass = base.value?.pass;
+  useEffect(() => {
+    if (!pass) {
+      compare.shows.value = "now";
+      return;
+    }
+    untouched().then(
+      tensors => {
+        compare.untouched.value = tensors && { pass, tensors };
+      },
+      () => {}, // the switch waits
+    );
+  }, [pass]);
   if (!made.length || live.value) return null;
   const [only] = made;
   const loss = numberAt("loss/y");
   return html`<p class="by-hand" role="status"><span>${
     made.length === 1
       ? html`<button class="link" onClick=${() => open(only.place)}>${only.place}</button> is set
-        to <b>${alone(only.value)}</b> by hand.`
+        to <b>${valueText(only.place, only.value)}</b> by hand.`
       : html`<b>${count(made.length)}</b> numbers are set by hand.`
   } ${
     base.value &&
@@ -90,7 +112,14 @@ function ByHand() {
     html`The loss goes
     from ${alone(base.value.loss)} to <b>${alone(loss)}</b>.`
   }</span>
-    <button class="flat" onClick=${() => setNumbers([])}>Put back</button></p>`;
+    <button class="flat" onClick=${() => setNumbers([])}>Put back</button></p>
+    ${
+      compare.untouched.value?.pass === pass &&
+      html`<div class="shown-pass"><${Choice} legend="The stage shows" value=${compare.shows.value}
+        choices=${SHOWN} choose=${(/** @type {"before"|"now"|"difference"} */ to) => {
+          compare.shows.value = to;
+        }} /></div>`
+    }`;
 }
 
 /** The key of looks and ramps, before anything is chosen. */

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { largest, roundUp } from "../../core/colour.js";
 import { alone, count, percent } from "../../core/format.js";
-import { nudgeOf, untouched } from "../../net/session.js";
+import { nudgeOf } from "../../net/session.js";
 import { Refused } from "../../net/requests.js";
 import { parse, ravel } from "../../core/place.js";
 import {
@@ -20,6 +20,7 @@ import {
   tensorOf,
   numberAt,
 } from "../../state/store.js";
+import { untouched } from "../../state/compare.js";
 import { Tiles } from "../train/tiles.js";
 
 /** @typedef {{data: ArrayLike<number>, shape: number[]}} Numbers */
@@ -40,22 +41,11 @@ const change = value => `${value > 0 ? "+" : ""}${alone(value)}`;
 
 /** @param {{place: string, made: boolean}} props made: whether a layer computes the number */
 export function Nudge({ place, made }) {
-  const [before, keep] = useState(/** @type {Map<string, Numbers>|null} */ (null));
+  const before = base.value && untouched.value?.pass === base.value.pass ? untouched.value.tensors : null;
   const [told, tell] = useState(/** @type {any} */ (null));
   const [refused, refuse] = useState("");
   const pass = source.value?.kind === "pass" ? source.value.pass : null;
   const clean = base.value?.pass ?? pass;
-  useEffect(() => {
-    if (!base.value) return keep(null);
-    let gone = false;
-    untouched().then(
-      numbers => gone || keep(numbers),
-      () => {},
-    );
-    return () => {
-      gone = true;
-    };
-  }, [base.value?.pass]);
   const own = before?.get(nameOf(place));
   const found = own ? own.data[ravel(parse(place).index, own.shape)] : edits.value.length ? undefined : numberAt(place);
   // Between the first change and the numbers before it the slider must stay under the hand.

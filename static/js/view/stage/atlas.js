@@ -242,7 +242,7 @@ export class Atlas {
     context.fillStyle = this.inks.wash;
     context.fillRect(x, y, width, height);
     const value = data[tile.start];
-    const centred = block.kind === "gradient";
+    const centred = block.kind === "gradient" || Array.prototype.some.call(data, each => each < 0);
     const most = centred ? tile.width / 2 : tile.width;
     const from = centred ? tile.x + most : tile.x;
     const length = value === 0 ? 0 : Math.max(1, Math.min(1, Math.abs(value) / range) * most);

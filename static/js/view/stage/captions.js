@@ -4,6 +4,7 @@ import { html } from "../html.js";
 import { gradient } from "../../core/colour.js";
 import * as format from "../../core/format.js";
 import { ROWS, clear } from "./layout.js";
+import * as compare from "../../state/compare.js";
 import * as store from "../../state/store.js";
 import { colourOf, plain } from "../step/symbol.js";
 
@@ -19,7 +20,8 @@ export const place = ({ x, y, width, height }) => ({
 });
 
 /** One range for all that one legend covers. @param {Block} block */
-export const rangeOf = block => Math.max(...block.shares.map(prefix => store.rangeOf(prefix)));
+export const rangeOf = block =>
+  Math.max(...block.shares.map(prefix => compare.shownOf(prefix)?.range ?? store.rangeOf(prefix)));
 
 /** Cells of a block that are there to be seen. @param {Block} block */
 export const cellsShown = block => (store.tensorOf(block.prefix) ? store.known(block.prefix) : 0);

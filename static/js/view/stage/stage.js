@@ -14,6 +14,7 @@ import { around, cellBox, folded, hit, layout, neighbour, pair, sightOf, systems
 import { at, parse, ravel, unravel } from "../../core/place.js";
 import { highlights, tilesBox } from "./highlights.js";
 import { cellPlace, way } from "../step/step_state.js";
+import * as compare from "../../state/compare.js";
 import * as store from "../../state/store.js";
 
 /**
@@ -40,10 +41,11 @@ export function placeAt(prefix, flat) {
 /** @param {Block} block @returns {import("./atlas.js").Content} */
 function contentOf(block) {
   const tensor = store.tensorOf(block.prefix);
-  const next = block.next && !store.live.value ? store.tensorOf(block.next) : undefined;
+  const shown = compare.shownOf(block.prefix);
+  const next = block.next && !shown && !store.live.value ? store.tensorOf(block.next) : undefined;
   const replaced = block.next && next ? store.knownNow(block.next) : 0;
   return {
-    data: tensor?.data ?? null,
+    data: shown?.data ?? tensor?.data ?? null,
     known: tensor ? store.knownNow(block.prefix) : 0,
     range: tensor ? rangeOf(block) : 1,
     next: replaced ? (next?.data ?? null) : null,
@@ -194,7 +196,8 @@ function Canvas({ stage }) {
       atlas.draw(contentOf);
     };
     const stop = effect(() => {
-      for (const signal of [store.tensors, store.running, store.scheme, store.viewport, store.textSize, store.live])
+      const { tensors, running, scheme, viewport, textSize, live } = store;
+      for (const signal of [tensors, running, scheme, viewport, textSize, live, compare.shows, compare.untouched])
         void signal.value;
       frame ||= requestAnimationFrame(draw);
     });

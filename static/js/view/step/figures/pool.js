@@ -10,6 +10,7 @@ import { cellTime, infoOf, isKnown, nameOf, position, rangeOf, tensorOf } from "
 import { NumberGrid } from "../number_grid.js";
 import { rem } from "../heatmap.js";
 import { TensorSymbol } from "../symbol.js";
+import { OtherWinner, winnerByHand } from "./other_winner.js";
 import { Caption, ZoomLines, Map2D, Part, Sign, Single, cellFor, figureSizes, pictureAt } from "./parts.js";
 
 /** Sizes of a window's number cells. @param {number} n @param {ReturnType<typeof figureSizes>} size */
@@ -35,11 +36,13 @@ export function Pool({ phase, figure }) {
   if (!x || !result || !picture) return null;
   const own = nameOf(plane.tensor);
   const value = tensorOf(phase.place)?.data[ravel(index, phase.shape)];
+  const byHand = phase.form === "max" && cell >= 0 ? winnerByHand(phase, index) : undefined;
   let won = phase.form !== "max";
   const cells = windowOf(plane, null, phase, letters, x.shape).map(line =>
     line.map(({ index: k, pad }) => {
       const here = k ? x.data[ravel(k, x.shape)] : 0;
-      const wins = !won && cell >= 0 && k !== null && here === value;
+      const flat = k ? k[k.length - 2] * x.shape[x.shape.length - 1] + k[k.length - 1] : -1;
+      const wins = !won && cell >= 0 && k !== null && (byHand === undefined ? here === value : flat === byHand);
       won ||= wins;
       return {
         value: here,
@@ -47,7 +50,7 @@ export function Pool({ phase, figure }) {
         letter: "",
         state: /** @type {"pad"|"known"} */ (pad ? "pad" : "known"),
         mark: /** @type {"winner"|""} */ (wins ? "winner" : ""),
-        word: wins ? "max" : "",
+        word: wins ? (byHand === undefined ? "max" : "by hand") : "",
       };
     }),
   );
@@ -68,11 +71,15 @@ export function Pool({ phase, figure }) {
     prefix=${own} lead=${lead} />`}>
     <${Map2D} picture=${picture} target=${target} sides=${sides} rings=${cell >= 0 ? [{ ...box, look: "read" }] : []}
       name=${plane.name} glide=${glide} label="map the window lies in" /><//>`;
+  const other =
+    phase.form === "max" &&
+    cell >= 0 &&
+    html`<${OtherWinner} phase=${phase} index=${index} shape=${x.shape} cells=${cells.flat()} />`;
   const grid = html`<${Part} caption=${html`window of <${TensorSymbol} name=${plane.name} kind=${plane.kind}
     /> ${factor(exponent)}`}>
     <${NumberGrid} prefix=${own} kind=${plane.kind} range=${rangeOf(plane.tensor)} cells=${cells}
       ...${numbers} letters=${false}
-      exponent=${exponent} name=${plane.name} label="window" /><//>`;
+      exponent=${exponent} name=${plane.name} label="window" />${size.narrow && other}<//>`;
   const target2 = html`<${Part} caption=${html`<${Caption} phase=${phase} name=${phase.tensor} kind=${phase.kind}
     prefix=${phase.place} lead=${index.slice(0, -2)} />`}>
     <${Map2D} picture=${result} target=${target} rings=${ring} name=${phase.tensor} glide=${glide}
@@ -85,7 +92,8 @@ export function Pool({ phase, figure }) {
   return html`<div class="figure"><div class="joined">${source}<${ZoomLines} edge=${[0, height]}
     ring=${[box.row * unit, (box.row + box.rows) * unit]}
       depth=${(sides[1].size - box.column - box.columns) * unit} />${grid}</div>
-    <${Sign} height=${middle * 2}><span class="verb">${verb}</span>→<//>
+    <div class="chosen"><${Sign} height=${byHand === undefined ? middle * 2 : 56}><span
+      class="verb">${verb}</span>→<//>${other}</div>
     <div class="joined">${
       cell >= 0 &&
       html`<${Part} caption=${html`<${TensorSymbol} name=${phase.tensor} kind=${phase.kind} /> this cell`}>

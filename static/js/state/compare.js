@@ -1,0 +1,47 @@
+/** A pass with numbers set by hand beside the same pass without them: which of the two the stage shows. */
+
+import { signal } from "@preact/signals-core";
+
+import { largest, roundUp } from "../core/colour.js";
+import { base, nameOf, tensorOf } from "./store.js";
+
+/** @typedef {{data: ArrayLike<number>, shape: number[]}} Numbers */
+
+/** @type {Signal<"before"|"now"|"difference">} */
+export const shows = signal("now");
+
+/**
+ * The tensors of the pass without the numbers set by hand; null before they have come.
+ * @type {Signal<{pass: string, tensors: Map<string, Numbers>}|null>}
+ */
+export const untouched = signal(null);
+
+/** The numbers of a tensor in the pass that nothing was set in. @param {string} prefix @returns {Numbers|undefined} */
+export const before = prefix =>
+  untouched.value && untouched.value.pass === base.value?.pass
+    ? untouched.value.tensors.get(nameOf(prefix))
+    : undefined;
+
+/** Differences that were computed, by what they are of. @type {WeakMap<object, {was: object, data: Float32Array}>} */
+const gaps = new WeakMap();
+
+/** @param {Numbers} now @param {Numbers} was */
+function difference(now, was) {
+  const known = gaps.get(now.data);
+  if (known?.was === was.data) return known.data;
+  const data = Float32Array.from(now.data, (value, k) => value - was.data[k]);
+  gaps.set(now.data, { was: was.data, data });
+  return data;
+}
+
+/**
+ * What the stage shows of a tensor in place of its numbers, and the range of its colours; null where these are shown.
+ * @param {string} prefix
+ */
+export function shownOf(prefix) {
+  if (shows.value === "now") return null;
+  const [now, was] = [tensorOf(prefix), before(prefix)];
+  if (!now || !was || now.data.length !== was.data.length) return null;
+  const data = shows.value === "before" ? was.data : difference(now, was);
+  return { data, range: roundUp(largest(data)) };
+}
