@@ -303,6 +303,9 @@ export function withArticle(label) {
   return `${/^[aeiou]/i.test(name) || /^(8|11|18)$/.test(name) ? "an" : "a"} ${name}`;
 }
 
+/** What a run is called: as whoever made it calls it, else its network. @param {any} run */
+export const nameOfRun = run => run.name || run.model || run.title || run.id;
+
 // Actions.
 
 /** An action that only sets its signal. @template T @param {Signal<T>} signal @returns {(to: T) => void} */

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Chevron } from "../icons.js";
 import { Choice, Popover } from "./popover.js";
-import { Runs, nameOfRun } from "./run_list.js";
+import { lazy } from "./lazy.js";
 import { pictureOfValues, Tiles } from "../train/tiles.js";
 import { VIEWS, addressOf, viewNamed } from "../views.js";
 import * as format from "../../core/format.js";
@@ -14,6 +14,8 @@ import * as net from "../../net/requests.js";
 import * as session from "../../net/session.js";
 import { LANGUAGES, language } from "../../state/language.js";
 import * as store from "../../state/store.js";
+
+const Runs = lazy(() => import("./run_list.js"), "Runs");
 
 export function Header() {
   const narrow = store.breakpoint.value === "narrow";
@@ -133,7 +135,7 @@ function ModelMenu() {
     store.openPanel(null);
     act().catch(net.showError);
   };
-  const name = nameOfRun(run);
+  const name = store.nameOfRun(run);
   return html`<${Popover} name="model" className="model" spoken=${`Network: ${name}. Choose another`}
     label=${html`<span translate="no">${name}</span><${Chevron} />`}>
     <p class="soft">Networks here</p>

@@ -18,9 +18,6 @@ export function colourOfRun(id) {
   return `hsl(${Math.round((hash * 137.508) % 360)} 62% 45%)`;
 }
 
-/** What a run is called: as whoever made it calls it, else its network. @param {any} run */
-export const nameOfRun = run => run.name || run.model || run.title || run.id;
-
 /** The settings in which runs differ, in one line. @param {any} run */
 export function settingsOfRun({ model, title, name, dataset, optimizer, batch_size, seed }) {
   const network = name ? `${model ?? title}, ` : "";
@@ -46,7 +43,7 @@ function Line({ run, choose, changed }) {
   const current = run.id === store.run.value?.id;
   const mine = !run.kept && mayChange(run);
   const key = keyOf(run.id);
-  const name = nameOfRun(run);
+  const name = store.nameOfRun(run);
   const act = (/** @type {Promise<any>} */ work) =>
     work.then(() => {
       setDoing("");
