@@ -18,6 +18,8 @@ MARKED = re.compile(r"\]\([^)]*\)|\{(?:sum |size |shape )?\w+/[^}]*\}")
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_translation_keeps_every_placeholder_and_every_place(language: str) -> None:
+    keys = re.findall(r'^msgid "(.+)"$', (LOCALE / f"{language}.po").read_text("utf-8"), re.MULTILINE)
+    assert len(keys) == len(set(keys)), [key for key in keys if keys.count(key) > 1]
     for key, text in read_po(LOCALE / f"{language}.po").items():
         assert text, key
         names = [hole.strip("{#}") for hole in HOLE.findall(key)]
