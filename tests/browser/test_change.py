@@ -190,3 +190,19 @@ def test_another_cell_wins_and_the_stage_shows_what_changed(page: Page, server: 
     expect(legend).to_have_text(before)
     page.locator(".other-winner").get_by_role("button", name="Put back").click()
     expect(card(page).get_by_role("status")).to_have_count(0)
+
+
+def test_what_did_not_matter_is_counted_and_shown_on_the_stage(page: Page, server: Server) -> None:
+    visit(page, server, "at=conv1/dx/0,0,27,27&place=conv1/y/0,3,10,10&card=reach")
+    made = the_pass(page, server)
+    told = server.get(f"/api/runs/welcome/passes/{made['id']}/inert?tensor=conv1/y")["reasons"]
+    section = card(page).locator(".inert")
+    expect(section).to_contain_text(f"does not depend on {sum(told.values()):,} in this pass")
+    expect(section.get_by_role("row", name="a gate is closed")).to_contain_text(f"{told['relu']:,}")
+    legend = page.locator(".legend[title^='conv1 y']")
+    before = legend.inner_text()
+    section.get_by_role("button", name="Show it on the stage").click()
+    expect(section.get_by_role("button", name="Show the numbers again")).to_be_visible()
+    expect(legend).to_have_text("±1.0")
+    section.get_by_role("button", name="Show the numbers again").click()
+    expect(legend).to_have_text(before)

@@ -118,6 +118,16 @@ export async function reachOf(place, direction, mask) {
 }
 
 /**
+ * On which numbers of a tensor the loss does not depend in the pass that is looked at, and why.
+ * @param {string} tensor
+ * @returns {Promise<{mask: any, reasons: Record<string, number>}>}
+ */
+export async function inertOf(tensor) {
+  const { path } = await cellAt(tensor);
+  return once(`${path}/inert${search({ tensor })}`);
+}
+
+/**
  * What the loss does when a number of the pass that nobody changed is moved.
  * @param {string} place @param {number[]} eps
  */

@@ -7,8 +7,21 @@ import { base, nameOf, tensorOf } from "./store.js";
 
 /** @typedef {{data: ArrayLike<number>, shape: number[]}} Numbers */
 
-/** @type {Signal<"before"|"now"|"difference">} */
+/** @type {Signal<"before"|"now"|"difference"|"mattered">} */
 export const shows = signal("now");
+
+/** 1 where the loss depends on a number, 0 where it does not, by tensor. @type {Map<string, Float32Array>} */
+let mattered = new Map();
+
+/**
+ * Show what mattered in place of the numbers; null: the numbers again.
+ * @param {Map<string, Float32Array>|null} masks
+ */
+export function showMattered(masks) {
+  if (masks) mattered = masks;
+  if (masks) shows.value = "mattered";
+  else if (shows.peek() === "mattered") shows.value = "now";
+}
 
 /**
  * The tensors of the pass without the numbers set by hand; null before they have come.
@@ -40,6 +53,10 @@ function difference(now, was) {
  */
 export function shownOf(prefix) {
   if (shows.value === "now") return null;
+  if (shows.value === "mattered") {
+    const data = mattered.get(nameOf(prefix));
+    return data ? { data, range: 1 } : null;
+  }
   const [now, was] = [tensorOf(prefix), before(prefix)];
   if (!now || !was || now.data.length !== was.data.length) return null;
   const data = shows.value === "before" ? was.data : difference(now, was);

@@ -8,6 +8,7 @@ import { alone, count } from "../../core/format.js";
 import { reachOf } from "../../net/session.js";
 import { Refused } from "../../net/requests.js";
 import { axesOf, infoOf, isKnown, timeline, source, step, numberAt } from "../../state/store.js";
+import { Inert } from "./inert.js";
 import { Tiles } from "../train/tiles.js";
 
 /** A mask of more cells is counted and not drawn, and so is one after so many. */
@@ -59,7 +60,7 @@ export function Reach({ place }) {
       <p class="note soft key-line"><i class="look full"></i>${way === "forward" ? "moves with it" : "moves it"}</p>
       <p class="note">${said(place, way, found)}</p>`
         : html`<p class="note">${way === "forward" ? "Nothing reads it." : "It depends on nothing: it is given."}</p>`)
-    }</div>`;
+    }<${Inert} place=${place} /></div>`;
 }
 
 /**
