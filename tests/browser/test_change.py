@@ -197,7 +197,9 @@ def test_what_did_not_matter_is_counted_and_shown_on_the_stage(page: Page, serve
     made = the_pass(page, server)
     told = server.get(f"/api/runs/welcome/passes/{made['id']}/inert?tensor=conv1/y")["reasons"]
     section = card(page).locator(".inert")
-    expect(section).to_contain_text(f"does not depend on {sum(told.values()):,} in this pass")
+    expect(section).to_contain_text(
+        f"Of 5,408 numbers of conv1 the loss does not depend on {sum(told.values()):,} in this pass."
+    )
     expect(section.get_by_role("row", name="a gate is closed")).to_contain_text(f"{told['relu']:,}")
     legend = page.locator(".legend[title^='conv1 y']")
     before = legend.inner_text()

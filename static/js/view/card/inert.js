@@ -54,6 +54,7 @@ export function Inert({ place }) {
   const reasons = Object.entries(found.reasons).filter(([, many]) => many);
   const many = reasons.reduce((sum, [, each]) => sum + each, 0);
   const all = shape.reduce((product, extent) => product * extent, 1);
+  const owner = name.replace(/\/y$/, "");
   const on = compare.shows.value === "mattered";
   const toggle = async () => {
     if (on) return compare.showMattered(null);
@@ -79,9 +80,8 @@ export function Inert({ place }) {
   return html`<section class="inert"><h3 class="card-title">What did not matter</h3>
     <p class="note">${
       many
-        ? html`Of ${count(all)} numbers of ${name.replace(/\/y$/, "")}
-          the loss does not depend on <b>${count(many)}</b> in this pass.`
-        : html`The loss depends on each of the ${count(all)} numbers of ${name.replace(/\/y$/, "")}.`
+        ? html`Of ${count(all)} numbers of ${owner} the loss does not depend on <b>${count(many)}</b> in this pass.`
+        : html`The loss depends on each of the ${count(all)} numbers of ${owner}.`
     }</p>
     ${
       many > 0 &&

@@ -62,7 +62,7 @@ function Deltas({ phase, index, columns, winners }) {
   if (!now || !was || set === undefined) return null;
   const flat = ravel(index, now.shape);
   const went = old ? ` to ${spot(Number(old.data[flat]), columns)}` : "";
-  if (!isKnown(place)) return html`Play on to see where its δ goes; before, ${alone(was.data[flat])} went${went}.`;
-  return html`Its δ, ${alone(now.data[flat])}, goes to ${spot(set, columns)}; before, ${alone(was.data[flat])}
-    went${went}.`;
+  const past = alone(was.data[flat]);
+  if (!isKnown(place)) return html`Play on to see where its δ goes; before, ${past} went${went}.`;
+  return html`Its δ, ${alone(now.data[flat])}, goes to ${spot(set, columns)}; before, ${past} went${went}.`;
 }
