@@ -24,6 +24,7 @@ import uvicorn
 
 from app.http import access_log
 from app.http.forwarded import network, prefix_of
+from app.http.middleware import embedder
 from app.limits import Limits
 from app.runs.storage import announce, lock_data_dir
 from app.settings import FIRST_PORT, Settings, default_data_dir, keep_kernels_in, remove_temporary_folders
@@ -59,6 +60,15 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         default=[],
         metavar="ORIGIN",
         help="let pages of this origin use the API, as https://notes.example.org; may be given more than once",
+    )
+    parser.add_argument(
+        "--allow-embed",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        type=_checked(embedder),
+        help="let pages of this origin show a step of a pass in a frame (/?frame=1), as https://notes.example.org; may "
+        "be given more than once (default: no page may)",
     )
     parser.add_argument(
         "--root-path",
@@ -138,6 +148,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         open_browser=not given.no_open,
         allow_hosts=tuple(given.allow_host),
         allow_origins=tuple(given.allow_origin),
+        allow_embed=tuple(given.allow_embed),
         trusted_proxies=tuple(given.trusted_proxy),
         public_url=given.public_url,
         root_path=given.root_path,

@@ -17,10 +17,10 @@ FIRST_PORT = 8000
 @dataclass(frozen=True)
 class Settings:
     """`warm` false leaves the kernels' cache alone; `welcome_steps` is how long the welcome run trains; `shared`
-    lets only whoever made a run change it; `public_url` is where others find the server, where that is not as they
-    ask; `admin_token` lets a lecturer change every run; `redis` is where rooms are kept, "" for a file in
-    `data_dir`; `lessons` is a folder of a teacher's own; `threads` that train, None for as many as there are
-    cores."""
+    lets only whoever made a run change it; `allow_embed` are the origins whose pages may show a step in a frame;
+    `public_url` is where others find the server, where that is not as they ask; `admin_token` lets a lecturer change
+    every run; `redis` is where rooms are kept, "" for a file in `data_dir`; `lessons` is a folder of a teacher's own;
+    `threads` that train, None for as many as there are cores."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -28,6 +28,7 @@ class Settings:
     open_browser: bool = True
     allow_hosts: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
+    allow_embed: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     public_url: str = ""
     admin_token: str = ""

@@ -347,17 +347,6 @@ SLIPS: dict[str, Slip] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of training: the share of so many test images that was told right, `right` without the slip."""
-
-    model: str
-    steps: int
-    images: int
-    accuracy: float
-    right: float
-
-
 def sentences(slip: Slip) -> list[tuple[str, str, str]]:
     """Every sentence that a slip edits: (op or optimizer, before, after), of each once."""
     found: dict[tuple[str, str], tuple[str, str, str]] = {}
@@ -377,17 +366,3 @@ def _pairs(slip: Slip, program: Program) -> Iterator[tuple[str, str]]:
     for name in program.names:
         if edited.expr(name) != program.expr(name):
             yield program.sentence(name), edited.sentence(name)
-
-
-#: With the classroom's own settings, batches of 32 and seed 7.
-MEASURED: dict[str, Outcome] = {
-    name: Outcome("classroom", 300, 2000, accuracy, 0.9355)
-    for name, accuracy in (
-        ("dx_not_turned", 0.933),
-        ("dx_upside_down", 0.931),
-        ("dx_mirrored", 0.926),
-        ("dx_transposed", 0.9305),
-        ("dx_reversed", 0.856),
-        ("dx_one_channel", 0.927),
-    )
-}

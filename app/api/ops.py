@@ -156,7 +156,7 @@ async def check_op(request: Request, ctx: Ctx, op: OpName) -> Response:
     """
     asked = await read(request, ctx, CheckFields, npz_into="tensors")
     call, own = await ctx.ask(request, gradcheck.check_of, op, asked, ctx.limits)
-    return await checked(request, ctx, lambda: gradcheck.report_of(call, own, ctx.limits))
+    return await checked(request, ctx, lambda: gradcheck.report_of(call, own, ctx.limits, asked.echo))
 
 
 async def checked(request: Request, ctx: Context, make_report: Callable[[], Report]) -> Response:

@@ -76,7 +76,7 @@ async def explain_step(request: Request, ctx: Ctx, id: Id, step: Step, place: Pl
 @router.get(
     "/{id}/steps/{step}/frame",
     summary="Many tensors of one image of a training step at once",
-    responses=answer(None, FRAME, words="a binary frame, as on the stream"),
+    responses=answer(None, FRAME, npz.NPZ, words="a binary frame, as on the stream, or by Accept a .npz file"),
 )
 async def get_step_frame(
     request: Request,
@@ -87,9 +87,9 @@ async def get_step_frame(
     sample: Annotated[int, Query(ge=0, description="which image of the minibatch")] = 0,
 ) -> Response:
     """A frame as the live stream sends it. Each block is image `sample` alone; weights, and their gradients for the
-    whole batch, are whole."""
+    whole batch, are whole. As .npz the tensors have the names of their places."""
     view = at_step(request, ctx, id, step)
-    return await view.frame(tensors, lambda trace, names: inspect.step_frame(trace, sample, names))
+    return await view.frame(tensors, lambda trace, names: inspect.step_frame(trace, sample, names), sample)
 
 
 # passes -------------------------------------------------------------------------------------------------------------
@@ -157,10 +157,11 @@ async def explain_pass(
 @router.get(
     "/{id}/passes/{pass_id}/frame",
     summary="Many tensors of a pass at once",
-    responses=answer(None, FRAME, words="a binary frame, as on the stream"),
+    responses=answer(None, FRAME, npz.NPZ, words="a binary frame, as on the stream, or by Accept a .npz file"),
 )
 async def get_pass_frame(request: Request, ctx: Ctx, id: Id, pass_id: PassId, tensors: Listed = None) -> Response:
-    """A frame as the live stream sends it, in float32 blocks; whole numbers are int32."""
+    """A frame as the live stream sends it, in float32 blocks; whole numbers are int32. As .npz the tensors have the
+    names of their places."""
     view = at_pass(request, ctx, id, pass_id)
     return await view.frame(tensors, lambda _, names: inspect.pass_frame(view.run.passes.get(pass_id), names))
 
@@ -203,15 +204,21 @@ class PassView:
 
         return await self.cached("", lambda: self.compute(make, self.cost))
 
-    async def frame(self, tensors: str | None, build: Callable[[Trace, Names], bytes]) -> Response:
+    async def frame(
+        self, tensors: str | None, build: Callable[[Trace, Names], bytes], sample: int | None = None
+    ) -> Response:
+        kind = responses.negotiate(self.request, FRAME, npz.NPZ)
+
         def make() -> Response:
             names = None if tensors is None else inspect.names_of(tensors.split(","), self.run, self.ctx.limits)
             trace = self.find()
             if names is None:
                 names = inspect.names_of(inspect.all_of(self.run, trace), self.run, self.ctx.limits)
+            if kind == npz.NPZ:
+                return Response(inspect.pass_npz(trace, names, sample), media_type=kind)
             return Response(build(trace, names), media_type=FRAME)
 
-        return await self.cached(FRAME, lambda: self.compute(make, self.cost))
+        return await self.cached(kind, lambda: self.compute(make, self.cost))
 
     async def compute(self, function: Callable[[], Result], cost: float) -> Result:
         return await self.ctx.compute_for(self.request, function, cost=cost)

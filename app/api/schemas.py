@@ -183,6 +183,12 @@ class Mistakes(Answer):
     mistakes: list[Mistake] = doc("every mistake that a check names")
 
 
+class Parting(Answer):
+    place: str = doc("tensor/index")
+    given: Number | None = doc("what was given there")
+    expected: Number | None = doc("what is right there")
+
+
 class Judged(Answer):
     agrees: bool = doc("whether it is right")
     largest_absolute: Number | None = doc("largest difference from the right one; null for another shape")
@@ -190,6 +196,7 @@ class Judged(Answer):
     place: str | None = doc("where it is")
     given: Number | None = doc("what was given there")
     expected: Number | None = doc("what is right there")
+    first: Parting | None = doc("where it is wrong first, in reading order; null where it is right or of another shape")
     looks_like: str | None = doc("the mistake that leads to it, in a word: flip, padding, sum_not_mean, ...")
     guess: str | None = doc("the same in a sentence")
 
@@ -199,6 +206,7 @@ class Report(Answer):
     tolerance: float = doc("the largest relative difference that agrees")
     tensors: dict[str, Compared] = doc("each gradient beside its central differences")
     gradients: dict[str, Judged] = doc("each gradient that was given beside the right one", default={})
+    given: Tensors = doc("with `echo`, the call's own tensors in NCHW", default={})
 
 
 # networks -----------------------------------------------------------------------------------------------------------
@@ -697,6 +705,7 @@ class Status(Answer):
     ready: bool = doc("whether numbers can be asked for and the welcome run has had its steps")
     compiling: Compiling | None = doc("how far the first start has come")
     welcome: str | None = doc("the run that a first visit looks at")
+    embed: list[str] = doc("the origins whose pages may show a step in a frame")
 
 
 class Limit(Answer):
@@ -820,8 +829,8 @@ class SlipSentence(Answer):
 
 
 class SlipMeasured(Answer):
-    model: str = doc("the model")
-    steps: int = doc("steps of training, all of them with the model's own settings")
+    network: str = doc("which network, in words")
+    steps: int = doc("steps of training")
     images: int = doc("test images")
     accuracy: Number = doc("the share of them that is told right after training with the slip")
     right: Number = doc("the same without it")
@@ -834,7 +843,9 @@ class SlipEntry(Answer):
     tensors: list[str] = doc("whose sentences it edits")
     first: bool = doc("whether it edits the first layer that learns only")
     sentences: list[SlipSentence] = doc("what it edits, and what becomes of it")
-    measured: SlipMeasured | None = doc("what came of training with it; null where the model has nothing that it edits")
+    network: dict[str, Any] = doc("a network in which it shows, as in POST /api/runs")
+    optimizer: dict[str, Any] = doc("the optimizer to train that with")
+    measured: SlipMeasured = doc("what came of training that with it")
 
 
 # courses ------------------------------------------------------------------------------------------------------------

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from app.api import schemas
+from app.classroom.invitation import qr_code
 from app.context import Ctx, token_of
-from app.http.responses import json_response, location
+from app.http.responses import json_response, location, public_address
 from app.problems import unavailable
 from app.runs import inspect
 from app.runs.checkpoints import Unreadable, read_run
 from app.runs.run import WELCOME, Run
 from app.site.openapi import answer
 from app.site.pages import own_version
+
+#: Characters of a view in a QR code: more would be too fine to be read from paper.
+LONGEST_VIEW = 800
 
 router = APIRouter(tags=["server"], default_response_class=Response)
 
@@ -43,7 +47,8 @@ async def get_readiness(ctx: Ctx) -> Response:
 )
 async def get_status(ctx: Ctx) -> Response:
     """`ready` once every kernel is compiled and the welcome run has had its steps; `compiling` is null or counts the
-    kernels: {"done", "total", "name"}. `welcome` is the id of the run that a first visit looks at."""
+    kernels: {"done", "total", "name"}. `welcome` is the id of the run that a first visit looks at. `embed` are the
+    origins whose pages may show `/?frame=1` in a frame."""
     progress = ctx.warming.progress
     welcome = ctx.runs.find(WELCOME)
     document: dict[str, Any] = {
@@ -51,8 +56,22 @@ async def get_status(ctx: Ctx) -> Response:
         "ready": ctx.begun and ctx.warming.ready and (welcome is None or welcome.state not in ("created", "running")),
         "compiling": progress.document() if progress else None,
         "welcome": WELCOME if welcome else None,
+        "embed": list(ctx.settings.allow_embed),
     }
     return json_response(document, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/api/qr", summary="A view's address as a QR code", responses=answer(None, "image/svg+xml"))
+async def get_qr(
+    request: Request,
+    view: Annotated[
+        str, Query(max_length=LONGEST_VIEW, description="what follows # in the address, escaped", pattern=r"^[!-~]*$")
+    ] = "",
+) -> Response:
+    """The address of this server with the view behind it, as an SVG picture with the white border that scanners
+    need."""
+    address = public_address(request) + (f"/#{view}" if view else "/")
+    return Response(qr_code(address), media_type="image/svg+xml")
 
 
 @router.get(

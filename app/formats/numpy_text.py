@@ -12,6 +12,8 @@ TOKEN = re.compile(r"\s*(?:([\[\]])|([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]
 WRAPPED = re.compile(
     r"(?:np\.|torch\.)?(?:array|tensor)\((.*?)(?:,\s*(?:dtype|device|grad_fn|requires_grad)\s*=.*)?\)", re.S
 )
+#: The digits after the point of a number, and its exponent.
+DECIMALS = re.compile(r"\d\.(\d*)(?:e([-+]?\d{1,6}))?", re.I)
 #: How deep brackets may be nested.
 DEEPEST = 8
 
@@ -41,6 +43,17 @@ def lists(text: str, loc: Loc) -> Any:
     if len(stack) != 1 or len(done) != 1:
         raise invalid("expected one array with brackets that match, as NumPy prints it", loc)
     return done[0]
+
+
+def grain(text: str) -> float:
+    """Half a unit of the last place that is printed: how far each number may be off because it was rounded. Where NumPy
+    prints exponents the largest unit counts."""
+    exact: list[float] = []
+    scientific: list[float] = []
+    for digits, exponent in DECIMALS.findall(text):
+        unit = 10.0 ** (max(-300, min(300, int(exponent or 0))) - len(digits))
+        (scientific if exponent else exact).append(unit)
+    return 0.5 * (max(scientific) if scientific else min(exact, default=1.0))
 
 
 def _row(line: str, loc: Loc) -> list[float]:

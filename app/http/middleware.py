@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
@@ -28,13 +29,16 @@ DRAIN_BYTES, DRAIN_SECONDS, DRAIN_IDLE = 256 << 20, 5.0, 1.0
 READING = {"GET", "HEAD", "OPTIONS"}
 #: Seconds that the rest of an answer may take whose head alone was asked for.
 HEAD_REST = 1.0
+#: What a page's policy says unless the server was told who may frame it.
+NOT_FRAMED = "frame-ancestors 'none'"
+EMBEDDER = re.compile(r"https?://(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": f"default-src 'none'; {NOT_FRAMED}",
 }
 
 
@@ -70,6 +74,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for header, value in HEADERS.items():
                     headers.setdefault(header, value)
+                if NOT_FRAMED not in headers["Content-Security-Policy"]:
+                    del headers["X-Frame-Options"]  # it cannot name origins, the policy does
                 headers["X-Request-ID"] = name
                 if body.more:  # what is left of it is no next request
                     headers["Connection"] = "close"
@@ -172,6 +178,15 @@ def hostname(host: str) -> str | None:
     if host.rpartition("]")[2].partition(":")[0] and "]" in host:  # urlsplit drops what follows an IPv6 address
         return None
     return parts.hostname.rstrip(".")
+
+
+def embedder(written: str) -> str:
+    """An origin whose pages may frame the server's, as a policy names it: https://notes.example.org, or
+    https://*.example.org for all hosts below it; ValueError for what is none."""
+    plain = written.strip().lower().rstrip("/")
+    if not EMBEDDER.fullmatch(plain):
+        raise ValueError(f"{written!r} is no origin; expected one such as https://notes.example.org, without a path")
+    return plain
 
 
 def same_origin(origin: str, host: str) -> bool:

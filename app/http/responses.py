@@ -91,6 +91,12 @@ def with_etag(response: Response, tag: str, caching: str) -> Response:
     return response
 
 
+def public_address(request: Request) -> str:
+    """Where others find this server: as it was told, else as the client asked."""
+    public: str = request.app.state.context.settings.public_url.rstrip("/")
+    return public or f"{request.url.scheme}://{request.headers['host']}{location(request, '')}"
+
+
 def location(request: Request, path: str) -> str:
     """A path of this server as the client sees it, below a proxy's prefix too."""
     prefix: str = request.scope.get("root_path", "")

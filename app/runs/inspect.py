@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from app.datasets import Datasets
-from app.formats import documents
+from app.formats import documents, npz
 from app.formats.frames import frame
 from app.http.engine_errors import as_problems
 from app.http.request_body import TENSOR, Natural, RequestModel, at_most, either
@@ -301,6 +301,12 @@ def step_frame(trace: Trace, sample: int, names: Iterable[tuple[str, str]]) -> b
 def pass_frame(found: Pass, names: Iterable[tuple[str, str]]) -> bytes:
     header = {"step": found.step, "loss": found.loss, "label": found.label}
     return frame_of(found.trace, names, header)
+
+
+def pass_npz(trace: Trace, names: Iterable[tuple[str, str]], sample: int | None = None) -> bytes:
+    """The tensors as an .npz file, "layer/tensor" each; with `sample`, what has a batch's axis of that image alone."""
+    found = {f"{layer}/{tensor}": tensor_of(trace, layer, tensor, sample) for layer, tensor in names}
+    return npz.write_npz(found, {"step": trace.step, "loss": float(trace["loss", "y"])})
 
 
 def live_frame(run: Run, subscription: Subscription) -> bytes:

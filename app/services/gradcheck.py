@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import Field
 from app.formats import numpy_text
 from app.http.request_body import TENSORS
 from app.limits import Limits
-from app.problems import invalid
+from app.problems import Loc, invalid
 from app.services import networks
 from app.services.networks import PassFields
 from app.services.op_calls import Arrays, Call, OpFields, call_of
@@ -43,7 +43,7 @@ CORNERS = 100
 #: Mistakes are tried out only where this many passes are within the limit of multiply-adds.
 TRIES = 3000
 
-Own = Field(
+OwnOfOp = Field(
     default=None,
     description="your own gradients by name, to be compared: dx, dw, db; in .npz as members of these names; or text, "
     "as NumPy prints them",
@@ -57,12 +57,13 @@ OwnOfNetwork = Field(
 
 
 class CheckFields(OpFields):
-    gradients: dict[str, Any] | None = Own
+    gradients: dict[str, Any] | None = OwnOfOp
     layout: Literal["NCHW", "NHWC"] = Field(
         default="NCHW",
         description="of all that is sent. NHWC: images (N, H, W, C), kernels (height, width, in, out), biases of any "
         "shape with one axis longer than 1. The answer is in NCHW.",
     )
+    echo: bool = Field(default=False, description="also answer with the call's own tensors, in NCHW")
 
 
 class NetworkCheckFields(PassFields):
@@ -76,6 +77,7 @@ class Report:
     found: dict[str, Comparison]
     given: dict[str, dict[str, Any]]
     tolerance: float
+    echo: Arrays = field(default_factory=dict)
 
     def arrays(self) -> Arrays:
         """As members of an .npz: `dx`, `dx_numeric`."""
@@ -89,7 +91,8 @@ class Report:
             "tolerance": self.tolerance,
             "tensors": {name: self._compared(name, each, arrays) for name, each in self.found.items()},
         }
-        return {**rest, "gradients": self.given} if self.given else rest
+        given = {"gradients": self.given} if self.given else {}
+        return rest | given | ({"given": self.echo} if arrays and self.echo else {})
 
     def _compared(self, name: str, found: Comparison, arrays: bool) -> dict[str, Any]:
         values = {"analytic": found.analytic, "numeric": found.numeric} if arrays else {}
@@ -133,13 +136,19 @@ def places(cost: float, calls: int, limits: Limits) -> int:
 # operators ----------------------------------------------------------------------------------------------------------
 
 
-def check_of(name: str, asked: CheckFields, limits: Limits) -> tuple[Call, Arrays]:
+@dataclass(frozen=True)
+class Own:
+    """A gradient that was given; `grain` is how far its numbers may be off because they were printed."""
+
+    values: np.ndarray
+    grain: float = 0.0
+
+
+def check_of(name: str, asked: CheckFields, limits: Limits) -> tuple[Call, dict[str, Own]]:
     """The call, and the gradients to compare. Members of an .npz that are named as gradients are these."""
-    own = {
-        key: numpy_text.lists(value, ["gradients", key]) if isinstance(value, str) else value
-        for key, value in (asked.gradients or {}).items()
-    }
-    tensors = dict(asked.tensors)
+    own = {key: _read(value, ["gradients", key]) for key, value in (asked.gradients or {}).items()}
+    grains = {key: numpy_text.grain(value) for key, value in (asked.gradients or {}).items() if isinstance(value, str)}
+    tensors = {key: _read(value, ["tensors", key]) for key, value in asked.tensors.items()}
     if asked.layout == "NHWC":
         own, tensors = channels_first(own, "gradients", limits), channels_first(tensors, "tensors", limits)
     for key in [key for key in tensors if key != "dy" and key[:1] == "d" and key[1:] in tensors and key not in own]:
@@ -147,8 +156,16 @@ def check_of(name: str, asked: CheckFields, limits: Limits) -> tuple[Call, Array
     call = call_of(name, asked.model_copy(update={"tensors": tensors}), limits)
     if "dy" not in call.arrays and not call.op.is_loss:
         raise invalid("dy is missing: the gradient of the loss with respect to y", ["tensors", "dy"])
-    given = {key: networks.tensor(value, ["gradients", key], "float64", limits) for key, value in own.items()}
+    given = {
+        key: Own(networks.tensor(value, ["gradients", key], "float64", limits), grains.get(key, 0.0))
+        for key, value in own.items()
+    }
     return call, given
+
+
+def _read(value: Any, loc: Loc) -> Any:
+    """Lists of numbers, of text too."""
+    return numpy_text.lists(value, loc) if isinstance(value, str) else value
 
 
 def channels_first(given: Mapping[str, Any], where: str, limits: Limits) -> Arrays:
@@ -172,7 +189,7 @@ def channels_first(given: Mapping[str, Any], where: str, limits: Limits) -> Arra
     return found
 
 
-def report_of(call: Call, given: Arrays, limits: Limits) -> Report:
+def report_of(call: Call, given: Mapping[str, Own], limits: Limits, echo: bool = False) -> Report:
     op, made = call.op, call.backward()
     results = call.forward()
     exact = {
@@ -198,7 +215,7 @@ def report_of(call: Call, given: Arrays, limits: Limits) -> Report:
     tolerance = _tolerance(slopes)
     choice = Choice(toward, corners)
     judged = {key: _judged(key, array, found, tolerance, choice, *tried) for key, array in given.items()}
-    return Report(found, judged, tolerance)
+    return Report(found, judged, tolerance, call.arrays if echo else {})
 
 
 @dataclass(frozen=True)
@@ -226,7 +243,7 @@ def _tolerance(slopes: Arrays) -> float:
 
 def _judged(
     name: str,
-    given: np.ndarray,
+    own: Own,
     found: Mapping[str, Comparison],
     tolerance: float,
     choice: Choice,
@@ -237,17 +254,18 @@ def _judged(
     """A gradient that was given beside the right one; `tensor` is its name in the op, where that is another."""
     if name not in found:
         raise invalid(f"there is no gradient {name!r} here; there are: {', '.join(found)}", ["gradients", name])
-    right = found[name]
+    right, given = found[name], own.values
     if given.shape == right.analytic.shape:
         difference = apart(given, right.analytic)
         said = _difference(name, difference, tolerance) | _beside(given, right.analytic, difference)
-        if difference.agrees(tolerance):
-            return {**said, "looks_like": None, "guess": None}
+        if difference.agrees(tolerance) or difference.absolute <= 1.001 * own.grain:
+            return {**said, "agrees": True, "first": None, "looks_like": None, "guess": None}
+        said["first"] = _first(name, given, right.analytic, max(tolerance, own.grain / _scale(right.analytic)))
         if apart(given, choice.nearest(name, given, right.analytic)).agrees(tolerance):
             words = f"{name} differs at kinks and ties only, and there all shares add up to what flowed in"
-            return {**said, "agrees": True, "looks_like": "kink", "guess": words}
+            return {**said, "agrees": True, "first": None, "looks_like": "kink", "guess": words}
     else:
-        nothing = ("largest_absolute", "largest_relative", "place", "given", "expected")
+        nothing = ("largest_absolute", "largest_relative", "place", "given", "expected", "first")
         said = {"agrees": False, **dict.fromkeys(nothing)}
     why = diagnose(tensor or name, given, right.analytic, op, tensors)
     return {**said, "looks_like": why and why.kind, "guess": why and why.words}
@@ -257,6 +275,20 @@ def _beside(given: np.ndarray, right: np.ndarray, difference: Difference) -> dic
     """Both numbers where they differ most."""
     at = difference.index
     return {"given": None, "expected": None} if at is None else {"given": given[at], "expected": right[at]}
+
+
+def _scale(right: np.ndarray) -> float:
+    return float(np.abs(right).max(initial=0.0)) or 1.0
+
+
+def _first(name: str, given: np.ndarray, right: np.ndarray, tolerance: float) -> dict[str, Any] | None:
+    """Both numbers at the first place, in reading order, at which they part; None where none does alone."""
+    with np.errstate(invalid="ignore"):
+        off = ~(np.abs(given - right) <= tolerance * _scale(right))
+    if not off.any():
+        return None
+    at = tuple(int(index) for index in np.argwhere(off)[0])
+    return {"place": _place(name, at), "given": given[at], "expected": right[at]}
 
 
 # networks -----------------------------------------------------------------------------------------------------------
@@ -326,7 +358,7 @@ def network_report(trace: Trace, draws: Draws | None, own: Arrays, limits: Limit
         if layer and cost * TRIES <= limits.multiply_adds:
             found_in = network.layers[layer]
             op, tensors = found_in.op if trace.training else found_in.inference_op, _local(trace, layer)
-        judged[name] = _judged(name, array, found, tolerance, choice, op, tensors, f"d{tensor}")
+        judged[name] = _judged(name, Own(array), found, tolerance, choice, op, tensors, f"d{tensor}")
     if cost * TRIES <= limits.multiply_adds:
         for name, words in _handed_on(trace, parameters, x, target, draws, own, judged).items():
             judged[name] |= {"looks_like": "left_out", "guess": words}

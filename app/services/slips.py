@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from engine.slips import MEASURED, SLIPS, sentences
+from engine.bug_lab import bed_of, outcome
+from engine.slips import SLIPS, sentences
 
 
 def listing() -> list[dict[str, Any]]:
@@ -13,7 +14,7 @@ def listing() -> list[dict[str, Any]]:
     documents = []
     for slip in SLIPS.values():
         edited = sentences(slip)
-        measured = MEASURED.get(slip.name)
+        bed = bed_of(slip.name)
         documents.append(
             {
                 "name": slip.name,
@@ -22,7 +23,9 @@ def listing() -> list[dict[str, Any]]:
                 "tensors": list(dict.fromkeys(before.partition("[")[0].split(" ")[0] for _, before, _ in edited)),
                 "first": slip.first,
                 "sentences": [{"op": op, "before": before, "after": after} for op, before, after in edited],
-                "measured": asdict(measured) if measured else None,
+                "network": bed.network,
+                "optimizer": bed.optimizer,
+                "measured": asdict(outcome(slip.name)),
             }
         )
     return documents

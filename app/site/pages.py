@@ -6,7 +6,7 @@ import base64
 import hashlib
 import mimetypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.context import Ctx
 from app.http import responses
+from app.http.middleware import NOT_FRAMED
 from app.site import docs, paths
 
 OWN_LINES = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/[ \t]*$|//[^\n]*$)", re.DOTALL | re.MULTILINE)
@@ -71,8 +72,9 @@ class Files(StaticFiles):
         return response
 
 
-def content_security_policy(page: str, host: str) -> str:
-    """Everything from this host alone; the page's own inline scripts (its import map) by their hashes."""
+def content_security_policy(page: str, host: str, embedders: Sequence[str] = ()) -> str:
+    """Everything from this host alone; the page's own inline scripts (its import map) by their hashes. Pages of the
+    `embedders` may frame it."""
     hashes = [
         "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
         for script in INLINE.findall(page)
@@ -87,20 +89,18 @@ def content_security_policy(page: str, host: str) -> str:
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'none'",
-            "frame-ancestors 'none'",
+            f"frame-ancestors {' '.join(embedders)}" if embedders else NOT_FRAMED,
         ]
     )
 
 
-def _answer(request: Request, content: str) -> Response:
-    """A page that says where it comes from, asked again each time."""
+def _answer(request: Request, content: str, embedders: Sequence[str] = ()) -> Response:
+    """A page that says where it comes from, asked again each time; pages of the `embedders` may frame it."""
     host = request.headers["host"]
-    public = request.app.state.context.settings.public_url.rstrip("/")
-    base = public or f"{request.url.scheme}://{host}{responses.location(request, '')}"
-    content = content.replace(docs.BASE, str(escape(base)))
+    content = content.replace(docs.BASE, str(escape(responses.public_address(request))))
     tag = responses.etag(content)
     response = responses.unchanged(request, tag, responses.CHECKED) or Response(content, media_type="text/html")
-    response.headers["Content-Security-Policy"] = content_security_policy(content, host)
+    response.headers["Content-Security-Policy"] = content_security_policy(content, host, embedders)
     return responses.with_etag(response, tag, responses.CHECKED)
 
 
@@ -110,8 +110,10 @@ def install(app: FastAPI) -> None:
     folder = docs.environment(paths.templates_dir())
 
     @router.api_route("/", methods=["GET", "HEAD"])
-    async def page(request: Request) -> Response:
-        return _answer(request, folder.get_template("index.html").render(version=own_version()))
+    async def page(request: Request, ctx: Ctx) -> Response:
+        """With `?frame=1` a step alone, in which nothing of the server can be changed: only that may be framed."""
+        embedders = ctx.settings.allow_embed if request.query_params.get("frame") == "1" else ()
+        return _answer(request, folder.get_template("index.html").render(version=own_version()), embedders)
 
     @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
     async def icon(request: Request) -> Response:
