@@ -35,6 +35,9 @@ function room() {
   return source.pass ? `api/runs/${encodeURIComponent(run.id)}/passes/${source.pass}` : null;
 }
 
+/** Where the pass that is looked at is, once there is one. */
+export const passPath = async () => room() ?? whenThere();
+
 /** Resolves as soon as there is a pass to ask about. @returns {Promise<string>} */
 const whenThere = () =>
   new Promise(resolve => {
@@ -58,7 +61,7 @@ const whenThere = () =>
 export async function explanationOf(place, options = {}) {
   const looked = store.source.value;
   if (looked?.kind === "bench") return looked.explain(place.replace(/@\d+$/, ""), options);
-  const path = room() ?? (await whenThere());
+  const path = await passPath();
   const name = store.trueName(place);
   const cell = store.elsewhere(place) ? name : name.replace(/@\d+$/, "");
   const source = store.source.value;
@@ -102,7 +105,7 @@ function turned(data, sample) {
 
 /** Where a number of what is looked at is asked about. @param {string} place */
 async function cellAt(place) {
-  const path = room() ?? (await whenThere());
+  const path = await passPath();
   return { path, cell: store.trueName(place).replace(/@\d+$/, "") };
 }
 

@@ -103,7 +103,7 @@ export const theme = signal("auto");
 export const textSize = signal("auto");
 /**
  * What is open above the page.
- * @type {Signal<"picker"|"draw"|"import"|"help"|"model"|"step"|"look"|"view"|"speed"|null>}
+ * @type {Signal<"picker"|"draw"|"import"|"help"|"share"|"model"|"step"|"look"|"view"|"speed"|null>}
  */
 export const panel = signal(null);
 /** First map of each tensor's page on the stage, by tensor. @type {Signal<Record<string, number>>} */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from fastapi.responses import StreamingResponse
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from app.http import middleware
-from app.http.middleware import Guard, refuse_socket, same_origin
+from app.http.middleware import Guard, embedder, refuse_socket, same_origin
 from app.problems import MEDIA_TYPE, too_many
+from app.server import create_app
+from app.settings import Settings
 from app.site.pages import content_security_policy
 
 STREAM = "ws://localhost/api/runs/welcome/stream"
@@ -208,3 +211,25 @@ def test_a_method_that_is_not_allowed_is_told_all_that_are(client: TestClient, p
     answer = client.put(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, methods)
     assert methods in answer.json()["detail"]
+
+
+def test_only_the_view_of_a_step_may_be_framed_and_only_by_those_who_are_named(tmp_path: Path, warmed: Path) -> None:
+    friend = "https://notes.example.org"
+    for embedders in ((), (friend,)):
+        settings = Settings(tmp_path / str(len(embedders)), warm=False, welcome_steps=0, allow_embed=embedders)
+        with TestClient(create_app(settings), "http://localhost") as client:
+            whole, framed = client.get("/").headers, client.get("/?frame=1").headers
+            assert "frame-ancestors 'none'" in whole["content-security-policy"]
+            assert whole["x-frame-options"] == "DENY"
+            assert client.get("/api/status").json()["embed"] == list(embedders)
+            if embedders:
+                assert f"frame-ancestors {friend};" in framed["content-security-policy"] + ";"
+                assert "x-frame-options" not in framed
+            else:
+                assert framed["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("origin", ["notes.example.org", "https://a.org/page", "https://a.org; script-src *", "'self'"])
+def test_what_is_no_origin_cannot_be_let_in(origin: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        embedder(origin)

@@ -7,13 +7,21 @@ import { noMnist, panel, announcement, breakpoint, room, view, walkable } from "
 import { VIEWS, viewNamed } from "../views.js";
 import { Header } from "./header.js";
 import { DropAnywhere } from "./drop.js";
-import { lazy } from "./lazy.js";
+import { lazy, sheet } from "./lazy.js";
 
 const Picker = lazy(() => import("../picker/picker.js"), "Picker");
 const Import = lazy(() => import("../import/import.js"), "Import");
 const Room = lazy(() => import("../room/room.js"), "Room");
 const Help = lazy(() => import("./help.js"), "Help");
+const Share = lazy(async () => (await Promise.all([import("../share/share.js"), sheet("share")]))[0], "Share");
 const NoMnist = lazy(() => import("./no_mnist.js"), "NoMnist");
+
+/** Whether a page of somebody else's shows this one in a frame: the step alone. */
+const FRAMED = new URLSearchParams(location.search).has("frame");
+if (FRAMED) {
+  document.documentElement.dataset.frame = "";
+  void sheet("frame");
+}
 
 export function App() {
   const shown = viewNamed(view.value);
@@ -34,6 +42,8 @@ export function App() {
     ${panel.value === "import" && html`<${Import} />`}
     <${DropAnywhere} />
     ${panel.value === "help" && html`<${Help} views=${VIEWS} />`}
+    ${panel.value === "share" && html`<${Share} />`}
+    ${FRAMED && html`<a class="whole-page" href=${`./${location.hash}`} target="_blank">Open in Convscope</a>`}
     ${room.value !== null && html`<${Room} />`}
     <div class="spoken" role="status" aria-live="polite">${announcement.value}</div>`;
 }

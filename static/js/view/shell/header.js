@@ -38,6 +38,7 @@ export function Header() {
     }
     <div class="tools">
       <${RoomChip} />
+      <button type="button" class="api take" onClick=${() => store.openPanel("share")}>Share</button>
       <a class="api" href="docs" title="The API, for programmers">API</a>
       <${LookMenu} />
       <button type="button" class="tool help-button" aria-label="Keys and help" title="Keys and help (?)"

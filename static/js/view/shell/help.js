@@ -3,6 +3,7 @@
 import { html } from "../html.js";
 import { Dialog } from "./popover.js";
 import { KEYS, WITHIN } from "./keys.js";
+import { openPanel } from "../../state/store.js";
 
 /** @param {{shown: string[], words: string}[]} keys */
 const table = keys =>
@@ -21,6 +22,7 @@ export const Help = ({ views }) => html`<${Dialog} name="help">
     ${views.map(({ words, keys }) => keys && html`<h3 class="serif">In ${words}</h3>${table(keys)}`)}
     <p class="soft">Enter on a tile walks its cells; Enter on a cell explains it; Esc goes one level out. The address
       always holds what you see: copy it to come back or to show somebody.</p>
+    <p><button type="button" class="link" onClick=${() => openPanel("share")}>Share and take along</button></p>
     <p>Everything here is had by programs too: <a href="docs">the API</a>, and pages <a
       href="programmers">for programmers</a>.</p>
     <form method="dialog"><button class="button primary" autofocus>Close</button></form>
