@@ -114,7 +114,7 @@ export function Share() {
         allowed?.length
           ? html`A frame with this step alone. These pages may have one: ${allowed.join(", ")}.`
           : html`A frame with this step alone. No page may have one yet: whoever runs the server starts it
-            with <code>--allow-embed https://your.page</code>.`
+            with <code>--allow-embed ORIGIN</code>.`
       }</p>
       <${Copied} label="The frame" text=${frame} /></section>
   </div><//>`;
