@@ -28,18 +28,27 @@ ACTIVATIONS = {
     "elu": "Elu",
     "selu": "Selu",
     "softplus": "Softplus",
+    "softsign": "Softsign",
     "gelu": "Gelu",
-    "silu": "Swish",
-    "swish": "Swish",
+    "silu": "Silu",
+    "swish": "Silu",
+    "mish": "Mish",
+    "hard_silu": "HardSwish",
+    "hard_swish": "HardSwish",
+    "log_softmax": "LogSoftmax",
+    "celu": "Celu",
     "leaky_relu": "LeakyRelu",
     "hard_sigmoid": "HardSigmoid",
-    "relu6": "Relu6",
+    "relu6": "Clip",
 }
 #: Weights of a layer in the order in which Keras keeps them without names.
 ORDER = {
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "PReLU": ("alpha",),
     "DepthwiseConv2D": ("depthwise_kernel", "bias"),
+    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
+    "GroupNormalization": ("gamma", "beta"),
+    "LayerNormalization": ("gamma", "beta"),
 }
 #: One layer's weights by their own names.
 Find = Callable[[str, str], Mapping[str, Array]]
@@ -176,7 +185,7 @@ def _activated(build: _Writer, name: str, activation: Any, value: str) -> str:
     if activation in (None, "linear"):
         return value
     op = ACTIVATIONS.get(str(activation), str(activation)[:60])
-    attributes = {"alpha": 0.2} if op == "LeakyRelu" else {}
+    attributes = {"LeakyRelu": {"alpha": 0.2}, "Clip": {"min": 0.0, "max": 6.0}}.get(op, {})
     made = build.node(op, name, [value], **attributes)
     build.shapes[made] = build.shapes[value]
     if value in build.rows:
@@ -285,11 +294,121 @@ def _pool(op: str) -> Callable[[_Writer, str, Mapping[str, Any], list[str]], str
     return write
 
 
-def _global_pool(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
-    pooled = build.node("GlobalAveragePool", name, given)
-    made = build.node("Flatten", f"{name}_flatten", [pooled])
-    build.shapes[made] = build.shapes[given[0]][-1:]
+def _global_pool(op: str) -> Callable[[_Writer, str, Mapping[str, Any], list[str]], str]:
+    def write(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+        made = build.node(op, name, given)
+        channels = build.shapes[given[0]][-1:]
+        if settings.get("keepdims"):
+            build.shapes[made] = (1, 1, *channels)
+            return made
+        made = build.node("Flatten", f"{name}_flatten", [made])
+        build.shapes[made] = channels
+        return made
+
+    return write
+
+
+def _transposed(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+    """A convolution turned round. "same" gives stride times as many places, the odd cell cut at the far side."""
+    w, b = _weights(build, "Conv2DTranspose", name, "kernel", "bias")
+    assert w is not None
+    if (
+        w.ndim != 4
+        or settings.get("output_padding") is not None
+        or _two(settings.get("dilation_rate", 1), name) != [1, 1]
+    ):
+        raise FileError(f"{name}: a transposed convolution with dilation or output_padding is not read")
+    size, strides = list(w.shape[:2]), _two(settings.get("strides", 1), name)
+    same = settings.get("padding", "valid") == "same"
+    cut = [max(extent - stride, 0) if same else 0 for extent, stride in zip(size, strides, strict=True)]
+    more = [max(stride - extent, 0) for extent, stride in zip(size, strides, strict=True)]
+    pads = [*(each // 2 for each in cut), *(each - each // 2 for each in cut)]
+    inputs = [given[0], build.tensor(f"{name}.weight", w.transpose(3, 2, 0, 1))]
+    if b is not None:
+        inputs.append(build.tensor(f"{name}.bias", b))
+    made = build.node("ConvTranspose", name, inputs, strides=strides, pads=pads, output_padding=more)
+    plane = [
+        length and ((length - 1) * stride + extent + extra - gone)
+        for length, stride, extent, extra, gone in zip(
+            build.shapes[given[0]][:-1], strides, size, more, cut, strict=False
+        )
+    ]
+    build.shapes[made] = (*plane, w.shape[2])
     return made
+
+
+def _separable(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+    """A depthwise convolution and one of 1 x 1 behind it."""
+    depthwise, pointwise, b = _weights(build, "SeparableConv2D", name, "depthwise_kernel", "pointwise_kernel", "bias")
+    if depthwise is None or pointwise is None or depthwise.ndim != 4 or pointwise.ndim != 4:
+        raise FileError(f"{name}: expected a depthwise and a pointwise kernel")
+    height, width, channels, times = depthwise.shape
+    turned = depthwise.transpose(2, 3, 0, 1).reshape(channels * times, 1, height, width)
+    first = _convolution(build, f"{name}_depthwise", settings, given, turned, None, channels)
+    return _convolution(build, name, {}, [first], pointwise.transpose(3, 2, 0, 1), b, 1)
+
+
+def _zero_padding(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+    padding = settings.get("padding", 1)
+    pairs: Any = [padding] * 2 if isinstance(padding, int) else padding
+    listed: list[Any] = pairs if isinstance(pairs, list) else []
+    pairs = [[each] * 2 if isinstance(each, int) else each for each in listed]
+    if len(pairs) != 2 or not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(n, int) and 0 <= n < 2**12 for n in pair)
+        for pair in pairs
+    ):
+        raise FileError(f"{name}: expected padding of rows and columns, got {padding!r}"[:200])
+    (top, bottom), (left, right) = pairs
+    made = build.node("Pad", name, given, pads=[0, 0, top, left, 0, 0, bottom, right])
+    height, width, channels = build.shapes[given[0]]
+    build.shapes[made] = (height and height + top + bottom, width and width + left + right, channels)
+    return made
+
+
+def _upsampling(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+    down, across = _two(settings.get("size", 2), name)
+    mode = settings.get("interpolation", "nearest")
+    made = build.node("Upsample", name, given, scales=[1.0, 1.0, float(down), float(across)], mode=mode)
+    height, width, channels = build.shapes[given[0]]
+    build.shapes[made] = (height * down, width * across, channels)
+    return made
+
+
+def _prelu(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+    (slope,) = _weights(build, "PReLU", name, "alpha")
+    assert slope is not None
+    if slope.ndim > 1 and slope.size != slope.shape[-1]:
+        raise FileError(f"{name}: slopes of {list(slope.shape)}; one a channel are read (shared_axes=[1, 2])")
+    made = build.node("PRelu", name, [given[0], build.tensor(f"{name}.weight", slope.reshape(-1))])
+    build.shapes[made] = build.shapes[given[0]]
+    return made
+
+
+def _rescaling(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+    """Times a number, plus another."""
+    scale, shift = (np.array(settings.get(each, usual), np.float32) for each, usual in (("scale", 1), ("offset", 0)))
+    made = build.node("Mul", name, [given[0], build.tensor(f"{name}.scale", scale)])
+    if shift.any():
+        made = build.node("Add", f"{name}_offset", [made, build.tensor(f"{name}.offset", shift)])
+    build.shapes[made] = build.shapes[given[0]]
+    return made
+
+
+def _norm(op: str) -> Callable[[_Writer, str, Mapping[str, Any], list[str]], str]:
+    def write(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
+        found = build.find(name.removesuffix("#"), op)
+        inputs = [given[0]]
+        for part, usual in (("gamma", 1.0), ("beta", 0.0)):
+            channels = build.shapes[given[0]][-1]
+            inputs.append(build.tensor(f"{name}.{part}", found.get(part, np.full(channels, usual))))
+        groups = settings.get("groups", 1)
+        channels = build.shapes[given[0]][-1]
+        attributes = {"num_groups": channels if groups == -1 else groups} if op == "GroupNormalization" else {}
+        made = build.node(op, name, inputs, epsilon=float(settings.get("epsilon", 1e-3)), **attributes)
+        build.shapes[made] = build.shapes[given[0]]
+        return made
+
+    return write
 
 
 def _flatten(build: _Writer, name: str, settings: Mapping[str, Any], given: list[str]) -> str:
@@ -354,9 +473,13 @@ def _relu(build: _Writer, name: str, settings: Mapping[str, Any], given: list[st
     slope, most = settings.get("negative_slope") or 0, settings.get("max_value")
     if settings.get("threshold"):
         raise FileError(f"{name}: a ReLU with a threshold is not read")
-    if most is not None and (float(most) != 6 or slope):
-        raise FileError(f"{name}: a ReLU cut at {most} is not read; one cut at 6 is")
-    op = "Relu6" if most is not None else "LeakyRelu" if slope else "Relu"
+    if most is not None and slope:
+        raise FileError(f"{name}: a leaky ReLU cut at {most} is not read")
+    if most is not None:
+        made = build.node("Clip", name, given, min=0.0, max=float(most))
+        build.shapes[made] = build.shapes[given[0]]
+        return made
+    op = "LeakyRelu" if slope else "Relu"
     return _named(op, **({"alpha": ("negative_slope", 0.0)} if slope else {}))(build, name, settings, given)
 
 
@@ -377,7 +500,16 @@ LAYERS: dict[str, Callable[[_Writer, str, Mapping[str, Any], list[str]], str]] =
     "Dense": _dense,
     "MaxPooling2D": _pool("MaxPool"),
     "AveragePooling2D": _pool("AveragePool"),
-    "GlobalAveragePooling2D": _global_pool,
+    "GlobalAveragePooling2D": _global_pool("GlobalAveragePool"),
+    "GlobalMaxPooling2D": _global_pool("GlobalMaxPool"),
+    "Conv2DTranspose": _transposed,
+    "SeparableConv2D": _separable,
+    "ZeroPadding2D": _zero_padding,
+    "UpSampling2D": _upsampling,
+    "PReLU": _prelu,
+    "Rescaling": _rescaling,
+    "GroupNormalization": _norm("GroupNormalization"),
+    "LayerNormalization": _norm("LayerNormalization"),
     "Flatten": _flatten,
     "BatchNormalization": _batch_norm,
     "Dropout": _dropout,

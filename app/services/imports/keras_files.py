@@ -16,7 +16,7 @@ import numpy as np
 from app.formats import json as strict_json
 from app.formats.archive import Archive
 from app.problems import Problem
-from app.services.imports.keras import by_order, by_suffix, keras_graph
+from app.services.imports.keras import ORDER, by_order, by_suffix, keras_graph
 from app.services.imports.source import Bounds, FileError, Graph, Source, Weights
 
 Array = np.ndarray
@@ -145,10 +145,28 @@ def read_h5(content: bytes, bounds: Bounds) -> Source:
     if not found:
         raise FileError("there are no weights in the file")
     short = {}
-    for name, array in found.items():  # layer/.../layer/kernel:0
+    for name, array in _by_part(found).items():  # layer/.../layer/kernel:0
         words = name.split("/")
         short["/".join([*dict.fromkeys(words[:-1]), words[-1]])] = array
     return Weights(short)
+
+
+def _by_part(found: Mapping[str, Array]) -> dict[str, Array]:
+    """Weights of Keras 3, which are numbered (layers/conv2d/vars/0), by what they are; the optimizer's left out."""
+    if not any(re.search(r"/vars/\d{1,4}$", name) for name in found):
+        return dict(found)
+    layers: dict[str, dict[int, Array]] = {}
+    for name, array in found.items():
+        match = re.fullmatch(r"(.+)/vars/(\d{1,4})", name)
+        if match and not name.startswith("optimizer"):
+            layers.setdefault(match[1].rpartition("/")[2], {})[int(match[2])] = array
+    parts = {1: ("kernel", "bias"), 2: ("gamma", "beta"), 4: ORDER["BatchNormalization"]}
+    named = {}
+    for layer, held in layers.items():
+        kind = 1 if held[min(held)].ndim > 1 else 4 if len(held) == 4 else 2
+        for part, (_, array) in zip(parts[kind], sorted(held.items()), strict=False):
+            named[f"{layer}/{part}"] = array
+    return named
 
 
 def _attribute(content: bytes, name: str) -> bytes | None:

@@ -49,7 +49,6 @@ FUNCTIONS: dict[str, Callable[[Array, Mapping[str, Any]], Array]] = {
 
 #: Operations of another kind: what leaving them out, or another operator, would change.
 WORDS: dict[str, tuple[tuple[str, ...], str]] = {
-    "LayerNormalization": (("group_norm", LEAVE_OUT), "a group norm of one group scales channels, not single numbers"),
     "MeanVarianceNormalization": (("group_norm", LEAVE_OUT), "a group norm also scales and shifts"),
     "ReduceMax": (("global_max_pool",), "a global maximum takes it over height and width"),
     "ReduceMean": (("global_avg_pool",), "a global mean takes it over height and width"),
@@ -85,9 +84,9 @@ def _of_function(op: str, at: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     x = np.linspace(LEAST, MOST, PLACES)
     with np.errstate(all="ignore"):
         wanted = FUNCTIONS[op](x, at)
-        apart = {name: float(np.abs(y - wanted).max()) for name, y in _here().items()}
-    apart = {name: far for name, far in apart.items() if math.isfinite(far)}
-    order = sorted(apart, key=lambda name: apart[name])
+        away = {name: np.abs(y - wanted) for name, y in _here().items()}
+    apart = {name: float(each.max()) for name, each in away.items() if np.isfinite(each).all()}
+    order = sorted(apart, key=lambda name: float(away[name].mean()))
     if not order:
         return (LEAVE_OUT,), ""
     best = order[0]

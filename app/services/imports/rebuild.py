@@ -77,7 +77,9 @@ class Plan:
 def rebuild(weights: Weights, answers: Mapping[str, Any]) -> Result:
     """The network of these weights. `answers` settle a guess: {"input": [1, 28, 28], "activation": "tanh", "padding":
     "same", "pools": "conv1, conv2"}. FileError where the weights make no chain."""
-    groups = _in_order(_groups(weights))
+    groups = _groups(weights)
+    if not any(re.search(r"kernel(:0)?$", name) for name in weights.tensors):  # others count axes in another order
+        groups = _in_order(groups)
     _name_kinds(groups)
     rows = [Row(", ".join(f"{group.name}.{part}" for part in group.parts)) for group in groups]
     guesses: list[Guess] = []
@@ -166,6 +168,9 @@ def _follows(group: Group, before: Group | None) -> bool:
     if w is None or w.ndim == 1:
         last = before.parts.get("w") if before else None
         return given == len(next(iter(group.parts.values()))) and last is not None and last.ndim > 1
+    bias = group.parts.get("b")
+    if bias is not None and len(bias) != w.shape[0]:
+        return False
     if given is None:
         return True
     if w.ndim == 4:
@@ -496,6 +501,8 @@ def _layer(build: Builder, group: Group, row: Row, last: str, plan: Plan, conv: 
         settings = {"out": len(parts["w"]), "bias": "b" in parts}
         if group.moved and maps is not None and maps[1] * maps[2] > 1:
             channels, height, width = maps
+            if parts["w"].shape[1] != math.prod(maps):
+                raise Unsupported(f"{group.name} reads {parts['w'].shape[1]} numbers, not maps of {list(maps)}")
             rows = parts["w"].reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
             parts["w"] = rows.reshape(len(parts["w"]), -1)
             row.detail += "; its rows were counted channels last: put in the order of maps"

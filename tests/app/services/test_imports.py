@@ -272,6 +272,21 @@ def test_both_kinds_of_state_dict_are_read_bit_for_bit(name: str, format: str) -
         assert np.array_equal(source.tensors[key.rpartition("/")[2]], tensor), key
 
 
+# Keras's own files --------------------------------------------------------------------------------------------------
+
+KERAS = np.load(Path(__file__).parents[2] / "fixtures/keras_files.npz")
+
+
+@pytest.mark.parametrize("format", ["keras", "h5"])
+@pytest.mark.parametrize("name", sorted({name.split("/")[0] for name in KERAS.files}))
+def test_a_model_that_keras_saved_computes_what_it_does_there(name: str, format: str) -> None:
+    found = made(KERAS[f"{name}/{format}"].tobytes())
+    x, y, dy, dx = (KERAS[f"{name}/{key}"] for key in ("x", "y", "dy", "dx"))
+    x, y, dy, dx = (np.moveaxis(each, -1, 1) if each.ndim == 4 else each for each in (x, y, dy, dx))
+    assert np.abs(outputs(found, x) - y).max() < 1e-5
+    assert np.abs(input_gradient(found, x, dy) - dx).max() < 1e-5
+
+
 # weights alone ------------------------------------------------------------------------------------------------------
 
 
