@@ -68,7 +68,8 @@ def test_the_client_is_installed_as_a_module_of_its_own(installed: Path, tmp_pat
 
 
 def test_what_only_developers_need_is_not_installed(installed: Path) -> None:
-    assert {each.name for each in (installed / "app/static").iterdir()} == {"css", "icon.svg", "img", "js", "vendor"}
+    found = {each.name for each in (installed / "app/static").iterdir()}
+    assert found == {"css", "icon.svg", "img", "js", "locale", "vendor"}
 
 
 def test_the_wheel_holds_the_pages_the_libraries_and_the_digits_and_no_tests(installed: Path, hook: ModuleType) -> None:
