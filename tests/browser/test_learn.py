@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -173,3 +174,29 @@ def test_stages_are_ordered_and_a_cell_is_chosen_by_keyboard(page: Page, server:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator(".answer")).to_contain_text("Row 1, column 0.")
+
+
+def test_gradients_of_ones_own_are_judged_with_a_courses_inputs_and_the_cell_is_made(
+    page: Page, server: Server
+) -> None:
+    call = server.get("/api/courses/cs231n/convolution")
+    body = {"settings": call["settings"], "tensors": call["tensors"]}
+    right = post(server, "/api/ops/conv2d/backward", body)["tensors"]
+    wrong = [value / 4 for value in right["db"]]
+    judged = post(server, "/api/ops/conv2d/check", body | {"gradients": {"db": wrong}})["gradients"]["db"]
+    visit(page, server, "&part=homework")
+    page.get_by_label("Inputs").select_option("cs231n/convolution")
+    expect(page.locator(".homework")).to_contain_text("4 × 3 × 5 × 5, as the course draws it")
+    page.get_by_label("dw").fill(json.dumps(right["dw"]))
+    page.get_by_label("db").fill(json.dumps(wrong))
+    page.get_by_role("button", name="Check").click()
+    verdicts = page.locator(".verdict-of")
+    expect(verdicts.filter(has_text="dw")).to_contain_text("is right")
+    expect(verdicts.filter(has_text="db")).to_contain_text(judged["guess"])
+    expect(verdicts.filter(has_text="db")).to_contain_text(f"First at {judged['first']['place']}")
+    page.get_by_role("button", name="See it made").click()
+    expect(page.locator(".made .step")).to_be_visible()
+    page.get_by_label("dw").fill("[[nonsense")
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    axe(page)

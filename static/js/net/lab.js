@@ -6,10 +6,13 @@ import { keepToken } from "./tokens.js";
 
 /** @typedef {{right: any, wrong: any}} Pair */
 
-/** @param {string} model @param {string} slip @param {number} steps @returns {Promise<Pair>} both runs, begun */
-export async function trainBeside(model, slip, steps) {
+/**
+ * @param {{name: string, network: any, optimizer: any}} slip with a network in which it shows @param {number} steps
+ * @returns {Promise<Pair>} both runs, begun
+ */
+export async function trainBeside({ name: slip, network, optimizer }, steps) {
   const begin = async (/** @type {any} */ extra) => {
-    const made = await post("api/runs", { model, seed: 7, steps, start: true, ...extra });
+    const made = await post("api/runs", { network, optimizer, seed: 7, steps, start: true, ...extra });
     keepToken(made);
     return made;
   };

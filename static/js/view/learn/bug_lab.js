@@ -6,10 +6,10 @@ import { html } from "../html.js";
 import { count, number, percent } from "../../core/format.js";
 import * as net from "../../net/requests.js";
 import { firstDifference, trainBeside } from "../../net/lab.js";
+import { deleteRun } from "../../net/session.js";
 import { learn, say } from "../../state/store.js";
 import { Question } from "./player.js";
 
-const MODEL = "classroom";
 const STEPS = 150;
 const EVERY = 1500;
 /** Of the highest loss that is drawn; what lies above is cut off. */
@@ -42,10 +42,15 @@ export function BugLab() {
     }, net.showError);
     net.mistakes().then(name, () => {});
   }, []);
+  // Nobody comes back to these runs: they go with the page, or with the next slip.
+  useEffect(
+    () => () => void [runs?.right, runs?.wrong].forEach(each => each && deleteRun(each.id).catch(() => {})),
+    [runs],
+  );
   const slip = slips.find(each => each.name === chosen);
   const begin = async () => {
     try {
-      run(await trainBeside(MODEL, chosen, STEPS));
+      run(await trainBeside(/** @type {any} */ (slip), STEPS));
     } catch (error) {
       net.showError(error);
     }
@@ -79,7 +84,7 @@ export function BugLab() {
           ${runs && html`<${Beside} key=${runs.wrong.id} runs=${runs} slip=${slip} />`}
           ${
             slip.measured &&
-            html`<p>Measured once, after ${count(slip.measured.steps)} steps of ${slip.measured.model}: ${percent(
+            html`<p>Measured once, after ${count(slip.measured.steps)} steps of ${slip.measured.network}: ${percent(
               slip.measured.accuracy,
             )} right with it, ${percent(slip.measured.right)} without: <b>${
               OUTCOMES[outcome(slip.measured.accuracy, slip.measured.right)]

@@ -6,12 +6,13 @@ import { html } from "../html.js";
 import * as net from "../../net/requests.js";
 import { lesson, part } from "../../state/store.js";
 import { BugLab } from "./bug_lab.js";
+import { Homework } from "./homework.js";
 import { Inventory } from "./inventory.js";
 import { Index } from "./lessons.js";
 import { Player } from "./player.js";
 
 /** Pages beside the lessons. @type {Record<string, any>} */
-const PAGES = { inventory: Inventory, "bug-lab": BugLab };
+const PAGES = { inventory: Inventory, "bug-lab": BugLab, homework: Homework };
 
 export function Learn() {
   const [listing, list] = useState(/** @type {any} */ (null));

@@ -49,6 +49,7 @@ export function Index({ listing, known }) {
     )}
     <nav class="learn-pages" aria-label="More to learn">
       <${Page} to="bug-lab" title="Bug lab" words="Train with a slip in the backward pass. Does the loss tell?" />
+      <${Page} to="homework" title="Your own gradients" words="Paste what your code computes; wrong is named." />
       <${Page} to="inventory" title="Concept inventory" words="Fourteen questions, before and after." />
     </nav>
     <footer class="learn-foot"><p class="soft">About ${Math.round(minutes / 30) / 2} hours in all, in any order. Your
