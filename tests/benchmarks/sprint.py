@@ -28,7 +28,7 @@ from engine.network import Network
 from engine.optimizers import optimizer_from
 from engine.train import Trainer, batches
 
-#: Fixed before the preset was tuned, which was done with others.
+#: Chosen after the preset was tuned with seeds 1 to 3, before any of these was run.
 FIRST_SEED = 100
 PEER = Path(__file__).with_name("sprint_torch.py")
 
