@@ -30,6 +30,9 @@ logger = logging.getLogger("convscope")
 VIEW_EVERY, SUMMARY_EVERY = 0.1, 0.2
 #: Seconds for which a student between two connections still counts as connected.
 BETWEEN = 4.0
+#: Seconds between two notices of who is connected to this server, where there are others, and after which a server that
+#: sends none has no connections.
+NOTICE_EVERY, NOTICE_LASTS = 2.0, 7.0
 #: Seconds after which a room that nobody has joined may make way.
 UNUSED = 900.0
 #: Messages a second of a lecturer, who moves the view.
@@ -94,8 +97,19 @@ class _Bucket:
         return True
 
 
+@dataclass
+class Elsewhere:
+    """Who is connected to another server, as that server said at `at`, by time.monotonic."""
+
+    at: float
+    lecturer: bool
+    here: dict[int, bool]  # student -> whether they go their own way
+    places: dict[int, str]
+
+
 class LiveRoom:
-    """A room with its connections. Who follows and who is lost is known here and stored nowhere."""
+    """A room with its connections. Who follows and who is lost is known here and stored nowhere; other servers say it
+    of their own connections."""
 
     def __init__(self, code: str, limits: Limits) -> None:
         self.room = Room(code, limits.room_backlog)
@@ -104,6 +118,8 @@ class LiveRoom:
         self.places: dict[int, str] = {}
         self.left: dict[int, float] = {}  # when a student's last connection went
         self.trouble = ""
+        self.elsewhere: dict[str, Elsewhere] = {}  # by server
+        self.untold = False  # whether other servers have to be told who is here
         self.buckets: dict[Viewer, _Bucket] = {}
         self.pending_view: dict[str, Any] | None = None
         self.viewing: asyncio.Task[None] | None = None
@@ -124,34 +140,93 @@ class LiveRoom:
             if leads or not quiet:
                 connection.wake.set()
 
+    def rewind(self) -> None:
+        """What was folded is no longer so: everybody is told the state anew."""
+        self.room = Room(self.room.code, self.room.backlog.maxlen or 0)
+        for connection in self.connections:
+            connection.n = 0
+        self.tell_all()
+
+    def close(self) -> None:
+        """The room is gone without an event that says so."""
+        self.room.ended = True
+        self.tell_all()
+
     def tell_leaders(self) -> None:
+        self.untold = True
         for connection in self.connections:
             if connection.viewer.role != "student":
                 connection.summary = True
                 connection.wake.set()
 
     def tell_all(self) -> None:
+        self.untold = True
         for connection in self.connections:
             connection.summary = True
             connection.wake.set()
 
     def states(self) -> dict[int, str]:
         """following, own or lost, by student."""
-        here = {connection.viewer.number for connection in self.connections}
+        here = {number: number in self.own for number in self.here()}
+        for server in self._others():
+            here = server.here | here
         now = time.monotonic()
         states = {}
         for number in range(1, len(self.room.students) + 1):
             there = number in here or now - self.left.get(number, -1e9) < BETWEEN
-            states[number] = "lost" if not there else "own" if number in self.own else "following"
+            own = here.get(number, number in self.own)
+            states[number] = "lost" if not there else "own" if own else "following"
         return states
 
-    def lecturer_here(self) -> bool:
+    def here(self) -> set[int]:
+        """The students connected to this server."""
+        return {connection.viewer.number for connection in self.connections} - {0}
+
+    def _leads_here(self) -> bool:
         return any(connection.viewer.role == "lecturer" for connection in self.connections)
+
+    def lecturer_here(self) -> bool:
+        return self._leads_here() or any(server.lecturer for server in self._others())
+
+    def _others(self) -> list[Elsewhere]:
+        recent = time.monotonic() - NOTICE_LASTS
+        self.elsewhere = {name: each for name, each in self.elsewhere.items() if each.at > recent}
+        return list(self.elsewhere.values())
+
+    def presence(self) -> Event:
+        """What other servers are told of this one."""
+        here = sorted(self.here())
+        return {
+            "lecturer": self._leads_here(),
+            "here": [[number, number in self.own] for number in here],
+            "places": [[number, self.places[number]] for number in here if number in self.places],
+        }
+
+    def hear_presence(self, server: str, notice: Event) -> None:
+        """What another server says of itself. Who has left it is between two connections for a while."""
+        now, before = time.monotonic(), self.elsewhere.get(server)
+        told = Elsewhere(
+            now,
+            bool(notice["lecturer"]),
+            {n: bool(own) for n, own in notice["here"]},
+            dict(map(tuple, notice["places"])),
+        )
+        self.elsewhere[server] = told
+        if before and (before.lecturer, before.here, before.places) == (told.lecturer, told.here, told.places):
+            return
+        for number in (before.here.keys() if before else set()) - told.here.keys():
+            self.left[number] = now
+        for number in told.here.keys() - self.here():  # for who comes from there to this server
+            (self.own.add if told.here[number] else self.own.discard)(number)
+        self.places |= told.places
+        untold = self.untold
+        (self.tell_all if (before is None or before.lecturer) != told.lecturer else self.tell_leaders)()
+        self.untold = untold  # the others have heard it, too
 
     def summary(self, viewer: Viewer) -> dict[str, Any]:
         """Who is there and what was answered, as far as the viewer may know: no bars for a projector before Reveal."""
         if viewer.role == "student":
-            return {"lecturer": self.lecturer_here(), "n": self.room.n}
+            return {"lecturer": self.lecturer_here(), "stored": not self.trouble, "n": self.room.n}
         states = self.states()
         question = self.room.questions[-1] if self.room.questions else None
         answered = question.answers if question else {}
@@ -189,10 +264,14 @@ class Rooms:
         self._loaded = False
         self._unforgotten: set[str] = set()  # rooms that have ended and are on the disk still
         self._misses: dict[str, tuple[float, int]] = {}
+        self._server = secrets.token_hex(8)
+        self._notifying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Fold the logs of earlier starts. Where they cannot be read now they are when they are asked for."""
-        await self._store.start(self._heard)
+        await self._store.start(self)
+        if self._store.shared:
+            self._notifying = asyncio.create_task(self._notify())
         try:
             await self._load()
         except StorageFailed as error:
@@ -202,6 +281,8 @@ class Rooms:
         for live in self._live.values():
             if live.viewing:
                 live.viewing.cancel()
+        if self._notifying:
+            self._notifying.cancel()
         await self._store.stop()
 
     async def _load(self) -> None:
@@ -216,13 +297,60 @@ class Rooms:
                 self._unforgotten.add(code)
         self._loaded = True
 
-    def _heard(self, code: str, stored: Stored) -> None:
-        live = self._live.get(code)
+    # as the storage's listener
+
+    def stored(self, room: str, stored: Stored) -> None:
+        live = self._live.get(room)
         if live is None:
-            live = self._live[code] = LiveRoom(code, self._limits)
+            live = self._live[room] = LiveRoom(room, self._limits)
         live.hear(stored)
         if live.room.ended:
-            self._live.pop(code, None)
+            self._live.pop(room, None)
+
+    def notified(self, room: str, notice: Event) -> None:
+        live = self._live.get(room)
+        if live is None:
+            return
+        if notice.get("ended"):
+            live.close()
+            self._live.pop(room, None)
+        elif "own" in notice:
+            (live.own.add if notice["own"] else live.own.discard)(notice["student"])
+            live.tell_leaders()
+        elif notice.get("server") not in (None, self._server):
+            live.hear_presence(notice["server"], notice)
+
+    def rewound(self, room: str, there: bool) -> None:
+        live = self._live.get(room)
+        if live is None:
+            return
+        if there:
+            live.rewind()
+        else:
+            live.close()
+            self._live.pop(room, None)
+
+    def reached(self, reason: str) -> None:
+        for live in self._live.values():
+            self._in_trouble(live, reason and f"nothing can be stored now: {reason}")
+
+    def _in_trouble(self, live: LiveRoom, words: str) -> None:
+        if live.trouble != words:
+            live.trouble = words
+            live.tell_all()
+
+    async def _notify(self) -> None:
+        """Tell the other servers who is connected to this one: soon after a change, and now and then."""
+        told: dict[str, float] = {}
+        while True:
+            now = time.monotonic()
+            told = {code: at for code, at in told.items() if code in self._live}
+            for code, live in list(self._live.items()):
+                if live.untold or now - told.get(code, -1e9) > NOTICE_EVERY:
+                    live.untold, told[code] = False, now
+                    with suppress(StorageFailed):
+                        await self._store.notify(code, {"server": self._server, **live.presence()})
+            await asyncio.sleep(SUMMARY_EVERY)
 
     async def keep(self) -> None:
         """End the rooms that are too old; called now and then."""
@@ -389,13 +517,11 @@ class Rooms:
             with _stored():
                 answer: dict[str, Any] = await acts[kind](self, live, viewer, value)
         except Problem as problem:
-            if problem.status == 503 and live.trouble != problem.detail:
-                live.trouble = problem.detail
-                live.tell_leaders()
+            if problem.status == 503:
+                self._in_trouble(live, problem.detail)
             raise
-        if live.trouble and kind not in ("own", "back", "at", "view"):
-            live.trouble = ""
-            live.tell_leaders()
+        if kind not in ("own", "back", "at", "view"):
+            self._in_trouble(live, "")
         return answer
 
     async def _append(self, code: str, event: Event, key: str = "", slot: str = "") -> int:
@@ -407,15 +533,20 @@ class Rooms:
 
     async def _own(self, live: LiveRoom, viewer: Viewer, value: Any) -> dict[str, Any]:
         if time.time() >= live.room.frozen_until:
-            live.own.add(viewer.number)
-            live.tell_leaders()
+            await self._go(live, viewer, True)
         return {"ok": "own"}
 
     async def _back(self, live: LiveRoom, viewer: Viewer, value: Any) -> dict[str, Any]:
-        live.own.discard(viewer.number)
         live.places.pop(viewer.number, None)
-        live.tell_leaders()
+        await self._go(live, viewer, False)
         return {"ok": "back"}
+
+    async def _go(self, live: LiveRoom, viewer: Viewer, own: bool) -> None:
+        """On all servers: a request may reach another one than that of the student's socket."""
+        (live.own.add if own else live.own.discard)(viewer.number)
+        live.tell_leaders()
+        with suppress(StorageFailed):
+            await self._store.notify(live.room.code, {"student": viewer.number, "own": own})
 
     async def _at(self, live: LiveRoom, viewer: Viewer, value: str) -> dict[str, Any]:
         live.places[viewer.number] = value
@@ -456,8 +587,7 @@ class Rooms:
             try:
                 await self._append(live.room.code, {"kind": "view", "view": view}, slot="view")
             except (StorageFailed, RoomGone, Problem) as error:
-                live.trouble = f"nothing can be stored now: {error}"
-                live.tell_leaders()
+                self._in_trouble(live, f"nothing can be stored now: {error}")
             await asyncio.sleep(VIEW_EVERY)
 
     async def _ask(self, live: LiveRoom, viewer: Viewer, value: dict[str, Any]) -> dict[str, Any]:

@@ -52,12 +52,14 @@ class _Added:
 class SqliteStore:
     """`EventStore` on one machine. Whatever waits is committed together (synchronous=FULL), then answered."""
 
+    shared = False
+
     def __init__(self, file: Path) -> None:
         self._file = file
         self._jobs: queue.Queue[_Job | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._listener: Listener = lambda room, stored: None
+        self._listener: Listener | None = None
 
     async def start(self, listener: Listener) -> None:
         self._loop, self._listener = asyncio.get_running_loop(), listener
@@ -101,6 +103,11 @@ class SqliteStore:
 
         added: _Added = await self._do(work)
         return added.n
+
+    async def notify(self, room: str, notice: Event) -> None:
+        """There is no other server."""
+        if self._listener:
+            self._listener.notified(room, notice)
 
     async def read(self, room: str, after: int = 0) -> list[Stored]:
         def work(db: sqlite3.Connection) -> list[Stored]:
@@ -206,8 +213,8 @@ class SqliteStore:
     def _tell(self, jobs: list[_Job]) -> None:
         def tell() -> None:
             for job in jobs:
-                if job.error is None and isinstance(job.result, _Added) and job.result.stored:
-                    self._listener(job.result.room, job.result.stored)
+                if job.error is None and isinstance(job.result, _Added) and job.result.stored and self._listener:
+                    self._listener.stored(job.result.room, job.result.stored)
             for job in jobs:
                 if job.done.cancelled():
                     continue

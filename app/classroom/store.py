@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,15 +25,32 @@ class Stored:
     size: int
 
 
-#: Told of every event once it is stored, in the order of `n`; called on the event loop.
-Listener = Callable[[str, Stored], None]
+class Listener(Protocol):
+    """Who is told what happens to the logs; called on the event loop."""
+
+    def stored(self, room: str, stored: Stored) -> None:
+        """An event is stored, here or by another server; in the order of `n`."""
+
+    def notified(self, room: str, notice: Event) -> None:
+        """Another server, or this one, sent a notice."""
+
+    def rewound(self, room: str, there: bool) -> None:
+        """The storage has lost events that were told of already. What it has is told again from the first event;
+        `there` is false where it has nothing of the room."""
+
+    def reached(self, reason: str) -> None:
+        """The storage does not answer, for this reason; or, with "", it answers again."""
 
 
 class EventStore(Protocol):
-    """The logs of all rooms. Every call may raise StorageFailed."""
+    """The logs of all rooms. Every call may raise StorageFailed.
+
+    `shared` says whether other servers may use the same storage."""
+
+    shared: bool
 
     async def start(self, listener: Listener) -> None:
-        """Begin; `listener` hears what is appended from now on, here or by another server."""
+        """Begin; `listener` hears what happens from now on, here or by another server."""
 
     async def stop(self) -> None:
         """End, once everything that was appended is stored."""
@@ -47,6 +63,9 @@ class EventStore(Protocol):
 
         A `key` that the room's log has already changes nothing and answers the number of the first. An event with a
         `slot` takes the place of the one before it with the same slot, whose number stays free. Raises RoomGone."""
+
+    async def notify(self, room: str, notice: Event) -> None:
+        """Tell all servers something that is not kept. It may be lost on the way."""
 
     async def read(self, room: str, after: int = 0) -> list[Stored]:
         """The events with larger numbers, in order."""

@@ -100,11 +100,13 @@ def test_reach_counts_what_the_api_counts(page: Page, server: Server, place: str
     visit(page, server, f"at=conv2/y/0,0,5,3&place={place}")
     card(page).get_by_role("button", name="Reach").click()
     card(page).get_by_role("button", name=button).click()
-    expect(card(page).locator(".reach thead")).to_contain_text("moves now" if way == "forward" else "matters now")
+    expect(card(page).locator(".reach > table thead")).to_contain_text(
+        "moves now" if way == "forward" else "matters now"
+    )
     found = server.get(f"/api/runs/welcome/passes/{the_pass(page, server)['id']}/reach/{place}?direction={way}")[
         "tensors"
     ]
-    told = rows(card(page).locator(".reach table"))
+    told = rows(card(page).locator(".reach > table"))
     assert told
     for name, (reach, active) in told.items():
         each = found.get(name) or found[f"{name}/y"]

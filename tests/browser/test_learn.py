@@ -177,7 +177,7 @@ def test_stages_are_ordered_and_a_cell_is_chosen_by_keyboard(page: Page, server:
 
 
 def test_gradients_of_ones_own_are_judged_with_a_courses_inputs_and_the_cell_is_made(
-    page: Page, server: Server
+    page: Page, server: Server, watch: Watch
 ) -> None:
     call = server.get("/api/courses/cs231n/convolution")
     body = {"settings": call["settings"], "tensors": call["tensors"]}
@@ -199,4 +199,5 @@ def test_gradients_of_ones_own_are_judged_with_a_courses_inputs_and_the_cell_is_
     page.get_by_label("dw").fill("[[nonsense")
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("alert")).to_be_visible()
+    assert "422" in watch.errors.pop()
     axe(page)

@@ -102,7 +102,11 @@ def pools(draw: Draw, name: str) -> Call:
     else:
         options["norm_type"] = draw(st.sampled_from([2.0, 1.0, 3.0, 0.5, 7.3]))
     x = _seeded(draw).normal(size=(2, 2, *_plane(draw, 2, 7)))
-    return OPS[name](**options), {"x": np.trunc(2 * x) if draw(st.booleans()) else x}
+    if draw(st.booleans()):
+        x = np.trunc(2 * x)
+    elif name == "lp_pool2d":  # near 0 a root bends too much for a difference quotient
+        x = np.sign(x) * np.maximum(np.abs(x), 0.1)
+    return OPS[name](**options), {"x": x}
 
 
 @st.composite

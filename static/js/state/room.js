@@ -41,6 +41,8 @@ export const count = signal(null);
 export const bars = signal([]);
 /** What the server cannot do now, for the lecturer. */
 export const trouble = signal("");
+/** Whether the server can keep answers now. */
+export const stored = signal(true);
 export const ended = signal(false);
 /** The number of the newest event that was taken. */
 export const seen = signal(0);
@@ -90,6 +92,7 @@ export function take(message, now = Date.now()) {
     if (message.count) count.value = message.count;
     if (message.bars) bars.value = message.bars;
     if (typeof message.trouble === "string") trouble.value = message.trouble;
+    if (typeof message.stored === "boolean") stored.value = message.stored;
     if (message.ack !== undefined) acknowledged(message);
     if (message.ended) ended.value = true;
   });
@@ -136,6 +139,7 @@ export function clear() {
     bars.value = [];
     kept.value = {};
     trouble.value = refused.value = "";
+    stored.value = true;
     link.value = { state: "none" };
   });
 }

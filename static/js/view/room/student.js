@@ -57,6 +57,7 @@ export function Student() {
 /** The small line of the strip. @param {boolean} lost @param {boolean} waiting */
 function told(lost, waiting) {
   if (lost) return "no connection";
+  if (!state.stored.value) return "The server cannot keep answers now. Yours waits on this phone.";
   if (!state.lecturerHere.value) return "The lecturer is away; go on alone or wait.";
   if (waiting && !state.following.value) return "a question waits";
   if (state.exported.value) return "Your lecturer keeps a list of answers.";

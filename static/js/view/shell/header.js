@@ -1,6 +1,6 @@
 /** The line at the top: what is looked at, by which network, after which step; where to go; how it looks. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
 import { Chevron } from "../icons.js";
@@ -174,7 +174,11 @@ function StepMenu() {
 /** @param {{first: number, last: number, step: number}} props */
 function StepScrubber({ first, last, step }) {
   const [asked, ask] = useState(step);
-  useEffect(() => ask(step), [step]);
+  const shown = useRef(step);
+  useEffect(() => {
+    if (shown.current !== step) ask(step); // not at first: by then the hand may have moved it
+    shown.current = step;
+  }, [step]);
   useEffect(() => {
     if (asked === step) return;
     const timer = setTimeout(() => store.atStep(asked), 120);
