@@ -343,7 +343,7 @@ export const lesson = computed(() => {
 });
 
 /** Pages of Learn beside the lessons. */
-export const LEARN_PAGES = ["inventory", "bug-lab"];
+export const LEARN_PAGES = ["inventory", "bug-lab", "homework"];
 
 /** Where in the lesson: a step's name, or an exercise's. */
 export const stop = computed(() => part.value?.split("/")[1] ?? null);

@@ -11,19 +11,6 @@ import { leaveBench, showBench } from "../../net/session.js";
 import { goToPlace, learn, position, source } from "../../state/store.js";
 import { Step } from "../step/step.js";
 
-/** Before anything is chosen: small enough to be checked by hand. */
-const EXAMPLE = {
-  op: "conv2d",
-  layout: "NCHW",
-  settings: { padding: 1 },
-  tensors: {
-    x: "[[[[1, 2, 0], [0, 1, 3], [2, 0, 1]]]]",
-    w: "[[[[1, 0], [2, -1]]]]",
-    b: "[0.5]",
-    dy: "[[[[1, 0, 2, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 2]]]]",
-  },
-};
-
 /** Tensors that are long are not shown as text. */
 const SHOWN = 2000;
 
@@ -40,16 +27,23 @@ const readSettings = text => (text.trim() ? JSON.parse(text) : {});
 export function Homework() {
   const [courses, list] = useState(/** @type {any[]} */ ([]));
   const [ops, know] = useState(/** @type {any[]} */ ([]));
-  const [call, take] = useState(/** @type {any} */ (EXAMPLE));
+  const [call, take] = useState(/** @type {any} */ (null));
   const [from, come] = useState("");
-  const [settings, set] = useState(JSON.stringify(EXAMPLE.settings));
+  const [settings, set] = useState("{}");
   const [own, write] = useState(/** @type {Record<string, string>} */ ({}));
   const [report, tell] = useState(/** @type {any} */ (null));
   const [refused, refuse] = useState("");
   const [busy, work] = useState(false);
   useEffect(() => {
-    net.courses().then(list, showError);
     net.operators().then(know, showError);
+    net
+      .courses()
+      .then(all => {
+        list(all);
+        const [first] = all.filter(({ inputs }) => inputs.length);
+        return choose(`${first.name}/${first.inputs[0]}`);
+      })
+      .catch(showError);
     return leaveBench;
   }, []);
   const begin = (/** @type {any} */ to, /** @type {string} */ name) => {
@@ -62,7 +56,7 @@ export function Homework() {
     leaveBench();
   };
   const choose = async (/** @type {string} */ name) => {
-    if (!name) return begin(EXAMPLE, "");
+    if (!name) return begin({ ...call, tensors: blankOf(ops.find(each => each.name === call.op)) }, "");
     const [course, inputs] = name.split("/");
     begin(await net.inputsOf(course, inputs), name);
   };
@@ -79,6 +73,7 @@ export function Homework() {
     }
     work(false);
   };
+  if (!call) return html`<main class="learn" aria-label="Your own gradients" aria-busy="true"></main>`;
   const wanted = Object.keys(call.tensors)
     .filter(name => name !== "dy")
     .map(name => `d${name}`);
@@ -98,9 +93,9 @@ export function Homework() {
       onClick=${() => learn(null)}>All lessons</button></header>
     <p class="about">Paste what your code computes. Where it is wrong you are told what it looks like, and the first
       cell that differs is made before your eyes.</p>
-    <p class="rows"><label>Inputs<br /><select value=${from} onChange=${(/** @type {any} */ event) =>
+    <p class="lines"><label>Inputs<br /><select value=${from} onChange=${(/** @type {any} */ event) =>
       choose(event.currentTarget.value).catch(showError)}>
-        <option value="">a small example, or your own</option>
+        <option value="">your own</option>
         ${courses.flatMap(course =>
           course.inputs.map(
             (/** @type {string} */ inputs) => html`<option
@@ -110,7 +105,7 @@ export function Homework() {
       <label>Operator<br /><select value=${call.op} disabled=${from !== ""} onChange=${(/** @type {any} */ event) => {
         const op = event.currentTarget.value;
         const described = ops.find(each => each.name === op);
-        begin(op === EXAMPLE.op ? EXAMPLE : { ...EXAMPLE, op, settings: {}, tensors: blankOf(described) }, "");
+        begin({ op, layout: "NCHW", settings: {}, tensors: blankOf(described) }, "");
       }}>${(ops.length ? ops : [{ name: call.op, title: title(call.op) }])
         .filter(({ name, gradients }) => name === call.op || gradients.length)
         .map(each => html`<option value=${each.name}>${each.title}</option>`)}</select></label>
@@ -121,7 +116,7 @@ export function Homework() {
         })}><option>NCHW</option><option>NHWC</option></select></label>
       <label>Settings<br /><input type="text" value=${settings} disabled=${from !== ""}
         onInput=${(/** @type {any} */ event) => set(event.currentTarget.value)} /></label></p>
-    <div class="fields">${Object.entries(call.tensors).map(([name, value]) => {
+    <div class="boxes">${Object.entries(call.tensors).map(([name, value]) => {
       const text = typeof value === "string" ? value : JSON.stringify(value);
       return text.length > SHOWN || from
         ? html`<p class="soft"><b>${name}</b> ${shapeOf(value)}, as the course draws it</p>`
@@ -131,12 +126,12 @@ export function Homework() {
     })}</div>
     <h2>What your code computes</h2>
     <p class="soft">As NumPy or PyTorch print it, or as lists. What you leave out is not checked.</p>
-    <div class="fields">${wanted.map(
+    <div class="boxes">${wanted.map(
       name => html`<label>${name}<textarea rows="3" spellcheck=${false} value=${own[name] ?? ""}
         onInput=${(/** @type {any} */ event) =>
           write({ ...own, [name]: event.currentTarget.value })}></textarea></label>`,
     )}</div>
-    <p class="rows asked"><button type="button" class="button primary" disabled=${busy || !Object.keys(given).length}
+    <p class="lines"><button type="button" class="button primary" disabled=${busy || !Object.keys(given).length}
       onClick=${check}>Check</button>
       <label class="button file">or all of it as one .npz<input type="file" accept=".npz" disabled=${busy}
         onChange=${(/** @type {any} */ event) => {
