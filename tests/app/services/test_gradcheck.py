@@ -314,3 +314,32 @@ def test_gradients_are_read_as_numpy_prints_them(client: TestClient, wrapped: st
     for text, words in (("[[1 ... 2]]", "set_printoptions"), ("[1 2", "brackets that match"), ("[1 a]", "got 'a]'")):
         answer = client.post("/api/ops/conv2d/check", json={**body, "gradients": {"dx": text}})
         assert answer.status_code == 422 and words in answer.text
+
+
+def test_a_wrong_gradient_is_told_where_it_parts_first_and_the_call_comes_back(client: TestClient) -> None:
+    body = {
+        "settings": {},
+        "tensors": {"x": "[[[[1, 2], [3, 4]]]]", "w": [[[[1, -1], [2, 0.5]]]], "b": "[0.5]", "dy": [[[[2]]]]},
+        "gradients": {"dx": [[[[2, -2], [5, 7]]]]},
+        "echo": True,
+    }
+    report = client.post("/api/ops/conv2d/check", json=body).json()
+    judged = report["gradients"]["dx"]
+    assert not judged["agrees"]
+    assert judged["first"] == {"place": "dx/0,0,1,0", "given": 5, "expected": 4}
+    assert judged["place"] == "dx/0,0,1,1"  # where it is farthest off
+    assert report["given"]["x"] == [[[[1, 2], [3, 4]]]] and report["given"]["b"] == [0.5]
+    assert "given" not in client.post("/api/ops/conv2d/check", json=body | {"echo": False}).json()
+
+
+@pytest.mark.parametrize(
+    ("printed", "agrees"),
+    [("[[[[0.67, -0.67], [1.33, 0.33]]]]", True), ("[[[[0.68, -0.67], [1.33, 0.33]]]]", False), ("[[[[7e-01, -7e-01], "
+      "[1e+00, 3e-01]]]]", True)],
+)  # fmt: skip
+def test_what_was_printed_is_judged_to_its_last_digit(client: TestClient, printed: str, agrees: bool) -> None:
+    tensors = {"x": [[[[1, 2], [3, 4]]]], "w": [[[[1, -1], [2, 0.5]]]], "b": [0.5], "dy": [[[[2 / 3]]]]}
+    body = {"settings": {}, "tensors": tensors, "gradients": {"dx": printed}}
+    judged = client.post("/api/ops/conv2d/check", json=body).json()["gradients"]["dx"]
+    assert judged["agrees"] is agrees
+    assert (judged["first"] is None) is agrees
