@@ -18,6 +18,7 @@ from app.server import create_app
 from app.settings import Settings
 from tests.app import data_files as files
 from tests.app.conftest import wait_until_rests
+from tests.app.services.hostile_files import pictures
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +182,9 @@ def test_every_hostile_file_is_refused_with_a_sentence_and_leaves_nothing(own: T
         assert answer.status_code in (413, 422), (what, answer.status_code, answer.text)
         detail = answer.json()["detail"]
         assert words in detail and len(detail) > 15, (what, detail)
+    for what, content in pictures():
+        answer = own.post("/api/datasets?name=hostile", content=content)
+        assert answer.status_code in (413, 422) and len(answer.json()["detail"]) > 15, (what, answer.text)
     assert sorted((folder / "datasets").iterdir()) == before
 
 

@@ -6,6 +6,7 @@ operation is one function with its name.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -321,6 +322,10 @@ def _place(build: Builder, node: Node, row: Row, name: str) -> None:
 # constants ----------------------------------------------------------------------------------------------------------
 
 
+#: Numbers that one node may make of others; an exporter leaves shapes, scales and kernels behind.
+FOLDED = Bounds.elements
+
+
 def _folded(build: Builder, node: Node) -> Array | None:
     """What is computed from numbers of the file alone, or from a shape: small things that exporters leave behind."""
     if node.op == "Shape" and node.inputs[0] in build.values:
@@ -328,6 +333,8 @@ def _folded(build: Builder, node: Node) -> Array | None:
     if any(name and name not in build.constants for name in node.inputs) or node.op not in FOLDING:
         return None
     given = [build.constants[name] for name in node.inputs if name]
+    if _folded_size(node.op, given) > FOLDED:
+        raise Unsupported(f"more than {FOLDED:,} numbers of the file are not computed with", ())
     try:
         result = FOLDING[node.op](given, node.attributes)
     except (ValueError, IndexError, TypeError, KeyError, OverflowError):
@@ -335,6 +342,18 @@ def _folded(build: Builder, node: Node) -> Array | None:
     if result is not None:
         build.used.update(name for name in node.inputs if name)
     return result
+
+
+def _folded_size(op: str, given: list[Array]) -> int:
+    """How many numbers a node would make at most, before it does."""
+    if op == "Gather" and len(given) == 2:
+        return given[0].size * given[1].size
+    if op in ("Mul", "Add", "Div"):
+        try:
+            return math.prod(np.broadcast_shapes(*(array.shape for array in given)))
+        except ValueError:
+            return 0
+    return sum(array.size for array in given)
 
 
 def _slice(given: list[Array], attributes: Mapping[str, Any]) -> Array | None:

@@ -173,7 +173,7 @@ def _attribute(content: bytes, name: str) -> bytes | None:
     with _opened(content) as file:
         value = file.attrs.get(name)
         if isinstance(value, str):
-            return value.encode()
+            return value.encode("utf-8", "surrogateescape")  # bytes that are no text are refused as such
         return value if isinstance(value, bytes) else None
 
 

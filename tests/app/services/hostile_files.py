@@ -72,7 +72,7 @@ def changed(rng: random.Random, content: bytes) -> bytes:
         inner = members(content)
         name = rng.choice([each for each in inner if inner[each]])
         return zipped({**inner, name: changed(rng, inner[name])})
-    if content[:1] == b"{" and rng.random() < 0.7:
+    if content[:2] in (b'{"', b"{\n") and rng.random() < 0.7:
         return json.dumps(_bent(rng, json.loads(content))).encode()
     out = bytearray(content)
     at = rng.randrange(min(len(out), rng.choice((64, 1024, len(out)))))
@@ -91,7 +91,24 @@ def changed(rng: random.Random, content: bytes) -> bytes:
     return bytes(out)
 
 
-ODD = (None, True, -1, 0, 2**31, 2**70, 1e300, "", "x" * 300, [], {}, [[[]]], {"as_int": -5}, [2**40] * 4, "same", -0.5)
+ODD: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    2**31,
+    2**70,
+    1e300,
+    "",
+    "x" * 300,
+    [],
+    {},
+    [[[]]],
+    {"as_int": -5},
+    [2**40] * 4,
+    "same",
+    -0.5,
+)
 
 
 def _bent(rng: random.Random, value: object) -> object:
@@ -119,7 +136,15 @@ def text(value: str) -> bytes:
 
 
 GADGETS = (
-    *("os system", "posix system", "nt system", "subprocess Popen", "subprocess call", "builtins eval", "builtins exec"),
+    *(
+        "os system",
+        "posix system",
+        "nt system",
+        "subprocess Popen",
+        "subprocess call",
+        "builtins eval",
+        "builtins exec",
+    ),
     *("__builtin__ eval", "builtins __import__", "builtins getattr", "builtins open", "builtins compile", "io open"),
     *("importlib import_module", "runpy run_path", "pty spawn", "shutil rmtree", "socket socket", "ctypes CDLL"),
     *("pickle loads", "_pickle loads", "marshal loads", "types FunctionType", "types CodeType", "code interact"),
@@ -144,7 +169,10 @@ def made_to_harm(mark: str) -> Iterator[tuple[str, bytes]]:
     yield "a list of lists, doubled sixty times", opcodes(laughs)
     yield "a list in itself", opcodes(b"]q\0h\0a")
     yield "a dict in itself", opcodes(b"}q\0" + text("model") + b"h\0s")
-    yield "a number of a million digits", opcodes(b"}" + b"\x8b" + struct.pack("<I", 400_000) + b"\x7f" * 400_000 + b"Ns")
+    yield (
+        "a number of a million digits",
+        opcodes(b"}" + b"\x8b" + struct.pack("<I", 400_000) + b"\x7f" * 400_000 + b"Ns"),
+    )
     yield "a long of a negative length", opcodes(b"}\x8b\xff\xff\xff\xffNs")
     yield "a text of four billion bytes", opcodes(b"}X\xff\xff\xff\xffabc")
     yield "a pickle of two hundred thousand operations", opcodes(b"]" + b"Na" * 150_000)
@@ -182,7 +210,10 @@ def _graphs() -> Iterator[tuple[str, bytes]]:
         nested = files.field(7, nested)
     yield "graphs in graphs", nested
     for size in (0, 2**31 - 1, 2**31, 2**63 - 1):
-        yield f"an input of {size}", files.onnx_model([files.onnx_node("Relu", ["x"], ["y"])], {}, (1, size, size, 3), "y")
+        yield (
+            f"an input of {size}",
+            files.onnx_model([files.onnx_node("Relu", ["x"], ["y"])], {}, (1, size, size, 3), "y"),
+        )
 
 
 def _headers() -> Iterator[tuple[str, bytes]]:
@@ -199,9 +230,13 @@ def _headers() -> Iterator[tuple[str, bytes]]:
     ):
         header = json.dumps({"a.weight": entry}).encode()
         yield f"safetensors {entry}", struct.pack("<Q", len(header)) + header + b"\0" * 4
-    for said in ("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d)}" % (2**40, 2**40), "__import__('os')", "{"):
-        head = said.encode().ljust(117) + b"\n"
-        yield f"npy {said}", zipped({"a.weight.npy": b"\x93NUMPY\1\0" + struct.pack("<H", 118) + head + b"\0" * 16})
+    for written in (
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 1099511627776)}",
+        "__import__('os')",
+        "{",
+    ):
+        head = written.encode().ljust(117) + b"\n"
+        yield f"npy {written}", zipped({"a.weight.npy": b"\x93NUMPY\1\0" + struct.pack("<H", 118) + head + b"\0" * 16})
     yield "a zip bomb", _bomb(b"\0" * 100_000_000)
     yield "text that never ends", b"[" * 1_000_000
     yield "objects that never end", b'{"a":' * 200_000
@@ -221,8 +256,18 @@ def pictures() -> Iterator[tuple[str, bytes]]:
     for width, height in sizes:
         short = (width & 0xFFFF, height & 0xFFFF)
         head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-        png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
-        bmp = b"BM" + struct.pack("<IHHI", 60, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+        png = (
+            b"\x89PNG\r\n\x1a\n"
+            + struct.pack(">I", 13)
+            + b"IHDR"
+            + head
+            + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+        )
+        bmp = (
+            b"BM"
+            + struct.pack("<IHHI", 60, 0, 0, 54)
+            + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+        )
         yield "png", zipped({"a/1.png": png + b"\0" * 40})
         yield "gif", zipped({"a/1.gif": b"GIF89a" + struct.pack("<HHBBB", *short, 0x80, 0, 0) + b"\0" * 40})
         yield "bmp", zipped({"a/1.bmp": bmp + b"\0" * 40})

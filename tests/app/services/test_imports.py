@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import pickle
@@ -27,6 +28,7 @@ from app.services.imports.protobuf import Message
 from app.services.imports.source import Bounds, FileError, Node
 from engine.network import Network
 from engine.ops import OPS
+from tests.app.services import hostile_files
 from tests.app.services import model_files as files
 
 RNG = np.random.default_rng(0)
@@ -485,6 +487,31 @@ def test_a_file_damaged_anywhere_is_never_a_5xx() -> None:
                 models.imported("id", "model", format, source, {}, None, limits)
             except Exception as error:
                 assert type(error).__name__ == "Problem", repr(error)
+
+
+def test_a_thousand_files_that_lie_run_nothing_and_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    """Each is read, or a problem that says what is wrong; and their memory is given back."""
+    mark, limits, count = tmp_path / "mark", Limits(), 0
+    before = resident_bytes()
+    for what, content in hostile_files.thousand(str(mark)):
+        count += 1
+        try:
+            format, source = models.read(content, "model", limits)
+            models.imported("id", "model", format, source, {}, None, limits)
+        except Problem as problem:
+            assert problem.status in (400, 413, 422) and len(problem.detail) > 10, (what, problem.detail)
+        except Exception as error:
+            raise AssertionError(what) from error
+    gc.collect()
+    assert count == 1000 and not mark.exists()
+    assert resident_bytes() - before < 50 << 20
+
+
+def resident_bytes() -> int:
+    """Of this process; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
+    return int(found[1]) << 10 if found else 0
 
 
 # over HTTP ----------------------------------------------------------------------------------------------------------
