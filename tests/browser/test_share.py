@@ -40,6 +40,14 @@ def test_the_link_the_numbers_and_the_frame_are_what_is_looked_at(page: Page, se
     page.goto(address[1].replace("&amp;", "&"))
     expect(page.locator(".step")).to_contain_text("turned")
     expect(page.locator(".step")).to_be_visible()
-    expect(page.locator(".header")).to_be_hidden()
+    expect(page.locator(".header")).to_have_count(0)
     expect(page.locator("main > .stage")).to_be_hidden()
     expect(page.get_by_role("link", name="Open in Convscope")).to_be_visible()
+
+
+def test_a_frame_shows_the_step_whatever_its_address_asks_for(page: Page, server: Server) -> None:
+    server.wait_ready()
+    page.goto("/?frame=1#view=train&at=conv2/dx/0,3,6,6")
+    expect(page.locator(".app")).to_have_attribute("data-view", "explore")
+    expect(page.get_by_role("button", name="Start")).to_have_count(0)
+    expect(page.locator(".transport")).to_be_visible()

@@ -16,7 +16,7 @@ const Help = lazy(() => import("./help.js"), "Help");
 const Share = lazy(async () => (await Promise.all([import("../share/share.js"), sheet("share")]))[0], "Share");
 const NoMnist = lazy(() => import("./no_mnist.js"), "NoMnist");
 
-/** Whether a page of somebody else's shows this one in a frame: the step alone. */
+/** Whether a page of somebody else's shows this one in a frame: the step alone, and nothing that changes a run. */
 const FRAMED = new URLSearchParams(location.search).has("frame");
 if (FRAMED) {
   document.documentElement.dataset.frame = "";
@@ -24,7 +24,7 @@ if (FRAMED) {
 }
 
 export function App() {
-  const shown = viewNamed(view.value);
+  const shown = FRAMED ? VIEWS[0] : viewNamed(view.value);
   const walks = typeof shown.walks === "function" ? shown.walks() : shown.walks;
   const settled = walkable.value;
   useEffect(() => {
@@ -35,16 +35,16 @@ export function App() {
   }, [settled]);
   return html`
     <div class="app ${walks ? "walked" : "whole"} ${breakpoint.value}" data-view=${shown.name}>
-      <${Header} />
+      ${!FRAMED && html`<${Header} />`}
       ${noMnist.value && shown.needsRun ? html`<${NoMnist} />` : html`<${shown.view} />`}
     </div>
     ${(panel.value === "picker" || panel.value === "draw") && html`<${Picker} />`}
     ${panel.value === "import" && html`<${Import} />`}
-    <${DropAnywhere} />
+    ${!FRAMED && html`<${DropAnywhere} />`}
     ${panel.value === "help" && html`<${Help} views=${VIEWS} />`}
     ${panel.value === "share" && html`<${Share} />`}
     ${FRAMED && html`<a class="whole-page" href=${`./${location.hash}`} target="_blank">Open in Convscope</a>`}
-    ${room.value !== null && html`<${Room} />`}
+    ${room.value !== null && !FRAMED && html`<${Room} />`}
     <div class="spoken" role="status" aria-live="polite">${announcement.value}</div>`;
 }
 
