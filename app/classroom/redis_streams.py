@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from app.classroom.store import Event, Listener, RoomGone, StorageFailed, Stored
 from app.formats import json
@@ -96,14 +96,12 @@ class RedisStore:
         self._heard: defaultdict[str, int] = defaultdict(int)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     async def start(self, listener: Listener) -> None:
         self._listener = listener
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._look())]
 
     async def stop(self) -> None:
-        self._stopping = True  # redis-py may swallow a cancellation on its way through a connection
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -188,13 +186,13 @@ class RedisStore:
     async def _listen(self) -> None:
         """Hear of other servers' events and notices, and again after Redis was away."""
         assert self._listener
-        while not self._stopping:
+        while not _cancelled():
             try:
                 async with self._client.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(CHANNEL, NOTICES)
                     for room in await self.rooms():
                         await self._catch_up(room)
-                    while not self._stopping:
+                    while not _cancelled():
                         message = await channel.get_message(timeout=1.0)
                         if message and message["channel"] == CHANNEL.encode():
                             await self._catch_up(message["data"].decode())
@@ -211,7 +209,7 @@ class RedisStore:
         """Whether Redis answers, what was not heard, and what is no longer there."""
         assert self._listener
         away = ""
-        while not self._stopping:
+        while not _cancelled():
             try:
                 heard = list(self._heard.items())
                 keys = [ROOMS, *(_keys(room)[2] for room, _ in heard)]
@@ -231,11 +229,19 @@ class RedisStore:
             await asyncio.sleep(RETRY if away else LOOK)
 
 
+def _cancelled() -> bool:
+    """Whether this task is to end: redis-py may swallow a cancellation on its way through a connection."""
+    task = asyncio.current_task()
+    return bool(task and task.cancelling())
+
+
 def _notice(room: str, notice: Event) -> bytes:
     return json.encode({"room": room, "notice": notice})
 
 
 def _failed(error: BaseException) -> StorageFailed:
+    if isinstance(error, ResponseError):  # its disk or its memory is full, say
+        return StorageFailed(f"Redis answers {str(error)[:100]!r}")
     return StorageFailed(f"Redis does not answer ({type(error).__name__})")
 
 

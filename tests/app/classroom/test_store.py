@@ -293,6 +293,20 @@ def test_while_redis_is_frozen_appends_fail_and_are_stored_once_afterwards(on_re
     asyncio.run(test(*on_redis))
 
 
+def test_a_redis_that_is_full_is_not_called_away(on_redis: Any) -> None:
+    async def test(url: str) -> None:
+        [store] = await started(url, Heard())
+        await store.create("AAAA")
+        await store._client.config_set("maxmemory", 1)
+        with pytest.raises(StorageFailed, match="maxmemory"):
+            await store.append("AAAA", {"k": 1}, "1")
+        await store._client.config_set("maxmemory", 0)
+        assert await store.append("AAAA", {"k": 1}, "1") == 1
+        await store.stop()
+
+    asyncio.run(test(on_redis[1]))
+
+
 def test_a_room_that_redis_has_lost_is_told_of_and_takes_nothing(on_redis: Any) -> None:
     async def test(url: str) -> None:
         heard = [Heard(), Heard()]
