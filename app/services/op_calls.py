@@ -295,19 +295,14 @@ def update_of(name: str, asked: OpFields, limits: Limits) -> Update:
 
 
 def describe_optimizer(kind: type[Optimizer]) -> dict[str, Any]:
-    program = kind().program("w", 2)
-    return {
-        "name": kind.name,
-        "title": kind.title,
-        "sentences": [program.sentence(name) for name in program.names],
-        "equations": {name: documents.plain(program.equation(name)) for name in program.names},
-        "settings": settings_schema(kind.settings),
-        "state": [*kind.state, "step"],
-    }
+    return {**_described(kind, kind().program("w", 2)), "state": [*kind.state, "step"]}
 
 
 def describe_schedule(kind: type[Schedule]) -> dict[str, Any]:
-    program = Program("", "\n".join(kind().sentences()))
+    return _described(kind, Program("", "\n".join(kind().sentences())))
+
+
+def _described(kind: type[Optimizer] | type[Schedule], program: Program) -> dict[str, Any]:
     return {
         "name": kind.name,
         "title": kind.title,
