@@ -231,6 +231,8 @@ def inert(trace: Trace, key: Key) -> Inert:
             _add(matters, read, live)
             reasons = why.setdefault(read, np.zeros(shape, int))
             _explain(reasons, step, link, matters[step.key], why[step.key])
+    if key not in matters:
+        raise PlaceError(f"{key[0]}/{key[1]} is held still: no gradient flows through it")
     dead = ~matters[key]
     counts = np.bincount(why[key][dead], minlength=len(REASONS)) if dead.any() else np.zeros(len(REASONS), int)
     return Inert(dead.astype(np.uint8), {name: int(count) for name, count in zip(REASONS, counts, strict=True)})

@@ -180,3 +180,14 @@ def test_a_tied_loser_is_not_inert() -> None:
     values = net.forward(parameters, x, np.zeros(1, np.int64))
     net.backward(parameters, values, training=False)
     assert not inert(Trace(net, values, parameters), ("input", "y")).mask.any()
+
+
+def test_what_no_gradient_flows_through_is_refused_with_the_reason() -> None:
+    net = network(
+        {"op": "conv2d", "out": 2, "kernel_size": 3},
+        {"op": "batch_norm", "name": "norm"},
+        {"op": "flatten"},
+        {"op": "linear", "out": 3},
+    )
+    with pytest.raises(PlaceError, match="norm/running_mean is held still"):
+        inert(pass_of(net), ("norm", "running_mean"))

@@ -101,10 +101,12 @@ export function figureOf(phase) {
     }
     if (!whole) return { kind: "pool", plane: window };
   }
+  // The numbers that an update has for all weights alike, such as a rate that changes, are no cells.
+  const cells = phase.part === "update" ? reads.filter(read => read.axes.length > 0) : reads;
   const same =
     phase.form === "each" &&
-    reads.length > 0 &&
-    reads.every(read => read.axes.length === phase.shape.length && read.axes.every(axis => axis !== null));
+    cells.length > 0 &&
+    cells.every(read => read.axes.length === phase.shape.length && read.axes.every(axis => axis !== null));
   const last = Math.max(1, phase.shape.at(-1) ?? 1, ...Object.values(phase.shape.length < 2 ? phase.bound : {}));
   const flat = phase.shape.length <= 2 && last <= ROW && reads.every(read => read.axes.length <= 2);
   if (
@@ -116,7 +118,7 @@ export function figureOf(phase) {
     return { kind: "ladder", reads };
   }
   const update = phase.part === "update" && reads.every(({ kind }) => kind !== "value");
-  if (same && (update || !isSum(reads))) return { kind: "cells", reads, update };
+  if (same && (update || !isSum(reads))) return { kind: "cells", reads: cells, update };
   return { kind: "terms", reads, back };
 }
 

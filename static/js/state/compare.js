@@ -3,7 +3,8 @@
 import { signal } from "@preact/signals-core";
 
 import { largest, roundUp } from "../core/colour.js";
-import { base, nameOf, tensorOf } from "./store.js";
+import { at } from "../core/place.js";
+import { base, nameOf, setTo, tensorOf, timeline } from "./store.js";
 
 /** @typedef {{data: ArrayLike<number>, shape: number[]}} Numbers */
 
@@ -61,4 +62,18 @@ export function shownOf(prefix) {
   if (!now || !was || now.data.length !== was.data.length) return null;
   const data = shows.value === "before" ? was.data : difference(now, was);
   return { data, range: roundUp(largest(data)) };
+}
+
+/** The tensor that says which cell won each window of a layer, if it has one. @param {Phase} phase */
+export function winnersOf({ layer, shape }) {
+  const found = Object.entries(timeline.value?.tensors ?? {}).find(
+    ([name, info]) => name.startsWith(`${layer}/`) && info.kind === "index" && info.shape.length === shape.length,
+  );
+  return found?.[0] ?? null;
+}
+
+/** The cell that was chosen to win a window, counted row by row. @param {Phase} phase @param {number[]} index */
+export function winnerByHand(phase, index) {
+  const winners = winnersOf(phase);
+  return winners ? setTo(at(winners, index)) : undefined;
 }

@@ -152,6 +152,16 @@ describe("the figure of a phase follows from how its reads move", () => {
       }).update,
       true,
     );
+    const rate = { ...read("lr", "n,c,i,j", { kind: "weight" }), axes: [] };
+    const scheduled = figureOf({
+      ...update,
+      reads: [read("w", "n,c,i,j", { kind: "weight" }), rate, read("dw", "n,c,i,j", { kind: "gradient" })],
+    });
+    assert.deepEqual(
+      [scheduled.kind, scheduled.update, scheduled.reads.map(({ name }) => name)],
+      ["cells", true, ["w", "dw"]],
+      "a rate that all weights share is no map",
+    );
     assert.equal(figureOf(update).update, false, "what follows the values of a batch is no step of an optimizer");
   });
   it("short vectors are rows of numbers, long ones are not", () => {

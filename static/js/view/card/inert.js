@@ -19,12 +19,11 @@ const REASONS = /** @type {Record<string, string>} */ ({
 
 /** The tensors that the stage shows above the line: the image, what layers put out, and what is learned. */
 function tensors() {
-  const whole = timeline.value;
-  const moved = new Set(whole?.phases.filter(({ part }) => part === "update").map(phase => phase.place));
-  return Object.entries(whole?.tensors ?? {}).flatMap(([name, { kind }]) => {
+  const known = timeline.value?.tensors ?? {};
+  return Object.entries(known).flatMap(([name, { kind }]) => {
     const [layer, tensor] = name.split("/");
     const put = kind === "value" && tensor === "y" && layer !== "target" && layer !== "loss";
-    return put || (kind === "weight" && !tensor.includes(".") && !moved.has(name)) ? [name] : [];
+    return put || (kind === "weight" && `${layer}/d${tensor}` in known) ? [name] : [];
   });
 }
 
@@ -94,7 +93,7 @@ export function Inert({ place }) {
     }</button>
     ${
       on &&
-      html`<p class="note soft">What is white did not matter: moving it a little leaves the loss as it is, to the last
+      html`<p class="note soft">What is blank did not matter: moving it a little leaves the loss as it is, to the last
         bit.</p>`
     }</section>`;
 }

@@ -22,7 +22,11 @@ const WAYS = /** @type {const} */ ([
 /** @param {{place: string}} props */
 export function Reach({ place }) {
   const [way, turn] = useState(/** @type {"forward"|"backward"} */ ("forward"));
-  const [found, find] = useState(/** @type {Awaited<ReturnType<typeof reachOf>>|null} */ (null));
+  const [answered, find] = useState(
+    /** @type {{to: string, way: string, answer: Awaited<ReturnType<typeof reachOf>>}|null} */ (null),
+  );
+  // An answer to what was asked before is none to what is asked now.
+  const found = answered?.to === place && answered.way === way ? answered.answer : null;
   const [refused, refuse] = useState("");
   useEffect(() => {
     let gone = false;
@@ -30,7 +34,7 @@ export function Reach({ place }) {
     reachOf(place, way).then(
       answer => {
         if (gone) return;
-        find(answer);
+        find({ to: place, way, answer });
         refuse("");
       },
       error => !gone && error instanceof Refused && refuse(error.message),

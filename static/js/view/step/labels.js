@@ -82,10 +82,12 @@ export const valueText = (place, value) => (tensorOf(place)?.data instanceof Int
 /** "sqrt(vhat) + 1e-08", "(x - t)**2" as they are written by hand. @param {string} text */
 export const byHand = text =>
   text
+    .replace(/\*\*(\d)/g, (_, power) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[power])
+    .replaceAll("*", "·")
+    .replaceAll("/", " ÷ ")
+    .replaceAll(" - ", " − ")
     .replace(/sqrt\((\w+)\)/g, "√$1")
     .replace(/[a-z_]\w*/g, plain)
-    .replace(" - ", " − ")
-    .replace(/\*\*(\d)/g, (_, power) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[power])
     .replace(/\d+(\.\d+)?e-\d+/g, number => constant(Number(number), false).text.replace(/^1×/, ""));
 
 /** A term as it is written: "e ÷ z", "−0.03·v′". @param {Entry} entry @param {Phase|null} phase */

@@ -5,7 +5,7 @@ const COLOURS = { value: "act", weight: "wt", gradient: "grad", index: "act" };
 /** The class of a kind's colour. @param {string} kind */
 export const colourOf = kind => COLOURS[/** @type {keyof typeof COLOURS} */ (kind)] ?? "act";
 
-const GREEK = { gamma: "γ", beta: "β" };
+const GREEK = { gamma: "γ", beta: "β", mu: "μ", nu: "ν", lr: "η" };
 
 /** @param {string} name as letters spell it */
 const greek = name => GREEK[/** @type {keyof typeof GREEK} */ (name)] ?? name;

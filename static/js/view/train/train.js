@@ -270,7 +270,10 @@ function Settings() {
         title=${`Trains “${title}” from step 0`}
         onClick=${() => status.value.ready && training.trainAtOnce(name)}><${Icon} name="play" /> ${button}</button>`,
       )}
-    <${Choice} name="network" value=${now.model} options=${models.map(({ name }) => [name, name])}
+    <${Choice} name="network" value=${now.model} options=${[
+      ...(now.model === null ? [[null, "its own", "it is no preset"]] : []),
+      ...models.map(({ name }) => [name, name]),
+    ]}
       onChange=${chooseModel} />
     ${
       own

@@ -180,16 +180,15 @@ function Update({ phase, reads, index, letters, began }) {
   const first = given[0];
   const others = given.slice(1);
   const read = /** @type {"read"} */ ("read");
-  const moved =
-    began && told.value
-      ? entriesOf(told.value.whole).find(({ factors }) => factors.some(({ constant: put }) => put))
-      : undefined;
-  const rate = moved?.factors.find(each => each.constant);
+  const moved = began && told.value ? entriesOf(told.value.whole).find(({ factors }) => factors.length > 1) : undefined;
+  const rates = moved?.factors.filter(each => each.constant || isScalar(each)) ?? [];
   const made = others.length === 1 ? madeOf(phase, others[0]) : [];
   const over = moved?.factors.find(each => each.over)?.over;
   /** What stands before the next slice. */
-  const scaled = rate ? `× ${constant(rate.value, false).text}` : "";
-  const last = html`<span class="verb">${scaled}</span>+`;
+  const rate = rates.reduce((product, each) => product * each.value, 1);
+  const scaled = rates.length && rate !== 1 ? `× ${constant(rate, false).text}` : "";
+  const many = others.length > 2;
+  const last = many ? html`<span class="verb">go<br />into</span>→` : html`<span class="verb">${scaled}</span>+`;
   /**
    * @type {{name: string, kind: string, tensor: string, index: number[], look: "ring"|"read"|null, words: string,
    *   before: any}[]}
@@ -216,11 +215,13 @@ function Update({ phase, reads, index, letters, began }) {
       words: "",
       before: made.length
         ? "="
-        : k
-          ? html`÷<span class="verb">${over && byHand(over)}</span>`
-          : through
-            ? ""
-            : html`<span class="verb">goes<br />into</span>→`,
+        : k && many
+          ? html`<span class="verb">and</span>`
+          : k
+            ? html`÷<span class="verb">${over && byHand(over)}</span>`
+            : through
+              ? ""
+              : html`<span class="verb">goes<br />into</span>→`,
     })),
     {
       name: first.name,
@@ -231,9 +232,17 @@ function Update({ phase, reads, index, letters, began }) {
       words: "before",
       before: last,
     },
-    { name: phase.tensor, kind: phase.kind, tensor: phase.place, index, look: "ring", words: "after", before: "=" },
+    {
+      name: phase.tensor,
+      kind: phase.kind,
+      tensor: phase.place,
+      index,
+      look: "ring",
+      words: "after",
+      before: many ? "→" : "=",
+    },
   ];
-  const room = (size.inner - (shown.length > 4 ? 76 : 48) * shown.length) / shown.length;
+  const room = (size.inner - (shown.length > 3 ? 76 : 48) * shown.length) / shown.length;
   return html`<div class="figure ${size.narrow ? "wrapped" : ""}">
     ${shown.map(
       ({ name, kind, tensor, index: at2, look, words, before }) => html`
@@ -242,6 +251,9 @@ function Update({ phase, reads, index, letters, began }) {
         room=${size.narrow ? 150 : Math.min(190, room)} />`,
     )}</div>`;
 }
+
+/** A number that all weights share. @param {{tensor?: string|null}} factor */
+const isScalar = ({ tensor }) => Boolean(tensor) && tensorOf(/** @type {string} */ (tensor))?.shape.length === 0;
 
 /**
  * What a named step of an update adds up, each with its number: 0.9 × v and ∂L/∂w for v′; nothing where it is no such

@@ -3,25 +3,11 @@
 import { html } from "../../html.js";
 import { alone, number } from "../../../core/format.js";
 import { at, ravel } from "../../../core/place.js";
-import { before } from "../../../state/compare.js";
-import { isKnown, live, nameOf, setNumber, setTo, source, tensorOf, timeline } from "../../../state/store.js";
+import { before, winnersOf } from "../../../state/compare.js";
+import { isKnown, live, nameOf, setNumber, setTo, source, tensorOf } from "../../../state/store.js";
 
 /** Windows of more cells are not asked about. */
 const MOST = 16;
-
-/** The tensor that says which cell won each window of a layer, if it has one. @param {Phase} phase */
-function winnersOf({ layer, shape }) {
-  const found = Object.entries(timeline.value?.tensors ?? {}).find(
-    ([name, info]) => name.startsWith(`${layer}/`) && info.kind === "index" && info.shape.length === shape.length,
-  );
-  return found?.[0] ?? null;
-}
-
-/** The cell that was chosen to win a window, counted row by row. @param {Phase} phase @param {number[]} index */
-export function winnerByHand(phase, index) {
-  const winners = winnersOf(phase);
-  return winners ? setTo(at(winners, index)) : undefined;
-}
 
 /** "row 3, column 5" of a cell that is counted row by row. @param {number} flat @param {number} columns */
 const spot = (flat, columns) => `row ${Math.floor(flat / columns)}, column ${flat % columns}`;

@@ -10,8 +10,11 @@ import { cellTime, infoOf, isKnown, nameOf, position, rangeOf, tensorOf } from "
 import { NumberGrid } from "../number_grid.js";
 import { rem } from "../heatmap.js";
 import { TensorSymbol } from "../symbol.js";
-import { OtherWinner, winnerByHand } from "./other_winner.js";
+import { winnerByHand } from "../../../state/compare.js";
+import { lazy } from "../../shell/lazy.js";
 import { Caption, ZoomLines, Map2D, Part, Sign, Single, cellFor, figureSizes, pictureAt } from "./parts.js";
+
+const OtherWinner = lazy(() => import("./other_winner.js"), "OtherWinner");
 
 /** Sizes of a window's number cells. @param {number} n @param {ReturnType<typeof figureSizes>} size */
 function cellsFor(n, size) {
@@ -92,7 +95,7 @@ export function Pool({ phase, figure }) {
   return html`<div class="figure"><div class="joined">${source}<${ZoomLines} edge=${[0, height]}
     ring=${[box.row * unit, (box.row + box.rows) * unit]}
       depth=${(sides[1].size - box.column - box.columns) * unit} />${grid}</div>
-    <div class="chosen"><${Sign} height=${byHand === undefined ? middle * 2 : 56}><span
+    <div class="chosen"><${Sign} height=${other ? 56 : middle * 2}><span
       class="verb">${verb}</span>→<//>${other}</div>
     <div class="joined">${
       cell >= 0 &&
